@@ -28,6 +28,8 @@ MADE = (
         ("tools", "thoughts"),
     ),
     ("doors/extraction/extract_options.py", "ExtractSettings", {"ExtractOptions": ()}, ()),
+    ("decoding/infilling/infill.py", "InfillSettings", {"InfillOptions": ()}, ("template",)),
+    ("decoding/samplers/sample.py", "TargetSettings", {"TargetOptions": ()}, ()),
     (
         "decoding/samplers/sample.py",
         "SampleSettings",
@@ -62,10 +64,12 @@ class _Plain(ast.NodeTransformer):
 
 
 def keywords(text: str, kind: str) -> dict[str, str]:
-    """Return the line of a TypedDict for each field of a dataclass in a file's text."""
+    """Return the line of a TypedDict for each field of a dataclass in a file's text; its bases are there."""
     tree = ast.parse(text)
     (found,) = (one for one in tree.body if isinstance(one, ast.ClassDef) and one.name == kind)
     lines = {}
+    for base in found.bases:
+        lines |= keywords(text, ast.unparse(base))
     for one in found.body:
         if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name):
             plain = ast.unparse(_Plain().visit(one.annotation)).replace("'", '"')
@@ -78,7 +82,7 @@ def made() -> dict[Path, str]:
     texts: dict[Path, str] = {}
     for file, kind, typed_dicts, left_out in MADE:
         path = ROOT / "structgen" / file
-        text = path.read_text(encoding="utf-8")
+        text = texts.get(path) or path.read_text(encoding="utf-8")
         lines = keywords(text, kind)
         for name in left_out:
             del lines[name]

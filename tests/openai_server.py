@@ -1,8 +1,9 @@
-"""A server that speaks OpenAI's protocol as far as is needed: it answers with given messages, in order.
+"""A server that speaks OpenAI's protocol and Anthropic's, as far as is needed: given messages, in order.
 
 A message is a text, or the fields of a choice: `content`, `finish_reason`, others of the message; `status`
 and `error` are those of a refusal. `raw` is a whole reply, of the type `kind`, whose length is said to be
-`promised`.
+`promised`. Of Anthropic's, whose bodies must be those that its client types, it is a list of blocks, or the
+members of a message; `events` are those of a stream in place of the message's own.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import structgen as sg
 from structgen.doors.typed import servers
 
 
@@ -33,6 +36,10 @@ class Server:
     @property
     def model(self) -> str:
         return f"openai:{self.url}#small"
+
+    @property
+    def claude(self) -> sg.Server:
+        return sg.Server(f"http://127.0.0.1:{self.port}", "claude", protocol="anthropic")
 
     def next(self, body: dict[str, Any]) -> dict[str, Any]:
         with self.lock:
@@ -56,6 +63,37 @@ def call_deltas(calls: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             yield {"index": index, "function": {"arguments": text[at : at + 4]}}
 
 
+def claude_events(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a message as the events of a stream, as Anthropic's page on streaming shows them."""
+    yield {"type": "message_start", "message": {**message, "content": [], "stop_reason": None}}
+    yield {"type": "ping"}
+    for index, block in enumerate(message["content"] or ()):
+        kind, name, member = {
+            "text": ("text_delta", "text", "text"),
+            "thinking": ("thinking_delta", "thinking", "thinking"),
+            "tool_use": ("input_json_delta", "partial_json", "input"),
+        }[block["type"]]
+        begun = {**block, member: {} if member == "input" else ""}
+        yield {"type": "content_block_start", "index": index, "content_block": begun}
+        text = json.dumps(block[member]) if block[member] and member == "input" else block[member] or ""
+        for at in range(0, len(text), 5):
+            delta = {"type": kind, name: text[at : at + 5]}
+            yield {"type": "content_block_delta", "index": index, "delta": delta}
+        yield {"type": "content_block_stop", "index": index}
+    delta = {"stop_reason": message["stop_reason"], "stop_sequence": None}
+    yield {"type": "message_delta", "delta": delta, "usage": {"output_tokens": 7}}
+    yield {"type": "message_stop"}
+
+
+@cache
+def claude_bodies() -> Any:
+    """Return what checks the bodies of Anthropic's protocol."""
+    import anthropic
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(anthropic.types.message_create_params.MessageCreateParams)
+
+
 @contextmanager
 def serving(*answers: Any) -> Iterator[Server]:
     servers.KNOWN.clear()  # a port may come again
@@ -68,20 +106,34 @@ def serving(*answers: Any) -> Iterator[Server]:
             choice = server.next(body)
             if choice.get("status"):
                 told = choice.get("raw", json.dumps({"error": choice.get("error")}).encode())
-                self.send_response(choice["status"])
-                self.send_header("Content-Type", choice.get("kind", "application/json"))
-                if "promised" in choice:
-                    self.send_header("Content-Length", choice["promised"])
-                self.end_headers()
+                self.begin(choice["status"], choice.get("kind", "application/json"), choice.get("promised"))
                 self.wfile.write(told)
-                return
+            elif self.path == "/v1/messages":
+                key = self.headers["x-api-key"] or self.headers["authorization"].removeprefix("Bearer ")
+                assert self.headers["anthropic-version"] and key == "a key"
+                claude_bodies().validate_python(body)
+                self.claude(choice, is_stream=body.get("stream"))
+            else:
+                self.chat(choice, is_stream=body.get("stream"))
+
+        def claude(self, said: dict[str, Any], *, is_stream: bool) -> None:
+            del said["finish_reason"]
+            usage = {"input_tokens": 5, "output_tokens": 7}
+            message = {"id": "m", "type": "message", "role": "assistant", "model": "x", "usage": usage}
+            message |= {"stop_reason": "tool_use", "stop_sequence": None, **said}
+            self.begin(200, "text/event-stream" if is_stream else "application/json")
+            if is_stream:
+                for event in said.get("events") or claude_events(message):
+                    self.wfile.write(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
+            else:
+                self.wfile.write(json.dumps(message).encode())
+
+        def chat(self, choice: dict[str, Any], *, is_stream: bool) -> None:
             head = {"id": "1", "object": "chat.completion", "created": 0, "model": "small"}
             reason = choice.pop("finish_reason")
-            self.send_response(200)
-            if body.get("stream"):
+            self.begin(200, "text/event-stream" if is_stream else "application/json")
+            if is_stream:
                 head["object"] = "chat.completion.chunk"
-                self.send_header("Content-Type", "text/event-stream")
-                self.end_headers()
                 text = choice["content"] or ""
                 for at in range(0, len(text), 3):
                     self.event({**head, "choices": [{"index": 0, "delta": {"content": text[at : at + 3]}}]})
@@ -90,16 +142,17 @@ def serving(*answers: Any) -> Iterator[Server]:
                 self.event({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
                 self.wfile.write(b"data: [DONE]\n\n")
                 return
-            self.send_header("Content-Type", "application/json")
-            self.end_headers()
             message = {"role": "assistant", **choice}
             usage = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
-            found = {
-                **head,
-                "usage": usage,
-                "choices": [{"index": 0, "message": message, "finish_reason": reason}],
-            }
-            self.wfile.write(json.dumps(found).encode())
+            choices = [{"index": 0, "message": message, "finish_reason": reason}]
+            self.wfile.write(json.dumps({**head, "usage": usage, "choices": choices}).encode())
+
+        def begin(self, status: int, kind: str, length: str | None = None) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            if length is not None:
+                self.send_header("Content-Length", length)
+            self.end_headers()
 
         def event(self, value: dict[str, Any]) -> None:
             self.wfile.write(f"data: {json.dumps(value)}\n\n".encode())

@@ -99,19 +99,31 @@ def shown(page: str, asked: str, folder: Path) -> Shown:
     page = page.replace(_digest(script), _digest(script + asked)).replace(script, script + asked)
     path = folder / "page.html"
     path.write_text(page, encoding="utf-8")
-    options = "--headless --no-sandbox --disable-gpu --enable-logging=stderr --v=0 --virtual-time-budget=1000"
-    own = (f"--user-data-dir={folder / 'profile'}", "--window-size=1300,800", "--dump-dom", path.as_uri())
+    return opened(path, "--window-size=1300,800")
+
+
+def opened(path: Path, *options: str) -> Shown:
+    """Open the file of a page in a browser."""
+    usual = "--headless --no-sandbox --disable-gpu --enable-logging=stderr --v=0 --virtual-time-budget=1000"
+    own = (f"--user-data-dir={path.parent / 'profile'}", "--dump-dom", path.as_uri())
     done = subprocess.run(
-        [str(BROWSER), *options.split(), *own],
+        [str(BROWSER), *usual.split(), *options, *own],
         capture_output=True,
         text=True,
         check=False,
         timeout=600,
-        env={**os.environ, "HOME": str(folder)},
+        env={**os.environ, "HOME": str(path.parent)},
     )
     assert done.returncode == 0, done.stderr
     title = re.findall("<title>(.*?)</title>", done.stdout)[0]
-    return Shown(title, done.stdout, re.findall(r"CONSOLE.*", done.stderr))
+    return Shown(title, done.stdout, re.findall(r".*(?:CONSOLE|Uncaught|net::ERR).*", done.stderr))
+
+
+def is_so(path: Path, asked: str, width: int) -> bool:
+    """Return whether a condition in JavaScript holds in the file of a page without a script, so many points
+    wide."""
+    path.write_text(path.read_text(encoding="utf-8") + f"<script>document.title = {asked}</script>")
+    return opened(path, f"--window-size={width},900").title == "true"
 
 
 def _digest(text: str) -> str:

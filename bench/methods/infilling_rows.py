@@ -32,7 +32,7 @@ from methods.list_operations import OPERATIONS, closed_form, measured
 from methods.schema_rules import schema_rules
 from methods.token_pushdown import token_pushdown
 from structgen.decoding.infilling.automata_of_grammars import language_of
-from structgen.decoding.infilling.lattice import Lattice
+from structgen.decoding.infilling.lattice import Lattice, LatticeSlot
 from structgen.decoding.infilling.presets import load_masked_model
 
 TREES = {
@@ -86,14 +86,14 @@ def chart_rows(slots: int) -> list[dict[str, Any]]:
         found += [row("context-free fill", size, figure, value, "ms") for figure, value in times.items()]
     built = milliseconds(lambda: language_of(True, tokenizer, "JSON", depth=4), 1)
     automaton = language_of(True, tokenizer, "JSON", depth=4).automaton
-    lattice = Lattice(automaton, [OPEN] * slots)
+    lattice = Lattice(automaton, [LatticeSlot()] * slots)
     for slot in range(slots):
         lattice.set_logits(slot, logits[slot, :-1].astype(np.float32))
 
     size = f"JSON, {slots} slots, {automaton.states} states, {automaton.classes} classes"
     times = {
         "tables": built,
-        "all masks": milliseconds(lambda: Lattice(automaton, [OPEN] * slots).forced()),
+        "all masks": milliseconds(lambda: Lattice(automaton, [LatticeSlot()] * slots).forced()),
         "log Z and marginals": milliseconds(lambda: LatticeSums(lattice).marginals),
         "best filling": milliseconds(lambda: LatticeSums(lattice).best()),
     }

@@ -78,18 +78,14 @@ def build_trie(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> T
                 where=f"token {longest}",
                 cure="Pass None for it: it is then a special token, never allowed as text.",
             )
-    status, arrays = trie_kernel(data, offsets)
-    if status:
-        what, limit = ("nodes", MAX_NODES) if status == _TOO_MANY_NODES else ("distinct tokens", MAX_SLOTS)
+    nodes, slots, arrays = trie_kernel(data, offsets)
+    if nodes > MAX_NODES or slots > MAX_SLOTS:
+        what, limit = ("nodes", MAX_NODES) if nodes > MAX_NODES else ("distinct tokens", MAX_SLOTS)
         raise TokenizerError(
             f"The byte trie has more than {limit:,} {what}, the most that its layout takes.",
             cure="Use a smaller vocabulary.",
         )
     return TrieArrays(*arrays)
-
-
-_TOO_MANY_NODES: Final = 1
-_TOO_MANY_SLOTS: Final = 2
 
 
 @jit
@@ -132,122 +128,56 @@ def _is_space(data: Any, at: int, size: int) -> Any:
     return 0x2000 <= point <= 0x200A
 
 
-@entry(
-    "Tuple((int64, Tuple((uint64[::1], uint64[:, ::1], int32[::1], int32[::1], int32[::1], int32[::1]))))"
-    "(uint8[::1], int64[::1])"
-)
-def trie_kernel(data: Any, offsets: Any) -> Any:
-    """(status, the arrays of TrieArrays in order); compiled, may be called from compiled code.
+_CHILD, _SIBLING, _HEAD, _TAIL = range(4)
+"""Of a node of the trie in order of insertion: the first child, the next sibling (they ascend), the
+first and the last string that ends there; -1: none."""
 
-    uint8[::1], int64[::1] as for `build_trie`, strings of at most MAX_STRING bytes. Status 0, or
-    1 and 2 where there are too many nodes or slots (the arrays are then empty).
-    """
-    count = len(offsets) - 1
-    total = offsets[count] - offsets[0]
-    longest = 0
-    for i in range(count):
-        longest = max(longest, offsets[i + 1] - offsets[i])
-    room = min(total, MAX_NODES)
-    # The trie in order of insertion: children are lists, sorted by byte, that hang together by `sibling`.
-    root = np.full(256, -1, np.int32)
-    byte = np.empty(room, np.uint8)
-    child = np.empty(room, np.int32)
-    sibling = np.empty(room, np.int32)
-    head = np.empty(room, np.int32)  # the first string that ends here
-    tail = np.empty(room, np.int32)
-    again = np.empty(count, np.int32)  # the next string equal to this one
-    node_sig = np.zeros((room, 2), np.uint64)
-    path = np.empty(longest + 1, np.int32)
-    suffix = np.empty((longest + 1, 2), np.uint64)
-    used = 0
-    slots = 0
-    kept = 0
-    status = 0
-    for i in range(count):
-        start, end = offsets[i], offsets[i + 1]
-        if start == end:
-            continue
-        kept += 1
-        parent = -1
-        for at in range(start, end):
-            here = data[at]
-            previous = -1
-            node = root[here] if parent < 0 else child[parent]
-            while parent >= 0 and node >= 0 and byte[node] < here:
-                previous = node
-                node = sibling[node]
-            if node < 0 or byte[node] != here:
-                if used == room:
-                    status = _TOO_MANY_NODES
-                    break
-                byte[used] = here
-                child[used] = -1
-                head[used] = -1
-                sibling[used] = node if parent >= 0 else -1
-                if parent < 0:
-                    root[here] = used
-                elif previous < 0:
-                    child[parent] = used
-                else:
-                    sibling[previous] = used
-                node = used
-                used += 1
-            path[at - start] = node
-            parent = node
-        if status:
-            break
-        again[i] = -1
-        if head[parent] < 0:
-            head[parent] = i
-            slots += 1
+
+@jit
+def _sign(data: Any, start: int, end: int, path: Any, suffix: Any, signs: Any) -> None:
+    """Add the classes of a string's characters to the signatures of its nodes (`path`).
+
+    From the back: the signature of data[at:end] is that of its first character and of what follows it."""
+    suffix[end - start, 0] = suffix[end - start, 1] = 0
+    for at in range(end - 1, start - 1, -1):
+        size = _character(data, at, end)
+        if size == 1:
+            bit = int(data[at])
+            if bit < 0x20 and bit != 0x09 and bit != 0x0A and bit != 0x0D:
+                bit = 0
         else:
-            again[tail[parent]] = i
-        tail[parent] = i
-        # From the back: the signature of data[at:end] is that of its first character and of what follows it.
-        suffix[end - start, 0] = suffix[end - start, 1] = 0
-        for at in range(end - 1, start - 1, -1):
-            size = _character(data, at, end)
-            if size == 1:
-                bit = int(data[at])
-                if bit < 0x20 and bit != 0x09 and bit != 0x0A and bit != 0x0D:
-                    bit = 0
-            else:
-                bit = 2 if size == 0 else (3 if _is_space(data, at, size) else 1)
-            place = at - start
-            for half in range(2):
-                both = suffix[place + max(size, 1), half]
-                if bit >> 6 == half:
-                    both |= np.uint64(1) << np.uint64(bit & 63)
-                suffix[place, half] = both
-                node_sig[path[place], half] |= both
-    if status == 0 and slots > MAX_SLOTS:
-        status = _TOO_MANY_SLOTS
-    if status:
-        used = slots = kept = 0
+            bit = 2 if size == 0 else (3 if _is_space(data, at, size) else 1)
+        place = at - start
+        for half in range(2):
+            both = suffix[place + max(size, 1), half]
+            if bit >> 6 == half:
+                both |= np.uint64(1) << np.uint64(bit & 63)
+            suffix[place, half] = both
+            signs[path[place], half] |= both
 
+
+@jit
+def _lay_out(
+    root: Any, byte: Any, links: Any, again: Any, signs: Any, used: int, slots: int, kept: int
+) -> Any:
+    """Return the arrays of TrieArrays, of a trie in order of insertion."""
     nodes = np.empty(used, np.uint64)
     sig = np.empty((used, 2), np.uint64)
     first = np.full(257, -1, np.int32)
-    slot_start = np.empty(slots + 1, np.int32)
+    slot_start = np.zeros(slots + 1, np.int32)
     slot_ids = np.empty(kept, np.int32)
     slot_len = np.empty(slots, np.int32)
-    open_at = np.empty(longest + 1, np.int64)  # the open node of each depth, in the order of the walk
-    written = 0
-    slot = 0
-    filled = 0
-    slot_start[0] = 0
+    open_at = np.empty((MAX_STRING + 1, 2), np.int64)  # of each depth the node, and where it was written
+    written, slot, filled = 0, 0, 0
     for lead in range(256):
-        if root[lead] < 0 or status:
-            continue
-        first[lead] = written
-        depth = 1
-        node = root[lead]
-        path[1] = node
-        while depth > 0:
+        node, depth = root[lead], 1
+        if node >= 0:
+            first[lead] = written
+        while node >= 0:
             # Write the node, then go to its first child, or close nodes up to one that has a next sibling.
             word = np.uint64(byte[node]) | np.uint64(depth) << np.uint64(DEPTH_SHIFT)
-            if head[node] >= 0:
-                string = head[node]
+            string = links[node, _HEAD]
+            if string >= 0:
                 slot_len[slot] = depth
                 while string >= 0:
                     slot_ids[filled] = string
@@ -257,30 +187,83 @@ def trie_kernel(data: Any, offsets: Any) -> Any:
                 slot_start[slot] = filled
                 word |= np.uint64(slot) << np.uint64(SLOT_SHIFT)
             nodes[written] = word
-            sig[written, 0], sig[written, 1] = node_sig[node, 0], node_sig[node, 1]
-            open_at[depth] = written
+            sig[written, 0], sig[written, 1] = signs[node, 0], signs[node, 1]
+            open_at[depth, 0], open_at[depth, 1] = node, written
             written += 1
-            if child[node] >= 0:
-                depth += 1
-                node = child[node]
-                path[depth] = node
-                continue
-            while depth > 0:
-                nodes[open_at[depth]] |= np.uint64(written) << np.uint64(END_SHIFT)
-                node = sibling[path[depth]]
-                if node >= 0:
-                    path[depth] = node
-                    break
+            node = links[node, _CHILD]
+            depth += 1
+            while node < 0 and depth > 1:
                 depth -= 1
+                nodes[open_at[depth, 1]] |= np.uint64(written) << np.uint64(END_SHIFT)
+                node = links[open_at[depth, 0], _SIBLING] if depth > 1 else -1
     first[256] = written
-    return status, (nodes, sig, first, slot_start, slot_ids, slot_len)
+    return nodes, sig, first, slot_start, slot_ids, slot_len
+
+
+@entry(
+    "Tuple((int64, int64, Tuple((uint64[::1], uint64[:, ::1], int32[::1], int32[::1], int32[::1],"
+    " int32[::1]))))(uint8[::1], int64[::1])"
+)
+def trie_kernel(data: Any, offsets: Any) -> Any:
+    """Return how many nodes and slots the trie has, and the arrays of TrieArrays in order, for strings of at
+    most MAX_STRING bytes, as `build_trie` takes them. Where there are more than MAX_NODES or MAX_SLOTS, the
+    arrays are empty."""
+    count = len(offsets) - 1
+    room = min(offsets[count] - offsets[0], MAX_NODES)
+    root = np.full(256, -1, np.int32)
+    byte = np.empty(room, np.uint8)
+    links = np.empty((room, 4), np.int32)
+    signs = np.zeros((room, 2), np.uint64)
+    again = np.full(count, -1, np.int32)  # the next string equal to this one
+    path, suffix = np.empty(MAX_STRING + 1, np.int32), np.empty((MAX_STRING + 1, 2), np.uint64)
+    used, slots, kept = 0, 0, 0
+    for i in range(count):
+        start, end = offsets[i], offsets[i + 1]
+        if start == end:
+            continue
+        kept += 1
+        parent = -1
+        for at in range(start, end):
+            previous, here = -1, data[at]
+            node = root[here] if parent < 0 else links[parent, _CHILD]
+            while parent >= 0 and node >= 0 and byte[node] < here:
+                previous, node = node, links[node, _SIBLING]
+            if node < 0 or byte[node] != here:
+                if used == MAX_NODES:
+                    return (
+                        MAX_NODES + 1,
+                        0,
+                        _lay_out(np.full(256, -1, np.int32), byte, links, again, signs, 0, 0, 0),
+                    )
+                byte[used], links[used, _SIBLING] = here, node if parent >= 0 else -1
+                links[used, _CHILD] = links[used, _HEAD] = -1
+                if parent < 0:
+                    root[here] = used
+                elif previous < 0:
+                    links[parent, _CHILD] = used
+                else:
+                    links[previous, _SIBLING] = used
+                node = used
+                used += 1
+            path[at - start] = node
+            parent = node
+        if links[parent, _HEAD] < 0:
+            links[parent, _HEAD] = i
+            slots += 1
+        else:
+            again[links[parent, _TAIL]] = i
+        links[parent, _TAIL] = i
+        _sign(data, start, end, path, suffix, signs)
+    if slots > MAX_SLOTS:
+        return used, slots, _lay_out(np.full(256, -1, np.int32), byte, links, again, signs, 0, 0, 0)
+    return used, slots, _lay_out(root, byte, links, again, signs, used, slots, kept)
 
 
 @entry("int32[::1](uint64[::1])")
 def deepest_characters(nodes: Any) -> Any:
     """For each node, the most characters begun on a path from its own byte down (bytes
     that are no continuation bytes)."""
-    found = np.zeros(len(nodes), np.int32)
+    most = np.zeros(len(nodes), np.int32)
     # by depth: the most of the nodes there met since the last one above
     below = np.zeros(MAX_STRING + 2, np.int32)
     for i in range(len(nodes) - 1, -1, -1):
@@ -289,6 +272,6 @@ def deepest_characters(nodes: Any) -> Any:
         below[depth + 1] = 0
         if nodes[i] & np.uint64(0xC0) != np.uint64(0x80):
             here += 1
-        found[i] = here
+        most[i] = here
         below[depth] = max(below[depth], here)
-    return found
+    return most

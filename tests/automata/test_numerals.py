@@ -17,6 +17,7 @@ from for_each import for_each
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import structgen as sg
 from structgen.automata.numbers.number_pool import NumberPool
 from structgen.automata.numbers.numeral_automata import COLUMNS, WIDTH
 from structgen.base.language import ir
@@ -442,8 +443,8 @@ def test_a_formula_of_any_depth_is_read() -> None:
 
 
 def test_an_unknown_policy_is_refused() -> None:
-    with pytest.raises(OptionError):
-        NumberPool("loose", Limits())
+    with pytest.raises(OptionError, match="numbers"):
+        sg.json_schema({}, numbers="loose")
 
 
 def test_large_divisors_leave_fewer_digits_or_digits_that_are_not_counted() -> None:

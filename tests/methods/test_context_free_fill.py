@@ -18,7 +18,7 @@ from toy_models import byte_tokenizer
 
 import structgen as sg
 from structgen.decoding.infilling.automata_of_grammars import language_of
-from structgen.decoding.infilling.lattice import Lattice
+from structgen.decoding.infilling.lattice import Lattice, LatticeSlot
 from structgen.errors import GrammarError
 
 pytestmark = pytest.mark.usefixtures("chart_loops")
@@ -180,10 +180,9 @@ def test_chart_list_and_automaton_agree_on_random_grammars_after_random_commits(
     automaton = language_of(sg.ebnf(written, start=name), tokenizer, "grammar", depth=24).automaton
     lattice = Lattice(
         automaton,
-        [OPEN] * slots,
-        nullable=np.arange(slots) >= 1,
-        closes=np.arange(slots) == slots - 1,
+        [LatticeSlot(OPEN, slot >= 1, slot == slots - 1) for slot in range(slots)],
         end_token=end,
+        pad_token=end,
     )
     for slot in range(slots):
         lattice.set_logits(slot, logits[slot].astype(np.float32))
@@ -221,9 +220,11 @@ def test_the_chart_and_the_automaton_of_a_deep_enough_cut_agree(slots: int) -> N
     tokens = [b"" if one >= end else tokenizer.decode([one]) for one in range(tokenizer.vocab_size)]
     logits = np.random.default_rng(slots).standard_normal((slots, len(tokens) + 1)).astype(np.float32) * 3
     logits[:, -1] = logits[:, end]
-    nullable = np.arange(slots) >= 1
     lattice = Lattice(
-        automaton, [OPEN] * slots, nullable=nullable, closes=np.arange(slots) == slots - 1, end_token=end
+        automaton,
+        [LatticeSlot(OPEN, slot >= 1, slot == slots - 1) for slot in range(slots)],
+        end_token=end,
+        pad_token=end,
     )
     for slot in range(slots):
         lattice.set_logits(slot, logits[slot, :-1])

@@ -8,16 +8,47 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from enumerated import Weights
+from enumerated import Weights, fillings_of, random_automaton
 from for_each import for_each
 from methods.lattice_sums import LatticeSums
-from test_lattice import END, PAD, WIDTH, problem
-from test_lattice_of_texts import PATTERNS, TEXTS, fits, tokenizer
+from test_lattice import PATTERNS, TEXTS, fits, tokenizer
 
 from structgen.decoding.infilling.automata_of_grammars import language_of
-from structgen.decoding.infilling.lattice import NULL, OPEN, Lattice
-from structgen.decoding.infilling.token_automaton import token_automaton
+from structgen.decoding.infilling.lattice import NULL, OPEN, Lattice, LatticeSlot
+from structgen.decoding.infilling.token_automaton import TokenAutomaton, token_automaton
 from structgen.machines.core.dfa import Dfa
+
+END, PAD = 5, 6
+WIDTH = 7
+"""Six tokens of texts at most, and the end and the pad, which the automata refuse."""
+
+
+def problem(seed: int, spread: float = 2.0) -> tuple[Lattice, Weights]:
+    """Return a lattice and its twin: three to five slots, some fixed, some in holes that may stay empty."""
+    chance = np.random.default_rng(seed)
+    automaton = random_automaton(chance, int(chance.integers(2, 6)), 5)
+    automaton = TokenAutomaton(
+        **{
+            **{name: getattr(automaton, name) for name in automaton.__dataclass_fields__},
+            "token_class": np.append(automaton.token_class, [-1, -1]).astype(np.int32),
+        }
+    )
+    count = int(chance.integers(3, 6))
+    tokens = [OPEN if chance.random() < 0.75 else int(chance.integers(0, 5)) for _ in range(count)]
+    nullable, closes = [False] * count, [False] * count
+    if chance.random() < 0.6:
+        first = int(chance.integers(0, count))
+        last = int(chance.integers(first, count))
+        for slot in range(first, last + 1):
+            nullable[slot], tokens[slot] = True, OPEN
+        closes[last] = True
+    logits = (spread * chance.standard_normal((count, WIDTH))).astype(np.float32)
+    lattice = Lattice(
+        automaton, list(map(LatticeSlot, tokens, nullable, closes)), end_token=END, pad_token=PAD
+    )
+    for slot in range(count):
+        lattice.set_logits(slot, logits[slot])
+    return lattice, fillings_of(automaton, tokens, logits, nullable, closes, END, PAD)
 
 
 def log_z(weights: Weights) -> float:
@@ -93,7 +124,9 @@ def test_after_commits_and_new_logits_sums_are_those_of_what_is_left() -> None:
 def test_sums_of_texts_are_those_over_the_texts_that_fit(pattern: str) -> None:
     width = tokenizer().vocab_size
     logits = (3.0 * np.random.default_rng(len(pattern)).standard_normal((3, width))).astype(np.float32)
-    lattice = Lattice(language_of(pattern, tokenizer(), "pattern").automaton, [OPEN, 8, OPEN])
+    lattice = Lattice(
+        language_of(pattern, tokenizer(), "pattern").automaton, [LatticeSlot(), LatticeSlot(8), LatticeSlot()]
+    )
     for slot in (0, 2):
         lattice.set_logits(slot, logits[slot])
     fillings = itertools.product(range(len(TEXTS)), [8], range(len(TEXTS)))
@@ -112,7 +145,7 @@ def test_the_draws_of_an_edge_and_of_its_token_are_independent() -> None:
     table = np.array([[1, 1, 2, 2], [1, -1, -1, -1], [-1, -1, -1, -1]], np.int32)
     accepting = np.array([False, True, True])
     automaton = token_automaton(Dfa(0, table, np.arange(4, dtype=np.int32), accepting, ()))
-    sums = LatticeSums(Lattice(automaton, [OPEN]))
+    sums = LatticeSums(Lattice(automaton, [LatticeSlot()]))
     draws = [int(sums.sample(one)[0]) for one in np.random.default_rng(0).random((400, 1, 3))]
     assert min(np.bincount(draws, minlength=4)) > 70
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from structgen.asking.tool_calls.call_texts import (
     HABITS,
+    LONGEST_NAME,
     CallDraft,
     DifferentError,
     Incoming,
@@ -18,18 +19,17 @@ from structgen.asking.tool_calls.call_texts import (
     begun,
 )
 from structgen.asking.tool_calls.format_marks import FormatMarks
-from structgen.asking.tool_calls.tool_format import ToolFormat
+from structgen.asking.tool_calls.tool_format import Texts, ToolFormat
 from structgen.base.errors import UnsupportedError
 from structgen.base.json_text.growing_json import value_of
 from structgen.base.json_text.raw_json import dumped
 from structgen.base.language.ir import ValueMenu
-from structgen.grammars.text_grammars.composition.argument_grammar import ArgumentPlan, KnownMember, kinds_of
+from structgen.grammars.text_grammars.composition.argument_plan import ArgumentPlan, KnownMember, kinds_of
 from structgen.grammars.text_grammars.composition.templates import BLANK, filled, first_text
 from structgen.schema.meaning.formulas import number_meets
 
 _BARE: Final = ",]}"
 _CLOSING: Final = "]} \t\n\r"
-_LONGEST_KEY: Final = 1024
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class _Open:
     is_array: bool = False
     tail: str = ""
     """What stands behind it in the one around it."""
-    follows: tuple[str, ...] = ()
+    follows: Texts = ()
     """What stands before the values of the keys that it may have, in a format that quotes strings."""
     found: dict[str, bool] = field(default_factory=dict)
     """Whether each key's value counts, though its key comes again; of an array the places of its items."""
@@ -68,7 +68,7 @@ class MemberReader:
     """How deep the value stands that is read in vain, for its key is there already; 0: none is."""
 
     @property
-    def stops(self) -> tuple[str, ...]:
+    def stops(self) -> Texts:
         """Marks that end a string, or show that it is over."""
         return self.format.stops or self.format.ends
 
@@ -93,11 +93,11 @@ class MemberReader:
     def opened(self, members: tuple[KnownMember, ...] | None, tail: str = "") -> _Open:
         """Return an object that begins."""
         known = {member.key: member for member in members or ()}
-        return _Open(known.get, False, tail, tuple(f"{self.format.between}{one}:" for one in known))
+        return _Open(known.get, False, tail, tuple(f"{self.format.between}{key}:" for key in known))
 
     def step(self, at: int) -> Wait[int]:
-        """Read the end of the container on top of the stack, or the next of its values, or the beginning of
-        one that holds others; return where it ends."""
+        """Read the end of the container on top of the stack, the next of its values, or the beginning of one
+        that holds others. Return where it ends."""
         self.is_between = True
         source, top = self.source, self.stack[-1]
         open_, close = self.brackets(top)
@@ -147,13 +147,13 @@ class MemberReader:
         begins, close, source = self.marks.members, self.marks.close, self.source
         if not close:
             return at
-        found = yield from source.follows(at, self.marks.all)
+        mark = yield from source.follows(at, self.marks.all)
         right = begins if tail is None else (*begins, close, *filter(None, (tail,)))
-        if not found or source.text.startswith(right, at):
+        if not mark or source.text.startswith(right, at):
             return at
-        follows = yield from source.skipped(at + len(found))
+        follows = yield from source.skipped(at + len(mark))
         is_there = yield from source.follows(follows, (*begins, close), exact=True)
-        return at + len(found) if is_there else at
+        return at + len(mark) if is_there else at
 
     def brackets(self, of: _Open) -> tuple[str, str]:
         listed = self.format.brackets
@@ -161,7 +161,7 @@ class MemberReader:
 
     def head(self, template: str, at: int) -> Wait[tuple[str, str, int]]:
         """Return the key, the word for the type, and where the value begins."""
-        at, words = yield from self.source.placed(template, at, most=_LONGEST_KEY)
+        at, words = yield from self.source.placed(template, at, most=LONGEST_NAME)
         key = words.get("key", "").strip(BLANK)
         if self.format.quote and len(key) > 1 and key[0] == key[-1] and key[0] in "\"'":
             key, self.draft.notes["Its keys are quoted"] = key[1:-1], True
@@ -248,16 +248,16 @@ class MemberReader:
 
     def items(self, menu: ValueMenu | None) -> KnownMember | None:
         """Return what the items of an array may be, where they are all alike."""
-        found = None if menu is None or menu.array is None else self.planned("items", menu.array)
-        return KnownMember("", found[0][0], True) if found and len(set(found[0])) == 1 else None
+        items = None if menu is None or menu.array is None else self.planned("items", menu.array)
+        return KnownMember("", items[0][0], True) if items and len(set(items[0])) == 1 else None
 
     def container(self, at: int, kinds: list[str], menu: ValueMenu | None, tail: str) -> Wait[str | None]:
         """Tell whether an object or an array stands there in the format's own way."""
         source = self.source
         at = yield from source.skipped(at)
         if self.format.brackets:
-            one = yield from source.char(at)
-            return {self.format.brackets[0]: "object", self.format.brackets[2]: "array"}.get(one)
+            char = yield from source.char(at)
+            return {self.format.brackets[0]: "object", self.format.brackets[2]: "array"}.get(char)
         if kinds:
             return kinds[0] if kinds[0] in ("object", "array") else None
         if menu is not None and menu.object is None and menu.array is None:
@@ -309,7 +309,7 @@ class MemberReader:
         self.done()
         return end
 
-    def quoted(self, at: int, key: str, follows: tuple[str, ...]) -> Wait[int]:
+    def quoted(self, at: int, key: str, follows: Texts) -> Wait[int]:
         """Read a value in a format that quotes strings in its own way; return where it ends."""
         quote, source = self.format.quote, self.source
         at = yield from source.skipped(at)
@@ -326,7 +326,7 @@ class MemberReader:
         self.whole(key, _written(value, said))
         return at + len(said)
 
-    def quoted_string(self, begin: int, key: str, follows: tuple[str, ...]) -> Wait[int]:
+    def quoted_string(self, begin: int, key: str, follows: Texts) -> Wait[int]:
         """Read a string behind its quote; return where it ends. One whose last quote is missing ends before
         what follows it, or with the call."""
         source, quote = self.source, self.format.quote
@@ -351,10 +351,8 @@ class MemberReader:
         self.close(key)
         return end
 
-    def text(
-        self, at: int, key: str, ends: tuple[str, ...], sure: Callable[[str], int]
-    ) -> Wait[tuple[int, str, str]]:
-        """Write a string as it comes, up to one of some texts; return where that stands, it, and what is not
+    def text(self, at: int, key: str, ends: Texts, sure: Callable[[str], int]) -> Wait[tuple[int, str, str]]:
+        """Write a string as it comes, up to one of some texts. Return where that stands, it, and what is not
         written: what stands behind the part of it that is `sure`."""
         held: list[str] = []
 

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from structgen.asking.tool_calls.argument_reader import MemberReader
 from structgen.asking.tool_calls.call_texts import (
     HABITS,
+    LONGEST_NAME,
     CallDraft,
     DifferentError,
     HeadError,
@@ -26,7 +27,7 @@ from structgen.asking.tool_calls.call_texts import (
 from structgen.asking.tool_calls.format_marks import marks_of
 from structgen.asking.tool_calls.format_rows import format_of, siblings_of
 from structgen.asking.tool_calls.tool_definitions import Tool, read_tools
-from structgen.asking.tool_calls.tool_format import ToolFormat
+from structgen.asking.tool_calls.tool_format import Texts, ToolFormat
 from structgen.asking.tool_calls.tool_replies import Call, Reply
 from structgen.base.errors import (
     GenerationError,
@@ -39,18 +40,17 @@ from structgen.base.errors import (
 from structgen.base.json_text.events import JsonError
 from structgen.base.json_text.growing_json import GrowingJson, GrowingString
 from structgen.base.json_text.raw_json import dumped
-from structgen.grammars.text_grammars.composition.argument_grammar import ArgumentPlan, plan_of
+from structgen.base.language.checks import shown
+from structgen.grammars.text_grammars.composition.argument_plan import ArgumentPlan, plan_of
 from structgen.grammars.text_grammars.composition.templates import BLANK, first_text
 
-_LONGEST_NAME: Final = 512
-_SHOWN: Final = 40
 _STOPS: Final = "\n<[{\"'"
 """What no name and no id holds."""
 _ARGUMENTS: Final = ("arguments", "parameters", "args", "input")
 """Names under which models write arguments."""
 _REREAD: Final = 8
-"""Behind a broken call the next one is looked for from where its arguments begin, unless that was done for so
-many times the text before: so reading stays linear."""
+"""Behind a broken call the next one is looked for from where its arguments begin. This is not done for more
+than so many times the text before: so reading stays linear."""
 
 
 @options_named('sg.parse_calls(text, "hermes")')
@@ -67,11 +67,11 @@ def parse_calls(
     `format` and `tools` are those of `sg.tools`. With tools, calls of unknown names have an `error`, values
     are read by the types of the schema, and `call.value()` validates. Without, a raw value is JSON if it
     reads as such, else a string.
-    `thinking`: True, the reply begins inside thoughts, if the format's prompts open them; False, it does not;
-    "auto", it does if their end comes without their beginning, before any call.
+    `thinking`: True, the reply begins inside thoughts, if the format's prompts open them; False, it does not.
+    "auto": it does if their end comes without their beginning, before any call.
     `ended`: the reply is over. If not, the end of the text that may begin a call is `pending`, not text.
 
-    White space of the format may be missing or more, and habits of models are read with a note; with tools,
+    White space of the format may be missing or more, and habits of models are read with a note. With tools,
     so is a call of one of them whose head is lost, or that a format of the same family writes so. What begins
     like a call and is none stays text. Both are in `problems`. Of a text that goes on, what is read stays:
     calls with their names and ids, text, thoughts; arguments grow. Cost: linear in the text, a microsecond
@@ -101,8 +101,8 @@ class ReplyEvent(NamedTuple):
 
 class CallReader(Incoming):
     """Reads a reply that comes in pieces of any size, and tells what is new in it. What is called a call,
-    text or thoughts stays so: a call is one as soon as its arguments begin, or, where its marks are in doubt,
-    once it is whole; what may become something else waits.
+    text or thoughts stays so. A call is one as soon as its arguments begin, or, where its marks are in doubt,
+    once it is whole. What may become something else waits.
 
     `tools`, `thinking`: those of `parse_calls`. Cost: constant for each character.
     """
@@ -166,7 +166,7 @@ class CallReader(Incoming):
             None if self.partial is None else self.made(self.partial),
             self.text[self.held :] if self.partial is None else "",
             self.is_well and not self.is_inside,
-            [self.told(*one) if isinstance(one, tuple) else one for one in self.problems],
+            [self.told(*problem) if isinstance(problem, tuple) else problem for problem in self.problems],
         )
 
     def tell(self, kind: EventKind, text: str = "") -> None:
@@ -175,6 +175,8 @@ class CallReader(Incoming):
     # --- texts and thoughts -------------------------------------------------------------------------------
 
     def run(self, thinking: bool | str) -> Wait[None]:
+        """Read the reply: thoughts that it begins with, a block that the prompt has opened, then one thing
+        after another."""
         at, row, said = 0, self.format, ""
         is_inside = thinking is True and row.opened
         if thinking == "auto" and row.opened and row.thinking:
@@ -202,7 +204,7 @@ class CallReader(Incoming):
             return (yield from self.calling(start, said))
         return end if said in (*row.text[1:], row.blocks, row.end, "") else self.plain(start)
 
-    def stretch(self, at: int, ends: tuple[str, ...]) -> Wait[tuple[int, str]]:
+    def stretch(self, at: int, ends: Texts) -> Wait[tuple[int, str]]:
         """Read text up to one of some marks; one that only stands in calls is told."""
         while True:
             start, said = yield from self.found((*ends, *self.marks.strays), at, self.say)
@@ -230,9 +232,9 @@ class CallReader(Incoming):
 
     def stray(self, at: int, what: str = "A mark of a call stands in a text.") -> None:
         """Tell of a mark behind a place that stands in calls alone, unless something else was told."""
-        found = searcher(self.marks.strays).search(self.text, at)
-        if found is not None and not self.problems:
-            self.problem(found.start(), what)
+        mark = searcher(self.marks.strays).search(self.text, at)
+        if mark is not None and not self.problems:
+            self.problem(mark.start(), what)
 
     def think(self, at: int) -> Wait[int]:
         """Read thoughts, and what follows them."""
@@ -325,7 +327,7 @@ class CallReader(Incoming):
     def told(self, at: int, what: str, kind: type[GenerationError]) -> GenerationError:
         """Return the error of a problem."""
         return kind(
-            f"{what} It reads {self.text[at : at + _SHOWN]!r}.",
+            f"{what} It reads {shown(self.text[at : at + LONGEST_NAME])}.",
             text=self.text,
             where=f"character {at}",
             cure=f"Hold the model to sg.tools(..., format={self.format.name!r}), or name its format.",
@@ -421,7 +423,7 @@ class CallReader(Incoming):
                 draft.error or f"its head names {draft.name!r}, which is none of the tools", at + 1
             )
         if re.fullmatch(self.row.names, draft.name) is None:
-            draft.notes[f"Its name is {draft.name[:_SHOWN]!r}"] = False
+            draft.notes[f"Its name is {shown(draft.name)}"] = False
         if not (draft.index or "0").isdecimal():
             draft.notes[f"Its number is {draft.index!r}"] = False
         draft.is_held = False
@@ -440,7 +442,7 @@ class CallReader(Incoming):
         return end
 
     def broken(self, at: int, draft: CallDraft, reason: DifferentError) -> Wait[int]:
-        """Add a call behind whose arguments, or inside of them, something else stands; return where it ends:
+        """Add a call behind whose arguments, or inside of them, something else stands. Return where it ends:
         at its closing mark, or where the next call begins."""
         closing, others = self.marks.edges
         if draft.is_closed and not draft.error:
@@ -471,7 +473,7 @@ class CallReader(Incoming):
         if way.is_lost:
             at = yield from self.head(at, draft)
         else:
-            at, words = yield from self.placed(way.before, at, _STOPS, _LONGEST_NAME, is_loose=way.is_loose)
+            at, words = yield from self.placed(way.before, at, _STOPS, LONGEST_NAME, is_loose=way.is_loose)
             if "between" in words:
                 draft.notes[f"{words.pop('between')!r} stands before its arguments"] = False
             for kind, said in words.items():
@@ -499,8 +501,8 @@ class CallReader(Incoming):
         """Read what names a tool of those known in another way than the format's; return where it ends."""
         begin, _, mark = draft.way.before.partition("$name")
         start = yield from self.matched(at, begin)
-        while (end := self.text.find(mark, start, start + _LONGEST_NAME)) < 0:
-            if self.ended or len(self.text) >= start + _LONGEST_NAME:
+        while (end := self.text.find(mark, start, start + LONGEST_NAME)) < 0:
+            if self.ended or len(self.text) >= start + LONGEST_NAME:
                 raise DifferentError("a name")
             yield
         said = self.text[start:end]
@@ -508,7 +510,7 @@ class CallReader(Incoming):
             raise DifferentError("a name")
         names = {name: re.escape(name) for name in self.known or ()}
         like = self.row.head.replace
-        fits = (one for one, own in names.items() if re.fullmatch(like("$name", own), said))
+        fits = (name for name, own in names.items() if re.fullmatch(like("$name", own), said))
         draft.name = max(fits, key=len, default="")
         if not draft.name:
             several = sum(re.search(rf"\b{own}\b", said) is not None for own in names.values()) > 1
@@ -552,7 +554,7 @@ class CallReader(Incoming):
         if place in ("arguments", "quoted"):
             return (yield from self.arguments(at, draft, True))
         is_short = self.is_doubtful and not draft.is_call
-        at, value = yield from self.value(at, draft, _LONGEST_NAME if is_short else sys.maxsize)
+        at, value = yield from self.value(at, draft, LONGEST_NAME if is_short else sys.maxsize)
         if place in ("name", "id", "index"):
             if not isinstance(value, str | int) or value == "":
                 raise DifferentError(f"the {place}")
@@ -560,9 +562,9 @@ class CallReader(Incoming):
             self.begun(draft)
         return at
 
-    def value(self, at: int, draft: CallDraft, most: int = _LONGEST_NAME) -> Wait[tuple[int, Any]]:
+    def value(self, at: int, draft: CallDraft, most: int = LONGEST_NAME) -> Wait[tuple[int, Any]]:
         """Return where a JSON value ends, and the value. Raises `DifferentError` for none and for one of more
-        than `most` characters: what may be no call has none that is long before its name and its arguments
+        than `most` characters. What may be no call has none that is long before its name and its arguments
         are there."""
         end, loose = yield from self.json(at, most=most)
         if not loose.is_whole:
@@ -611,7 +613,7 @@ class CallReader(Incoming):
         elif (yield from self.char(place)) in "{[\"'":
             is_begun = True
         else:
-            at, loose = yield from self.json(place, most=_LONGEST_NAME)
+            at, loose = yield from self.json(place, most=LONGEST_NAME)
             if loose.value is not None:
                 raise DifferentError("the arguments")
             self.empty(draft, place)
@@ -683,7 +685,7 @@ class CallReader(Incoming):
         value = value if isinstance(value, dict) else {}
         identity = draft.id
         if identity is None:
-            may_follow = any("$id" in one for one in self.format.calls)
+            may_follow = any("$id" in template for template in self.format.calls)
             index = int(draft.index) if draft.index and draft.index.isdecimal() else number
             identity = "" if may_follow and not is_whole else self.format.counted_id(draft.name, index)
         tool = None if self.known is None else self.known.get(draft.name)

@@ -1,6 +1,6 @@
-"""A reply that comes in pieces: texts of a format in it, matched with any white space where the format has
-some, JSON as models write it, with single quotes, words of Python, control characters in strings, and calls
-while they are being read."""
+"""A reply that comes in pieces. Texts of a format in it are matched with any white space where the format has
+some. JSON is read as models write it: with single quotes, words of Python, control characters in strings. A
+call has a draft while it is being read."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, Final, TypeAlias, TypeVar
 
 from structgen.asking.tool_calls.format_marks import Way
+from structgen.asking.tool_calls.tool_format import Texts
 from structgen.base.json_text.events import EventLog, JsonError
 from structgen.base.json_text.growing_json import MISSING, value_of
 from structgen.grammars.text_grammars.composition.templates import BLANK, TEXT, pieces
@@ -21,8 +22,12 @@ from structgen.grammars.text_grammars.composition.templates import BLANK, TEXT, 
 T = TypeVar("T")
 Wait: TypeAlias = Generator[None, None, T]
 """What waits for more text wherever it yields, and returns a T."""
+LONGEST_NAME: Final = 512
+"""Characters of the name of a tool, of a member or of an argument, at most. Until so many have come, what may
+be a call waits."""
 _BETWEEN: Final = 80
-"""The longest text that stands between a name and arguments in place of the format's."""
+"""The longest text that stands between a name and arguments in place of the format's: until it has come, what
+may be a call waits."""
 _TAG: Final = re.compile(r"(?:<[^<>]+>|\[[^\[\]]+\])$")
 _TOKENS: Final = re.compile(r"""(?s:(?P<json>[^"'A-Za-z]{1,64})|(?P<word>[A-Za-z]+)|.)""")
 _IN_STRING: Final = re.compile(r"""(?s:[^"'\\\x00-\x1f]+|\\.|[^\\])""")
@@ -157,7 +162,7 @@ class Incoming:
             raise DifferentError(what)
         return self.text[at:end]
 
-    def follows(self, at: int, said: tuple[str, ...], *, exact: bool = False) -> Wait[str]:
+    def follows(self, at: int, said: Texts, *, exact: bool = False) -> Wait[str]:
         """Return the one of some texts of the format that stands at `at`, as it is written; "" for none."""
         while not self.ended and begun(self.text, said, at, exact=exact) == at:
             yield
@@ -172,8 +177,8 @@ class Incoming:
         *,
         is_strict: bool = False,
     ) -> Wait[tuple[int, LooseJson]]:
-        """Return where a JSON value ends that has less than `most` characters, or is none, or, if
-        `is_strict`, is not written as JSON; and what is read of it. `write` takes its JSON text."""
+        """Return where a JSON value ends, and what is read of it. Reading ends behind `most` characters, at
+        what is no JSON, and, if `is_strict`, at what is not written as JSON. `write` takes its JSON text."""
         loose, begin = LooseJson(), at
         while True:
             at, said = loose.feed(self.text, at, min(len(self.text), begin + most))
@@ -191,7 +196,7 @@ class Incoming:
         some characters. Return where they end, and the words. `is_loose`: in place of the last text another
         may stand that ends in the same tag, or none; it is "between". Raises `DifferentError`, for a longer
         word too."""
-        found: dict[str, str] = {}
+        words: dict[str, str] = {}
         parts = pieces(template)
         for index, (kind, said) in enumerate(parts):
             if kind in ("gap", "line"):
@@ -200,8 +205,8 @@ class Incoming:
                 at = yield from self.skipped(at)
                 behind = (*parts, (TEXT, ""))[index + 1][1].lstrip()[:1]
                 ends = stops + ("\"'" if behind == '"' else behind)
-                found[kind] = yield from self.word(at, ends, most, f"${kind}")
-                at = yield from self.skipped(at + len(found[kind]))
+                words[kind] = yield from self.word(at, ends, most, f"${kind}")
+                at = yield from self.skipped(at + len(words[kind]))
             elif not is_loose or index < len(parts) - 1:
                 at = yield from self.matched(at, said, quotes=True)
             else:
@@ -210,28 +215,28 @@ class Incoming:
                 is_tagged = tag is not None and there.endswith(tag[0]) and not there.startswith(said.strip())
                 if there and not is_tagged:
                     raise DifferentError(repr(said[:20]))
-                found["between"], at = there, at + len(word)
-        return at, found
+                words["between"], at = there, at + len(word)
+        return at, words
 
     def found(
         self,
-        said: tuple[str, ...],
+        said: Texts,
         at: int,
         take: Callable[[int, int], None] | None = None,
         *,
         exact: bool = False,
     ) -> Wait[tuple[int, str]]:
         """Return where the first of some texts of the format stands, the longest there, and how it is
-        written; the end and "" where the text is over before, with `exact` an error. `take` gets what stands
-        before it, as it comes: where that begins and ends; with `exact` not the beginning of one in which the
-        text is over."""
+        written. Where the text is over before, return the end and ""; with `exact` that is an error. `take`
+        gets what stands before it, as it comes: where that begins and ends. With `exact` it does not get the
+        beginning of one in which the text is over."""
         while True:
-            found = searcher(said, exact=exact).search(self.text, at)
-            is_over = self.ended and (found is not None or not exact)
+            mark = searcher(said, exact=exact).search(self.text, at)
+            is_over = self.ended and (mark is not None or not exact)
             stop = len(self.text) if is_over else begun(self.text, said, at, exact=exact)
-            word = found[0] if found is not None and found.start() < stop else ""
-            stop = found.start() if found is not None and word else stop
-            del found  # it holds the text, which grows
+            word = mark[0] if mark is not None and mark.start() < stop else ""
+            stop = mark.start() if mark is not None and word else stop
+            del mark  # it holds the text, which grows
             if take is not None and stop > at:
                 take(at, stop)
             if word:
@@ -245,11 +250,11 @@ class Incoming:
 
 
 @lru_cache(maxsize=1024)
-def searcher(said: tuple[str, ...], *, exact: bool = False) -> re.Pattern[str]:
-    """Return the pattern that finds the first of some texts of a format, the longest there, with any white
-    space in them, and single quotes for double ones; or as they are."""
+def searcher(said: Texts, *, exact: bool = False) -> re.Pattern[str]:
+    """Return the pattern that finds the first of some texts of a format, the longest there. They are taken
+    with any white space in them, and single quotes for double ones, or as they are (`exact`)."""
     listed = sorted(said, key=len, reverse=True)
-    return re.compile("|".join("".join(_parts(one, exact)) for one in listed) or "(?!)")
+    return re.compile("|".join("".join(_parts(text, exact)) for text in listed) or "(?!)")
 
 
 def _parts(said: str, exact: bool) -> list[str]:
@@ -257,27 +262,27 @@ def _parts(said: str, exact: bool) -> list[str]:
     if exact:
         return list(map(re.escape, said))
     parts = re.findall(r"\s+|\S", said.lstrip())
-    return [r"\s{0,64}" if one.isspace() else "[\"']" if one == '"' else re.escape(one) for one in parts]
+    return [r"\s{0,64}" if part.isspace() else "[\"']" if part == '"' else re.escape(part) for part in parts]
 
 
-def begun(text: str, said: tuple[str, ...], at: int = 0, *, exact: bool = False) -> int:
-    """Return where the longest end of a text begins, behind `at`, that is a beginning of one of some texts,
-    with white space and single quotes in them or as they are."""
+def begun(text: str, said: Texts, at: int = 0, *, exact: bool = False) -> int:
+    """Return where the longest end of a text begins, behind `at`, that is a beginning of one of some texts.
+    They are taken with white space and single quotes in them, or as they are (`exact`)."""
     pattern, longest = _beginnings(said, exact)
     return pattern.search(text, max(at, len(text) - longest)).start()  # type: ignore[union-attr]
 
 
 @lru_cache(maxsize=1024)
-def _beginnings(said: tuple[str, ...], exact: bool) -> tuple[re.Pattern[str], int]:
+def _beginnings(said: Texts, exact: bool) -> tuple[re.Pattern[str], int]:
     """Return the pattern that finds the beginnings of some texts at the end of another one, "" at least, and
     how long they may be."""
-    found = []
-    for one in said:
-        parts = _parts(one, exact)
-        del parts[len(parts) - (exact or not one[-1:].isspace()) :]  # more white space belongs to a text
-        found.append("(?:".join(parts) + ")?" * max(0, len(parts) - 1))
-    longest = max((len(one) + 64 * len(one.split()) for one in said), default=0)
-    return re.compile(rf"(?:{'|'.join(filter(None, found))})\Z|\Z" if any(found) else r"\Z"), longest
+    patterns = []
+    for text in said:
+        parts = _parts(text, exact)
+        del parts[len(parts) - (exact or not text[-1:].isspace()) :]  # more white space belongs to a text
+        patterns.append("(?:".join(parts) + ")?" * max(0, len(parts) - 1))
+    longest = max((len(text) + 64 * len(text.split()) for text in said), default=0)
+    return re.compile(rf"(?:{'|'.join(filter(None, patterns))})\Z|\Z" if any(patterns) else r"\Z"), longest
 
 
 @dataclass(slots=True)

@@ -26,9 +26,10 @@ def written_calls(calls: Sequence[Call], format: str | ToolFormat | Any) -> str:
 
 
 def _call(call: Call, row: ToolFormat) -> str:
+    """Return a call as its format writes it. Errors: OptionError."""
     assert isinstance(row.calls, tuple)
     check_name(call.name, row.names, row, f"the call of {call.name}")
-    empty = [one for one in row.calls if not {"arguments", "quoted"} & places(one)]
+    empty = [template for template in row.calls if not {"arguments", "quoted"} & places(template)]
     template = empty[0] if empty and not call.arguments else row.calls[0]
     index = call.id.rsplit(":", 1)[-1].removeprefix("call_")
     document = json.dumps(call.arguments, ensure_ascii=False)
@@ -43,7 +44,7 @@ def _call(call: Call, row: ToolFormat) -> str:
 
 
 def _object(value: Mapping[str, Any], row: ToolFormat) -> str:
-    return _joined((_element(row.member, key, one, row) for key, one in value.items()), row, 0)
+    return _joined((_element(row.member, key, member, row) for key, member in value.items()), row, 0)
 
 
 def _joined(parts: Iterator[str], row: ToolFormat, at: int) -> str:
@@ -52,6 +53,7 @@ def _joined(parts: Iterator[str], row: ToolFormat, at: int) -> str:
 
 
 def _element(template: str, key: str, value: Any, row: ToolFormat) -> str:
+    """Return a member or an item, by its template."""
     if template == row.member:
         check_name(key, row.keys, row, f"the argument {key}")
     end = template.partition("$value")[2]
@@ -60,8 +62,9 @@ def _element(template: str, key: str, value: Any, row: ToolFormat) -> str:
 
 
 def _value(value: Any, row: ToolFormat, end: str) -> str:
+    """Return a value; `end`: the text behind it, which no string may hold. Errors: OptionError."""
     if isinstance(value, str):
-        stop = next((one for one in row.stops or (row.quote or end, *row.ends) if one in value), None)
+        stop = next((mark for mark in row.stops or (row.quote or end, *row.ends) if mark in value), None)
         if stop is not None:
             raise OptionError(
                 f"A string holds {stop!r}, which ends it.",
@@ -72,5 +75,5 @@ def _value(value: Any, row: ToolFormat, end: str) -> str:
     if row.nested and isinstance(value, Mapping):
         return _object(value, row)
     if row.nested and isinstance(value, list):
-        return _joined((_element(row.item, "", one, row) for one in value), row, 2)
+        return _joined((_element(row.item, "", item, row) for item in value), row, 2)
     return json.dumps(value, ensure_ascii=False)

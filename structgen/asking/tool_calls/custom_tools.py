@@ -1,6 +1,6 @@
 """OpenAI's custom tools, whose input is a text: any text, or one of a grammar in Lark, EBNF or a pattern.
 
-No model's format has a place for such an input: a custom tool is told to the model as a function of one
+No model's format has a place for such an input. A custom tool is told to the model as a function of one
 string, `input`, and a call of it is read back from there.
 """
 
@@ -44,9 +44,9 @@ def grammar_of_text(
     where: str = "",
     specials: Mapping[str, int] | None = None,
 ) -> Grammar:
-    """Return the grammar of a text in a syntax: "lark", "ebnf", "gbnf", or "regex", in which only what Rust's
-    dialect and ECMA-262 read alike is read; "": EBNF or Lark, as its lines begin. `specials`: the ids of
-    special tokens by their texts, for a text that names tokens.
+    """Return the grammar of a text in a syntax: "lark", "ebnf", "gbnf", or "regex". Of the last only what
+    Rust's dialect and ECMA-262 read alike is read. "": EBNF or Lark, as its lines begin. `specials`: the ids
+    of special tokens by their texts, for a text that names tokens.
 
     Errors: OptionError for a text without a syntax whose lines begin like neither; those of the grammars.
     """
@@ -73,8 +73,8 @@ def grammar_of_format(
     specials: Mapping[str, int] | None = None,
 ) -> Grammar:
     """Read {"type": "grammar", "syntax": "lark" | "regex" | ..., "definition": "..."} (custom tools of
-    responses), the same with an inner object `grammar` (of chat completions), or with a text there
-    (graders), whose syntax may stand beside it."""
+    responses). Chat completions have an inner object `grammar`; graders have a text there, whose syntax may
+    stand beside it."""
     inner, syntax = target.get("grammar"), target.get("syntax") or ""
     if isinstance(inner, str):
         return grammar_of_text(inner, limits, syntax=syntax, where=f"{where}/grammar", specials=specials)

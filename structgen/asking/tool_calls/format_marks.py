@@ -10,7 +10,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
-from structgen.asking.tool_calls.tool_format import TAG, ToolFormat
+from structgen.asking.tool_calls.tool_format import TAG, Texts, ToolFormat
 from structgen.grammars.text_grammars.composition.templates import TEXT, first_text, pieces
 
 _UNQUOTED: Final = re.compile(r'(?<!")(\$[a-z]+)')
@@ -74,7 +74,7 @@ class FormatMarks:
         self.untagged = Way("")
         """A call whose opening tag is missing, where no other one begins it, up to what closes
         it."""
-        self.doubtful: tuple[str, ...] = ()
+        self.doubtful: Texts = ()
         """The texts that may begin such a call, or one that is a JSON object without tags."""
         self.closing = tuple(filter(None, (row.section[1].strip(), row.separator.strip())))
         """What must follow such a call, one of them."""
@@ -92,7 +92,7 @@ class FormatMarks:
         self.is_open_ended = (kind in _VALUES and not row.member) or said.endswith(("}", "]"))
         """Whether calls end in brackets of JSON alone, so that one more may follow."""
         templates = (*row.section, *calls, row.member, row.item)
-        texts = [said.strip() for one in templates for kind, said in pieces(one) if kind == TEXT]
+        texts = [said.strip() for template in templates for kind, said in pieces(template) if kind == TEXT]
         listed = dict.fromkeys([*_tags(*templates), *filter(TAG.search, texts)])
         self.all = tuple(sorted(listed, key=len, reverse=True))
         """All marks of calls, the longest first."""
@@ -102,21 +102,21 @@ class FormatMarks:
         """The tag that follows the arguments."""
         self.ways = tuple(self._ways(row, calls))
         """The ways in which a call is read, the right ones first."""
-        self.lost = tuple(one for one in map(first_text, row.heads) if not one.startswith(self.openings))
+        self.lost = tuple(text for text in map(first_text, row.heads) if not text.startswith(self.openings))
         """The texts that begin calls whose heads name tools in other ways than the format's."""
-        last = [pieces(one)[-1] for one in calls]
+        last = [pieces(template)[-1] for template in calls]
         closing = [said.split()[-1].lstrip("}]`") for kind, said in last if kind == TEXT and said.strip()]
         others = [*row.triggers, row.section[1], row.blocks, row.end]
-        others += [first_text(one).strip() for one in calls if row.section[0]]
+        others += [first_text(template).strip() for template in calls if row.section[0]]
         self.edges = tuple(dict.fromkeys(filter(None, closing))), tuple(dict.fromkeys(filter(None, others)))
         """The marks that close calls, and the texts that begin what follows one."""
 
     def _later(self, row: ToolFormat) -> Iterator[str]:
-        """Yield the texts that begin calls without their opening mark: in the place of a section's beginning
-        that of a call; of several tags before the name those behind the first."""
+        """Yield the texts that begin calls without their opening mark. In the place of a section's beginning
+        that is the one of a call; of several tags before the name those behind the first."""
         for template in () if row.blocks else row.calls:
             head = first_text(template).lstrip()
-            tags = [one.start() for one in TAG.finditer(head) if one[0][0] == "<"]
+            tags = [tag.start() for tag in TAG.finditer(head) if tag[0][0] == "<"]
             if row.section[0]:
                 yield from [head] * bool(tags)
             else:
@@ -125,28 +125,29 @@ class FormatMarks:
     def _alone(self, row: ToolFormat, tags: list[str]) -> Iterator[str]:
         """Yield tags that begin no call. A tag in brackets is one with the argument that follows it; without
         any tags, so is what stands before arguments."""
-        for one in tags:
-            if row.text or not any(one in of for of in self.openings):
-                yield f"{one}{{" if one[0] == "[" else one
+        for tag in tags:
+            if row.text or not any(tag in of for of in self.openings):
+                yield f"{tag}{{" if tag[0] == "[" else tag
         for template in () if tags else row.calls:
             parts = pieces(template)
             for (kind, said), (value, _) in pairwise(parts):
                 if kind == TEXT and value in _VALUES:
                     yield said + _VALUES[value]
 
-    def _ways(self, row: ToolFormat, calls: tuple[str, ...]) -> Iterator[Way]:
+    def _ways(self, row: ToolFormat, calls: Texts) -> Iterator[Way]:
+        """Yield the ways in which a call is read, the right ones first."""
         if self.object is not None:
             yield Way(self.object.before, "object", self.object.after)
             return
         ways = list(map(_way, calls))
         yield from ways
         if not row.member:
-            yield from (one._replace(is_loose=True) for one in ways if one.kind)
+            yield from (way._replace(is_loose=True) for way in ways if way.kind)
         for head in () if row.section[0] else self.openings[len(row.triggers) :]:
-            for one in calls:
-                if head in one:
-                    yield _way(one[one.index(head) :])._replace(lack="Its opening mark is missing")
-        yield from (_way(one)._replace(is_lost=True) for one in row.heads)
+            for template in calls:
+                if head in template:
+                    yield _way(template[template.index(head) :])._replace(lack="Its opening mark is missing")
+        yield from (_way(template)._replace(is_lost=True) for template in row.heads)
 
 
 marks_of = lru_cache(maxsize=256)(FormatMarks)
@@ -159,22 +160,23 @@ def _tags(*texts: str) -> Iterator[str]:
                 yield from TAG.findall(said)
 
 
-def _object_of(calls: tuple[str, ...]) -> ObjectCall | None:
+def _object_of(calls: Texts) -> ObjectCall | None:
     """Return how calls are one JSON object, of the way that has most members."""
-    shapes = [found for one in calls if (found := _object(one)) is not None]
+    shapes = [shape for template in calls if (shape := _object(template)) is not None]
     if len(shapes) < len(calls):
         return None
-    needed = frozenset.intersection(*(frozenset(one.members) for one in shapes))
-    return max(shapes, key=lambda one: len(one.members))._replace(needed=needed)
+    needed = frozenset.intersection(*(frozenset(shape.members) for shape in shapes))
+    return max(shapes, key=lambda shape: len(shape.members))._replace(needed=needed)
 
 
 def _object(template: str) -> ObjectCall | None:
+    """Return how a template is one JSON object; None where it is none."""
     begin, end = template.find("{"), template.rfind("}") + 1
     try:
-        found = json.loads(_UNQUOTED.sub(r'"\1"', template[begin:end]) if begin >= 0 else "")
+        call = json.loads(_UNQUOTED.sub(r'"\1"', template[begin:end]) if begin >= 0 else "")
     except ValueError:
         return None
-    members = dict(_members(found))
+    members = dict(_members(call))
     places = set(members.values())
     if "name" not in places or not places & set(_VALUES):
         return None
@@ -182,6 +184,7 @@ def _object(template: str) -> ObjectCall | None:
 
 
 def _members(shape: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the keys of an object and of the ones in it, each with the place that is its value."""
     for key, value in shape.items():
         if isinstance(value, Mapping):
             yield key, "object"

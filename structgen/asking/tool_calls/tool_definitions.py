@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from structgen.asking.python_types.type_hints import TypeReader, read_type
 from structgen.asking.tool_calls.custom_tools import custom_members
-from structgen.asking.tool_calls.tool_shapes import TOOL_SHAPES
+from structgen.asking.tool_calls.tool_shapes import TOOL_SHAPES, JsonObject
 from structgen.base.errors import (
     OptionError,
     SchemaError,
@@ -29,16 +29,18 @@ from structgen.base.language.checks import shown
 from structgen.base.language.shapes import nearest
 from structgen.base.limits import Limits
 from structgen.grammars.json_grammars.schema_grammar import unwarned_schema, without_grammars
-from structgen.grammars.text_grammars.composition.argument_grammar import has_documents, of_objects, root_of
+from structgen.grammars.text_grammars.composition.argument_plan import has_documents
+from structgen.grammars.text_grammars.composition.argument_roots import of_objects, root_of
 from structgen.machines.core.compiled import first_fault
 from structgen.machines.core.grammar import Grammar
 from structgen.machines.core.string_values import over_bytes
 from structgen.schema.reading.policies import WIDEST
 
-_COMPOSING: Final = frozenset(
-    "$ref $dynamicRef allOf anyOf oneOf not if then else dependentSchemas dependencies patternProperties "
-    "additionalProperties unevaluatedProperties propertyNames extends enum const".split()
-)
+_COMPOSING: Final = {
+    *("$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "extends"),
+    *("dependentSchemas", "dependencies", "patternProperties", "additionalProperties"),
+    *("unevaluatedProperties", "propertyNames", "enum", "const"),
+}
 """Keywords beside which an object is not closed by `additionalProperties: false`."""
 _TYPES: Final = ("function", "custom")
 MOST_UNDECLARED: Final = 256
@@ -81,14 +83,14 @@ class Tool:
         return self.reader.policies if self.reader is not None else {}
 
     @property
-    def closed_schema(self) -> dict[str, Any]:
+    def closed_schema(self) -> JsonObject:
         """The schema of objects, which allows no other arguments than those that it names; where they are too
         few for its `minProperties`, it stays open."""
         schema = of_objects(self.schema)
         properties = schema.get("properties")
         if not isinstance(properties, Mapping) or _COMPOSING & schema.keys():
             return schema
-        undeclared: dict[str, Any] = {key: {} for key in _asked_for(schema) if key not in properties}
+        undeclared: JsonObject = {key: {} for key in _asked_for(schema) if key not in properties}
         if len(undeclared) > MOST_UNDECLARED:
             raise SchemaError(
                 f"It asks for {len(undeclared):,} arguments that its properties do not have.",
@@ -101,8 +103,8 @@ class Tool:
         return schema if too_few else closed
 
     def value(self, document: str) -> Any:
-        """Return the arguments in a JSON text as the tool's types have them: an object of the type; of a
-        function a dict for its keyword arguments; of a dict's schema what `json.loads` makes.
+        """Return the arguments in a JSON text as the tool's types have them: an object of the type. Of a
+        function it is a dict for its keyword arguments, of a dict's schema what `json.loads` makes.
 
         Errors: `ValidatorError` for arguments that the types or the schema refuse.
         """
@@ -117,7 +119,7 @@ class Tool:
             )
         return json.loads(document)
 
-    def openai(self) -> dict[str, Any]:
+    def openai(self) -> JsonObject:
         """Return the tool in the shape of OpenAI's chat completions, which chat templates take too, without
         its grammars (`x-grammar`): they may be longer than a prompt."""
         schema = dict(self.schema)
@@ -132,38 +134,39 @@ class Tool:
 
 
 def read_tools(
-    tools: Any, where: str = "tools", limits: Limits | None = None, left_out: list[str] | None = None
+    tools: Any, limits: Limits | None = None, left_out: list[str] | None = None
 ) -> tuple[Tool, ...]:
-    """Return tools given as functions, pydantic models, dataclasses, TypedDicts, OpenAI's dicts (of chat
-    completions and of responses, custom tools too), Anthropic's, MCP's definitions, or `Tool`s: one of these,
-    a list of them, or MCP's answer to `tools/list`, with or without JSON-RPC's message around it. Objects of
-    the package mcp are read by their attributes. `limits`: for grammars of inputs. No function is called.
+    """Return tools given as functions, pydantic models, dataclasses, TypedDicts, `Tool`s, or definitions.
+    These are OpenAI's dicts (of chat completions and of responses, custom tools too), Anthropic's and MCP's.
+    They come as one, a list of them, or MCP's answer to `tools/list`, with or without JSON-RPC's message
+    around it. Objects of the package mcp are read by their attributes. `limits`: for grammars of inputs. No
+    function is called.
 
     Errors: `OptionError` for what is none of these and for two tools of one name; `UnsupportedError` for what
     has no schema; those of grammars. An answer that is one page of several brings a `ToolWarning`. A tool
-    that a server runs itself, such as OpenAI's `web_search`, is left out beside others: its type goes into
+    that a server runs itself, such as OpenAI's `web_search`, is left out beside others. Its type goes into
     the list `left_out`, or into a `ToolWarning` where there is none.
     """
-    found: dict[str, Tool] = {}
+    named: dict[str, Tool] = {}
     hosted: dict[str, UnsupportedError] = {}
-    for place, given in _listed(tools, where):
+    for place, given in _listed(tools):
         if kind := hosted_type(given):
             hosted.setdefault(kind, _unknown_type(kind, place))
             continue
         tool = _read(given, place, limits)
-        if tool.name in found:
+        if tool.name in named:
             raise OptionError(
                 f"A second tool is called {tool.name!r}.", where=f"{place}/name", cure="Rename one of them."
             )
-        found[tool.name] = tool
+        named[tool.name] = tool
     for kind, error in hosted.items():
-        if not found:
+        if not named:
             raise error
         if left_out is None:
             warnings.warn(ToolWarning(f"{error} It is left out."), stacklevel=warning_level())
         else:
             left_out.append(kind)
-    return tuple(found.values())
+    return tuple(named.values())
 
 
 def hosted_type(tool: Any) -> str:
@@ -184,12 +187,12 @@ def _unknown_type(kind: Any, place: str) -> UnsupportedError:
     )
 
 
-def _listed(given: Any, where: str) -> Iterator[tuple[str, Any]]:
+def _listed(given: Any) -> Iterator[tuple[str, Any]]:
     """Yield tools as they are given, each with its place in what the person wrote."""
-    given = _members(given)
+    given, where = _members(given), "tools"
     if isinstance(given, dict):
         if "jsonrpc" in given or given.keys() == {"result"}:
-            given, where = _result(given, where), f"{where}/result"
+            given, where = _result(given), "tools/result"
         if "tools" in given:
             TOOL_SHAPES.check(given, "tools_listed", where)
             if given.get("nextCursor", given.get("next_cursor")) is not None:
@@ -220,26 +223,27 @@ def _members(given: Any) -> Any:
     return {name: getattr(given, name) for name in known if hasattr(given, name)}
 
 
-def _result(given: dict[str, Any], where: str) -> dict[str, Any]:
+def _result(given: JsonObject) -> JsonObject:
     """Return the result of a JSON-RPC message. Errors: OptionError for a message that has none."""
     if given.get("error") is not None:
         raise OptionError(
             f"The server answered with an error: {str(given['error'])[:200]}.",
-            where=f"{where}/error",
+            where="tools/error",
             cure="Ask it again for tools/list.",
         )
-    TOOL_SHAPES.check(given, "rpc", where)
+    TOOL_SHAPES.check(given, "rpc", "tools")
     result = given.get("result")
     if result is None or "tools" not in result:
         raise OptionError(
             "The JSON-RPC message does not list tools.",
-            where=f"{where}/result",
+            where="tools/result",
             cure='Give the answer to tools/list: {"jsonrpc": "2.0", "id": 1, "result": {"tools": [...]}}.',
         )
     return dict(result)
 
 
 def _read(given: Any, place: str, limits: Limits | None) -> Tool:
+    """Return one tool. Errors: those of `read_tools`."""
     given = _members(given)
     if isinstance(given, Tool):
         return given
@@ -260,7 +264,7 @@ def _read(given: Any, place: str, limits: Limits | None) -> Tool:
 # --- dicts --------------------------------------------------------------------------------------------------
 
 
-def _of_dict(given: dict[str, Any], place: str, limits: Limits | None = None) -> Tool:
+def _of_dict(given: JsonObject, place: str, limits: Limits | None = None) -> Tool:
     """Return a tool of a dict; `strict` is taken, and the schema is enforced whatever it says."""
     kind = given.get("type") or "function"
     if kind not in _TYPES:
@@ -272,9 +276,9 @@ def _of_dict(given: dict[str, Any], place: str, limits: Limits | None = None) ->
             f"{named[1]} stands beside {named[0]}.", where=f"{place}/{named[1]}", cure="Leave it out."
         )
     if kind == "custom" and not named:
-        found = custom_members(given, place, limits)
-        made = _made(found, found["schema"], "", place)
-        return dataclasses.replace(made, custom=True, input=found["input"])
+        members = custom_members(given, place, limits)
+        made = _made(members, members["schema"], "", place)
+        return dataclasses.replace(made, custom=True, input=members["input"])
     if given.get("function") is not None:
         place, given = f"{place}/function", given["function"]
     key = [*named, "parameters"][0]
@@ -282,6 +286,7 @@ def _of_dict(given: dict[str, Any], place: str, limits: Limits | None = None) ->
 
 
 def _made(given: Mapping[str, Any], schema: Any, at: str, place: str) -> Tool:
+    """Return a tool of a dict; `at`: the place of its schema. Errors: OptionError, SchemaError."""
     name = given.get("name")
     if not name:
         raise OptionError(f"Its name is {name!r}.", where=f"{place}/name", cure="Give it a name.")
@@ -294,10 +299,12 @@ def _asked_for(schema: Mapping[str, Any]) -> list[str]:
     """Return the arguments that `required` and `dependentRequired` name, each as often as they do."""
     keys, dependent = schema.get("required"), schema.get("dependentRequired")
     listed = [keys, dependent, *(dependent.values() if isinstance(dependent, Mapping) else ())]
-    return [key for one in listed if isinstance(one, list | Mapping) for key in one if isinstance(key, str)]
+    return [
+        key for keys in listed if isinstance(keys, list | Mapping) for key in keys if isinstance(key, str)
+    ]
 
 
-def _object_schema(schema: Any, where: str, name: str) -> dict[str, Any]:
+def _object_schema(schema: Any, where: str, name: str) -> JsonObject:
     """Return the schema of a tool's arguments, which are an object: one that says less than that is one of
     objects. Errors: `SchemaError` for one that no object satisfies, by its type."""
     if schema is True:
@@ -320,6 +327,7 @@ def _object_schema(schema: Any, where: str, name: str) -> dict[str, Any]:
 
 
 def _of_type(given: type, place: str) -> Tool:
+    """Return a tool of a type, whose description is the tool's."""
     with within(place):
         reader: TypeReader[Any] = read_type(given)
         schema = reader.schema
@@ -351,9 +359,9 @@ def _of_function(given: Callable[..., Any]) -> Tool:
     except (TypeError, ValueError) as error:
         raise _no_tool("Its signature cannot be read.", "Wrap it in a function with annotations.") from error
     summary, of_arguments = _described(inspect.getdoc(named) or inspect.getdoc(body) or "")
-    told: dict[str, dict[str, Any]] = {key: {"description": text} for key, text in of_arguments.items()}
+    told: dict[str, JsonObject] = {key: {"description": text} for key, text in of_arguments.items()}
     """What a schema says of a parameter for the model alone."""
-    taken: dict[str, Any] = {}
+    taken: JsonObject = {}
     for parameter in signature.parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
             stars = {"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}.get(parameter.kind.name, "")
@@ -383,7 +391,7 @@ def _of_function(given: Callable[..., Any]) -> Tool:
     return Tool(name, summary, schema, given, reader)
 
 
-def _default(value: Any) -> dict[str, Any]:
+def _default(value: Any) -> JsonObject:
     """Return a default as a schema tells it; nothing of one that JSON lacks."""
     # optional: pydantic
     from structgen.asking.python_types.pydantic_schema import TypeSchema
@@ -399,9 +407,10 @@ def _no_tool(what: str, cure: str) -> StructgenError:
 
 
 def _described(docstring: str) -> tuple[str, dict[str, str]]:
-    """Return what a docstring says before it comes to the arguments; and what it says of these, by name:
-    lines `name: text` below `Args:`, or `:param`, each with the lines behind it that are indented deeper."""
-    lines, found = list[str](), dict[str, list[str]]()
+    """Return what a docstring says before it comes to the arguments, and what it says of these, by name. That
+    is in lines `name: text` below `Args:`, or `:param`, each with the lines behind it that are indented
+    deeper."""
+    lines, arguments = list[str](), dict[str, list[str]]()
     inside = is_over = False
     name, indent = "", 0
     for line in docstring.expandtabs().splitlines():
@@ -412,10 +421,10 @@ def _described(docstring: str) -> tuple[str, dict[str, str]]:
         inside = is_section or (inside and (not field or line.startswith(" ")))
         depth = len(line) - len(field)
         if name and (depth > indent or not field):
-            found[name].append(field.rstrip())
+            arguments[name].append(field.rstrip())
             continue
         said, name = None if is_section else _ARGUMENT.match(line), ""
         if said and (inside or field.startswith(":param")):
             name, indent = said[1], depth
-            found[name] = [said[2].strip()]
-    return "\n".join(lines).strip(), {name: " ".join(filter(None, said)) for name, said in found.items()}
+            arguments[name] = [said[2].strip()]
+    return "\n".join(lines).strip(), {name: " ".join(filter(None, said)) for name, said in arguments.items()}

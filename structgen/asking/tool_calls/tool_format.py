@@ -7,12 +7,14 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 from structgen.base.errors import OptionError
 from structgen.grammars.text_grammars.composition.argument_styles import ArgumentStyle
 from structgen.grammars.text_grammars.composition.templates import filled, first_text, pieces, places
 
+Texts: TypeAlias = tuple[str, ...]
+"""Some texts of a format."""
 TAG: Final = re.compile(r"<[^<>]+>?|\[[^\[\]<>]+\]")
 """A mark of a format, in one of its texts."""
 
@@ -26,7 +28,7 @@ class ToolFormat(ArgumentStyle):
     whose arguments are not one JSON object have a `member`, and other fields of `ArgumentStyle`.
     """
 
-    calls: tuple[str, ...] | str
+    calls: Texts | str
     """How a call is written, first the usual way. One without `$arguments` writes a call that has none. With
     `$quoted` in place of `$arguments` these are JSON text in a JSON string."""
     section: tuple[str, str] = ("", "")
@@ -34,29 +36,29 @@ class ToolFormat(ArgumentStyle):
     separator: str = ""
     """What stands between the calls of a section."""
     trigger: str = ""
-    """The beginning of a section, or of a call where there is none, that no free text may hold; "": what
-    stands before the first white space or place."""
-    also: tuple[str, ...] = ()
+    """The beginning of a section, or of a call where there is none, that no free text may hold. "": it is
+    what stands before the first white space or place."""
+    also: Texts = ()
     """More ways in which models write a call: free text may not hold their beginnings. They are read with a
     note."""
-    heads: tuple[str, ...] = ()
-    """Ways in which models write a call whose head names its tool otherwise: `$name` is what stands there,
+    heads: Texts = ()
+    """Ways in which models write a call whose head names its tool otherwise. `$name` is what stands there,
     and `head` a pattern (`re`) of it, in which `$name` is the tool's. One of them is a call, with a note, if
     the tool is known and its arguments can be read."""
     head: str = ""
-    siblings: tuple[str, ...] = ()
+    siblings: Texts = ()
     """The names of formats of the same family, whose calls are read too, as those with other heads are."""
     lead: str = ""
     """What a reply begins with that must call."""
-    thinking: tuple[str, ...] = ()
+    thinking: Texts = ()
     """What stands before and behind thoughts."""
     opened: bool = True
     """The prompt has opened the thoughts, where there must be some: the reply begins inside of them."""
     after_thinking: str = ""
     """What follows the thoughts."""
-    never: tuple[str, ...] = ()
+    never: Texts = ()
     """More texts that neither free text nor thoughts may hold. With some, thoughts hold no trigger either."""
-    text: tuple[str, ...] = ()
+    text: Texts = ()
     """Where free text stands in a block of its own: its beginning, its end, and other ends."""
     preamble: str = ""
     """Another beginning of such a block, of text before calls."""
@@ -77,7 +79,7 @@ class ToolFormat(ArgumentStyle):
     """The role of a message that brings a result."""
     history: Literal["object", "text"] = "object"
     """Whether the chat template wants the arguments of earlier calls as an object or as JSON text."""
-    signs: tuple[str, ...] = ()
+    signs: Texts = ()
     """Texts that all stand in chat templates of this format."""
 
     def __post_init__(self) -> None:
@@ -85,10 +87,10 @@ class ToolFormat(ArgumentStyle):
         object.__setattr__(self, "calls", calls)
         ArgumentStyle.__post_init__(self)
         if self.member and not self.stops and not self.ends:
-            begins = [first_text(one) for one in (self.member, self.item) if one]
+            begins = [first_text(template) for template in (self.member, self.item) if template]
             texts = (self.member.partition("$value")[0], *calls)
-            tags = [one.partition("$")[0] for text in texts for one in TAG.findall(text)]
-            ends = [one for one in (*begins, *tags) if one[:1] == "<"]
+            tags = [tag.partition("$")[0] for text in texts for tag in TAG.findall(text)]
+            ends = [text for text in (*begins, *tags) if text[:1] == "<"]
             object.__setattr__(self, "ends", tuple(dict.fromkeys(ends)))
         for template in (*(calls or ("",)), *self.heads):
             self._check_call(template)
@@ -97,32 +99,33 @@ class ToolFormat(ArgumentStyle):
         if self.thinking and (len(self.thinking) != 2 or not all(self.thinking)):
             raise self._wrong("thinking", "Thoughts have a beginning and an end.", "Give both texts.")
         if not self.blocks:
-            for one in self.triggers:
-                other = next((two for two in self.triggers if two != one and two in one), None)
-                if not one or other is not None:
+            for trigger in self.triggers:
+                other = next((two for two in self.triggers if two != trigger and two in trigger), None)
+                if not trigger or other is not None:
                     raise self._wrong(
                         "trigger",
-                        f"{one!r} contains {other!r}, which would come first."
+                        f"{trigger!r} contains {other!r}, which would come first."
                         if other
                         else "Nothing tells where a call begins.",
                         "Let each call begin with a text, and none of these be part of another.",
                     )
 
     def _check_call(self, template: str) -> None:
-        found = [kind for kind, _ in pieces(template)]
+        """Raise OptionError for a template of calls that cannot be written or read back."""
+        kinds = [kind for kind, _ in pieces(template)]
         held = {"name", "id", "index"}
         known = {*held, "arguments", "quoted", "gap", "line"}
-        if "name" not in found or places(template) - known:
+        if "name" not in kinds or places(template) - known:
             raise self._wrong("calls", f"{template!r} does not say where the name stands.", "Write $name.")
-        twice = next((kind for kind in known - {"gap", "line"} if found.count(kind) > 1), None)
-        if twice or {"arguments", "quoted"} <= set(found):
+        twice = next((kind for kind in known - {"gap", "line"} if kinds.count(kind) > 1), None)
+        if twice or {"arguments", "quoted"} <= set(kinds):
             raise self._wrong("calls", f"{template!r} has ${twice or 'quoted'} twice.", "Write it once.")
-        for kind, following in pairwise(found):
+        for kind, following in pairwise(kinds):
             if kind in held and following in held:
                 raise self._wrong(
                     "calls", f"Nothing separates ${kind} and ${following}.", "Put a text between them."
                 )
-        if "quoted" in found and self.member:
+        if "quoted" in kinds and self.member:
             raise self._wrong("calls", "Only JSON is quoted.", "Leave member out, or write $arguments.")
         if self.trigger and not (self.section[0] or first_text(template)).startswith(self.trigger):
             raise self._wrong(
@@ -130,12 +133,12 @@ class ToolFormat(ArgumentStyle):
             )
 
     @property
-    def triggers(self) -> tuple[str, ...]:
+    def triggers(self) -> Texts:
         """The texts that begin calls, which no free text holds."""
         if self.trigger:
             return (self.trigger,)
-        begins = [self.section[0]] if self.section[0] else [first_text(one) for one in self.calls]
-        return tuple(dict.fromkeys(re.split(r"(?<=\S)\s", one, maxsplit=1)[0] for one in begins))
+        begins = [self.section[0]] if self.section[0] else [first_text(template) for template in self.calls]
+        return tuple(dict.fromkeys(re.split(r"(?<=\S)\s", text, maxsplit=1)[0] for text in begins))
 
     def is_document(self, text: str) -> bool:
         """Tell whether a reply is a document in the place of calls, by what stands before its first call."""
@@ -150,26 +153,26 @@ class ToolFormat(ArgumentStyle):
         other call has."""
         token = secrets.token_hex(12)
         listed = (f"call_{token}", f"c{token[:8]}")  # no number: some formats count calls
-        return next((one for one in listed if self._is_own(one, name)), self.counted_id(name, number))
+        return next((id for id in listed if self._is_own(id, name)), self.counted_id(name, number))
 
     def counted_id(self, name: str, number: int) -> str:
         """Return the id of a call that stands at a place among others."""
-        found = filled(self.id, {"name": name, "index": str(number)})
-        return found if self._is_own(found, name) else f"call{number:05}"
+        id = filled(self.id, {"name": name, "index": str(number)})
+        return id if self._is_own(id, name) else f"call{number:05}"
 
     def _is_own(self, id: str, name: str) -> bool:
         return re.fullmatch(self.ids.replace("$name", re.escape(name)), id) is not None
 
     def renamed(self, messages: Sequence[Mapping[str, Any]], where: str = "messages") -> list[dict[str, Any]]:
-        """Return the messages of a history, the ids of calls and of their results as the format writes them:
-        an id of another form, one that comes again, or none becomes one by the number of the call. A result
-        belongs to the last turn that has its id, there to the first call without a result; one without an id
-        to the next call without one, or to the next call where all have ids. So equal histories, and longer
-        ones, have equal ids. The `place` of a result, which is taken out, tells where its id was sent.
+        """Return the messages of a history, the ids of calls and of their results as the format writes them.
+        An id of another form, one that comes again, or none becomes one by the number of the call. A result
+        belongs to the last turn that has its id, there to the first call without a result. One without an id
+        belongs to the next call without one, or to the next call where all have ids. So equal histories, and
+        longer ones, have equal ids. The `place` of a result, which is taken out, tells where its id was sent.
 
         Raises `OptionError` for a result of no call.
         """
-        found: list[dict[str, Any]] = []
+        renamed: list[dict[str, Any]] = []
         calls: list[tuple[str, str, str, int]] = []
         answered, taken = calls[:], set[str]()
         for at, message in enumerate(messages):
@@ -187,10 +190,10 @@ class ToolFormat(ArgumentStyle):
                     made["tool_calls"].append({**call, "id": new})
             elif message.get("role") in ("tool", self.role):
                 id = str(message.get("tool_call_id") or "")
-                same = [one for one in calls if one[0] == id]
-                turn = max((one[3] for one in same if id), default=0)
-                left = [one for one in calls if one not in answered and one[3] >= turn]
-                listed = [one for one in left if one[0] == id]
+                same = [call for call in calls if call[0] == id]
+                turn = max((call[3] for call in same if id), default=0)
+                left = [call for call in calls if call not in answered and call[3] >= turn]
+                listed = [call for call in left if call[0] == id]
                 listed += same[-1:] if id else [*left, *calls[-1:]]
                 if not listed:
                     raise OptionError(
@@ -201,5 +204,5 @@ class ToolFormat(ArgumentStyle):
                 answered.append(listed[0])
                 _, new, name, _ = listed[0]
                 made |= {"tool_call_id": new, "name": message.get("name") or name}
-            found.append(made)
-        return found
+            renamed.append(made)
+        return renamed

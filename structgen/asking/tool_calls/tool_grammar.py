@@ -31,12 +31,8 @@ from structgen.base.limits import Limits
 from structgen.base.system.garbage import uncollected
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.grammars.json_grammars.schema_grammar import json_schema
-from structgen.grammars.text_grammars.composition.argument_grammar import (
-    argument_grammar,
-    blank_of,
-    gap,
-    takes_nothing,
-)
+from structgen.grammars.text_grammars.composition.argument_grammar import argument_grammar, blank_of, gap
+from structgen.grammars.text_grammars.composition.argument_plan import takes_nothing
 from structgen.grammars.text_grammars.composition.dispatching import dispatched, free_of, interrupted
 from structgen.grammars.text_grammars.composition.json_strings import in_json_string
 from structgen.grammars.text_grammars.composition.templates import TEXT, pieces, places
@@ -109,12 +105,12 @@ def tools(
         )
     with THIS_CALL.begin(checks.limits(limits)), uncollected():
         choice = read_choice(read_tools(tools, limits=limits), tool_choice, parallel)
-        found = _Builder(row, specials, policies).reply(choice, thinking)
-    if choice.most != 1 and isinstance(found, Composed):
+        grammar = _Builder(row, specials, policies).reply(choice, thinking)
+    if choice.most != 1 and isinstance(grammar, Composed):
         # without functions and types, which do not pickle everywhere
         read = tuple(replace(tool, callable=None, reader=None) for tool in choice.tools)
-        found.repeats = partial(_repeated, row=row, tools=read, thinking=thinking, must=choice.must)
-    return found
+        grammar.repeats = partial(_repeated, row=row, tools=read, thinking=thinking, must=choice.must)
+    return grammar
 
 
 def _repeated(text: str, *, row: ToolFormat, tools: Sequence[Tool], thinking: Any, must: bool) -> str:
@@ -151,9 +147,9 @@ class _Builder:
         """Return the grammar of a text of the format; special tokens in it stand for themselves."""
         if self._special is None:
             return literal(text)
-        tokens = {one: self.specials[one] for one in self._special.findall(text)}
-        meant = {one: "" if token is None else special(token) for one, token in tokens.items()}
-        return sequence(*(meant.get(one, one) for one in self._special.split(text)))
+        tokens = {name: self.specials[name] for name in self._special.findall(text)}
+        meant = {name: "" if token is None else special(token) for name, token in tokens.items()}
+        return sequence(*(meant.get(part, part) for part in self._special.split(text)))
 
     def is_special(self, text: str) -> bool:
         """Tell whether a text begins with a special token, which no free text can be mistaken for."""
@@ -170,9 +166,10 @@ class _Builder:
     def never(self, *more: str) -> list[str]:
         """Return the texts that free text does not hold, those left out that hold another one."""
         listed = dict.fromkeys((*self.row.thinking, *self.row.never, *more))
-        return [one for one in listed if one and not any(other != one and other in one for other in listed)]
+        return [text for text in listed if text and not any(part != text and part in text for part in listed)]
 
     def thoughts(self, *, opened: bool) -> TextGrammar:
+        """Return thoughts with their marks; `opened`: the prompt has written the first one."""
         begin, end = self.row.thinking
         more = self.row.text[1:] if self.row.blocks else self.row.triggers if self.row.never else ()
         return sequence(
@@ -185,6 +182,7 @@ class _Builder:
     # --- replies --------------------------------------------------------------------------------------------
 
     def reply(self, choice: ToolChoice, thinking: bool | str) -> TextGrammar:
+        """Return whole replies, with thoughts as they are asked for. Errors: UnsupportedError."""
         choice = self.writable(choice)
         if self.row.blocks:
             return self.stream(choice, bool(thinking))
@@ -195,7 +193,7 @@ class _Builder:
         return (before.optional() if thinking == "auto" else before) + body
 
     def writable(self, choice: ToolChoice) -> ToolChoice:
-        """Return a choice without the tools whose arguments the format has no way to write; each brings a
+        """Return a choice without the tools whose arguments the format has no way to write. Each brings a
         `ToolWarning`, and an error where none is left."""
         refused: list[UnsupportedError] = []
         for tool in choice.tools:
@@ -206,34 +204,34 @@ class _Builder:
                 refused.append(error)
         if refused and not self.written:
             raise refused[0]
-        for one in refused:
-            warnings.warn(ToolWarning(str(one)), stacklevel=warning_level())
+        for refusal in refused:
+            warnings.warn(ToolWarning(str(refusal)), stacklevel=warning_level())
         left = tuple(tool for tool in choice.tools if tool.name in self.written)
         return replace(choice, tools=left)
 
     def plain(self, choice: ToolChoice) -> TextGrammar:
         """Return replies in which text and calls stand one after another."""
-        trigger = [one for one in self.marks.openings if not any(word in one for word in self.row.never)]
+        trigger = [text for text in self.marks.openings if not any(word in text for word in self.row.never)]
         if choice.mode == "none":
             return self.text(*filterfalse(self.is_special, trigger))
         has_section = bool(self.row.section[0])
         if choice.mode == "auto":
             most = 1 if choice.most and has_section else choice.most
-            return self.in_text({one: self.section(choice, one) for one in trigger}, most)
-        found = self.section(choice)
+            return self.in_text({text: self.section(choice, text) for text in trigger}, most)
+        calls = self.section(choice)
         if not has_section:
-            more = _between_calls() + found
-            found = found + more.repeat(0, None if choice.most is None else choice.most - 1)
-        return self.spelled(self.row.lead) + found
+            more = _between_calls() + calls
+            calls = calls + more.repeat(0, choice.further)
+        return self.spelled(self.row.lead) + calls
 
     def in_text(self, rests: Mapping[str, TextGrammar], most: int | None) -> TextGrammar:
         """Return free text with what stands behind triggers."""
-        words = [one for one in rests if not self.is_special(one)]
+        words = [text for text in rests if not self.is_special(text)]
         if len(words) == len(rests):
             avoided = self.never(*filterfalse(self.is_special, self.marks.strays))
             return dispatched(rests, f"the format {self.row.name}", avoided, most)
         free = self.text(*words)
-        body = either(*(sequence(free, self.spelled(one), rest) for one, rest in rests.items()))
+        body = either(*(sequence(free, self.spelled(text), rest) for text, rest in rests.items()))
         return interrupted(body, free, most)
 
     def block(self, begin: str, ends: Sequence[str]) -> TextGrammar:
@@ -264,14 +262,14 @@ class _Builder:
         if other is None or choice.must:
             call = self.calls(choice)
             more = between + ahead + call
-            return ahead + call + more.repeat(0, None if choice.most is None else choice.most - 1)
-        one = other if choice.mode == "none" else other | self.calls(choice)
+            return ahead + call + more.repeat(0, choice.further)
+        block = other if choice.mode == "none" else other | self.calls(choice)
         if not choice.most:
-            return (one + (between + one).repeat()).optional()
-        found = ahead + one
+            return (block + (between + block).repeat()).optional()
+        blocks = ahead + block
         for _ in range(choice.most - 1):
-            found = ahead + (other | self.calls(choice) + (between + found).optional())
-        return found.optional()
+            blocks = ahead + (other | self.calls(choice) + (between + blocks).optional())
+        return blocks.optional()
 
     # --- calls ----------------------------------------------------------------------------------------------
 
@@ -284,7 +282,7 @@ class _Builder:
         is_begun = begin.startswith(behind)
         call = self.calls(choice, "" if is_begun else behind)
         more = self.spelled(self.row.separator) + self.calls(choice)
-        call = call + more.repeat(0, None if choice.most is None else choice.most - 1)
+        call = call + more.repeat(0, choice.further)
         return sequence(self.spelled(begin.removeprefix(behind) if is_begun else ""), call, self.spelled(end))
 
     def calls(self, choice: ToolChoice, behind: str = "") -> TextGrammar:
@@ -327,6 +325,7 @@ class _Builder:
         return blank_of(said if isinstance(said, str) else "indent")
 
     def arguments(self, tool: Tool) -> TextGrammar:
+        """Return the arguments of a tool, as the format writes them. Errors: those of schemas."""
         policies = {**tool.policies, **self.policies}
         with within(f"the tool {tool.name}"):
             if self.row.member:

@@ -9,6 +9,7 @@ from typing import Any
 
 from structgen.asking.tool_calls.tool_definitions import Tool
 from structgen.asking.tool_calls.tool_format import ToolFormat
+from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import GenerationError, OptionError, StructgenError
 
 
@@ -18,10 +19,10 @@ class Call:
 
     name: str
     arguments: Mapping[str, Any]
-    """As JSON has them; of a call that is still being written, what there is."""
+    """The values that JSON has; of a call that is still being written, what there is."""
     id: str
-    """As the format writes it; where it writes none, by the place in the reply: `call_0`, `call_1`. "" as
-    long as the format may write one behind the arguments."""
+    """The id that the format writes. Where it writes none: by the place in the reply, `call_0`, `call_1`. ""
+    as long as the format may write one behind the arguments."""
     document: str = field(default="{}", compare=False)
     """The arguments as one JSON text."""
     complete: bool = True
@@ -35,8 +36,8 @@ class Call:
     """The beginning of `document` that is sure, while the call is being written: it only grows."""
 
     def value(self) -> Any:
-        """Return the arguments as the tool's types have them: of a function the keyword arguments as a dict,
-        of a type an object; without a tool what JSON has.
+        """Return the arguments as the tool's types have them. Of a function they are the keyword arguments as
+        a dict, of a type an object, without a tool what JSON has.
 
         Errors: `error`, if there is one; `GenerationError` for a call that is not complete; `ValidatorError`
         for arguments that the tool refuses.
@@ -52,17 +53,17 @@ class Call:
             )
         return dict(self.arguments) if self.tool is None else self.tool.value(self.document)
 
-    def result(self, value: Any, *, error: bool = False) -> dict[str, Any]:
-        """Return the message that brings the model what a call came to: `value`, text as it is and anything
-        else as JSON; with `error`, or for an exception, `{"error": ...}`. Raises `OptionError` for a value
-        that JSON cannot write."""
+    def result(self, value: Any, *, error: bool = False) -> JsonObject:
+        """Return the message that brings the model what a call came to. `value` is text as it is and anything
+        else as JSON; with `error`, or for an exception, it is `{"error": ...}`. Raises `OptionError` for a
+        value that JSON cannot write."""
         if error or isinstance(value, BaseException):
             value = {"error": str(value) if isinstance(value, BaseException) else value}
         role = self.format.role if self.format is not None else "tool"
         content = value if isinstance(value, str) else _json_text(value, self.name)
         return {"role": role, "tool_call_id": self.id, "name": self.name, "content": content}
 
-    def message(self) -> dict[str, Any]:
+    def message(self) -> JsonObject:
         """Return the call as a member of `tool_calls` in an assistant's message, with the arguments as the
         format's chat template takes them."""
         as_text = self.format is not None and self.format.history == "text"
@@ -99,21 +100,26 @@ class Reply:
         """All text outside of thoughts and calls."""
         return "".join(self.texts)
 
-    def message(self) -> dict[str, Any]:
+    @property
+    def begun_calls(self) -> list[Call]:
+        """The calls, and behind them the one in which the text ends."""
+        return self.calls if self.partial is None else [*self.calls, self.partial]
+
+    def message(self) -> JsonObject:
         """Return the assistant's message for the history, as chat templates take it."""
-        found: dict[str, Any] = {"role": "assistant", "content": self.text.strip()}
+        message: JsonObject = {"role": "assistant", "content": self.text.strip()}
         if self.thinking:
-            found["reasoning_content"] = self.thinking.strip()
+            message["reasoning_content"] = self.thinking.strip()
         if self.calls:
-            found["tool_calls"] = [call.message() for call in self.calls]
-        return found
+            message["tool_calls"] = [call.message() for call in self.calls]
+        return message
 
 
 def without_repeats(reply: Reply) -> Reply:
     """Return a reply up to the first call that equals an earlier one in name and arguments. A call that is
     being written and may become such a one is left out, too."""
     made = [(call.name, call.document) for call in reply.calls]
-    at = next((at for at, one in enumerate(made) if one in made[:at]), None)
+    at = next((at for at, call in enumerate(made) if call in made[:at]), None)
     if at is not None:
         again = f"{reply.calls[at].name} is called again with the same arguments"
         kept = replace(reply, calls=reply.calls[:at], texts=reply.texts[: at + 1], repeats=again)
@@ -125,6 +131,7 @@ def without_repeats(reply: Reply) -> Reply:
 
 
 def _json_text(value: Any, name: str) -> str:
+    """Return the JSON text of a value. Errors: OptionError; `name`: of the tool."""
     try:
         return json.dumps(value, ensure_ascii=False, default=_plain)
     except (TypeError, ValueError) as error:

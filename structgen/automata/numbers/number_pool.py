@@ -46,7 +46,6 @@ from structgen.automata.numbers.numeral_automata import (
 from structgen.automata.numbers.numeral_forms import numeral_form
 from structgen.automata.numbers.value_automata import of_atom
 from structgen.automata.numbers.written_forms import (
-    POLICIES,
     as_written,
     atoms_of,
     with_listed_multiples,
@@ -56,9 +55,10 @@ from structgen.automata.strings.completions import StringCompletions
 from structgen.automata.strings.formula_automata import FormulaReader, SpecAutomaton
 from structgen.automata.strings.held_automata import HeldByContent
 from structgen.automata.unicode.partition import PLAIN
-from structgen.base.errors import LimitError, OptionError
+from structgen.base.errors import LimitError
 from structgen.base.language import ir
 from structgen.base.language.number_ranges import Ranges
+from structgen.base.language.remembering import remembered
 from structgen.base.limits import Limits
 
 _FEW_DIVISORS = 2
@@ -75,7 +75,6 @@ class _Numerals:
         self.is_empty = made.automaton.is_empty
         self.rows, self.accept, self.outcomes = rows_of(made.automaton), made.automaton.accept, made.outcomes
         self._completions = StringCompletions(made.automaton, made.outcomes, PLAIN)
-        self._finishes: dict[int, ir.Demands] = {}
 
     @property
     def nbytes(self) -> int:
@@ -93,13 +92,10 @@ class _Numerals:
         """The characters of the longest of the shortest rests."""
         return self._completions.farthest()
 
+    @remembered
     def finish(self, state: int) -> ir.Demands:
-        """As `NumberPool.finish`."""
-        found = self._finishes.get(state)
-        if found is None:
-            texts = self._completions.of(state)
-            found = self._finishes[state] = {demand: text.encode() for demand, text in texts.items()}
-        return found
+        """Return for each demand that can still be met the shortest rest of the numeral that meets it."""
+        return {demand: text.encode() for demand, text in self._completions.of(state).items()}
 
 
 HELD: Final[HeldByContent[_Numerals]] = HeldByContent()
@@ -113,13 +109,7 @@ class NumberPool(AutomatonPool[_Numerals]):
     over = "The numbers of the grammar need"
 
     def __init__(self, numbers: str, limits: Limits, missing: frozenset[int] = frozenset()) -> None:
-        """`numbers`: the policy; `missing`: bytes of which no numeral consists. Raises OptionError."""
-        if numbers not in POLICIES:
-            raise OptionError(
-                f"numbers={numbers!r} is not a policy.",
-                where="numbers",
-                cure=f"Use one of {', '.join(POLICIES)}.",
-            )
+        """`numbers`: the policy; `missing`: bytes of which no numeral consists."""
         super().__init__(limits, WIDTH)
         self._policy, self._missing = numbers, missing & frozenset(COLUMNS)
 
@@ -185,7 +175,7 @@ def _automaton(spec: ir.Spec, policy: str, missing: frozenset[int], limits: Limi
 def _within(formula: ir.Formula, form: tuple[ir.Formula, ...]) -> tuple[ir.Formula, ...]:
     """Return the parts of a conjunction, with its ranges and the form of numerals beside each atom: the union
     of divisors by itself has as many states as their least common multiple, and between near bounds few."""
-    near = *[one for one in ir.conjuncts(formula) if isinstance(one, Ranges)], *form
+    near = *[part for part in ir.conjuncts(formula) if isinstance(part, Ranges)], *form
 
     def within(part: ir.Formula) -> ir.Formula:
         if isinstance(part, ir.Not):
@@ -200,6 +190,6 @@ def _within(formula: ir.Formula, form: tuple[ir.Formula, ...]) -> tuple[ir.Formu
 def _has_near_bounds(formula: ir.Formula) -> bool:
     """Return whether no number below or above all bounds meets a formula."""
     return any(
-        isinstance(one, Ranges) and not one.from_below and not len(one.cuts) & 1
-        for one in ir.conjuncts(formula)
+        isinstance(part, Ranges) and not part.from_below and not len(part.cuts) & 1
+        for part in ir.conjuncts(formula)
     )

@@ -17,8 +17,6 @@ from structgen.base.system.public_calls import THIS_CALL
 
 _FIRST_ROOM: Final = 64
 """States for which a pool has room at first: half of all specifications have fewer than 21."""
-_LARGE: Final = 1 << 15
-"""States from which on a pool has room for all that it may hold, about, whose memory is not taken yet."""
 Outcome: TypeAlias = Callable[[frozenset[int]], int]
 """Numbers a set of demands that is not empty."""
 P = TypeVar("P")
@@ -56,16 +54,16 @@ class AutomatonPool(ABC, Generic[P]):
         """
         key = (spec, outcome)
         try:
-            found = self._starts.get(key)
+            start = self._starts.get(key)
         except RecursionError:  # too deep to be compared
             return self._started(spec, outcome)
-        if found is None:
-            found = self._starts[key] = self._started(spec, outcome)
-        return found
+        if start is None:
+            start = self._starts[key] = self._started(spec, outcome)
+        return start
 
     @abstractmethod
     def _started(self, spec: Spec, outcome: Outcome) -> int:
-        """As `start`, of a spec that is new."""
+        """Return the state before the first byte of a text of a spec that is new (`start`), or DEAD."""
 
     def _add(self, part: P, rows: Table, numbers: Row, ends: Row) -> int:
         """Put the states of an automaton behind the others: their rows and outcomes. Return the first.
@@ -78,9 +76,8 @@ class AutomatonPool(ABC, Generic[P]):
         # a call's steps bound what all of its pools hold, too: less than half a gigabyte
         THIS_CALL.work(2 * rows.size if count - first > 1 else 0)
         if count > (held := len(self.trans)):
-            # memory that is not written yet is none, and a large table is not copied again
-            more = 2 if held < _LARGE else 16
-            room = max(count, min(more * held, self._limits.automaton_states))
+            # memory that is not written yet is none
+            room = max(count, min(4 * held, self._limits.automaton_states))
             trans, outcome = np.empty((room, self.trans.shape[1]), np.int32), np.empty(room, np.int32)
             trans[:first], outcome[:first] = self.trans[:first], self.outcome[:first]
             self.trans, self.outcome = trans, outcome

@@ -24,8 +24,8 @@ class Sized(Protocol):
 T = TypeVar("T", bound=Sized)
 BUDGET: Final = 64 << 20
 """The bytes that are held, unless another budget is given."""
-_OVERHEAD: Final = 1024
-"""The bytes of one entry beside its arrays: the key, the objects."""
+ENTRY_BYTES: Final = 1024
+"""The bytes of one entry beside its arrays: the key, the objects; about."""
 
 
 class HeldByContent(Generic[T]):
@@ -42,23 +42,23 @@ class HeldByContent(Generic[T]):
         and LimitError where the present call has no steps left for it."""
         try:
             with self._lock:
-                found = self._held.get(key)
-                if found is not None:
+                entry = self._held.get(key)
+                if entry is not None:
                     self._held.move_to_end(key)
         except RecursionError:  # too deep to be compared
             return make()
-        if found is not None:
-            THIS_CALL.charged(found[1])
-            return found[0]
+        if entry is not None:
+            THIS_CALL.charged(entry[1])
+            return entry[0]
         with uncollected():  # the parts of a pattern are many, and most are gone at the end
             made, bill = THIS_CALL.billed((id(self), key), make)
-        size = made.nbytes + _OVERHEAD
+        size = made.nbytes + ENTRY_BYTES
         with self._lock:
             if key not in self._held and size <= self._budget:
                 self._held[key], self._bytes = (made, bill), self._bytes + size
                 while self._bytes > self._budget:
                     _, (gone, _bill) = self._held.popitem(last=False)
-                    self._bytes -= gone.nbytes + _OVERHEAD
+                    self._bytes -= gone.nbytes + ENTRY_BYTES
         return made
 
     @property

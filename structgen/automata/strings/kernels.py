@@ -18,6 +18,8 @@ Table: TypeAlias = npt.NDArray[np.int32]
 Row: TypeAlias = npt.NDArray[np.int32]
 Flags: TypeAlias = npt.NDArray[np.uint8]
 Longs: TypeAlias = npt.NDArray[np.int64]
+Ranked: TypeAlias = npt.NDArray[np.int32]
+"""[2, kinds of counts, threads]: for each thread the place that it stands in (-1: none), and its rank."""
 
 FAR: Final = 1 << 40
 """More than any distance."""
@@ -28,10 +30,10 @@ TOO_MANY_STATES, TOO_MUCH_WORK, STOPPED = -1, -2, -3
 @jit
 def _hash(row: Row, size: int) -> int:
     """Return a hash of the first numbers of a row; it is the same with and without compilation."""
-    found = size
+    hashed = size
     for i in range(size):
-        found = ((found & 0xFFFFFFFF) * 1000003) ^ (int(row[i]) + 1)
-    return found ^ (found >> 17)
+        hashed = ((hashed & 0xFFFFFFFF) * 1000003) ^ (int(row[i]) + 1)
+    return hashed ^ (hashed >> 17)
 
 
 @jit
@@ -81,10 +83,10 @@ def _larger_table(flat: Row, at: Longs, count: int, table: Row) -> Row:
 def _entered(row: Row, size: int, flat: Row, at: Longs, count: int, table: Row) -> tuple[int, Row, Row]:
     """Return the number of a row among the `count` kept ones, `count` where it is new and kept from now on;
     and what `flat` and `table` are from now on (`_slot`)."""
-    found = _slot(row, size, flat, at, table)
-    if found >= 0:
-        return found, flat, table
-    table[-1 - found] = count
+    kept = _slot(row, size, flat, at, table)
+    if kept >= 0:
+        return kept, flat, table
+    table[-1 - kept] = count
     begin = at[count]
     flat = _longer(flat, begin + size)
     flat[begin : begin + size] = row[:size]
@@ -133,21 +135,53 @@ def _kept(row: Row, size: int, places: Table, ranks: Table, best: Row) -> int:
     return size
 
 
+@jit
+def _followed(
+    flat: Row,
+    at: Longs,
+    step: int,
+    edge_at: Longs,
+    edges: Table,
+    closure_at: Longs,
+    closures: Row,
+    member: Flags,
+    row: Row,
+    met: Longs,
+) -> tuple[int, int]:
+    """Write the threads behind a step, a class of a state, to a row; return how many, and the work. `met`:
+    for each thread, and behind them for each closure, the last step that met it."""
+    state, kind = step // member.shape[1], step % member.shape[1]
+    size = work = 0
+    first = len(edge_at) - 1
+    for thread in flat[at[state] : at[state + 1]]:
+        work += edge_at[thread + 1] - edge_at[thread]
+        for edge in range(edge_at[thread], edge_at[thread + 1]):
+            closure = edges[edge, 1]
+            if member[edges[edge, 0], kind] and met[first + closure] != step:
+                met[first + closure] = step
+                work += closure_at[closure + 1] - closure_at[closure]
+                for j in range(closure_at[closure], closure_at[closure + 1]):
+                    to = closures[j]
+                    if met[to] != step:
+                        met[to] = step
+                        row[size] = to
+                        size += 1
+    return size, work
+
+
 @entry(
     "Tuple((int64, int64, int32[:, ::1], uint8[::1]))"
-    "(int64[::1], int32[::1], int32[::1], int64[::1], int32[::1], uint8[:, ::1], uint8[::1],"
-    " int32[:, ::1], int32[:, ::1], int64, int64, int64, uint8[::1])"
+    "(int64[::1], int32[:, ::1], int64[::1], int32[::1], uint8[:, ::1], uint8[::1],"
+    " int32[:, :, ::1], int64, int64, int64, uint8[::1])"
 )
 def subsets(
     edge_at: Longs,
-    edge_set: Row,
-    edge_to: Row,
+    edges: Table,
     closure_at: Longs,
     closures: Row,
     member: Flags,
     ends: Flags,
-    places: Table,
-    ranks: Table,
+    ranked: Ranked,
     final: int,
     most_states: int,
     most_work: int,
@@ -156,82 +190,64 @@ def subsets(
     """Return the reachable sets of threads: (how many, or why there is no answer; the work; their table;
     which accept).
 
-    Thread `t` has the edges `edge_at[t]` to `edge_at[t + 1]`: by the classes of the set `edge_set`, a row of
-    `member`, to the closure `edge_to`. Closure `c` is the threads from `closure_at[c]` to `closure_at[c + 1]`
-    in `closures`; the start is closure 0. `ends`: which threads accept. `places`, `ranks`: which threads are
-    left out of a set (`_kept`). `final`: the thread that accepts whatever comes, or -1; a set that holds it
-    holds nothing else.
+    Thread `t` has the edges `edge_at[t]` to `edge_at[t + 1]`: by the classes of a set, a row of `member`, to
+    a closure. Closure `c` is the threads from `closure_at[c]` to `closure_at[c + 1]` in `closures`; the start
+    is closure 0. `ends`: which threads accept. `ranked`: by which threads are left out of a set (`_kept`).
+    `final`: the thread that accepts whatever comes, or -1; a set that holds it holds nothing else.
     """
-    width, threads = member.shape[1], len(ends)
     # a megabyte, of which few states use more than a page
     flat, at = np.empty(1024, np.int32), np.empty(most_states + 2, np.int64)
     at[0] = 0
-    table, trans = np.full(1024, -1, np.int32), np.empty(256 * width, np.int32)
-    row, seen = np.empty(threads + 1, np.int32), np.full(threads, -1, np.int64)
-    met = np.full(len(closure_at), -1, np.int64)
-    highest = 0
-    for kind in range(len(places)):
-        for thread in range(threads):
-            highest = max(highest, places[kind, thread] + 1)
-    best = np.full(highest, -1, np.int32)
-    count, work, stamp, state = 0, 0, 0, -1
-    kind = width - 1
-    while True:
-        size = 0
-        if state < 0:
-            for i in range(closure_at[1]):
-                row[i] = closures[i]
-            size = closure_at[1]
-        else:
-            begin, end = at[state], at[state + 1]
-            for i in range(begin, end):
-                thread = flat[i]
-                work += edge_at[thread + 1] - edge_at[thread]
-                for edge in range(edge_at[thread], edge_at[thread + 1]):
-                    closure = edge_to[edge]
-                    if member[edge_set[edge], kind] and met[closure] != stamp:
-                        met[closure] = stamp
-                        work += closure_at[closure + 1] - closure_at[closure]
-                        for j in range(closure_at[closure], closure_at[closure + 1]):
-                            to = closures[j]
-                            if seen[to] != stamp:
-                                seen[to] = stamp
-                                row[size] = to
-                                size += 1
+    table, trans = np.full(1024, -1, np.int32), np.empty(256 * member.shape[1], np.int32)
+    row, met = np.empty(len(ends) + 1, np.int32), np.full(len(ends) + len(closure_at), -1, np.int64)
+    best = np.full(len(ends) * len(ranked[0]), -1, np.int32)
+    size = closure_at[1]
+    row[:size] = closures[:size]
+    count, work, step = 0, 0, -1
+    while step < count * member.shape[1]:
+        if step >= 0:
+            size, more = _followed(flat, at, step, edge_at, edges, closure_at, closures, member, row, met)
+            work += more
         for i in range(size):
             if row[i] == final:
                 row[0], size = final, 1
                 break
         work += size + 1
-        size = _kept(row, size, places, ranks, best)
+        size = _kept(row, size, ranked[0], ranked[1], best)
         if work > most_work or stop[0]:
             count = STOPPED if stop[0] else TOO_MUCH_WORK
             break
-        found = -1
-        if size > 0 or state < 0:
+        to = -1
+        if size > 0 or step < 0:
             _sort(row, size)
-            found, flat, table = _entered(row, size, flat, at, count, table)
-            if found == count:
+            to, flat, table = _entered(row, size, flat, at, count, table)
+            if to == count:
                 if count == most_states:
                     count = TOO_MANY_STATES
                     break
                 count += 1
-                trans = _longer(trans, count * width)
-        if state >= 0:
-            trans[state * width + kind] = found
-        kind += 1
-        stamp += 1
-        if kind == width:
-            kind = 0
-            state += 1
-            if state == count:
-                break
-    size = max(count, 0)
-    accept = np.zeros(size, np.uint8)
-    for state in range(size):
+                trans = _longer(trans, count * member.shape[1])
+        if step >= 0:
+            trans[step] = to
+        step += 1
+    return count, work, _cut(trans, count, member.shape[1]), _accepting(flat, at, count, ends)
+
+
+@jit
+def _cut(trans: Row, count: int, width: int) -> Table:
+    """Return the table of so many states; of none where the number is below 0."""
+    states = max(count, 0)
+    return trans[: states * width].copy().reshape(states, width)
+
+
+@jit
+def _accepting(flat: Row, at: Longs, count: int, ends: Flags) -> Flags:
+    """Return which of so many sets of threads have one that accepts."""
+    accept = np.zeros(max(count, 0), np.uint8)
+    for state in range(count):
         for i in range(at[state], at[state + 1]):
             accept[state] |= ends[flat[i]]
-    return count, work, trans[: size * width].copy().reshape(size, width), accept
+    return accept
 
 
 @entry(
@@ -275,40 +291,39 @@ def product(
         if work > most_work or stop[0]:
             count = STOPPED if stop[0] else TOO_MUCH_WORK
             break
-        found = -1
+        to = -1
         if dead == 0 or (not all_live and dead < parts):
-            found, flat, table = _entered(row, parts, flat, at, count, table)
-            if found == count:
+            to, flat, table = _entered(row, parts, flat, at, count, table)
+            if to == count:
                 if count == most_states:
                     count = TOO_MANY_STATES
                     break
                 count += 1
                 trans = _longer(trans, count * width)
         if state >= 0:
-            trans[state * width + kind] = found
+            trans[state * width + kind] = to
         kind += 1
         if kind == width:
             kind = 0
             state += 1
             if state == count:
                 break
-    size = max(count, 0)
-    return count, work, trans[: size * width].copy().reshape(size, width), flat[: size * parts].copy()
+    return count, work, _cut(trans, count, width), flat[: max(count, 0) * parts].copy()
 
 
 @jit
 def _mark(element: int, where: Row, places: Row, sets: Row, firsts: Row, marked: Row, todo: Row) -> None:
     """Move an element of a partition to the marked ones of its set; `todo[0]` counts the sets listed."""
-    one, at = sets[element], places[element]
-    to = firsts[one] + marked[one]
+    block, at = sets[element], places[element]
+    to = firsts[block] + marked[block]
     where[at] = where[to]
     places[where[at]] = at
     where[to] = element
     places[element] = to
-    if marked[one] == 0:
+    if marked[block] == 0:
         todo[0] += 1
-        todo[todo[0]] = one
-    marked[one] += 1
+        todo[todo[0]] = block
+    marked[block] += 1
 
 
 @jit
@@ -316,22 +331,72 @@ def _split(count: int, where: Row, sets: Row, firsts: Row, pasts: Row, marked: R
     """Split each listed set into its marked elements and the others; return how many sets there are. The
     smaller part is the new set."""
     while todo[0] > 0:
-        one = todo[todo[0]]
+        block = todo[todo[0]]
         todo[0] -= 1
-        middle = firsts[one] + marked[one]
-        if middle < pasts[one]:
-            if marked[one] <= pasts[one] - middle:
-                firsts[count], pasts[count] = firsts[one], middle
-                firsts[one] = middle
+        middle = firsts[block] + marked[block]
+        if middle < pasts[block]:
+            if marked[block] <= pasts[block] - middle:
+                firsts[count], pasts[count] = firsts[block], middle
+                firsts[block] = middle
             else:
-                firsts[count], pasts[count] = middle, pasts[one]
-                pasts[one] = middle
+                firsts[count], pasts[count] = middle, pasts[block]
+                pasts[block] = middle
             for at in range(firsts[count], pasts[count]):
                 sets[where[at]] = count
             marked[count] = 0
             count += 1
-        marked[one] = 0
+        marked[block] = 0
     return count
+
+
+@jit
+def _in_order(numbers: Row, most: int) -> tuple[Row, Row]:
+    """Return where the elements of each number begin, and the elements by their numbers, which are at most
+    `most` (counting sort)."""
+    begins, order = np.zeros(most + 2, np.int32), np.empty(len(numbers), np.int32)
+    for number in numbers:
+        begins[number + 1] += 1
+    for number in range(most + 1):
+        begins[number + 1] += begins[number]
+    fill = begins.copy()
+    for element in range(len(numbers)):
+        order[fill[numbers[element]]] = element
+        fill[numbers[element]] += 1
+    return begins, order
+
+
+@jit
+def _edges(trans: Table) -> tuple[Row, Row, Row]:
+    """Return the edges of a table, class by class: the states that they leave, those that they lead to, and
+    their classes."""
+    states, width = trans.shape
+    count = 0
+    for state in range(states):
+        for kind in range(width):
+            count += trans[state, kind] >= 0
+    tail, head, kinds = np.empty(count, np.int32), np.empty(count, np.int32), np.empty(count, np.int32)
+    edge = 0
+    for kind in range(width):
+        for state in range(states):
+            if trans[state, kind] >= 0:
+                tail[edge], head[edge], kinds[edge] = state, trans[state, kind], kind
+                edge += 1
+    return tail, head, kinds
+
+
+@jit
+def _partition(where: Row, kinds: Row, room: int) -> tuple[Row, Row, Row, Row, Row, int]:
+    """Return elements as the sets of their kinds: the elements set by set, as they are given; where each
+    stands; its set; where each set begins, and ends, with room for more; how many sets there are."""
+    places, sets = np.empty(len(where), np.int32), np.empty(len(where), np.int32)
+    firsts, pasts = np.empty(room, np.int32), np.empty(room, np.int32)
+    count = 0
+    for at, element in enumerate(where):
+        if at == 0 or kinds[element] != kinds[where[at - 1]]:
+            firsts[count] = at
+            count += 1
+        places[element], sets[element], pasts[count - 1] = at, count - 1, at + 1
+    return where, places, sets, firsts, pasts, count
 
 
 @entry("int32[::1](int32[:, ::1], int32[::1])")
@@ -341,66 +406,28 @@ def equivalent(trans: Table, accept: Row) -> Row:
     Every state is reachable and leads to an outcome. `accept`: the number of the outcome, 0 for none.
     Cost: O(edges log states) (A. Valmari, Fast brief practical DFA minimization, 2012).
     """
-    states, width = trans.shape
-    edges = 0
-    for state in range(states):
-        for kind in range(width):
-            edges += trans[state, kind] >= 0
-    tail, head = np.empty(edges, np.int32), np.empty(edges, np.int32)
-    room = max(states, edges) + 2
+    tail, head, kinds = _edges(trans)
+    begins, into = _in_order(head, len(trans) - 1)
     # mostly few sets are met, and memory that is not written is none
-    marked, todo = np.empty(room, np.int32), np.empty(room, np.int32)
-    marked[0] = todo[0] = 0
-    # the partition of the states
-    where, places = np.arange(states, dtype=np.int32), np.arange(states, dtype=np.int32)
-    sets, firsts, pasts = np.zeros(states, np.int32), np.empty(room, np.int32), np.empty(room, np.int32)
-    firsts[0], pasts[0], count = 0, states, 1
-    highest = 0
-    for state in range(states):
-        highest = max(highest, accept[state])
-    for outcome in range(1, highest + 1):
-        for state in range(states):
-            if accept[state] == outcome:
-                _mark(state, where, places, sets, firsts, marked, todo)
-        count = _split(count, where, sets, firsts, pasts, marked, todo)
-    # the partition of the edges: at first by their classes
-    edge_where, edge_places = np.arange(edges, dtype=np.int32), np.arange(edges, dtype=np.int32)
-    edge_sets, edge_firsts, edge_pasts = (
-        np.empty(edges, np.int32),
-        np.empty(room, np.int32),
-        np.empty(room, np.int32),
+    marked = np.empty(max(len(trans), len(tail)) + 2, np.int32)
+    todo = np.empty_like(marked)
+    where, places, sets, firsts, pasts, count = _partition(
+        _in_order(accept, accept.max())[1], accept, len(marked)
     )
-    groups = at = 0
-    for kind in range(width):
-        edge_firsts[groups], marked[groups] = at, 0
-        for state in range(states):
-            if trans[state, kind] >= 0:
-                tail[at], head[at], edge_sets[at] = state, trans[state, kind], groups
-                at += 1
-        edge_pasts[groups] = at
-        if at > edge_firsts[groups]:
-            groups += 1
-    # the edges that lead to each state
-    into_at, into = np.zeros(states + 1, np.int32), np.empty(edges, np.int32)
-    for edge in range(edges):
-        into_at[head[edge] + 1] += 1
-    for state in range(states):
-        into_at[state + 1] += into_at[state]
-    fill = into_at.copy()
-    for edge in range(edges):
-        into[fill[head[edge]]] = edge
-        fill[head[edge]] += 1
+    edge_where, edge_places, edge_sets, edge_firsts, edge_pasts, groups = _partition(
+        np.arange(len(tail)).astype(np.int32), kinds, len(marked)
+    )
+    marked[: max(count, groups)] = todo[0] = 0
     block, group = 1, 0
     while group < groups:
-        for at in range(edge_firsts[group], edge_pasts[group]):
-            _mark(tail[edge_where[at]], where, places, sets, firsts, marked, todo)
+        for edge in edge_where[edge_firsts[group] : edge_pasts[group]]:
+            _mark(tail[edge], where, places, sets, firsts, marked, todo)
         count = _split(count, where, sets, firsts, pasts, marked, todo)
         group += 1
         while block < count:
-            for at in range(firsts[block], pasts[block]):
-                state = where[at]
-                for i in range(into_at[state], into_at[state + 1]):
-                    _mark(into[i], edge_where, edge_places, edge_sets, edge_firsts, marked, todo)
+            for state in where[firsts[block] : pasts[block]]:
+                for edge in into[begins[state] : begins[state + 1]]:
+                    _mark(edge, edge_where, edge_places, edge_sets, edge_firsts, marked, todo)
             groups = _split(groups, edge_where, edge_sets, edge_firsts, edge_pasts, marked, todo)
             block += 1
     return sets

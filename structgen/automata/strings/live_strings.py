@@ -23,41 +23,50 @@ _MOST_WAYS: Final = 1_000
 """Ways to meet a demand that are told apart."""
 
 
+class TextMachine(Protocol):
+    """A compiled grammar (`machines.core.compiled.CompiledGrammar`), as the strings that it holds ask it."""
+
+    def after_ascii(self, index: int, /) -> npt.NDArray[np.int64]:
+        """Return the state after each byte below 128; a number below 0 where no text goes on so."""
+        ...
+
+    def depth_of(self, index: int, /) -> int:
+        """Return how many brackets or blocks of the text are open, where the grammar counts them; else 0."""
+        ...
+
+    def may_end(self, index: int, /) -> bool:
+        """Return whether a text may end in a state."""
+        ...
+
+    def bits(self, index: int, /) -> npt.NDArray[np.int32]:
+        """Return the tokens that stay inside the text, as a row of bits; end tokens may be among them."""
+        ...
+
+    def ends_below(self, index: int, wanted: Any, /) -> list[int]:
+        """Return those nodes of a trie (`machine_core.wanted_nodes`) at which a text may end."""
+        ...
+
+
 class TextReader(Protocol):
-    """Reads texts of a grammar byte by byte. Its states are numbers."""
+    """Reads texts of a grammar byte by byte. Its states are those of its machine, numbers."""
 
     start: int
 
-    def step(self, state: int, byte: int) -> int:
-        """Return the state after a byte; below 0 where no text goes on so."""
+    @property
+    def machine(self) -> TextMachine:
+        """The compiled grammar."""
         ...
 
-    def ascii(self, state: int) -> npt.NDArray[np.int64]:
-        """Return the state after each byte below 128; a number below 0 where no text goes on so."""
+    def step(self, state: int, byte: int) -> int:
+        """Return the state after a byte; below 0 where no text goes on so."""
         ...
 
     def after_tokens(self, state: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the states after each of some tokens."""
         ...
 
-    def depth(self, state: int) -> int:
-        """Return how many brackets or blocks of the text are open, where the grammar counts them; else 0."""
-        ...
-
     def alike(self, state: int) -> int:
         """Return a state with the same rest, as far as is known: one for many."""
-        ...
-
-    def ends(self, state: int) -> bool:
-        """Return whether a text may end in a state."""
-        ...
-
-    def bits(self, state: int) -> npt.NDArray[np.int32]:
-        """Return the tokens that stay inside the text, as a row of bits; end tokens may be among them."""
-        ...
-
-    def ends_below(self, state: int, wanted: Any) -> list[int]:
-        """Return those nodes of a trie (`machine_core.wanted_nodes`) at which a text may end."""
         ...
 
     def expected(self, state: int) -> list[Expected]:
@@ -97,7 +106,7 @@ class LiveState(NamedTuple):
 
 def speaks_of_texts(formula: Formula) -> bool:
     """Return whether a grammar that need not be regular stands in a formula."""
-    return any(isinstance(one, Texts) for one in atoms(formula))
+    return any(isinstance(atom, Texts) for atom in atoms(formula))
 
 
 def ways_of(formula: Formula, denied: bool = False) -> list[tuple[Texts | None, Formula]]:
@@ -120,20 +129,20 @@ def ways_of(formula: Formula, denied: bool = False) -> list[tuple[Texts | None, 
     parts = [ways_of(part, denied) for part in formula.of]
     if isinstance(formula, Any_) is not denied:
         return [way for part in parts for way in part]
-    found: list[tuple[Texts | None, Formula]] = [(None, TRUE)]
+    ways: list[tuple[Texts | None, Formula]] = [(None, TRUE)]
     for part in parts:
-        found = [_both(one, other) for one in found for other in part]
-        if len(found) > _MOST_WAYS:
+        ways = [_both(way, other) for way in ways for other in part]
+        if len(ways) > _MOST_WAYS:
             raise LimitError(
                 f"A string may meet its schemas in more than {_MOST_WAYS:,} ways.", limit="alternatives"
             )
-    return found
+    return ways
 
 
 def _both(
-    one: tuple[Texts | None, Formula], other: tuple[Texts | None, Formula]
+    way: tuple[Texts | None, Formula], other: tuple[Texts | None, Formula]
 ) -> tuple[Texts | None, Formula]:
-    (a, x), (b, y) = one, other
+    (a, x), (b, y) = way, other
     if a is not None and b is not None and a != b:
         raise refusal(
             f"One string is asked to be {named(a)} and {named(b)}, neither of which is regular and small.",

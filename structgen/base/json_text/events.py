@@ -63,13 +63,13 @@ class Place:
     @property
     def parts(self) -> tuple[str | int, ...]:
         """The keys (decoded) and indices from the root. Cost: the depth."""
-        found: list[str | int] = []
+        parts: list[str | int] = []
         place: Place = self
         while place._above is not None:
-            found.append(place._part)
+            parts.append(place._part)
             place = place._above
-        found.reverse()
-        return tuple(found)
+        parts.reverse()
+        return tuple(parts)
 
     @property
     def part(self) -> str | int:
@@ -244,6 +244,11 @@ Raw: TypeAlias = tuple[EventKind, Place, int, "int | None", "TerminalKind | None
     TERMINAL_END,
 ) = EventKind
 
+_OPENED: Final = MappingProxyType(
+    {ord("{"): (OBJECT_BEGIN, _FIRST_KEY, -1), ord("["): (ARRAY_BEGIN, _ITEM, 0)}
+)
+"""Opening bracket -> the event, what comes next, and `_Frame.items`."""
+
 
 class EventLog:
     """The events of a text, scanned up to some token; a matcher has one once events were asked.
@@ -360,6 +365,15 @@ class EventLog:
         self._events.append((TERMINAL_END, place, start, end, terminal))
         self._value_end(frame, place, start, end)
 
+    def _value_begin(self, frame: _Frame | None, place: Place, start: int) -> tuple[_Frame | None, Place]:
+        """Note that a value begins; return the frame with it, and its place."""
+        if frame is None or frame.items < 0:
+            self._events.append((VALUE_BEGIN, place, start, None, None))
+            return frame, place
+        place = Place(frame.place, frame.items)
+        self._events.append((ITEM_BEGIN, place, start, None, None))
+        return _Frame(frame.below, frame.place, frame.start, frame.items + 1), place
+
     def _value_end(self, frame: _Frame | None, place: Place, start: int, end: int) -> None:
         item = frame is not None and frame.items >= 0
         self._events.append((ITEM_END if item else VALUE_END, place, start, end, None))
@@ -374,10 +388,10 @@ class EventLog:
         while at < size:
             if part:
                 if part == "string":
-                    found = _QUOTE.search(text, at)
-                    if found is None:
+                    quote = _QUOTE.search(text, at)
+                    if quote is None:
                         break
-                    at = found.start()
+                    at = quote.start()
                 after = _NEXT[part].get(text[at])
                 if after is not None:
                     part = after
@@ -414,22 +428,13 @@ class EventLog:
                 terminal, part = _TERMINALS.get(byte, (None, ""))
                 if terminal is None and byte not in b"{[":
                     raise _misplaced(mode, byte, start)
-                if frame is not None and frame.items >= 0:
-                    place = Place(frame.place, frame.items)
-                    frame = _Frame(frame.below, frame.place, frame.start, frame.items + 1)
-                    events.append((ITEM_BEGIN, place, start, None, None))
-                else:
-                    events.append((VALUE_BEGIN, place, start, None, None))
+                frame, place = self._value_begin(frame, place, start)
                 if terminal is not None:
                     events.append((TERMINAL_BEGIN, place, start, None, terminal))
-                elif byte == 123:
-                    frame = _Frame(frame, place, start, -1)
-                    events.append((OBJECT_BEGIN, place, start, None, None))
-                    mode = _FIRST_KEY
                 else:
-                    frame = _Frame(frame, place, start, 0)
-                    events.append((ARRAY_BEGIN, place, start, None, None))
-                    mode = _ITEM
+                    kind, mode, items = _OPENED[byte]
+                    frame = _Frame(frame, place, start, items)
+                    events.append((kind, place, start, None, None))
             elif mode in (_FIRST_KEY, _KEY) and byte == 34:
                 assert frame is not None, "a key is in an object"
                 start = at - 1

@@ -313,9 +313,9 @@ class Network(Protocol):
         until its value is read. False says nothing."""
 
     @property
-    def looked_for(self) -> Mapping[int, bytes]:
-        """Return the values of items, by number, on which rests of arrays depend so far, each with a text.
-        With one more, fewer arrays have equal rests."""
+    def looked_for(self) -> Collection[bytes]:
+        """Return the texts of values of items on which rests of arrays depend so far. With
+        one more, fewer arrays have equal rests."""
 
     def look_for(self, texts: Iterable[bytes]) -> None:
         """Note values of items, by their texts, on which a rest depends (`looked_for`)."""

@@ -51,14 +51,16 @@ def ray_answers(
     *,
     gpu: bool | None = False,
     at_once: int = 1,
+    counted: Callable[[int], None] = lambda count: None,
 ) -> Answers:
-    """Yield how many workers there are, what all of them say of themselves, then the answers, in the order in
-    which shards of `size` tasks are done. The cluster is the one that Ray finds (RAY_ADDRESS), or one that it
-    starts on this machine for as long.
+    """Yield what all workers say of themselves, then the answers, in the order in which shards of `size`
+    tasks are done. The cluster is the one that Ray finds (RAY_ADDRESS), or one that it starts on this machine
+    for as long.
 
     `count`: how many workers; by default as many as the cluster has processors, or GPUs if `gpu`. Those that
     find no room yet are given shards once they do. `gpu`: whether each has one; None: where the cluster has
-    any. `at_once`: shards that a worker has at a time, each in a thread.
+    any. `at_once`: shards that a worker has at a time, each in a thread. `counted`: is told how many workers
+    there are.
 
     Raises OptionError where Ray is not installed, or the cluster has no GPU; StructgenError where a worker
     does, where it says another thing of itself than the first one, or fails otherwise than by its end.
@@ -68,8 +70,7 @@ def ray_answers(
     is_ours = not ray.is_initialized()
     if is_ours:
         ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    todo = deque(tasks[at : at + size] for at in range(0, len(tasks), size))
-    actors, going, asked, about = list[Any](), dict[Any, Any](), set[Any](), None
+    actors, going = list[Any](), dict[Any, Any]()
     try:
         there = ray.cluster_resources()
         gpu = bool(there.get("GPU")) if gpu is None else gpu
@@ -77,45 +78,19 @@ def ray_answers(
         if count < 1:
             kind = "GPU" if gpu else "processor"
             raise OptionError(f"Ray's cluster has no {kind}.", where="ray", cure="Choose another device.")
-        try:
-            sent = ray.put(ray.cloudpickle.dumps(make))
-        except TypeError as error:
-            raise OptionError(
-                f"The work cannot be sent to workers: {error}",
-                where="ray",
-                cure="Let requests hold plain values and grammars.",
-            ) from error
-        yield count
+        counted(count)
+        sent = ray.put(_pickled(ray.cloudpickle, make))
         # a worker and a call whose process was killed are made again, as often as it takes
         again = {"max_restarts": -1, "max_task_retries": -1, "max_concurrency": at_once}
         actor = ray.remote(num_cpus=1, num_gpus=int(gpu), **again)(RayActor)
         actors += [actor.remote() for _ in range(count)]
         # an actor for each further shard that it can take, by the call whose end says so
-        going |= {one.answer.remote(sent, ()): one for one in actors for _ in range(at_once)}
-        while todo or asked or about is None:
-            (done,), _ = ray.wait([*going], num_returns=1)
-            one, said = going.pop(done), ray.get(done)
-            asked.discard(done)
-            if isinstance(said, StructgenError):
-                raise said
-            own, *answers = said
-            if about is not None and own != about:
-                raise StructgenError(
-                    f"A worker has {own}, another one {about}.",
-                    where="ray",
-                    cure="Give all machines the same version and the same model.",
-                )
-            if todo:
-                call = one.answer.remote(sent, todo.popleft())
-                going[call] = one
-                asked.add(call)
-            if about is None:
-                about = own
-                yield about
-            yield from answers
+        going |= {worker.answer.remote(sent, ()): worker for worker in actors for _ in range(at_once)}
+        shards = deque(tasks[at : at + size] for at in range(0, len(tasks), size))
+        yield from _handed_out(ray, sent, shards, going)
         # those that were started end in order, and take their folders with them
-        left = [one for one in actors if one not in going.values()]
-        ended = [one.__ray_terminate__.options(max_task_retries=0).remote() for one in left]
+        left = [worker for worker in actors if worker not in going.values()]
+        ended = [worker.__ray_terminate__.options(max_task_retries=0).remote() for worker in left]
         ray.wait(ended, num_returns=len(ended), timeout=60)
     except ray.exceptions.RayError as failed:
         raise StructgenError(
@@ -127,7 +102,47 @@ def ray_answers(
     finally:
         for call in going:  # or Ray says on stdout that they are not made again
             ray.cancel(call)
-        for one in actors:
-            ray.kill(one)
+        for worker in actors:
+            ray.kill(worker)
         if is_ours:
             ray.shutdown()
+
+
+def _pickled(pickler: Any, make: Callable[[], Worker]) -> bytes:
+    """Return what makes a worker, as it is sent. Raises OptionError for what cannot be."""
+    try:
+        sent: bytes = pickler.dumps(make)
+    except TypeError as error:
+        raise OptionError(
+            f"The work cannot be sent to workers: {error}",
+            where="ray",
+            cure="Let requests hold plain values and grammars.",
+        ) from error
+    return sent
+
+
+def _handed_out(ray: Any, sent: Any, shards: deque[Sequence[Any]], going: dict[Any, Any]) -> Answers:
+    """Hand out shards to actors as their calls end; yield what the first one says of itself, then the
+    answers to all shards. `going` holds the calls that have not ended, each with its actor."""
+    about, asked = None, set[Any]()
+    while shards or asked or about is None:
+        (done,), _ = ray.wait([*going], num_returns=1)
+        actor, said = going.pop(done), ray.get(done)
+        asked.discard(done)
+        if isinstance(said, StructgenError):
+            raise said
+        own, *answers = said
+        if about is not None and own != about:
+            raise StructgenError(
+                f"A worker has {own}, another one {about}.",
+                where="ray",
+                cure="Give all machines the same version and the same model.",
+            )
+        if shards:
+            call = actor.answer.remote(sent, shards.popleft())
+            going[call] = actor
+            asked.add(call)
+        if about is None:
+            about = own
+            yield about
+        yield from answers

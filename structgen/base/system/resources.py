@@ -16,7 +16,10 @@ def schemas() -> Path:
     return _find("schemas")
 
 
-GRAMMARS = tuple("arithmetic csv dates go goals json markers python select smiles sql".split())
+GRAMMARS = (
+    *("arithmetic", "csv", "dates", "go", "goals", "json"),
+    *("markers", "python", "select", "smiles", "sql"),
+)
 """The grammars that ship, each beside its page (`NAME.md`) and its texts (`NAME.texts.json`)."""
 
 

@@ -143,7 +143,7 @@ def read_prompts(path: Path) -> Iterator[Prompt]:
             where = f"{path}:{number + 1}"
             try:
                 text = line.decode("utf-8-sig" if number == 0 else "utf-8")
-                found = text.rstrip("\r\n") if is_plain else json.loads(text)
+                line_value = text.rstrip("\r\n") if is_plain else json.loads(text)
             except (ValueError, RecursionError) as error:
                 raise OptionError(
                     f"Not {'UTF-8' if is_plain else 'JSON'}: {error}.",
@@ -151,7 +151,7 @@ def read_prompts(path: Path) -> Iterator[Prompt]:
                     cure="Write one JSON string or object on each line, in UTF-8; or plain prompts in a "
                     ".txt file.",
                 ) from error
-            row = {"prompt": found} if isinstance(found, str) else found
+            row = {"prompt": line_value} if isinstance(line_value, str) else line_value
             _LINES.check(row, "line", where)
             if (row.get("prompt") is None) == (row.get("messages") is None):
                 raise OptionError(
@@ -203,17 +203,17 @@ def _fingerprint_of(grammar: Grammar | CompiledGrammar | None) -> str:
 def model_digest(name: str) -> str:
     """Return the digest of a model that has a name, or lies in a folder or a GGUF file, wherever that is: of
     configuration and weights. Cost: reading a few megabytes."""
-    found = blake2b(digest_size=16)
+    digest = blake2b(digest_size=16)
     place = model_path(model_name(name))
     for path in [place] if place.is_file() else sorted(place.iterdir()):
         if path.name == "config.json" or path.suffix in _WEIGHTS:
             size = path.stat().st_size
-            found.update(f"{path.name} {size}\n".encode())
+            digest.update(f"{path.name} {size}\n".encode())
             with path.open("rb") as file:
                 for start in range(0, size, max(size // _SAMPLES, _SAMPLE)):
                     file.seek(start)
-                    found.update(file.read(_SAMPLE))
-    return found.hexdigest()
+                    digest.update(file.read(_SAMPLE))
+    return digest.hexdigest()
 
 
 def own_parts(engine: Engine) -> dict[str, str]:
@@ -258,6 +258,24 @@ def _own_answers(model: str, options: Mapping[str, Any], request_of: Callable[[A
     return engine_answers(Engine(model, **options), request_of)
 
 
+def _checked_maker(
+    engine: str, prompts: Path, request_of: Callable[[Any], Request]
+) -> Callable[[str, Mapping[str, Any], Callable[[Any], Request]], Answering]:
+    """Return what makes the worker of an engine. Raises OptionError for a request that another engine does
+    otherwise than our own."""
+    if engine == _OWN:
+        return _own_answers
+    other = import_module(_OTHERS[engine])
+    for prompt in read_prompts(prompts):
+        try:
+            request = prompt.request(request_of)
+        except StructgenError:  # its line will have the error
+            continue
+        other.check_request(request)
+    make: Callable[..., Answering] = other.VllmAnswers
+    return make
+
+
 @options_named('run_bulk_on_ray("structgen/extract", prompts, results, request_of)', name="run_bulk_on_ray")
 def run_bulk_on_ray(
     model: str | Path,
@@ -296,16 +314,9 @@ def run_bulk_on_ray(
     for name, value in {"shard_size": shard_size, "workers": 1 if workers is None else workers}.items():
         checks.whole(name, value, 1)
     options: dict[str, Any] = {"device": device, "dtype": dtype, "max_rows": max_rows}
-    make = _own_answers
     if engine != _OWN:
-        other = import_module(_OTHERS[engine])
-        for prompt in read_prompts(prompts):
-            try:
-                request = prompt.request(request_of)
-            except StructgenError:  # its line will have the error
-                continue
-            other.check_request(request)
-        make, options = other.VllmAnswers, options | {"engine_options": dict(engine_options or {})}
+        options["engine_options"] = dict(engine_options or {})
+    make = _checked_maker(engine, prompts, request_of)
     named = model_name(model)
     check_causal(named)
     folder = named if named in NAMED_MODELS else str(Path(named).resolve())
@@ -313,10 +324,7 @@ def run_bulk_on_ray(
     gpu = None if device is None else device.startswith("cuda")
 
     def answers(left: Sequence[Prompt]) -> Answers:
-        at_once = 2 if engine == _OWN else 1
-        said = ray_answers(made, left, shard_size, workers, gpu=gpu, at_once=at_once)
-        next(said)  # how many workers there are
-        yield from said
+        return ray_answers(made, left, shard_size, workers, gpu=gpu, at_once=2 if engine == _OWN else 1)
 
     return run_bulk(answers, prompts, results, request_of, tell, start_over=start_over)
 

@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -30,28 +30,24 @@ BANNED = -1e30
 """Added to the logit of a banned token: finite, so that no sum is NaN."""
 Words: TypeAlias = npt.NDArray[np.int32]
 """Token bits, as a `TokenMask` has them."""
-_EVERY = 1 << 40
-"""More than any vocabulary's size. A larger top_k also keeps all tokens, and is replaced by this one."""
 _NO_WORDS: Words = np.empty((1, 0), np.int32)
 _NO_SCORES: npt.NDArray[np.float64] = np.empty((1, 0))
-_STEPS = 255
+_STEPS = np.iinfo(np.uint8).max
 """Steps of the histogram that filters select by; in the last one is all that lies below."""
 
 
-@dataclass(slots=True)
-class Chosen:
-    """The chosen tokens, one for each text."""
+class Choice(NamedTuple):
+    """A chosen token, with its figures, which `requests.Step` describes."""
 
-    tokens: list[int]
-    allowed: list[int]
-    wanted: list[int]
-    """The likeliest tokens, whether allowed or not."""
-    faulty: list[int]
+    token: int
+    logprob: float
+    constrained: float
+    removed: float
+    allowed: int
+    wanted: int
+    faulty: int
     """Not 0: the model's logits are NaN in this row, or no token is allowed. The token is then
     meaningless."""
-    logprob: list[float]
-    constrained: list[float]
-    removed: list[float]
 
 
 @dataclass(slots=True)
@@ -69,8 +65,6 @@ class ChoiceRow:
     """The strategies of the text; None: it has none, or writes thoughts."""
     stream: int = field(init=False)
     """The key from which the noise of the sample's draws is made."""
-    options: tuple[float, float, float, float] = field(init=False)
-    """The temperature, top_p, min_p and top_k."""
     is_penalised: bool = field(init=False)
     is_filtered: bool = field(init=False)
     """Whether top-k, top-p or min-p drop tokens."""
@@ -78,23 +72,17 @@ class ChoiceRow:
     def __post_init__(self) -> None:
         how = self.sampling
         self.stream = sample_key(how.seed, self.sample)
-        self.options = (how.temperature, how.top_p, how.min_p, float(min(how.top_k, _EVERY)))
-        self.is_penalised = bool(
-            how.repetition_penalty != 1.0
-            or how.presence_penalty
-            or how.frequency_penalty
-            or how.logit_bias
-            or how.min_tokens
-        )
+        added = how.presence_penalty, how.frequency_penalty, how.logit_bias, how.min_tokens
+        self.is_penalised = how.repetition_penalty != 1.0 or any(added)
         self.is_filtered = bool(how.temperature and (how.top_k or how.top_p < 1 or how.min_p))
 
     def biases(self) -> tuple[list[int], list[float]]:
         """Return the tokens with a fixed change of their logits now, and the changes: `logit_bias`, and a ban
         on the end tokens while there are fewer than `min_tokens`."""
-        found = dict(self.sampling.logit_bias)
+        changes = dict(self.sampling.logit_bias)
         if len(self.text) < self.sampling.min_tokens:
-            found |= dict.fromkeys(self.ends, BANNED)
-        return list(found), list(found.values())
+            changes |= dict.fromkeys(self.ends, BANNED)
+        return list(changes), list(changes.values())
 
 
 def choose(
@@ -103,7 +91,7 @@ def choose(
     rows: Sequence[ChoiceRow],
     places: Sequence[int] | None = None,
     lines: Sequence[int] | None = None,
-) -> Chosen:
+) -> list[Choice]:
     """Return a token for each row from float logits [texts, V], under a `mask` [lines, words] or None: row i
     has `places[i]` of the logits and `lines[i]` of the mask (None: i).
 
@@ -145,7 +133,7 @@ def _chosen_here(
     rows: Sequence[ChoiceRow],
     places: Sequence[int],
     lines: Sequence[int],
-) -> Chosen:
+) -> list[Choice]:
     raw: npt.NDArray[np.float32] = np.ascontiguousarray(logits.float().numpy())
     words = _NO_WORDS if mask is None else np.ascontiguousarray(mask)
     adjusted: list[npt.NDArray[np.float64]] = []
@@ -176,12 +164,12 @@ def _chosen_here(
         np.array(kept) if kept else _NO_WORDS,
         np.array(texts, np.int64),
         np.array([(row.stream, row.position) for row in rows], np.int64).view(np.uint64),
-        np.array([row.options[0] for row in rows]),
+        np.array([row.sampling.temperature for row in rows]),
         numbers,
         figures,
     )
-    whole: tuple[Any, ...] = *numbers.T.tolist(), *figures.T.tolist()
-    return Chosen(*whole)
+    token, allowed, wanted, faulty = numbers.T.tolist()
+    return [*map(Choice, token, *figures.T.tolist(), allowed, wanted, faulty)]
 
 
 def filtered(scores: npt.NDArray[Any], words: Words | None, how: Sampling) -> Words:
@@ -201,9 +189,14 @@ def filtered(scores: npt.NDArray[Any], words: Words | None, how: Sampling) -> Wo
             if how.top_p < 1:
                 is_kept &= _leading(below, shares, how.top_p * float(shares.sum()))
             ids = ids[is_kept]
-    is_left = np.zeros(32 * -(-len(scores) // 32), np.bool_)
-    is_left[ids] = True
-    return np.packbits(is_left, bitorder="little").view(np.int32)
+    return words_of(ids, len(scores))
+
+
+def words_of(tokens: Any, size: int) -> Words:
+    """Return the mask of some tokens of a vocabulary of so many."""
+    bits = np.zeros(32 * -(-size // 32), np.bool_)
+    bits[tokens] = True
+    return np.packbits(bits, bitorder="little").view(np.int32)
 
 
 def _leading(
@@ -248,9 +241,9 @@ def choose_anywhere(
     logits: Tensor,
     mask: Words | None,
     rows: Sequence[ChoiceRow],
-    places: Sequence[int] | None = None,
-    lines: Sequence[int] | None = None,
-) -> Chosen:
+    places: Sequence[int],
+    lines: Sequence[int],
+) -> list[Choice]:
     """Choose one token a row as `choose` does, on any device.
 
     Rows with penalties or strategies are chosen in main memory. Cost: the masks go to the device whole, 16 KB
@@ -258,36 +251,50 @@ def choose_anywhere(
     if a row has a filter; one wait for the device; for a row that is chosen in main memory a copy of its
     logits, and that of `choose` on a CPU.
     """
-    at = list(range(len(rows)) if places is None else places)
-    of = list(range(len(rows)) if lines is None else lines)
+    at, of = list(places), list(lines)
     words = None if mask is None else _sent(torch.from_numpy(mask[of]), logits.device)
+    numbers = _numbers(rows, at, logits)
+    if at == list(range(len(logits))):
+        del numbers["rows"]
+    if not any(row.is_filtered for row in rows):
+        for name in ("top_k", "top_p", "min_p"):
+            del numbers[name]
+    chosen = _read(masked_sample(logits, words, **numbers).figures.cpu().numpy())
+    for i, row in enumerate(rows):
+        if row.law is not None or row.is_penalised:
+            line = None if mask is None else mask[of[i]][None]
+            (chosen[i],) = _chosen_here(logits[at[i]].cpu()[None], line, [row], [0], [0])
+    return chosen
+
+
+def _numbers(rows: Sequence[ChoiceRow], places: Sequence[int], logits: Tensor) -> dict[str, Tensor]:
+    """Return the arguments of `masked_sample` for rows, on the device of the logits, in one copy."""
+    hows = [row.sampling for row in rows]
     packed = np.empty((7, len(rows)), np.int64)
-    packed[0], packed[1] = [row.stream for row in rows], [row.position for row in rows]
-    options = np.array([row.options for row in rows]).reshape(-1, 4).T
-    packed[2], packed[3], packed[4:] = at, options[3], options[:3].view(np.int64)
+    packed[0], packed[1], packed[2] = [row.stream for row in rows], [row.position for row in rows], places
+    packed[3] = [min(how.top_k, logits.shape[1]) for how in hows]
+    floats = np.array([(how.temperature, how.top_p, how.min_p) for how in hows]).reshape(-1, 3)
+    packed[4:] = floats.T.copy().view(np.int64)
     sent = _sent(torch.from_numpy(packed), logits.device)
-    keys, position, where, top_k = sent[:4]
-    heat, top_p, min_p = sent[4:].view(torch.float64)
-    is_filtered = any(row.is_filtered for row in rows)
-    filters = {"top_k": top_k, "top_p": top_p, "min_p": min_p} if is_filtered else {}
-    own = None if at == list(range(len(logits))) else where
-    found = masked_sample(logits, words, rows=own, temperature=heat, seed=keys, position=position, **filters)
-    figures = found.figures.cpu().numpy()
+    return dict(
+        zip(
+            ("seed", "position", "rows", "top_k", "temperature", "top_p", "min_p"),
+            (*sent[:4], *sent[4:].view(torch.float64)),
+            strict=True,
+        )
+    )
+
+
+def _read(figures: npt.NDArray[np.int64]) -> list[Choice]:
+    """Return the tokens, with the log-probabilities of what the kernels found for each row."""
     token, allowed, likeliest = figures[[0, 4, 5]]
     every, left, logprob = figures[1:4].view(np.float64)
     faulty, wanted = token < 0, likeliest.clip(min=0)
     with np.errstate(invalid="ignore", over="ignore"):
         removed = (-np.expm1(left - every)).clip(0.0, 1.0) + 0.0
         shares = np.where(faulty, np.nan, (logprob, logprob + every - left, removed))
-    numbers = np.stack((np.where(faulty, wanted, token), allowed, wanted, faulty))
-    chosen = Chosen(*numbers.tolist(), *shares.tolist())
-    for i, row in enumerate(rows):
-        if row.law is not None or row.is_penalised:
-            line = None if mask is None else mask[of[i]][None]
-            again = _chosen_here(logits[at[i]].cpu()[None], line, [row], [0], [0])
-            chosen.tokens[i], chosen.faulty[i] = again.tokens[0], again.faulty[0]
-            chosen.logprob[i], chosen.constrained[i] = again.logprob[0], again.constrained[0]
-    return chosen
+    numbers = np.stack((np.where(faulty, wanted, token), allowed, wanted, faulty)).tolist()
+    return [*map(Choice, numbers[0], *shares.tolist(), *numbers[1:])]
 
 
 def _sent(tensor: Tensor, device: torch.device) -> Tensor:

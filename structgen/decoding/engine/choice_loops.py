@@ -22,11 +22,12 @@ PLACE, LINE, SCORES, KEPT = range(4)
 """Columns of a text: its rows of the logits, of the masks, of the scores that it draws from in place of the
 logits, and of the masks that filters leave (-1: none)."""
 TOKEN, ALLOWED, WANTED, FAULTY = range(4)
-"""Columns of the integers of a choice, as `choice.Chosen` has them."""
+"""Columns of the integers of a choice, as `choice.Choice` has them."""
 LOGPROB, CONSTRAINED, REMOVED = range(3)
 """Columns of its floats."""
 
-_WORD = 32
+_WORD = np.iinfo(np.int32).bits
+"""Tokens of a word of a mask."""
 _EVERY = np.int32(-1)
 _FAINT = 1e-9
 """A share of the allowed tokens below which they are summed again, about their own maximum: in single
@@ -76,6 +77,20 @@ def bits_of(words: Array, word: int) -> Any:
 
 
 @jit
+def allows(words: Array, token: int) -> Any:
+    """Return whether a mask allows a token."""
+    return bits_of(words, token >> 5) & np.int32(1 << (token & 31)) != 0
+
+
+@jit
+def memory_of(width: int) -> Any:
+    """Return the memory for choices from rows of so many logits: a part of a tile in single precision, the
+    scores of a tile, two sums for each tile, and a level for each tile."""
+    tiles = (width + TILE - 1) // TILE
+    return np.empty(TILE, np.float32), np.empty(TILE), np.empty((2, tiles)), np.empty(tiles)
+
+
+@jit
 def sum_tiles(raw: Array, words: Array, top: Real, part: Array, sums: Array) -> Any:
     """Write for each tile the sums of e^(logit - top), of all tokens and of the allowed ones. Return how many
     are allowed."""
@@ -122,9 +137,10 @@ def gathered(scores: Array, words: Array, start: int, heat: Real, out: Array) ->
 
 
 @jit
-def level_tiles(scores: Array, words: Array, heat: Real, part: Array, out: Array, levels: Array) -> None:
+def level_tiles(scores: Array, words: Array, heat: Real, memory: Any) -> None:
     """Write for each tile the logarithm of the sum of e^(score / temperature) over its allowed tokens, at
     temperature 0 the greatest score; minus infinity if no token is possible."""
+    part, out, _, levels = memory
     for tile in range(len(levels)):
         count = gathered(scores, words, tile * TILE, heat, out)
         top = highest(out[:count])
@@ -135,9 +151,10 @@ def level_tiles(scores: Array, words: Array, heat: Real, part: Array, out: Array
 
 
 @jit
-def drawn(scores: Array, words: Array, heat: Real, key: Any, levels: Array, out: Array) -> Any:
+def drawn(scores: Array, words: Array, heat: Real, key: Any, memory: Any) -> Any:
     """Return the token with the greatest score plus noise, of the tile with the greatest level plus noise; at
     temperature 0 without noise; of equal ones the first. Return -1 if no token is possible."""
+    _, out, _, levels = memory
     tile, best = -1, -np.inf
     for at in range(len(levels)):
         noisy = levels[at] + gumbel_of(uniform_of(key, -1 - at)) if heat > 0.0 else levels[at]
@@ -162,6 +179,43 @@ def drawn(scores: Array, words: Array, heat: Real, key: Any, levels: Array, out:
     return start + at
 
 
+@jit
+def likeliest_of(raw: Array) -> Any:
+    """Return the first token with the greatest logit, and this logit. NaN is ignored."""
+    wanted, top = 0, np.float32(-np.inf)
+    for start in range(0, len(raw), TILE):
+        here = highest(raw[start : start + TILE])
+        if here > top:
+            wanted, top = start, here
+    while raw[wanted] != top and wanted < len(raw) - 1:
+        wanted += 1
+    return wanted, top
+
+
+@jit
+def sums_of(raw: Array, words: Array, top: Real, memory: Any) -> Any:
+    """Return how many tokens are allowed, the sum of e^(logit - top) of all tokens, and the logarithm of that
+    of the allowed ones. The levels of the memory are then those of the allowed tokens at temperature 1."""
+    part, _, sums, levels = memory
+    # if the maximum is infinite, only a NaN of the sums matters
+    allowed = sum_tiles(raw, words, top if math.isfinite(top) else np.float32(0.0), part, sums)
+    every, some = sums[0].sum(), sums[1].sum()
+    if some > _FAINT * every:
+        for tile in range(len(levels)):
+            levels[tile] = math.log(sums[1, tile]) if sums[1, tile] > 0.0 else -np.inf
+        return allowed, every, math.log(some)
+    level_tiles(raw, words, 1.0, memory)
+    own = highest(levels)
+    return allowed, every, own - top + math.log(np.exp(levels - own).sum())
+
+
+@jit
+def write_figures(logit: float, whole: float, left: float, figures: Array) -> None:
+    """Write the log-probabilities of a token, from the logarithms of the sums of all and of the allowed."""
+    figures[LOGPROB], figures[CONSTRAINED] = logit - whole, logit - left
+    figures[REMOVED] = 0.0 if left >= whole else -math.expm1(left - whole)
+
+
 @entry(
     "void(float32[:, ::1], int32[:, ::1], float64[:, ::1], int32[:, ::1], int64[:, ::1], uint64[:, ::1],"
     " float64[::1], int64[:, ::1], float64[:, ::1])"
@@ -184,48 +238,26 @@ def choose_rows(
     core, and 3 us for a draw; where a text draws from scores, under filters or at another temperature than 1,
     1 ns a token more.
     """
-    width = logits.shape[1]
-    part, out = np.empty(TILE, np.float32), np.empty(TILE)
-    sums = np.empty((2, (width + TILE - 1) // TILE))
-    levels = np.empty(sums.shape[1])
+    memory = memory_of(logits.shape[1])
     for text in range(len(texts)):
         raw, words = logits[texts[text, PLACE]], masks[texts[text, LINE]]
         which, narrow, heat = texts[text, SCORES], texts[text, KEPT], temperatures[text]
-        wanted, top = 0, np.float32(-np.inf)
-        for start in range(0, width, TILE):
-            here = highest(raw[start : start + TILE])
-            if here > top:
-                wanted, top = start, here
-        while raw[wanted] != top and wanted < width - 1:
-            wanted += 1
-        # if the maximum is infinite, only a NaN of the sums matters
-        allowed = sum_tiles(raw, words, top if math.isfinite(top) else np.float32(0.0), part, sums)
-        every, some = sums[0].sum(), sums[1].sum()
-        if some > _FAINT * every:
-            for tile in range(len(levels)):
-                levels[tile] = math.log(sums[1, tile]) if sums[1, tile] > 0.0 else -np.inf
-            left = math.log(some)
-        else:
-            level_tiles(raw, words, 1.0, part, out, levels)
-            own = highest(levels)
-            left = own - top + math.log(np.exp(levels - own).sum())
+        wanted, top = likeliest_of(raw)
+        allowed, every, left = sums_of(raw, words, top, memory)
         faulty = not (math.isfinite(top) and math.isfinite(every) and math.isfinite(left))
-        is_allowed = bits_of(words, wanted >> 5) & np.int32(1 << (wanted & 31)) != 0
         token = wanted
-        if not faulty and not (heat == 0.0 and is_allowed and which < 0):
+        if not faulty and not (heat == 0.0 and which < 0 and allows(words, wanted)):
             own_words = words if narrow < 0 else kept[narrow]
             key = position_key(noise[text, 0], noise[text, 1])
             if which >= 0:
-                level_tiles(scores[which], own_words, heat, part, out, levels)
-                token = drawn(scores[which], own_words, heat, key, levels, out)
+                level_tiles(scores[which], own_words, heat, memory)
+                token = drawn(scores[which], own_words, heat, key, memory)
             else:
                 if heat != 1.0 or narrow >= 0:
-                    level_tiles(raw, own_words, heat, part, out, levels)
-                token = drawn(raw, own_words, heat, key, levels, out)
+                    level_tiles(raw, own_words, heat, memory)
+                token = drawn(raw, own_words, heat, key, memory)
         if faulty or token < 0:
             token, faulty, every, left = wanted, True, np.nan, np.nan
-        whole, logit = math.log(every), raw[token] - np.float64(top)
         numbers[text, TOKEN], numbers[text, ALLOWED] = token, allowed
         numbers[text, WANTED], numbers[text, FAULTY] = wanted, faulty
-        figures[text, LOGPROB], figures[text, CONSTRAINED] = logit - whole, logit - left
-        figures[text, REMOVED] = 0.0 if left >= whole else -math.expm1(left - whole)
+        write_figures(raw[token] - np.float64(top), math.log(every), left, figures[text])

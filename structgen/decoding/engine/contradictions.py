@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from structgen.base.language.exclusions import Exclusions
+from structgen.base.language.exclusions import Exclusion, Exclusions
 from structgen.decoding.engine.strategies.strategy import Mixture, Narrowing, SearchStrategy
 
 
 def _are(how: Any, property: str) -> str:
     """Return the names of the strategies with a property of their class."""
-    return ", ".join(one.name for one in how.strategy if getattr(one, property))
+    return ", ".join(strategy.name for strategy in how.strategy if getattr(strategy, property))
 
 
 def _of(how: Any, kind: Any) -> list[str]:
     """Return the names of the strategies of a class, or of one of several."""
-    return [one.name for one in how.strategy if isinstance(one, kind)]
+    return [strategy.name for strategy in how.strategy if isinstance(strategy, kind)]
 
 
 def _pair(how: Any) -> tuple[str, str, str] | None:
@@ -30,46 +30,86 @@ def _pair(how: Any) -> tuple[str, str, str] | None:
     searches = _of(how, SearchStrategy)
     if not searches or len(how.strategy) == 1:
         return None
-    others = [one.name for one in how.strategy if one.name not in searches]
+    others = [strategy.name for strategy in how.strategy if strategy.name not in searches]
     return searches[0], [*others, searches[-1]][0], f"{searches[0]} reads ahead by the model's own law"
 
 
+def _too_few(asked: Any, how: Any) -> tuple[int, int] | None:
+    """Return the least and the most tokens of a text, where the least is more."""
+    return (how.min_tokens, asked.most_tokens) if how.min_tokens > asked.most_tokens else None
+
+
 OF_SAMPLING: Final = Exclusions(
-    """
-strategy if pair: {0[0]} and {0[1]} exclude one another: {0[2]}. | Give one.
-temperature if warm: {} takes the best token and draws none. | Give temperature=0.
-temperature if cold: {} is about draws, and nothing is drawn at temperature 0. | Give a temperature above 0.
-top_k top_p min_p excludes truncating: {} is a truncation itself, and {name} another. | Leave one of them out.
-min_tokens excludes mixture: {} may drop all tokens but the end token. | Leave one of them out.
-""",
-    pair=_pair,
-    warm=lambda how: how.temperature != 0 and _are(how, "is_greedy"),
-    cold=lambda how: how.temperature == 0 and _are(how, "draws"),
-    truncating=lambda how: _are(how, "truncates"),
-    mixture=lambda how: ", ".join(_of(how, Mixture)),
+    Exclusion("strategy", "{0[0]} and {0[1]} exclude one another: {0[2]}.", "Give one.", when=_pair),
+    Exclusion(
+        "temperature",
+        "{} takes the best token and draws none.",
+        "Give temperature=0.",
+        when=lambda how: how.temperature != 0 and _are(how, "is_greedy"),
+    ),
+    Exclusion(
+        "temperature",
+        "{} is about draws, and nothing is drawn at temperature 0.",
+        "Give a temperature above 0.",
+        when=lambda how: how.temperature == 0 and _are(how, "draws"),
+    ),
+    Exclusion(
+        ("top_k", "top_p", "min_p"),
+        "{} is a truncation itself, and {name} another.",
+        "Leave one of them out.",
+        beside=lambda how: _are(how, "truncates"),
+    ),
+    Exclusion(
+        "min_tokens",
+        "{} may drop all tokens but the end token.",
+        "Leave one of them out.",
+        beside=lambda how: ", ".join(_of(how, Mixture)),
+    ),
 )
 """Of a sampling; every row is about a strategy."""
 OF_REQUESTS: Final = Exclusions(
-    """
-stop excludes grammar: A stop string would cut a text of the grammar short: it would be none of its texts.
-    | Leave stop out: the text ends where the grammar ends it; or say in the grammar what comes before the
-    string.
-canonical needs grammar: Free text has no forced parts. | Leave it out, or give a grammar.
-canonical excludes banned_tokens: The tokenizer's own tokens are some of those that are banned, or may be.
-    | Leave out canonical, or ban texts in place of tokens.
-healing excludes thinking: What follows the prompt are thoughts, and the text begins behind their closing tag.
-    | Leave out healing or thinking.
-healing excludes second_rows: The strategy reads further rows behind the prompt as it is, whose last tokens
-    are others.
-    | Leave out healing or the strategy.
-thinking excludes begun: Thoughts come before an answer, and this one has begun in the last message.
-    | Leave thinking out, or write continue_final_message=False.
-min_tokens excludes grammar: min_tokens would have a text of the grammar go on where only blanks may come.
-    | Leave it out, and bound the text in the grammar: minLength, minItems, {n,}.
-min_tokens if too_few: min_tokens={0[0]:,} is more than max_tokens={0[1]:,}. | Give fewer.
-""",
-    banned_tokens=lambda asked, how: any(isinstance(one, int) for one in how.banned),
-    second_rows=lambda asked, how: bool(_of(how, Mixture | SearchStrategy)),
-    too_few=lambda asked, how: how.min_tokens > asked.most_tokens and (how.min_tokens, asked.most_tokens),
+    Exclusion(
+        "stop",
+        "A stop string would cut a text of the grammar short: it would be none of its texts.",
+        "Leave stop out: the text ends where the grammar ends it; or say in the grammar what comes before "
+        "the string.",
+        beside="grammar",
+    ),
+    Exclusion(
+        "canonical", "Free text has no forced parts.", "Leave it out, or give a grammar.", without="grammar"
+    ),
+    Exclusion(
+        "canonical",
+        "The tokenizer's own tokens are some of those that are banned, or may be.",
+        "Leave out canonical, or ban texts in place of tokens.",
+        beside=lambda asked, how: any(isinstance(banned, int) for banned in how.banned),
+    ),
+    Exclusion(
+        "healing",
+        "What follows the prompt are thoughts, and the text begins behind their closing tag.",
+        "Leave out healing or thinking.",
+        beside="thinking",
+    ),
+    Exclusion(
+        "healing",
+        "The strategy reads further rows behind the prompt as it is, whose last tokens are others.",
+        "Leave out healing or the strategy.",
+        beside=lambda asked, how: bool(_of(how, Mixture | SearchStrategy)),
+    ),
+    Exclusion(
+        "thinking",
+        "Thoughts come before an answer, and this one has begun in the last message.",
+        "Leave thinking out, or write continue_final_message=False.",
+        beside="begun",
+    ),
+    Exclusion(
+        "min_tokens",
+        "min_tokens would have a text of the grammar go on where only blanks may come.",
+        "Leave it out, and bound the text in the grammar: minLength, minItems, {n,}.",
+        beside="grammar",
+    ),
+    Exclusion(
+        "min_tokens", "min_tokens={0[0]:,} is more than max_tokens={0[1]:,}.", "Give fewer.", when=_too_few
+    ),
 )
 """Of a request and its whole sampling. Asked only beside options that `Request.__post_init__` lists."""

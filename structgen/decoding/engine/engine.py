@@ -38,7 +38,7 @@ from structgen.decoding.engine.text import Decided, PromptBorder, RequestStart, 
 from structgen.decoding.engine.thinking import closing_of
 from structgen.decoding.engine.trace import Trace, text_page
 from structgen.decoding.speculation.drafts.drafter import RequestFacts
-from structgen.decoding.speculation.planning.drafting import Drafting
+from structgen.decoding.speculation.planning.drafting import MEASURED_EVERY, Drafting
 from structgen.grammars.compilation.compiler import compile
 from structgen.grammars.compilation.request_bans import checked_bans, without_banned_texts, without_tokens
 from structgen.grammars.text_grammars.text_grammar import TextGrammar
@@ -47,9 +47,6 @@ from structgen.machines.core.forced_text import AnyText, half_character, prompt_
 from structgen.machines.core.grammar import Grammar
 from structgen.machines.core.matcher import Matcher
 from structgen.tokens.tokenizer import Tokenizer
-
-_CHECKED_EVERY = 16
-"""The memory of compiled grammars is looked at once in so many requests, and for each new one."""
 
 
 class Engine:
@@ -130,13 +127,12 @@ class Engine:
         raises; what goes wrong later is its result's `error`, and the others go on.
         """
         given: Any = requests
-        if isinstance(given, str) or not isinstance(given, Iterable):
-            given = [given]
-        wanted = list(given)
+        is_one = isinstance(given, str) or not isinstance(given, Iterable)
+        wanted: list[Any] = [given] if is_one else list(given)
         handles: list[Handle] = []
         with _awaiting(handles):
-            for one in wanted:
-                handles += self.submit(one)
+            for request in wanted:
+                handles += self.submit(request)
             self.drive(handles)
         return _results(handles)
 
@@ -279,7 +275,9 @@ class Engine:
         if grammar is not None:
             compiled = self.compiled(grammar, warns=not request.special_texts, bans=bans)
         begun = request.begun.encode()
-        reads_ahead = any(isinstance(one, Mixture | SearchStrategy) for one in request.chosen_by.strategies)
+        reads_ahead = any(
+            isinstance(strategy, Mixture | SearchStrategy) for strategy in request.chosen_by.strategies
+        )
         if not request.healing and (not begun or reads_ahead):
             if compiled is not None and (request.canonical or begun):
                 compiled = with_forced_text(compiled, canonical=request.canonical, begun=begun)
@@ -338,20 +336,20 @@ class Engine:
         tokenizer = without_tokens(self.tokenizer, bans) if bans else self.tokenizer
         key = grammar, tokenizer.fingerprint
         with self._of_grammars:
-            found = self._compiled.pop(key, None)
-        is_new = found is None
-        if found is None:
+            compiled = self._compiled.pop(key, None)
+        is_new = compiled is None
+        if compiled is None:
             if warns and isinstance(plain := grammar.innermost, TextGrammar):
                 warn_of_special_texts(plain, self._named_tokens)
-            found = compile(grammar, tokenizer)
+            compiled = compile(grammar, tokenizer)
         else:
-            found = found.fresh()
+            compiled = compiled.fresh()
         with self._of_grammars:
-            self._compiled[key] = found
+            self._compiled[key] = compiled
             self._asked += 1
-        if is_new or self._asked % _CHECKED_EVERY == 0:  # grammars grow as texts are written
+        if is_new or self._asked % MEASURED_EVERY == 0:  # grammars grow as texts are written
             self._let_go()
-        return found
+        return compiled
 
     def let_go_of(self, grammar: Grammar) -> None:
         """Keep the compiled form of a grammar no longer: no later request has it."""
@@ -369,9 +367,9 @@ class Engine:
         masks that they share."""
         with self._of_grammars:
             held = set(self._compiled.values())
-        stores = {one.store for one in held}
-        held.update(*(one.recent for one in stores))
-        return sum(one.nbytes for one in held) + sum(one.nbytes for one in stores)
+        stores = {grammar.store for grammar in held}
+        held.update(*(store.recent for store in stores))
+        return sum(grammar.nbytes for grammar in held) + sum(store.nbytes for store in stores)
 
     def _let_go(self) -> None:
         """Drop the compiled grammars that were asked for least recently while all hold too much; first those
@@ -379,7 +377,7 @@ class Engine:
         if self.held_bytes <= self.cache_bytes:
             return
         with self._of_grammars:
-            stores = {one.store for one in self._compiled.values()}
+            stores = {compiled.store for compiled in self._compiled.values()}
         for store in stores:
             store.let_go()
         much = self.held_bytes - self.cache_bytes
@@ -387,7 +385,7 @@ class Engine:
             while much > 0 and len(self._compiled) > 1:
                 much -= self._compiled.pop(next(iter(self._compiled))).nbytes
 
-    @property
+    @cached_property
     def specials(self) -> dict[str, int]:
         """The ids of the special tokens without bytes, by their texts."""
         return without_bytes(self._named_tokens, self.tokenizer)
@@ -426,14 +424,14 @@ class Engine:
     def trace(self, result: Any, title: str = "A generation") -> Trace:
         """Return the page that shows how a text came to be, token by token. `result`: one of this engine, or
         what has one (`sg.run(..., detailed=True)`). Raises OptionError for anything else."""
-        found = getattr(result, "result", result)
-        if not isinstance(found, Result):
+        given = getattr(result, "result", result)
+        if not isinstance(given, Result):
             raise OptionError(
                 f"A {type(result).__name__} is no result of an engine.",
                 where="result",
                 cure="Pass what engine.generate(...) or sg.run(engine, ..., detailed=True) returns.",
             )
-        return Trace(text_page(found, self.tokenizer, title))
+        return Trace(text_page(given, self.tokenizer, title))
 
     def close(self) -> None:
         """End the texts that event loops wait for, and let go of the engine's threads; a later request starts

@@ -93,8 +93,8 @@ class HuggingFace:
 
     def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, HuggingFaceCache]:
         """Return the logits [V] behind a prompt, and its cache."""
-        (found,) = self._read_together([tokens])
-        return found
+        (read,) = self._read_together([tokens])
+        return read
 
     def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, HuggingFaceCache]]:
         """Return the logits [V] behind each prompt, and its cache.
@@ -106,7 +106,7 @@ class HuggingFace:
             # its mask is minus infinity in single precision, and what is filled up would be no number
             return [self.prefill(prompt) for prompt in prompts]
         order = sorted(range(len(prompts)), key=lambda at: -len(prompts[at]))
-        found: dict[int, tuple[Tensor, HuggingFaceCache]] = {}
+        caches: dict[int, tuple[Tensor, HuggingFaceCache]] = {}
         while order:
             longest, count, read = len(prompts[order[0]]), 1, len(prompts[order[0]])
             while count < len(order) and longest * (count + 1) <= _PASS:
@@ -116,8 +116,8 @@ class HuggingFace:
                 count += 1
             together, order = order[:count], order[count:]
             of_pass = self._read_together([prompts[at] for at in together])
-            found.update(zip(together, of_pass, strict=True))
-        return [found[at] for at in range(len(prompts))]
+            caches.update(zip(together, of_pass, strict=True))
+        return [caches[at] for at in range(len(prompts))]
 
     def _read_together(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, HuggingFaceCache]]:
         """Return what `prefill` does for prompts, the longest of which comes first, in one pass."""
@@ -137,15 +137,15 @@ class HuggingFace:
                 logits_to_keep=1,
             )
         layers = _layers(getattr(out, self._cache_name))
-        found = []
+        read = []
         for row, prompt in enumerate(prompts):
             # copies: a view would keep the whole pass in memory
             parts = [
                 (k[row : row + 1, :, -len(prompt) :].clone(), v[row : row + 1, :, -len(prompt) :].clone())
                 for k, v in layers
             ]
-            found.append((out.logits[row, -1], HuggingFaceCache(parts, len(prompt), self)))
-        return found
+            read.append((out.logits[row, -1], HuggingFaceCache(parts, len(prompt), self)))
+        return read
 
     def decode(self, tokens: Sequence[int], caches: Sequence[HuggingFaceCache]) -> Tensor:
         """Return the logits [rows, V] behind one more token of each text."""
@@ -221,34 +221,31 @@ class HuggingFace:
         """Return the logits of the nodes of trees, or of chains for which the model makes its own mask."""
         self._batch_of(caches)
         device, rows, most = self._model.device, len(caches), max(counts)
-        ids = torch.zeros(rows, most, dtype=torch.int64)
-        positions = torch.zeros(rows, most, dtype=torch.int64)
         # what is filled up sees itself alone: a row of a mask that shows nothing can be no number
         sees = torch.eye(most, dtype=torch.bool).repeat(rows, 1, 1)
-        places: list[int] = []
         done = 0
         for row, (count, cache) in enumerate(zip(counts, caches, strict=True)):
-            ids[row, :count] = torch.tensor(tokens[done : done + count])
             cache.parents = list(parents[done : done + count])
             for node, parent in enumerate(cache.parents):
                 if parent >= 0:
                     sees[row, node] |= sees[row, parent]
-            positions[row, :count] = sees[row, :count].sum(-1) + (cache.length - 1)
-            places += range(row * most, row * most + count)
             done += count
+        filled = torch.arange(most)[None] < torch.tensor(counts)[:, None]
+        ids = torch.zeros(rows, most, dtype=torch.int64)
+        ids[filled] = torch.tensor(tokens)
+        positions = sees.sum(-1) + torch.tensor([[cache.length - 1] for cache in caches])
         if shape == "tree":
             # it is added to attention scores
             nothing = torch.zeros((), dtype=self._model.dtype, device=device)
             seen = torch.cat((self._own[:, None].expand(-1, most, -1), sees.to(device)), 2)
             mask = nothing.where(seen, torch.finfo(nothing.dtype).min)[:, None]
         else:
-            filled = torch.arange(most)[None] < torch.tensor(counts)[:, None]
             mask = torch.cat((self._own, filled.to(device)), 1).long()
         logits = self._run(ids, positions, mask)
         self._tree_at = self._own.shape[1]
         nobody = torch.zeros(rows, most, dtype=torch.bool, device=device)
         self._own, self._rows = torch.cat((self._own, nobody), 1), list(caches)
-        return logits.flatten(0, 1)[torch.tensor(places, device=device)]
+        return logits[filled.to(device)]
 
     def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[HuggingFaceCache]) -> None:
         """Have each cache hold the nodes of a path of its last tree (`VerifiesDrafts`).
@@ -286,18 +283,14 @@ class HuggingFace:
     def _fault(self, shape: str) -> str:
         """Verify two small drafts, keep a part of each, and decode a token behind it. Return what was wrong:
         the model's error, or that the logits are not those of the same texts read as prompts."""
-        texts, tokens, counts, ends = [[1, 2, 3, 4, 5], [6, 7]], [8, 9, 10, 11, 12, 13], [4, 2], [14, 15]
+        texts, counts, ends = [[1, 2, 3, 4, 5], [6, 7]], [4, 2], [14, 15]
         parents = [-1, 0, 0, 1, -1, 0] if shape == "tree" else [-1, 0, 1, 2, -1, 0]
         paths = [[0, 2], [0]] if shape == "tree" else [[0, 1], [0]]
-        read: list[list[int]] = []
-        kept, first = [], 0
-        for text, count, path in zip(texts, counts, paths, strict=True):
-            for node in range(first, first + count):
-                above = parents[node]
-                read.append([*(read[first + above] if above >= 0 else text), tokens[node]])
-            kept.append(read[first + path[-1]])
-            first += count
-        read += [[*text, end] for text, end in zip(kept, ends, strict=True)]
+        tokens, read = [8, 9, 10, 11, 12, 13], list[list[int]]()
+        for node, parent in enumerate(parents):
+            first, text = (0, texts[0]) if node < counts[0] else (counts[0], texts[1])
+            read.append([*(text if parent < 0 else read[first + parent]), tokens[node]])
+        read += [[*read[paths[0][-1]], ends[0]], [*read[counts[0]], ends[1]]]
 
         def known(tokens: list[int]) -> list[int]:
             return [token % self.vocab_size for token in tokens]
@@ -306,11 +299,11 @@ class HuggingFace:
             caches = [self.prefill(known(text))[1] for text in texts]
             nodes = self._verified(known(tokens), parents, counts, caches, shape)
             self.keep(paths, caches)
-            found = torch.cat((nodes, self.decode(known(ends), caches))).double()
+            logits = torch.cat((nodes, self.decode(known(ends), caches))).double()
             expected = torch.stack([self.prefill(known(text))[0] for text in read]).double()
         except Exception as error:
             return f"the model failed ({type(error).__name__}: {str(error).partition(chr(10))[0]})"
-        off = (found - expected).norm(dim=1) / (expected - expected.mean(1, keepdim=True)).norm(dim=1)
+        off = (logits - expected).norm(dim=1) / (expected - expected.mean(1, keepdim=True)).norm(dim=1)
         # numbers of half precision are rounded otherwise for another number of rows
         limit = max(1e-3, 16 * torch.finfo(self._model.dtype).eps)
         return (

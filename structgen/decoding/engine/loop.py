@@ -49,7 +49,7 @@ from torch import Tensor
 
 from structgen.base.errors import OptionError, StructgenError
 from structgen.decoding.engine.batch_drafts import BatchDrafts, forgo
-from structgen.decoding.engine.choice import Chosen, choose
+from structgen.decoding.engine.choice import Choice, choose
 from structgen.decoding.engine.mask_rows import MaskFiller
 from structgen.decoding.engine.model_faults import failed, is_memory
 from structgen.decoding.engine.model_protocol import Model, ReadsMany
@@ -162,7 +162,7 @@ class Loop:
         self._settle()
         return [text for text in texts if text.handle.result is None]
 
-    def _choose(self, texts: Sequence[Text]) -> Chosen:
+    def _choose(self, texts: Sequence[Text]) -> list[Choice]:
         """Return a token for each text."""
         logits, is_masked, rows, places, lines = self._logits, self._wider, [], [], []
         for text in texts:
@@ -175,18 +175,18 @@ class Loop:
             places = list(range(len(texts)))
         return choose(logits, self._mask.array if is_masked else None, rows, places, lines)
 
-    def _commit(self, texts: Sequence[Text], chosen: Chosen) -> list[Text]:
+    def _commit(self, texts: Sequence[Text], choices: Sequence[Choice]) -> list[Text]:
         """Take the tokens. Returns the texts whose token was a guess, so that the next can be chosen."""
         further = []
-        for i, text in enumerate(texts):
+        for text, choice in zip(texts, choices, strict=True):
             try:
-                if chosen.faulty[i]:
+                if choice.faulty:
                     raise StructgenError(
                         "The model's logits are not numbers, or none of them is of a token that may come.",
                         where=f"token {len(text.tokens)}",
                         cure="Look at the model: its weights or its dtype.",
                     )
-                text.take(step_of(chosen, i, text, self.logits_of, self._mask.array[text.line]), self._again)
+                text.take(step_of(choice, text, self.logits_of, self._mask.array[text.line]), self._again)
                 is_guessed = text.guesses is not None and text.follows_draft()
                 if text.sure > len(text.handle.written):
                     text.handle.written = text.text[: text.sure]
@@ -299,20 +299,22 @@ class Loop:
         firsts: dict[int, Text] = {}
         # a text that is read again after an interrupted step has tokens of its own
         pairs = [(t, firsts.setdefault(id(t.decided if t.written else t.start), t)) for t in texts]
-        found: list[tuple[Tensor, Any]] = []
+        prefilled: list[tuple[Tensor, Any]] = []
         if len(firsts) > 1 and isinstance(self._model, ReadsMany):
             with suppress(Exception):  # any error of the model: each is read alone, and gets its own
-                found = list(
-                    self._model.prefill_many([[*one.start.prompt, *one.written] for one in firsts.values()])
+                prefilled = list(
+                    self._model.prefill_many(
+                        [[*text.start.prompt, *text.written] for text in firsts.values()]
+                    )
                 )
-        found = found if len(found) == len(firsts) else []
+        prefilled = prefilled if len(prefilled) == len(firsts) else []
         for text, first in pairs:
             try:
                 if first is not text and first.decided.error is None:
                     text.logits, text.cache = first.logits, first.cache.copy()
                 else:
                     read = [*text.start.prompt, *text.written]
-                    logits, text.cache = found.pop(0) if found else self._model.prefill(read)
+                    logits, text.cache = prefilled.pop(0) if prefilled else self._model.prefill(read)
                     text.logits = self._checked(logits)
             except Exception as error:  # any error of the model: the other texts continue
                 text.decided.error = failed(error)
@@ -440,12 +442,12 @@ class Loop:
         May itself be interrupted; it is then run again."""
         texts = self._texts[: self._max_rows]
         compiled = [text.compiled for text in texts]
-        for one in {id(one): one for one in compiled if one is not None}.values():
+        for known in {id(grammar): grammar for grammar in compiled if grammar is not None}.values():
             try:
-                one.generation.replace(one)
+                known.generation.replace(known)
             except Exception as error:  # the error of this grammar's texts alone
                 for text, own in zip(texts, compiled, strict=True):
-                    if own is one:
+                    if own is known:
                         text.fail(fault_of(error, "The grammar could not be compiled anew"))
         # a thread may still fill masks of the interrupted step: it keeps its memory and its matchers
         self._filler.close(wait=False)

@@ -14,11 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-import numpy as np
 from torch import Tensor
 
 from structgen.base.errors import StructgenError, ValidatorError
-from structgen.decoding.engine.choice import ChoiceRow, Chosen, Words, candidates, choose
+from structgen.decoding.engine.choice import Choice, ChoiceRow, Words, candidates, choose, words_of
 from structgen.decoding.engine.requests import (
     COMPLETE,
     FinishReason,
@@ -29,7 +28,7 @@ from structgen.decoding.engine.requests import (
     Usage,
     fault_of,
 )
-from structgen.decoding.engine.strategies.repetitions import OpenRun
+from structgen.decoding.engine.strategies.repetitions import LAST_STAGE, OpenRun, ends_numeral
 from structgen.decoding.engine.strategies.text_strategies import RequestStrategies
 from structgen.decoding.engine.text_drafts import Guesses
 from structgen.decoding.engine.thinking import ThoughtClosing, ThoughtPhase, forbid
@@ -106,7 +105,7 @@ class Text:
     """
 
     def __init__(self, start: RequestStart, decided: Decided) -> None:
-        request, compiled = start.request, start.grammar
+        request = start.request
         self.start, self.decided, self.handle = start, decided, decided.handle
         self.steps, self.thought, self.usage = decided.steps, decided.thought, decided.usage
         self.most, self.stops = request.most_tokens, request.stops
@@ -160,7 +159,8 @@ class Text:
         """The thoughts, until they are closed; they hold the matcher until then."""
         self.thoughts = ""
         """The text of closed thoughts."""
-        self.matcher = None if compiled is None else Matcher(compiled.generation.newest(compiled))
+        compiled = self.compiled
+        self.matcher = None if compiled is None else Matcher(compiled)
         if start.closing is not None:
             assert request.thinking is not None
             self.phase = ThoughtPhase(request.thinking, start.closing, start.tokenizer, self.matcher)
@@ -229,7 +229,7 @@ class Text:
         matcher = self.matcher
         if matcher is not None:
             if self.run is not None:
-                step = self.run.amended(self, matcher, step, again)
+                step = self._amended(self.run, matcher, step, again)
             # so many tokens may the rest take, and `room` is still all that are left
             if matcher.budget_suffices(self.most - len(self.tokens) - self.start.request.end_margin - 1):
                 matcher.advance(step.token)
@@ -241,13 +241,54 @@ class Text:
         self.steps.append(step)
         self._follow(step)
 
+    def _amended(self, run: OpenRun, matcher: Matcher, step: Step, again: SecondChoice) -> Step:
+        """Return a chosen step, or another one in its place, chosen with the same noise: where a number would
+        have too many digits, or where a run is to be closed."""
+        data = self.start.tokenizer.token_bytes[step.token] or b""
+        if run.has_too_many_digits(data):
+            closed = "a number of too many digits"
+            step = again.within(self, self.room, closed, ends_numeral) or step
+        if not run.is_long:
+            return step
+        awaited = run.awaited(matcher)
+        if not awaited:
+            return self._towards_end(run, matcher, step, again)
+        if len(data) <= len(awaited) or not data.startswith(awaited):
+            return step
+
+        def is_part(data: bytes) -> bool:
+            return data != b"" and awaited.startswith(data)
+
+        return again.within(self, self.room, run.told, is_part) or step
+
+    def _towards_end(self, run: OpenRun, matcher: Matcher, step: Step, again: SecondChoice) -> Step:
+        """Return the step behind a run: another one where the chosen one leads away from the end of what
+        repeats itself. The matcher stays where it is."""
+        self.least = least = matcher.tokens_to_finish()
+        completion = matcher.compiled.completion(matcher.state)
+        stage, end = run.stage(len(completion)), completion[:1]
+        room, is_last = self.room, stage == LAST_STAGE
+        after = least_after(matcher, step.token)
+        is_away = after > (min(room, least) if is_last else room) - 1
+        if not (is_last or is_away or step.token in self.row.ends):
+            data = self.start.tokenizer.token_bytes[step.token] or b""
+            is_longer = len(matcher.compiled.completion(matcher.state)) > len(completion)
+            is_away = is_longer or (stage > 1 and data[:1] != end)
+        matcher.rollback(1)
+        if not is_away:
+            return step
+        budget = min(room, least + (not is_last))
+        begins = None if is_last else lambda data: data[:1] == end
+        other = again.within(self, budget, run.told, begins)
+        return other or again.within(self, budget, run.told) or step
+
     def _in_budget(self, matcher: Matcher, step: Step, again: SecondChoice) -> Step:
         """Take a token, or another one after which the document can be completed in time."""
         room = self.room
         self.least = least_after(matcher, step.token)
         if self.least > room - 1:
             matcher.rollback(1)
-            other = again.within(self, matcher, room)
+            other = again.within(self, room)
             assert other is not None
             step, step.steered = other, True
             self.least = least_after(matcher, step.token)
@@ -299,9 +340,9 @@ class Text:
             written = written or self.start.specials.get(step.token, b"")
             self._write(written if self.start.border is None else self._behind_border(written))
         if self.stop is not None:
-            if self.matcher is not None and any(one.steered for one in self.steps):
+            if self.matcher is not None and any(step.steered for step in self.steps):
                 self.stop = FinishReason.STEERED
-            elif self.matcher is not None and any(one.closed for one in self.steps):
+            elif self.matcher is not None and any(step.closed for step in self.steps):
                 self.stop = FinishReason.REPETITION
         elif len(self.tokens) >= self.most:
             # with a grammar the document is complete, though the end token was not chosen
@@ -333,7 +374,7 @@ class Text:
             start = max(before - held, len(self.start.request.begun))
             ends = [(at, stop) for stop in self.stops if (at := self.text.find(stop, start)) >= 0]
             if ends:
-                end, self.stopped_by = min(ends, key=lambda one: one[0])
+                end, self.stopped_by = min(ends, key=lambda pair: pair[0])
                 self.text, self.stop = self.text[:end], FinishReason.STOP
         self.sure = len(self.text) if self.stop is not None else max(len(self.text) - held, self.sure)
 
@@ -424,7 +465,7 @@ class Text:
         usage.tokens, usage.thought_tokens = len(self.tokens), len(self.thought)
         if self.cache is not None:
             second = None if law is None or law.second is None else law.second.cache
-            usage.cache_bytes = sum(int(one.nbytes) for one in (self.cache, second) if one is not None)
+            usage.cache_bytes = sum(int(cache.nbytes) for cache in (self.cache, second) if cache is not None)
         if self.start.request.speculation != "off":
             self._end_drafting(reason)
         usage.closed = tuple(dict.fromkeys(step.closed for step in self.steps if step.closed))
@@ -434,9 +475,9 @@ class Text:
         self.logits = None
         value = self._value(reason)
         thoughts = self.thoughts if self.phase is None else self.phase.thoughts
-        found = self.text, reason, self.tokens, self.steps, usage, self.handle.sample, self.decided.error
+        figures = self.text, reason, self.tokens, self.steps, usage, self.handle.sample, self.decided.error
         begun = self.start.request.begun
-        self.handle.finish(Result(*found, value, thoughts, begun=begun, stopped_by=self.stopped_by))
+        self.handle.finish(Result(*figures, value, thoughts, begun=begun, stopped_by=self.stopped_by))
 
 
 def least_after(matcher: Matcher, token: int) -> int:
@@ -446,19 +487,9 @@ def least_after(matcher: Matcher, token: int) -> int:
     return -1 if token in matcher.compiled.tokenizer.eos_token_ids else matcher.tokens_to_finish()
 
 
-def step_of(chosen: Chosen, row: int, text: Text, logits: LogitsOf, words: Words) -> Step:
+def step_of(choice: Choice, text: Text, logits: LogitsOf, words: Words) -> Step:
     """Return the step of a choice among the tokens of a mask."""
-    step = Step(
-        chosen.tokens[row],
-        chosen.logprob[row],
-        chosen.constrained[row],
-        chosen.removed[row],
-        chosen.allowed[row],
-        chosen.wanted[row],
-        False,
-        text.ran,
-        text.filled,
-    )
+    step = Step(*choice[:-1], False, text.ran, text.filled)
     if (count := text.start.request.logprobs) and text.phase is None:
         step.likeliest = candidates(logits(text), None, count)
         step.likeliest_allowed = candidates(logits(text), words, count)
@@ -476,7 +507,6 @@ class SecondChoice:
     def within(
         self,
         text: Text,
-        matcher: Matcher,
         budget: int,
         closed: str = "",
         is_wanted: Callable[[bytes], bool] | None = None,
@@ -484,16 +514,15 @@ class SecondChoice:
         """Choose for what is `closed`, among the tokens after which the document can be completed in `budget`
         tokens; of these, among those whose bytes are wanted (b"" for an end token). Return None if none is.
         Cost: 0.1 us for each token that is asked whether it is wanted."""
-        matcher.fill_mask(self._mask, budget=budget)
+        assert text.matcher is not None
+        text.matcher.fill_mask(self._mask, budget=budget)
         if is_wanted is not None:
             known = self._tokenizer.token_bytes
             kept = [token for token in self._mask.allowed(0).tolist() if is_wanted(known[token] or b"")]
             if not kept:
                 return None
-            bits = np.zeros(32 * self._mask.words, np.bool_)
-            bits[kept] = True
-            self._mask.array[0] = np.packbits(bits, bitorder="little").view(np.int32)
-        step = step_of(self._chosen(text), 0, text, self._logits, self._mask.array[0])
+            self._mask.array[0] = words_of(kept, self._mask.vocab_size)
+        step = step_of(self._chosen(text), text, self._logits, self._mask.array[0])
         step.closed = closed
         return step
 
@@ -501,7 +530,7 @@ class SecondChoice:
         """Choose among all tokens but some."""
         allow_all(self._mask, 0)
         forbid(self._mask, 0, tokens)
-        return self._chosen(text).tokens[0]
+        return self._chosen(text).token
 
-    def _chosen(self, text: Text) -> Chosen:
-        return choose(self._logits(text)[None], self._mask.array, [text.row])
+    def _chosen(self, text: Text) -> Choice:
+        return choose(self._logits(text)[None], self._mask.array, [text.row])[0]

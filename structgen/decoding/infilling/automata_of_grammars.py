@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from operator import methodcaller
 from typing import Any, Final
 
-from structgen.asking.python_types.type_hints import read_type
+from structgen.asking.request_reading.targets import read_target
 from structgen.base.errors import LimitError, OptionError, UnsatisfiableSchema, UnsupportedError
 from structgen.base.language.ir import Texts
+from structgen.decoding.infilling.template import TYPES
 from structgen.decoding.infilling.token_automaton import TokenAutomaton, token_automaton
 from structgen.grammars.compilation.compiler import compile
-from structgen.grammars.json_grammars.schema_grammar import json_schema
 from structgen.grammars.text_grammars.regular import RegularGrammar, regex
 from structgen.machines.core.compiled import CompiledGrammar, plain_grammar
 from structgen.machines.core.grammar import Grammar
@@ -76,27 +75,21 @@ class HoleLanguage:
 def grammar_of(given: Any, where: str) -> tuple[Grammar | CompiledGrammar, Callable[[str], Any] | None]:
     """Return the grammar of an argument, and the function that makes values of its texts (or None).
 
-    `given`: a grammar, compiled or not; a JSON Schema as a dict; a regular expression as a text or a compiled
-    pattern; or a Python type, whose texts are JSON. Raises OptionError for anything else.
+    `given`: any target of `sg.run` that says which texts are wanted; a text is a regular expression, and the
+    type `str` the strings of JSON. Raises OptionError for anything else.
     """
-    if isinstance(given, bool | Mapping):
-        given = json_schema(given, **READABLE_DUMPS)  # type: ignore[arg-type] # it copies a mapping
-    elif isinstance(given, str | re.Pattern):
+    if isinstance(given, str):
         given = regex(given)
-    if isinstance(given, Grammar | CompiledGrammar):
-        if plain_grammar(given).policies is None:
-            return given, None
-        return given, lambda text: over_bytes(given).value(text.encode("utf-8", "surrogatepass"))
-    if given is None or isinstance(given, bytes | int | float | list | tuple | set):
+    grammar, reader = read_target(TYPES["str"] if given is str else given, usual=READABLE_DUMPS, where=where)
+    if grammar is None:
         raise OptionError(
-            f"A {type(given).__name__} is neither a grammar nor a type.",
-            where=where,
-            cure="Give a JSON Schema as a dict, a regular expression as a text, a grammar (sg.lark(...), "
-            "sg.ebnf(...), sg.choice(...)) or a Python type.",
+            "Free text has no automaton.", where=where, cure="Give a grammar, or a type that has a schema."
         )
-    reader = read_type(given)
-    schema = json_schema(reader.schema, **reader.policies)
-    return schema, lambda text: reader.read(text.encode())
+    if reader is not None:
+        return grammar, lambda text: reader.read(text.encode())
+    if plain_grammar(grammar).policies is None:
+        return grammar, None
+    return grammar, lambda text: over_bytes(grammar).value(text.encode("utf-8", "surrogatepass"))
 
 
 def language_of(
@@ -126,11 +119,13 @@ def language_of(
         )
     plain = plain_grammar(grammar)
     places = plain.innermost.document().schemas if plain.policies is not None else ()
-    if found := next((one for one in places if one.grammar and isinstance(one.grammar.strings, Texts)), None):
+    if place := next(
+        (place for place in places if place.grammar and isinstance(place.grammar.strings, Texts)), None
+    ):
         raise UnsupportedError(
-            f"Infilling needs an automaton, and {found.grammar.texts_named} has none.",
+            f"Infilling needs an automaton, and {place.grammar.texts_named} has none.",
             keyword=GRAMMAR,
-            where=f"{where}, {found.pointer}",
+            where=f"{where}, {place.pointer}",
             cure="Write a regular grammar there, or write from left to right with sg.Engine.",
         )
     if max_states is None:
@@ -209,7 +204,7 @@ def _automaton(
     grammar: Grammar, tokenizer: Tokenizer, depth: int | None, max_states: int, where: str
 ) -> tuple[TokenAutomaton, str]:
     try:
-        found, exactness = _kept(grammar, tokenizer, depth, max_states)
+        automaton, exactness = _kept(grammar, tokenizer, depth, max_states)
     except LimitError as error:
         if error.limit != "max_states":
             raise
@@ -236,10 +231,10 @@ def _automaton(
             cure="Give a JSON Schema, a regular expression, a choice or an EBNF grammar, or write from left "
             "to right with sg.Engine.",
         ) from error
-    if found.states > MOST_STATES:
+    if automaton.states > MOST_STATES:
         raise OptionError(
-            f"The minimal automaton has {found.states:,} states, more than {MOST_STATES:,}.",
+            f"The minimal automaton has {automaton.states:,} states, more than {MOST_STATES:,}.",
             where=where,
             cure="Bound the grammar, or lower depth=.",
         )
-    return found, exactness
+    return automaton, exactness

@@ -58,8 +58,8 @@ class _Prefix:
         return _Prefix(
             self.ids[:count],
             self.states[:count],
-            tuple(one[:, :count] for one in self.keys),
-            tuple(one[:, :count] for one in self.values),
+            tuple(array[:, :count] for array in self.keys),
+            tuple(array[:, :count] for array in self.values),
         )
 
 
@@ -287,11 +287,11 @@ def _float32(tensor: dict[str, Any]) -> Floats:
     if kind == "BF16":
         # A bfloat16 is the upper half of a float32.
         bits = np.frombuffer(data, np.dtype("<u2")).astype(np.uint32) << np.uint32(16)
-        found: Floats = bits.view(np.float32)
+        floats: Floats = bits.view(np.float32)
     elif kind in ("F32", "F16"):
-        found = np.frombuffer(data, np.dtype("<f4" if kind == "F32" else "<f2")).astype(np.float32)
+        floats = np.frombuffer(data, np.dtype("<f4" if kind == "F32" else "<f2")).astype(np.float32)
     else:
         raise StructgenError(
             f"Weights of type {kind}.", where="model.safetensors", cure="Save them as BF16, F16 or F32."
         )
-    return found.reshape(tensor["shape"])
+    return floats.reshape(tensor["shape"])

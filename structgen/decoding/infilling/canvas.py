@@ -18,15 +18,16 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.decoding.infilling.intersection import NO_MARKS, Marks
-from structgen.decoding.infilling.lattice import NULL, OPEN, Lattice, Tokens
-from structgen.decoding.infilling.token_automaton import TokenAutomaton
+from structgen.decoding.infilling.lattice import NULL, OPEN, Lattice, LatticeSlot
+from structgen.decoding.infilling.token_automaton import Ints, Numbers, TokenAutomaton
+from structgen.decoding.speculation.drafts.model_rows import Tokens
 
 
 @dataclass(frozen=True)
 class Piece:
     """A part of the canvas: fixed tokens, or a hole."""
 
-    tokens: tuple[int, ...] = ()
+    tokens: Tokens = ()
     text: str = ""
     name: str = ""
     """The hole's name; "": fixed text."""
@@ -64,23 +65,34 @@ class MaskedSlot(NamedTuple):
     slot: int
 
 
+class Committed(NamedTuple):
+    """A slot that was filled."""
+
+    position: int
+    """In the canvas, without the prompt."""
+    token: int | None
+    """None: the slot stays empty."""
+    probability: float = 1.0
+    """The token's probability at its slot, among those that leave a valid filling; 1 if it was forced."""
+
+
 @dataclass
 class LatticePart:
     """A lattice, and the positions of its slots in the canvas: [occurrences, slots]."""
 
     lattice: Lattice
-    at: npt.NDArray[np.int64]
+    at: Numbers
 
 
 @dataclass
 class Canvas:
     """Slots and their contents. `tokens` has a token, NULL or OPEN for each slot of the template."""
 
-    prompt: tuple[int, ...]
+    prompt: Tokens
     pieces: tuple[Piece, ...]
     conventions: Conventions
     parts: list[LatticePart]
-    tokens: Tokens
+    tokens: Ints
     tail: int
     """The first slot of a hole at the very end that may have empty slots; the number of slots if there is
     none."""
@@ -98,13 +110,13 @@ class Canvas:
         """Return a new canvas: under one automaton for the whole (with `marks` if some holes have types of
         their own), or under one automaton for each hole's name."""
         tokens = np.array(
-            [token for one in pieces for token in (one.tokens or (OPEN,) * one.slots)], np.int32
+            [token for piece in pieces for token in (piece.tokens or (OPEN,) * piece.slots)], np.int32
         )
         ends = {"end_token": conventions.end_id, "pad_token": conventions.pad_id}
         parts = [] if whole is None else [whole_part(pieces, whole, marks, **ends)]
         starts = np.cumsum([0, *map(len, pieces)])
-        for name in dict.fromkeys(one.name for one in pieces if one.name and whole is None):
-            same = [at for at, one in enumerate(pieces) if one.name == name]
+        for name in dict.fromkeys(piece.name for piece in pieces if piece.name and whole is None):
+            same = [at for at, piece in enumerate(pieces) if piece.name == name]
             part = whole_part([pieces[same[0]]], holes[name], NO_MARKS, **ends)
             parts.append(LatticePart(part.lattice, starts[same][:, None] + part.at))
         last = pieces[-1]
@@ -113,7 +125,7 @@ class Canvas:
 
     # --- for the model --------------------------------------------------------------------------------------
 
-    def ids(self) -> npt.NDArray[np.int64]:
+    def ids(self) -> Numbers:
         """Return the model's input: the prompt, then the slots; masked slots have the mask's id.
 
         Slots that are known to be empty are left out. Only those at the very end are included, as end token
@@ -128,28 +140,28 @@ class Canvas:
         behind = [self.conventions.end_id] if self.tail == len(self.tokens) else []
         return np.concatenate([np.array(self.prompt, np.int64), said, np.array(behind, np.int64)])
 
-    def _kept(self) -> npt.NDArray[np.int64]:
+    def _kept(self) -> Numbers:
         """Return the slots that are part of the model's input."""
         shown = (self.tokens != NULL) | (np.arange(len(self.tokens)) >= self.tail)
         return np.flatnonzero(shown)
 
-    def rows(self) -> npt.NDArray[np.int64]:
+    def rows(self) -> Numbers:
         """Return the rows of the model's logits that predict masked slots, ascending."""
         row_of = self.row_of()
         return np.unique(row_of[self.tokens == OPEN])
 
-    def read(self, logits: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]) -> None:
+    def read(self, logits: npt.NDArray[np.float32], rows: Numbers) -> None:
         """Take the model's logits [len(rows), V] for the rows `rows()`. Raises StructgenError for NaN."""
         row_of = self.row_of()
         for part in self.parts:
             for slot in part.lattice.open_slots.tolist():
-                found = np.searchsorted(rows, row_of[part.at[:, slot]])
-                row = logits[found[0]]
-                for other in found[1:]:
+                places = np.searchsorted(rows, row_of[part.at[:, slot]])
+                row = logits[places[0]]
+                for other in places[1:]:
                     row = row + logits[other]
                 part.lattice.set_logits(slot, row)
 
-    def row_of(self) -> npt.NDArray[np.int64]:
+    def row_of(self) -> Numbers:
         """Return the row of the logits that predicts each slot; meaningless for slots outside the input."""
         kept = self._kept()
         row_of = np.full(len(self.tokens), -1)
@@ -169,21 +181,19 @@ class Canvas:
     def _place(self, part: int, slot: int) -> MaskedSlot:
         return MaskedSlot(int(self.parts[part].at[0, slot]), part, slot)
 
-    def commit(self, place: MaskedSlot, token: int) -> None:
+    def commit(self, place: MaskedSlot, token: int, probability: float = 1.0) -> Committed:
         """Write a token or NULL into a masked slot, in every hole of that name."""
         self.parts[place.part].lattice.commit(place.slot, token)
         self.tokens[self.parts[place.part].at[:, place.slot]] = token
+        return Committed(place.position, None if token == NULL else token, probability)
 
-    def commit_forced(self) -> list[tuple[int, int, float]]:
-        """Commit the slots that are the same in every valid filling; return position, token and probability
-        (1) of each."""
-        found = []
-        for number, part in enumerate(self.parts):
-            for slot, token in part.lattice.forced():
-                place = self._place(number, slot)
-                self.commit(place, token)
-                found.append((place.position, token, 1.0))
-        return found
+    def commit_forced(self) -> list[Committed]:
+        """Commit the slots that are the same in every valid filling, and return them."""
+        return [
+            self.commit(self._place(number, slot), token)
+            for number, part in enumerate(self.parts)
+            for slot, token in part.lattice.forced()
+        ]
 
     def hole_tokens(self, piece: int) -> list[int]:
         """Return the tokens of a part, without empty slots."""
@@ -197,20 +207,19 @@ def whole_part(
     pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks = NO_MARKS, **options: Any
 ) -> LatticePart:
     """Return one lattice over all parts. The slot of a mark has the position -1."""
-    rows = list[tuple[int, int, int, bool, bool]]()
-    """Of each slot its token, its column, its position, whether it may stay empty, and closes its hole."""
-    start = 0
+    slots, at, start = list[LatticeSlot](), list[int](), 0
     for piece in pieces:
         mark = marks.before.get(piece.name)
         if mark is not None:
-            rows.append((NULL, mark, -1, False, False))
+            slots.append(LatticeSlot(NULL, column=mark))
+            at.append(-1)
         for number, token in enumerate(piece.tokens or (OPEN,) * piece.slots):
             may_stay_empty = bool(piece.name) and number >= piece.least
             is_last = may_stay_empty and number == piece.slots - 1
-            rows.append((token, -1, start + number, may_stay_empty, is_last))
+            slots.append(LatticeSlot(token, may_stay_empty, is_last))
+            at.append(start + number)
         if mark is not None:
-            rows.append((NULL, marks.behind, -1, False, False))
+            slots.append(LatticeSlot(NULL, column=marks.behind))
+            at.append(-1)
         start += len(piece)
-    tokens, columns, at, nullable, closes = zip(*rows, strict=True)
-    lattice = Lattice(automaton, tokens, nullable=nullable, closes=closes, columns=columns, **options)
-    return LatticePart(lattice, np.array(at, np.int64).reshape(1, -1))
+    return LatticePart(Lattice(automaton, slots, **options), np.array([at], np.int64))

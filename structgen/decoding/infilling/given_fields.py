@@ -11,10 +11,8 @@ from typing import Any
 
 from structgen.base.errors import NoFillingError, OptionError
 from structgen.base.json_text.exact_json import kind_name, read, target_of
-from structgen.decoding.infilling.template import FixedText, Hole
+from structgen.decoding.infilling.template import FixedText, Hole, Parts
 from structgen.schema.reading.model import TYPES
-
-Parts = list[FixedText | Hole]
 
 
 def parts_of_given(schema: Any, given: Mapping[str, Any]) -> Parts:
@@ -30,13 +28,13 @@ def parts_of_given(schema: Any, given: Mapping[str, Any]) -> Parts:
     Raises OptionError if the schema's root names no properties, or not a given field; NoFillingError if a
     value is not of its schema's `type`.
     """
-    found: list[str | Hole] = []
-    _object(_resolved(schema, schema), schema, given, (), found)
-    runs = [list(run) for _, run in groupby(found, type)]
+    texts: list[str | Hole] = []
+    _object(_resolved(schema, schema), schema, given, (), texts)
+    runs = [list(run) for _, run in groupby(texts, type)]
     parts: Parts = []
     for at, run in enumerate(runs):
-        parts += (one for one in run if isinstance(one, Hole))
-        text = "".join(one for one in run if isinstance(one, str))
+        parts += (part for part in run if isinstance(part, Hole))
+        text = "".join(part for part in run if isinstance(part, str))
         if at:
             text = text.lstrip(",}")
         if at + 1 < len(runs):
@@ -64,7 +62,7 @@ def _names(document: Any, path: str) -> list[str]:
 
 
 def _object(
-    shape: Any, root: Any, given: Mapping[str, Any], path: Sequence[str], found: list[str | Hole]
+    shape: Any, root: Any, given: Mapping[str, Any], path: Sequence[str], texts: list[str | Hole]
 ) -> None:
     properties = shape.get("properties") if isinstance(shape, Mapping) else None
     where = "given" + "".join(f"[{name!r}]" for name in path)
@@ -86,20 +84,20 @@ def _object(
     for name, inner in properties.items():
         if name not in given and name not in required:
             continue
-        found.append(f"{separator}{json.dumps(name, ensure_ascii=False)}: ")
+        texts.append(f"{separator}{json.dumps(name, ensure_ascii=False)}: ")
         separator = ", "
         if name not in given:
-            found.append(Hole(".".join((*path, name))))
+            texts.append(Hole(".".join((*path, name))))
             continue
         resolved = _resolved(inner, root)
         value = given[name]
         if isinstance(value, Mapping) and isinstance(resolved, Mapping) and resolved.get("properties"):
-            _object(resolved, root, value, (*path, name), found)
+            _object(resolved, root, value, (*path, name), texts)
         else:
             text = _written(value, (*path, name))
             _check_type(text, resolved, f"{where}[{name!r}]")
-            found.append(text)
-    found.append("{}" if separator == "{" else "}")
+            texts.append(text)
+    texts.append("{}" if separator == "{" else "}")
 
 
 def _check_type(text: str, shape: Any, where: str) -> None:
@@ -107,7 +105,7 @@ def _check_type(text: str, shape: Any, where: str) -> None:
     each integer a number."""
     wanted = shape.get("type") if isinstance(shape, Mapping) else None
     names: list[Any] = wanted if isinstance(wanted, list) else [wanted]
-    if not names or not all(isinstance(one, str) and one in TYPES for one in names):
+    if not names or not all(isinstance(name, str) and name in TYPES for name in names):
         return  # an unknown type is the schema's own fault
     value = read(text)
     own = kind_name(value)

@@ -7,10 +7,10 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypedDict, Unpack, get_args
 
 from structgen.base.errors import (
     FullHoleWarning,
@@ -22,7 +22,8 @@ from structgen.base.errors import (
     warning_level,
 )
 from structgen.base.language import checks
-from structgen.base.language.exclusions import Exclusions
+from structgen.base.language.checks import Instance, Number, OneOf, Whole, check_fields
+from structgen.base.language.exclusions import Exclusion, Exclusions
 from structgen.base.system.resources import model_name
 from structgen.decoding.engine.model_prompts import ModelPrompts, ModelQuestion
 from structgen.decoding.engine.models import tokenizer_of
@@ -41,10 +42,11 @@ from structgen.decoding.infilling.masked_model import MaskedModel
 from structgen.decoding.infilling.obstacles import refuse
 from structgen.decoding.infilling.results import Infilled, text_of
 from structgen.decoding.infilling.schedulers import GONE, ConfidentPrefix, Scheduler, named
-from structgen.decoding.infilling.template import TYPES, FixedText, Hole, parts_of
+from structgen.decoding.infilling.template import TYPES, FixedText, Hole, Parts, parts_of
 from structgen.decoding.infilling.text_behind import ended, punctuation_behind, without
 from structgen.decoding.infilling.token_automaton import TokenAutomaton
-from structgen.grammars.json_grammars.outline_writer import ModelPrompt, shorter_outlines
+from structgen.decoding.speculation.drafts.model_rows import Tokens
+from structgen.grammars.json_grammars.outline_writer import shorter_outlines
 from structgen.machines.core.compiled import plain_grammar
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -54,51 +56,109 @@ SLOTS: Final = 64
 """The slots of a hole, unless the caller says how many; fewer where the model's context leaves fewer."""
 _MASK_TEXTS: Final = ("<|mask|>", "<|mdm_mask|>", "[MASK]", "<mask>", "<|MASK|>")
 """The mask tokens of known models (LLaDA, Dream, SDAR, BERT, structgen)."""
-_KINDS: Final = {
-    "template": checks.Instance(
-        str | None, "Give a text; fill many by [sg.infill(model, one) for one in texts]."
-    ),
-    "holes": checks.Instance(Mapping | None, "Give a dict of types by the holes' names."),
-    "given": checks.Instance(Mapping | None, "Give a dict of the fields that are known."),
-    "prompt": checks.Instance(str | Sequence, "Give a text, or a sequence of token ids."),
-    "slots": checks.Instance(int | Mapping | None, "Give a number, or a dict of them by the holes' names."),
-    "listen": checks.Instance(Callable | None, "Give a function of a step and a canvas."),  # type: ignore[arg-type]
-}
-"""Of what kind options are."""
 _EXCLUDED: Final = Exclusions(
-    """
-given excludes template: A template says itself what is given. | Leave one of them out.
-holes excludes given: With given= the schema says what the other fields may hold.
-    | Put it into the schema, or write a template with grammar=schema.
-template if unsaid: Neither a template nor a grammar says what to fill. | Give one.
-""",
-    unsaid=lambda names: names <= {"holes"},
+    Exclusion("given", "A template says itself what is given.", "Leave one of them out.", beside="template"),
+    Exclusion(
+        "holes",
+        "With given= the schema says what the other fields may hold.",
+        "Put it into the schema, or write a template with grammar=schema.",
+        beside="given",
+    ),
+    Exclusion(
+        "template",
+        "Neither a template nor a grammar says what to fill.",
+        "Give one.",
+        when=lambda names: names <= {"holes"},
+    ),
 )
 """Of the names of options that are given."""
 
 
-@options_named('sg.infill("structgen/infill", grammar=grammar, prompt=prompt)', GONE)
+class InfillOptions(TypedDict, total=False):
+    """The keywords of `infill`; see there."""
+
+    grammar: Any
+    holes: Mapping[str, Any] | None
+    given: Mapping[str, Any] | None
+    prompt: str | Sequence[int]
+    outline: bool | None
+    chat: bool | None
+    slots: int | Mapping[str, int] | None
+    length: Length
+    scheduler: str | Scheduler
+    sure: float | None
+    temperature: float
+    seed: int
+    tokenizer: Tokenizer | Any | None
+    depth: int | None
+    max_states: int | None
+    timeout: float | None
+    listen: Callable[[DenoisingStep, Canvas], None] | None
+
+
+def _text(name: str, value: Any) -> str:
+    """Return a template that UTF-8 can encode. Raises OptionError."""
+    cure = "Give a text; fill many by [sg.infill(model, one) for one in texts]."
+    return checks.encodable(name, Instance(str, cure)(name, value))
+
+
+@dataclass(frozen=True, slots=True)
+class InfillSettings:
+    """The template and the options of `infill`, with their defaults; they are checked."""
+
+    template: Annotated[str, _text] | None = None
+    grammar: Any = None
+    holes: (
+        Annotated[Mapping[str, Any], Instance(Mapping, "Give a dict of types by the holes' names.")] | None
+    ) = None
+    given: (
+        Annotated[Mapping[str, Any], Instance(Mapping, "Give a dict of the fields that are known.")] | None
+    ) = None
+    prompt: Annotated[
+        str | Sequence[int], Instance(str | Sequence, "Give a text, or a sequence of token ids.")
+    ] = ""
+    outline: Annotated[bool, checks.flag] | None = None
+    chat: Annotated[bool, checks.flag] | None = None
+    slots: (
+        Annotated[
+            int | Mapping[str, int],
+            Instance(int | Mapping, "Give a number, or a dict of them by the holes' names."),
+        ]
+        | None
+    ) = None
+    length: Annotated[Length, OneOf(get_args(Length))] = "at most"
+    scheduler: str | Scheduler = "auto"
+    sure: float | None = None
+    temperature: Annotated[float, Number(1e-6, 1e6, "0, or a number above it", 0.0)] = 0.0
+    seed: Annotated[int, Whole(0, (1 << 64) - 1)] = 0
+    tokenizer: Tokenizer | Any | None = None
+    depth: Annotated[int, Whole(0)] | None = None
+    max_states: Annotated[int, Whole(1)] | None = None
+    timeout: Annotated[float, checks.seconds] | None = None
+    listen: (
+        Annotated[
+            Callable[[DenoisingStep, Canvas], None],
+            Instance(Callable, "Give a function of a step and a canvas."),
+        ]
+        | None
+    ) = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        said = {"template": self.template, "given": self.given, "holes": self.holes or None}
+        _EXCLUDED.refuse(
+            {name for name, value in {**said, "grammar": self.grammar}.items() if value is not None}
+        )
+
+
+@options_named(
+    'sg.infill("structgen/infill", grammar=grammar, prompt=prompt)',
+    GONE,
+    options=InfillOptions,
+    defaults={field.name: field.default for field in fields(InfillSettings)},
+)
 def infill(
-    model: MaskedModel | str | Path | Any,
-    template: str | None = None,
-    *,
-    grammar: Any = None,
-    holes: Mapping[str, Any] | None = None,
-    given: Mapping[str, Any] | None = None,
-    prompt: str | Sequence[int] = "",
-    outline: bool | None = None,
-    chat: bool | None = None,
-    slots: int | Mapping[str, int] | None = None,
-    length: Length = "at most",
-    scheduler: str | Scheduler = "auto",
-    sure: float | None = None,
-    temperature: float = 0.0,
-    seed: int = 0,
-    tokenizer: Tokenizer | Any | None = None,
-    depth: int | None = None,
-    max_states: int | None = None,
-    timeout: float | None = None,
-    listen: Callable[[DenoisingStep, Canvas], None] | None = None,
+    model: MaskedModel | str | Path | Any, template: str | None = None, **options: Unpack[InfillOptions]
 ) -> Infilled:
     """Fill the holes of a template with a masked-diffusion model. The text always belongs to the language.
 
@@ -146,63 +206,58 @@ def infill(
     grammar without an automaton, a canvas longer than the model's context and wrong options; StructgenError
     for NaN logits.
     """
-    seed = checks.whole("seed", seed, 0, (1 << 64) - 1)
-    temperature = checks.number("temperature", temperature, 1e-6, 1e6, "0, or a number above it", 0.0)
-    timeout = checks.seconds("timeout", timeout)
-    max_states = None if max_states is None else checks.whole("max_states", max_states, 1)
-    depth = None if depth is None else checks.whole("depth", depth, 0)
-    kinds = {"template": template, "holes": holes, "given": given, "prompt": prompt, "slots": slots}
-    for name, value in {**kinds, "listen": listen}.items():
-        _KINDS[name](name, value)
-    if length not in ("at most", "exact"):
-        raise OptionError(f"length={length!r}.", where="length", cure='Say "at most" or "exact".')
-    chosen = named(scheduler, sure=sure)
+    how = InfillSettings(template, **options)
+    scheduler = named(how.scheduler, sure=how.sure)
     began = time.monotonic()
-    reads, words = model_of(model, tokenizer)
-    # what fills slots anywhere is led by the fixed text that the model sees behind a hole
-    takes_over = length == "at most" and isinstance(chosen, ConfidentPrefix)
-    asked = _Asked(reads, words, grammar, dict(holes or {}), slots, length, depth, max_states, takes_over)
-    said = {"template": template, "given": given, "holes": holes or None, "grammar": grammar}
-    _EXCLUDED.refuse({name for name, value in said.items() if value is not None})
-    if given is not None:
-        parts = parts_of_given(_schema_of(grammar), given)
-    elif template is not None:
-        parts = parts_of(checks.encodable("template", template))
-    else:
-        parts = [Hole("text")]
-    if not any(isinstance(one, Hole) for one in parts):
-        raise OptionError(
-            "The template has no hole." if given is None else "All required fields are given.",
-            where="template" if given is None else "given",
-            cure="Write {name} where something is to come." if given is None else "Leave some of them out.",
-        )
-    outline, chat = checks.flag("outline", outline), checks.flag("chat", chat)
-    usage = CanvasUsage()
-    prompts = ModelPrompts(model_name(model) if isinstance(model, str | Path) else "", tokenizer)
+    reads, words = model_of(model, how.tokenizer)
+    parts = _parts_of(how)
+    prompts = ModelPrompts(model_name(model) if isinstance(model, str | Path) else "", how.tokenizer)
+    prompt = how.prompt
     if isinstance(prompt, str) and prompt:
-        text = prompt if isinstance(prompt, ModelPrompt) else checks.encodable("prompt", prompt)
-        question = ModelQuestion(text, with_outline=outline, chat=chat)
-        prompt = _prompt_tokens(prompts, question, words, grammar)
-    problem = asked.problem(parts, _prompt_ids(prompt, reads))
-    usage.compile_seconds = time.monotonic() - began
-    deadline = None if timeout is None else began + timeout
+        question = ModelQuestion(checks.encodable("prompt", prompt), with_outline=how.outline, chat=how.chat)
+        prompt = _prompt_tokens(prompts, question, words, how.grammar)
+    # what fills slots anywhere is led by the fixed text that the model sees behind a hole
+    takes_over = how.length == "at most" and isinstance(scheduler, ConfidentPrefix)
+    problem = _Asked(reads, words, how, takes_over).problem(parts, _prompt_ids(prompt, reads))
+    usage = CanvasUsage(compile_seconds=time.monotonic() - began)
     canvas = problem.canvas()
     steps, is_late = denoise(
-        reads, chosen, canvas, usage, temperature=temperature, seed=seed, deadline=deadline, listen=listen
+        reads,
+        scheduler,
+        canvas,
+        usage,
+        temperature=how.temperature,
+        seed=how.seed,
+        deadline=None if how.timeout is None else began + how.timeout,
+        listen=how.listen,
     )
     full = {} if is_late else problem.full(canvas)  # after a deadline a filling is any that is valid
     for name, count in full.items():
         what = f"The hole {name!r} fills all its {count} slots: its text may have been cut short."
         cure = "Give it more slots (max_tokens of a typed function)."
         warnings.warn(FullHoleWarning(f"{what} {cure}", hole=name), stacklevel=warning_level())
-    return problem.result(canvas, steps, usage, is_late, given is not None, tuple(full))
+    return problem.result(canvas, steps, usage, is_late, how.given is not None, tuple(full))
+
+
+def _parts_of(how: InfillSettings) -> Parts:
+    """Return the parts of the template; of that of the known fields; or one hole, for the whole text."""
+    parts: Parts = [Hole("text")]
+    what, where, cure = "The template has no hole.", "template", "Write {name} where something is to come."
+    if how.given is not None:
+        parts = parts_of_given(_schema_of(how.grammar), how.given)
+        what, where, cure = "All required fields are given.", "given", "Leave some of them out."
+    elif how.template is not None:
+        parts = parts_of(how.template)
+    if not any(isinstance(part, Hole) for part in parts):
+        raise OptionError(what, where=where, cure=cure)
+    return parts
 
 
 @dataclass(frozen=True)
 class _Problem:
     """A template with a valid filling, and all that is needed to make a canvas of it."""
 
-    prompt: tuple[int, ...]
+    prompt: Tokens
     pieces: tuple[Piece, ...]
     conventions: Conventions
     whole: HoleLanguage | None
@@ -215,7 +270,7 @@ class _Problem:
     @property
     def automata(self) -> tuple[TokenAutomaton | None, dict[str, TokenAutomaton]]:
         whole = None if self.whole is None else self.whole.automaton
-        return whole, {name: one.automaton for name, one in self.holes.items()}
+        return whole, {name: language.automaton for name, language in self.holes.items()}
 
     def canvas(self) -> Canvas:
         """Return a new canvas."""
@@ -223,7 +278,9 @@ class _Problem:
 
     def exactly(self, name: str, count: int) -> _Problem:
         """Return the problem in which the holes of a name have so many slots and fill them all."""
-        pieces = (replace(one, slots=count, least=count) if one.name == name else one for one in self.pieces)
+        pieces = (
+            replace(piece, slots=count, least=count) if piece.name == name else piece for piece in self.pieces
+        )
         return replace(self, pieces=tuple(pieces))
 
     @property
@@ -235,11 +292,11 @@ class _Problem:
         """Return the holes that a filled canvas fills to the last slot, though some slots could have stayed
         empty and the grammar has a longer text; by name, with their numbers of slots."""
         return {
-            one.name: one.slots - one.more
-            for number, one in enumerate(self.pieces)
-            if one.name
-            and one.least < one.slots == len(canvas.hole_tokens(number))
-            and self.exactly(one.name, one.slots + 1).is_feasible
+            piece.name: piece.slots - piece.more
+            for number, piece in enumerate(self.pieces)
+            if piece.name
+            and piece.least < piece.slots == len(canvas.hole_tokens(number))
+            and self.exactly(piece.name, piece.slots + 1).is_feasible
         }
 
     def result(
@@ -266,7 +323,7 @@ class _Problem:
             document = json.loads(text)
             values = {name: value_at(document, name) for name in values}
         languages = [*([] if self.whole is None else [self.whole]), *self.holes.values()]
-        notes = sorted({note for one in languages for note in one.exactness.split(", ")})
+        notes = sorted({note for language in languages for note in language.exactness.split(", ")})
         is_cut = notes[0].startswith("depth")
         return Infilled(
             text,
@@ -285,108 +342,100 @@ class _Problem:
 
 @dataclass(frozen=True)
 class _Asked:
-    """The caller's grammars and options of holes."""
+    """A model, and what the caller asks of it."""
 
     model: MaskedModel
     tokenizer: Tokenizer
-    grammar: Any
-    holes: dict[str, Any]
-    slots: int | Mapping[str, int] | None
-    length: str
-    depth: int | None
-    max_states: int | None
+    how: InfillSettings
     takes_over: bool
     """Whether holes take over the punctuation behind them (`text_behind`)."""
 
-    def problem(self, parts: list[FixedText | Hole], prompt: tuple[int, ...]) -> _Problem:
+    def problem(self, parts: Parts, prompt: Tokens) -> _Problem:
         """Return the problem of a template. Raises OptionError; NoFillingError if there is no filling."""
         named: dict[str, list[Hole]] = {}
-        for one in parts:
-            if isinstance(one, Hole):
-                named.setdefault(one.name, []).append(one)
+        for part in parts:
+            if isinstance(part, Hole):
+                named.setdefault(part.name, []).append(part)
         self._check_names(named)
         _check_text(parts)
         types = {name: given for name, same in named.items() for given in self._types_of(name, same)}
         wanted = {f"hole {name!r}": given for name, given in types.items()}
-        if self.grammar is not None:
-            wanted["grammar"] = self.grammar
-        behind: dict[str, str] = {}
+        if self.how.grammar is not None:
+            wanted["grammar"] = self.how.grammar
         languages = self._languages(wanted)
         whole = languages.get("grammar")
         holes = {name: languages[f"hole {name!r}"] for name in types}
+        behind: dict[str, str] = {}
         if whole is None and self.takes_over:
             ended = self._ended(parts, types)
             behind = {name: text for name, (text, _) in ended.items()}
-            holes |= {name: replace(one, read=holes[name].read) for name, (_, one) in ended.items()}
+            holes |= {name: replace(language, read=holes[name].read) for name, (_, language) in ended.items()}
             parts = without(parts, behind)
         slots = {name: self._told_slots(name, same) for name, same in named.items()}
         pieces = self._pieces(parts, slots, len(prompt), behind)
-        ends = self.tokenizer.eos_token_ids
-        pad = getattr(self.model, "null_id", None)
-        conventions = Conventions(
-            self.model.mask_id, ends[0], ends[0] if pad is None else int(pad), bool(self.model.shift)
-        )
-        # The end token follows the canvas, unless the last hole has an empty slot for it.
-        long = len(prompt) + sum(map(len, pieces)) + (pieces[-1].least == pieces[-1].slots)
-        if long > self.model.context:
-            raise OptionError(
-                f"The prompt and the canvas are {long:,} tokens, and the model's context is "
-                f"{self.model.context:,}.",
-                where="slots",
-                cure="Give the holes fewer slots, or shorten the prompt.",
-            )
         marks = NO_MARKS
         if whole is not None and holes:
-            most = min(MAX_STATES if self.max_states is None else self.max_states, MOST_STATES)
-            automata = tuple((name, one.automaton) for name, one in holes.items())
-            outline = tuple(one.name or one.tokens for one in pieces)
-            both, marks = intersection(whole.automaton, outline, automata, most)
-            whole = replace(whole, automaton=both)
-        found = _Problem(prompt, pieces, conventions, whole, holes, marks, self.tokenizer)
+            whole, marks = self._intersection(whole, holes, pieces)
+        problem = _Problem(prompt, pieces, self._conventions, whole, holes, marks, self.tokenizer)
         if self.model.shift and not prompt and isinstance(parts[0], Hole):
             raise OptionError(
                 "The model's logits are shifted by one: nothing predicts the first token.",
                 where="prompt",
                 cure="Give a prompt, or begin the template with text.",
             )
-        if not found.is_feasible:
-            refuse(found.pieces, *found.automata, found.marks)
-        return found
+        if not problem.is_feasible:
+            refuse(problem.pieces, *problem.automata, problem.marks)
+        return problem
 
-    def _ended(
-        self, parts: list[FixedText | Hole], types: dict[str, Any]
-    ) -> dict[str, tuple[str, HoleLanguage]]:
+    @property
+    def _conventions(self) -> Conventions:
+        """The special tokens of the model's canvas."""
+        end = self.tokenizer.eos_token_ids[0]
+        pad = getattr(self.model, "null_id", None)
+        return Conventions(self.model.mask_id, end, end if pad is None else int(pad), bool(self.model.shift))
+
+    def _intersection(
+        self, whole: HoleLanguage, holes: Mapping[str, HoleLanguage], pieces: Sequence[Piece]
+    ) -> tuple[HoleLanguage, Marks]:
+        """Return the language of the whole text in which each hole is of its type, and its marks."""
+        most = min(self.how.max_states or MAX_STATES, MOST_STATES)
+        automata = tuple((name, language.automaton) for name, language in holes.items())
+        outline = tuple(piece.name or piece.tokens for piece in pieces)
+        both, marks = intersection(whole.automaton, outline, automata, most)
+        return replace(whole, automaton=both), marks
+
+    def _ended(self, parts: Parts, types: dict[str, Any]) -> dict[str, tuple[str, HoleLanguage]]:
         """Return the punctuation that each hole takes over, and its language with that behind; without those
         whose grammar has no automaton of few states then."""
-        found = {}
+        languages = {}
         for name, text in punctuation_behind(parts).items():
             where = f"hole {name!r}"
             grammar = ended(types[name], where, text) if text else None
             if grammar is not None:
                 with suppress(OptionError, LimitError):
-                    found[name] = text, self._languages({where: grammar, "": types[name]})[where]
-        return found
+                    languages[name] = text, self._languages({where: grammar, "": types[name]})[where]
+        return languages
 
     def _languages(self, wanted: dict[str, Any]) -> dict[str, HoleLanguage]:
         """Return the language of each grammar. The depth is used for those with brackets or a parser stack;
         an OptionError if none has either."""
-        found: dict[str, HoleLanguage] = {}
+        languages: dict[str, HoleLanguage] = {}
         refused: list[OptionError] = []
-        language = partial(language_of, tokenizer=self.tokenizer, max_states=self.max_states)
+        language = partial(language_of, tokenizer=self.tokenizer, max_states=self.how.max_states)
         for where, given in wanted.items():
             try:
-                found[where] = language(given, where=where, depth=self.depth)
+                languages[where] = language(given, where=where, depth=self.how.depth)
             except OptionError as error:
                 if error.where != "depth" or len(wanted) == 1:
                     raise
                 refused.append(error)
-                found[where] = language(given, where=where)
+                languages[where] = language(given, where=where)
         if refused and len(refused) == len(wanted):
             raise refused[0]
-        return found
+        return languages
 
     def _check_names(self, named: Mapping[str, list[Hole]]) -> None:
-        for option, known in (("holes", self.holes), ("slots", self.slots)):
+        for option, known in (("holes", self.how.holes), ("slots", self.how.slots)):
             for name in known if isinstance(known, Mapping) else ():
                 if name not in named:
                     raise OptionError(
@@ -398,62 +447,74 @@ class _Asked:
     def _types_of(self, name: str, same: list[Hole]) -> list[Any]:
         """Return the type of the holes with one name, in a list. Under a grammar of the whole text a type is
         optional, and names must be unique."""
-        if self.grammar is not None and len(same) > 1:
+        if self.how.grammar is not None and len(same) > 1:
             raise OptionError(
                 f"The hole {name!r} stands twice, and the automaton of a grammar of the whole remembers "
                 "no value from one place to another.",
                 where="template",
                 cure="Give the holes different names, or types of their own in place of grammar=.",
             )
-        told = {(one.type, one.pattern) for one in same} - {("", "")}
-        found = [
+        told, types = {(hole.type, hole.pattern) for hole in same} - {("", "")}, self.how.holes or {}
+        wanted = [
             *(pattern or TYPES[kind] for kind, pattern in told),
-            *([self.holes[name]] if name in self.holes else ()),
+            *([types[name]] if name in types else ()),
         ]
-        if not found and self.grammar is None:
+        if not wanted and self.how.grammar is None:
             raise OptionError(
                 f"The hole {name!r} has no type.",
                 where="template",
                 cure=f"Write {{{name}: str}} or the like, say holes={{{name!r}: ...}}, or give grammar= for "
                 f"the whole text; in the shell -o holes={name}=FILE, or --schema or --grammar.",
             )
-        if len(found) > 1:
+        if len(wanted) > 1:
             raise OptionError(
                 f"The hole {name!r} has more than one type.", where="template", cure="Say it once."
             )
-        return found
+        return wanted
 
     def _pieces(
-        self, parts: list[FixedText | Hole], slots: Mapping[str, int], prompt: int, behind: dict[str, str]
+        self, parts: Parts, slots: Mapping[str, int], prompt: int, behind: dict[str, str]
     ) -> tuple[Piece, ...]:
         """Return the template's parts with tokens and numbers of slots. `slots`: the numbers that are said, 0
         for others; `prompt`: its length in tokens; `behind`: the texts that holes took over, for whose tokens
         they have more slots."""
         more = {name: len(self._tokens(text)) for name, text in behind.items()}
-        found = [
-            Piece(self._tokens(one.text), one.text)
-            if isinstance(one, FixedText)
-            else Piece((), "", one.name, slots[one.name], 0, behind.get(one.name, ""), more.get(one.name, 0))
-            for one in parts
+        pieces = [
+            Piece(self._tokens(part.text), part.text)
+            if isinstance(part, FixedText)
+            else Piece(
+                (), "", part.name, slots[part.name], 0, behind.get(part.name, ""), more.get(part.name, 0)
+            )
+            for part in parts
         ]
         # One token ends the canvas.
-        left = self.model.context - prompt - 1 - sum(len(one) + one.more for one in found)
-        untold = sum(bool(one.name) and not one.slots for one in found)
+        left = self.model.context - prompt - 1 - sum(len(piece) + piece.more for piece in pieces)
+        untold = sum(bool(piece.name) and not piece.slots for piece in pieces)
         usual = max(1, min(SLOTS, left // max(untold, 1)))
-        for at, one in enumerate(found):
-            if one.name:
-                room = (one.slots or usual) + one.more
-                found[at] = replace(one, slots=room, least=room * (self.length == "exact"))
-        return tuple(found)
+        for at, piece in enumerate(pieces):
+            if piece.name:
+                room = (piece.slots or usual) + piece.more
+                pieces[at] = replace(piece, slots=room, least=room * (self.how.length == "exact"))
+        # The end token follows the canvas, unless the last hole has an empty slot for it.
+        long = prompt + sum(map(len, pieces)) + (pieces[-1].least == pieces[-1].slots)
+        if long > self.model.context:
+            raise OptionError(
+                f"The prompt and the canvas are {long:,} tokens, and the model's context is "
+                f"{self.model.context:,}.",
+                where="slots",
+                cure="Give the holes fewer slots, or shorten the prompt.",
+            )
+        return tuple(pieces)
 
     def _told_slots(self, name: str, same: list[Hole]) -> int:
         """Return the number of slots that the caller or the template gives the holes with one name; 0 if
         neither does."""
-        told: set[Any] = {one.slots for one in same} - {None}
-        if isinstance(self.slots, Mapping) and name in self.slots:
-            told = {self.slots[name]}
-        elif not told and isinstance(self.slots, int):
-            told = {self.slots}
+        told: set[Any] = {hole.slots for hole in same} - {None}
+        slots = self.how.slots
+        if isinstance(slots, Mapping) and name in slots:
+            told = {slots[name]}
+        elif not told and isinstance(slots, int):
+            told = {slots}
         if len(told) > 1:
             raise OptionError(
                 f"The hole {name!r} has {' and '.join(map(str, sorted(told)))} slots.",
@@ -469,7 +530,7 @@ class _Asked:
             )
         return int(count)
 
-    def _tokens(self, text: str) -> tuple[int, ...]:
+    def _tokens(self, text: str) -> Tokens:
         """Return the tokens of fixed text."""
         try:
             return tuple(self.tokenizer.encode(text.encode()))
@@ -482,11 +543,11 @@ class _Asked:
             ) from error
 
 
-def _check_text(parts: list[FixedText | Hole]) -> None:
+def _check_text(parts: Parts) -> None:
     """Raise OptionError where fixed text holds a model's mask token."""
-    for one in parts:
+    for part in parts:
         for spelling in _MASK_TEXTS:
-            if isinstance(one, FixedText) and spelling in one.text:
+            if isinstance(part, FixedText) and spelling in part.text:
                 raise OptionError(
                     f"The template's text holds {spelling!r}, a model's mask token.",
                     where="template",
@@ -502,7 +563,8 @@ def model_of(model: Any, tokenizer: Any) -> tuple[MaskedModel, Tokenizer]:
 
         loaded, words = load_masked_model(model)
         return loaded, words if tokenizer is None else tokenizer_of(tokenizer)
-    lacking = [name for name in _MEMBERS if not hasattr(model, name)]
+    members = [name for name in vars(MaskedModel) if not name.startswith("_")]
+    lacking = [name for name in members if not hasattr(model, name)]
     if lacking:
         is_causal = hasattr(model, "prefill") or hasattr(model, "get_output_embeddings")
         what = "is a causal model: it fills no masks" if is_causal else "is no masked-diffusion model"
@@ -522,9 +584,6 @@ def model_of(model: Any, tokenizer: Any) -> tuple[MaskedModel, Tokenizer]:
     return given, tokenizer_of(tokenizer)
 
 
-_MEMBERS: Final = ("mask_id", "shift", "block_length", "vocab_size", "context", "forward")
-
-
 def _prompt_tokens(
     prompts: ModelPrompts, asked: ModelQuestion, tokenizer: Tokenizer, grammar: Any
 ) -> Sequence[int]:
@@ -537,7 +596,7 @@ def _prompt_tokens(
     return prompts.tokens(asked, tokenizer)
 
 
-def _prompt_ids(prompt: str | Sequence[int], model: MaskedModel) -> tuple[int, ...]:
+def _prompt_ids(prompt: str | Sequence[int], model: MaskedModel) -> Tokens:
     ids = tuple(checks.tokens("prompt", prompt)) if len(prompt) else ()
     for at, token in enumerate(ids):
         if token >= model.vocab_size or token == model.mask_id:

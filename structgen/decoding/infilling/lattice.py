@@ -14,28 +14,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from structgen.base.errors import OptionError, StructgenError
 from structgen.decoding.infilling.lattice_loops import find_leads, find_live, find_reached
-from structgen.decoding.infilling.token_automaton import DEAD, Numbers, TokenAutomaton
+from structgen.decoding.infilling.token_automaton import DEAD, Bools, Ints, Numbers, TokenAutomaton
 
 OPEN: Final = -1
 """Marks a slot as masked."""
 NULL: Final = -2
 """Marks a slot as empty."""
-_NOWHERE: Final = -3
+NOWHERE: Final = -3
 """In place of a class: the slot is fixed to a token that stands in no text."""
 
 _MOST_BYTES: Final = 4 << 30
 """The most memory of one lattice."""
 
 Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Tokens = npt.NDArray[np.int32]
+
+
+class LatticeSlot(NamedTuple):
+    """A slot of a new lattice."""
+
+    token: int = OPEN
+    """Its token; OPEN: it is masked."""
+    is_nullable: bool = False
+    """Whether it may stay empty."""
+    closes: bool = False
+    """Whether it is the last slot of a hole that has such slots; no token of the hole comes after a null."""
+    column: int = DEAD
+    """Of a mark, which is no token and not masked, its column of the automaton's table (`intersection`)."""
 
 
 class Lattice:
@@ -47,34 +58,23 @@ class Lattice:
     def __init__(
         self,
         automaton: TokenAutomaton,
-        tokens: Sequence[int] | Tokens,
+        slots: Sequence[LatticeSlot],
         *,
-        nullable: Sequence[bool] | Bools | None = None,
-        closes: Sequence[bool] | Bools | None = None,
         end_token: int = OPEN,
-        pad_token: int | None = None,
-        columns: Sequence[int] | Tokens | None = None,
+        pad_token: int = OPEN,
     ) -> None:
-        """`tokens`: for each slot its token, OPEN for a masked one. `nullable`: slots that may stay empty;
-        `closes`: the last slots of holes with such slots; no token of the hole comes after a null.
-        `end_token`: the token whose logit stands for a hole's first null, `pad_token` (default: the same) for
-        its later ones. `columns`: for each slot its column of the automaton's table, or -1; for marks, which
-        are no tokens (`intersection`). Such a slot is not masked.
+        """`end_token`: the token whose logit stands for a hole's first null, `pad_token` for its later ones.
 
         Raises OptionError if it needs more memory than _MOST_BYTES.
         """
-        count = len(tokens)
+        count = len(slots)
         self.automaton = automaton
-        self._end, self._pad = end_token, end_token if pad_token is None else pad_token
-        self._tokens = np.array(tokens, np.int32)
-        column = automaton.token_class[np.maximum(self._tokens, 0)]
-        self._column = np.where(self._tokens < 0, self._tokens, np.where(column < 0, _NOWHERE, column))
-        if columns is not None:
-            self._column = np.where(np.asarray(columns) < 0, self._column, columns)
-        self._nullable = np.zeros(count, np.bool_) if nullable is None else np.array(nullable, np.bool_)
-        self._closes = np.zeros(count, np.bool_) if closes is None else np.array(closes, np.bool_)
-        if count and self._nullable[-1] and not self._closes[-1]:
-            raise OptionError("The last slot may be empty and closes no hole.", where="closes")
+        self._end, self._pad = end_token, pad_token
+        tokens, self._nullable, self._closes, columns = map(np.array, zip(*slots, strict=True))
+        self._tokens = tokens.astype(np.int32)
+        column = automaton.token_class[np.maximum(tokens, 0)]
+        column = np.where(tokens < 0, tokens, np.where(column < 0, NOWHERE, column))
+        self._column = np.where(columns < 0, column, columns)
         # Two sets of nodes, and classes.
         room = count * (4 * automaton.states + automaton.classes)
         if room > _MOST_BYTES:
@@ -110,7 +110,7 @@ class Lattice:
     # --- slots ----------------------------------------------------------------------------------------------
 
     @property
-    def tokens(self) -> Tokens:
+    def tokens(self) -> Ints:
         """[slots]: a token, NULL or OPEN."""
         return self._tokens.copy()
 
@@ -171,11 +171,11 @@ class Lattice:
     def _lead(self, slot: int) -> None:
         """Find out which nodes have a way to the end, from a slot on (`_leads`)."""
         for at in range(self._leads_from - 1, slot - 1, -1):
-            found, after = self._leads[at : at + 2]
+            leads, after = self._leads[at : at + 2]
             if self._column[at] == OPEN:
-                find_leads(*self._steps(at), after, found)
+                find_leads(*self._steps(at), after, leads)
             else:
-                found[:-1] = after[self.after(at, self._same[:-1])]
+                leads[:-1] = after[self.after(at, self._same[:-1])]
         self._leads_from = min(self._leads_from, slot)
 
     def _reach(self, slot: int) -> None:
@@ -202,22 +202,22 @@ class Lattice:
         if self.is_feasible:
             return None
         self._reach(len(self))
-        unknown, dead = self._column == _NOWHERE, ~self._reached[1:].any(axis=1)
+        unknown, dead = self._column == NOWHERE, ~self._reached[1:].any(axis=1)
         return int(np.append(unknown if unknown.any() else dead, True).argmax())
 
     def masks(self, slots: Sequence[int] | Numbers) -> tuple[Bools, Bools]:
         """Return which token classes masked slots, ascending, hold in some valid filling: [slots, classes];
         and which of them may stay empty: [slots]."""
         a, at = self.automaton, np.asarray(slots, np.int64)
-        found, nulls = np.zeros((len(at), a.classes), np.bool_), np.zeros(len(at), np.bool_)
+        masks, nulls = np.zeros((len(at), a.classes), np.bool_), np.zeros(len(at), np.bool_)
         if len(at):
             self._reach(int(at[-1]))
             self._lead(int(at[0]) + 1)
         for row, slot in enumerate(at.tolist()):
             after = self._leads[slot + 1]
-            live = found[row, : a.unmarked], nulls[row : row + 1]
+            live = masks[row, : a.unmarked], nulls[row : row + 1]
             find_live(a.transitions, *self._steps(slot)[2:], self._reached[slot], after, *live)
-        return found, nulls
+        return masks, nulls
 
     def token_mask(self, slot: int) -> Bools:
         """Return which tokens a masked slot holds in some valid filling, and last whether it may stay empty:
@@ -236,13 +236,11 @@ class Lattice:
         slot by its own logits, times `scale`, among those of some valid filling. The other slots' logits have
         no part in it. Cost: one read of the logits.
 
-        A null has the logit of the end token; after an empty slot of its hole, that of the padding token.
-        Raises StructgenError if no valid filling has a positive probability here.
+        A null has the logit of the end token; behind a null of its hole it has no choice. Raises
+        StructgenError if no valid filling has a positive probability here.
         """
         allowed = self.token_mask(slot)
-        is_first = slot == 0 or self._tokens[slot - 1] != NULL or bool(self._closes[slot - 1])
-        null = self.null_logits[slot, 0 if is_first else 1]
-        scores: Floats = np.append(self.logits[slot][: len(allowed) - 1], null) * scale
+        scores: Floats = np.append(self.logits[slot][: len(allowed) - 1], self.null_logits[slot, 0]) * scale
         scores[~allowed] = -math.inf
         top = float(scores.max())
         if top == -math.inf:
@@ -265,5 +263,5 @@ class Lattice:
         is_token = (masks.sum(axis=1) == 1) & ~nulls & (only >= 0)
         is_null = nulls & ~masks.any(axis=1)
         token = np.where(is_null, NULL, only)
-        found = is_token | is_null
-        return list(zip(slots[found].tolist(), token[found].tolist(), strict=True))
+        is_forced = is_token | is_null
+        return list(zip(slots[is_forced].tolist(), token[is_forced].tolist(), strict=True))

@@ -20,19 +20,19 @@ _STATES = "int64[::1], int64[::1], int64[::1], boolean"
 
 @entry(f"void({_STATES}, boolean[::1], boolean[::1])")
 def find_leads(
-    first: Array, target: Array, jump: Array, is_nullable: bool, after: Array, found: Array
+    first: Array, target: Array, jump: Array, is_nullable: bool, after: Array, ways: Array
 ) -> None:
     """Write for each node whether some way leads from it to the end. `after` says this of the nodes
     behind the slot."""
     states = len(first) - 1
     for state in range(states):
         leads = is_nullable and after[jump[states + state]]
-        found[states + state] = leads
+        ways[states + state] = leads
         for at in range(first[state], first[state + 1]):
             if leads:
                 break
             leads = after[jump[target[at]]]
-        found[state] = leads
+        ways[state] = leads
 
 
 @entry(f"void({_STATES}, boolean[::1], boolean[::1])")

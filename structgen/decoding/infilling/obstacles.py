@@ -12,7 +12,6 @@ from structgen.decoding.infilling.canvas import Piece, whole_part
 from structgen.decoding.infilling.intersection import NO_MARKS, Marks
 from structgen.decoding.infilling.token_automaton import TokenAutomaton
 
-_SHOWN = 40
 _MORE = 256
 """With so many slots for a hole we test whether more slots would help."""
 
@@ -25,7 +24,7 @@ def refuse(
 ) -> NoReturn:
     """Raise NoFillingError, with the reason, for a canvas without a valid filling."""
     for name, automaton in holes.items():
-        piece = next(one for one in pieces if one.name == name)
+        piece = next(piece for piece in pieces if piece.name == name)
         if not _is_feasible([piece], automaton):
             raise _too_short(piece, _least_slots([piece], 0, automaton))
     if whole is not None:
@@ -39,7 +38,7 @@ def _of_whole(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks) 
             more = _least_slots(pieces, number, automaton, marks)
             if more is not None:
                 return _too_short(piece, more)
-    pieces = [Piece(name=one.name, slots=_MORE) if one.name else one for one in pieces]
+    pieces = [Piece(name=piece.name, slots=_MORE) if piece.name else piece for piece in pieces]
     grown = whole_part(pieces, automaton, marks).lattice
     at = grown.first_obstacle()
     if at is None:
@@ -56,16 +55,16 @@ def _of_whole(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks) 
             break
         start += size
     else:
-        fixed = next((one.text for one in reversed(pieces) if one.text), "")
+        fixed = next((piece.text for piece in reversed(pieces) if piece.text), "")
         return NoFillingError(
-            f"No text of the grammar ends with {fixed[-_SHOWN:]!r}.",
+            f"No text of the grammar ends with {short_repr(fixed)}.",
             fixed=fixed,
             where="template",
             cure="Add what is missing behind it, or put a hole there.",
         )
     if piece.name:
         before = _before(pieces, piece)
-        behind = f"Behind {before[-_SHOWN:]!r} the" if before else "The"
+        behind = f"Behind {short_repr(before)} the" if before else "The"
         return NoFillingError(
             f"{behind} grammar has no text that fills the hole {piece.name!r}"
             + (" and is of the hole's type." if is_typed else "."),
@@ -76,8 +75,8 @@ def _of_whole(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks) 
             else "Change the text before the hole.",
         )
     return NoFillingError(
-        f"The fixed text {short_repr(piece.text, _SHOWN)} prevents every filling: no text of the grammar "
-        "there" + (f" behind {_before(pieces, piece)[-_SHOWN:]!r}." if start else "."),
+        f"The fixed text {short_repr(piece.text)} prevents every filling: no text of the grammar "
+        "there" + (f" behind {short_repr(_before(pieces, piece))}." if start else "."),
         fixed=piece.text,
         where="template",
         cure="Change it, or put a hole in its place; tokens do not cross the edges of holes.",
@@ -86,8 +85,8 @@ def _of_whole(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks) 
 
 def _before(pieces: Sequence[Piece], piece: Piece) -> str:
     """Return the text before a part, with holes by their names."""
-    at = next(number for number, one in enumerate(pieces) if one is piece)
-    return "".join(f"{{{one.name}}}" if one.name else one.text for one in pieces[:at])
+    at = next(number for number, other in enumerate(pieces) if other is piece)
+    return "".join(f"{{{piece.name}}}" if piece.name else piece.text for piece in pieces[:at])
 
 
 def _too_short(piece: Piece, least: int | None) -> NoFillingError:

@@ -184,39 +184,34 @@ def convention_of(
     named = config.get("architectures") or [f"model of type {config.get('model_type')!r}"]
     architecture = str(named[0])
     known = FAMILIES.get(architecture)
-    if known is None and "diffusiongemma" in architecture.lower():
-        raise OptionError(
-            f"{architecture} starts from uniform noise; it has no mask token.",
-            where=where,
-            cure=f"Use a masked-diffusion model: structgen/infill, or one of {_NAMES}.",
-        )
     if known is None:
-        if mask_id is None or shift is None:
-            if architecture.endswith(("ForCausalLM", "LMHeadModel")):
-                raise OptionError(
-                    f"{architecture} is a causal model: it reads from left to right and fills no masks.",
-                    where=where,
-                    cure="Write with it through sg.Engine; for infilling load structgen/infill, or one of "
-                    f"{_NAMES}. A masked model that bears such a name needs mask_id= and shift=.",
-                )
-            raise OptionError(
-                f"{architecture} is not known as a masked-diffusion model.",
-                where=where,
-                cure=f"Pass mask_id= and shift= if it is one; known are {_NAMES}.",
+        what = f"{architecture} is not known as a masked-diffusion model."
+        cure = f"Pass mask_id= and shift= if it is one; known are {_NAMES}."
+        has_no_mask = "diffusiongemma" in architecture.lower()
+        if has_no_mask:
+            what = f"{architecture} starts from uniform noise; it has no mask token."
+            cure = f"Use a masked-diffusion model: structgen/infill, or one of {_NAMES}."
+        elif architecture.endswith(("ForCausalLM", "LMHeadModel")):
+            what = f"{architecture} is a causal model: it reads from left to right and fills no masks."
+            cure = (
+                "Write with it through sg.Engine; for infilling load structgen/infill, or one of "
+                f"{_NAMES}. A masked model that bears such a name needs mask_id= and shift=."
             )
+        if has_no_mask or mask_id is None or shift is None:
+            raise OptionError(what, where=where, cure=cure)
         known = Convention(architecture, mask_id, shift, None, None)
-    found = replace(
+    convention = replace(
         known,
         mask_id=_first(mask_id, config.get("mask_token_id"), known.mask_id),
         shift=known.shift if shift is None else shift,
         block_length=_first(block_length, *(config.get(key) for key in _BLOCK_NAMES), known.block_length),
         pad_id=_first(config.get("pad_token_id"), known.pad_id),
     )
-    if found.block_length is not None and found.block_length < 1:
+    if convention.block_length is not None and convention.block_length < 1:
         raise OptionError(
-            f"Blocks of {found.block_length} slots.", where="block_length", cure="Use 1 or more."
+            f"Blocks of {convention.block_length} slots.", where="block_length", cure="Use 1 or more."
         )
-    return found
+    return convention
 
 
 def blocks_seen(length: int, block_length: int) -> npt.NDArray[np.bool_]:
@@ -302,8 +297,8 @@ def transformers_model(model: Any, convention: Convention, where: str = "model")
         with torch.inference_mode():
             given = torch.from_numpy(ids)[None].to(model.device)
             logits = model(input_ids=given, **attention(len(ids))).logits[0]
-        found: npt.NDArray[np.float32] = logits.float().cpu().numpy()
-        return found
+        rows: npt.NDArray[np.float32] = logits.float().cpu().numpy()
+        return rows
 
     width = forward(np.full(1, 0, np.int64)).shape[-1]
     made = FunctionModel(

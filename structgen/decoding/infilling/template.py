@@ -54,12 +54,16 @@ class Hole:
     slots: int | None = None
 
 
-def parts_of(template: str) -> list[FixedText | Hole]:
+Parts = list[FixedText | Hole]
+"""The texts and holes of a template, in order."""
+
+
+def parts_of(template: str) -> Parts:
     """Return a template's texts and holes, in order. No text is empty, and no two texts are adjacent.
 
     Raises OptionError for an unknown type, a hole without slots, and text that looks like a malformed hole.
     """
-    found: list[FixedText | Hole] = []
+    parts: Parts = []
     pending = ""
     at = 0
     for match in _HOLE.finditer(template):
@@ -69,13 +73,13 @@ def parts_of(template: str) -> list[FixedText | Hole]:
             pending += "{" + match["text"] + "}"
             continue
         if pending:
-            found.append(FixedText(pending))
+            parts.append(FixedText(pending))
             pending = ""
-        found.append(_hole(match))
+        parts.append(_hole(match))
     pending += _plain(template, at, len(template))
     if pending:
-        found.append(FixedText(pending))
-    return found
+        parts.append(FixedText(pending))
+    return parts
 
 
 def _hole(match: re.Match[str]) -> Hole:

@@ -12,7 +12,7 @@ from itertools import takewhile
 from typing import Any, Final
 
 from structgen.decoding.infilling.automata_of_grammars import grammar_of
-from structgen.decoding.infilling.template import FixedText, Hole
+from structgen.decoding.infilling.template import FixedText, Hole, Parts
 from structgen.grammars.text_grammars.regular import literal
 from structgen.grammars.text_grammars.text_grammar import sequence
 from structgen.machines.core.compiled import CompiledGrammar
@@ -21,16 +21,16 @@ _PUNCTUATION: Final = re.compile(r"[^\w\s]*")
 """What tokenizers join with what comes before it; they begin new tokens with blanks and words."""
 
 
-def punctuation_behind(parts: list[FixedText | Hole]) -> dict[str, str]:
+def punctuation_behind(parts: Parts) -> dict[str, str]:
     """Return the punctuation that follows each hole, by its name; of holes with one name, what they share."""
-    found: dict[str, list[str]] = {}
-    for one, then in zip(parts, [*parts[1:], None], strict=True):
-        if isinstance(one, Hole):
+    behind: dict[str, list[str]] = {}
+    for part, then in zip(parts, [*parts[1:], None], strict=True):
+        if isinstance(part, Hole):
             match = _PUNCTUATION.match(then.text) if isinstance(then, FixedText) else None
-            found.setdefault(one.name, []).append("" if match is None else match[0])
-    shared = {name: zip(*texts, strict=False) for name, texts in found.items()}
+            behind.setdefault(part.name, []).append("" if match is None else match[0])
+    shared = {name: zip(*texts, strict=False) for name, texts in behind.items()}
     return {
-        name: "".join(one[0] for one in takewhile(lambda column: len(set(column)) == 1, columns))
+        name: "".join(letters[0] for letters in takewhile(lambda column: len(set(column)) == 1, columns))
         for name, columns in shared.items()
     }
 
@@ -42,14 +42,14 @@ def ended(given: Any, where: str, behind: str) -> Any:
     return None if isinstance(grammar, CompiledGrammar) else sequence(grammar, literal(behind))
 
 
-def without(parts: list[FixedText | Hole], behind: dict[str, str]) -> list[FixedText | Hole]:
+def without(parts: Parts, behind: dict[str, str]) -> Parts:
     """Return the parts without the texts that holes took over."""
-    found: list[FixedText | Hole] = []
-    for one in parts:
-        last = found[-1] if found else None
-        if isinstance(one, FixedText) and isinstance(last, Hole):
-            one = FixedText(one.text[len(behind.get(last.name, "")) :])
-            if not one.text:
+    kept: Parts = []
+    for part in parts:
+        last = kept[-1] if kept else None
+        if isinstance(part, FixedText) and isinstance(last, Hole):
+            part = FixedText(part.text[len(behind.get(last.name, "")) :])
+            if not part.text:
                 continue
-        found.append(one)
-    return found
+        kept.append(part)
+    return kept

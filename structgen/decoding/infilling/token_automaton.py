@@ -24,6 +24,7 @@ DEAD: Final = -1
 
 Ints = npt.NDArray[np.int32]
 Numbers = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 
 class Successors(NamedTuple):
@@ -41,7 +42,7 @@ class TokenAutomaton:
     start: int
     transitions: Ints
     """[states, classes]: the state after a token of a class, -1 where there is none."""
-    accepting: npt.NDArray[np.bool_]
+    accepting: Bools
     """[states]"""
     token_class: Ints
     """[V]: the class of a token, -1 where it is allowed in no state."""
@@ -73,10 +74,10 @@ class TokenAutomaton:
     def only_token(self) -> Numbers:
         """[classes]: the token of a class that has one alone, else -1."""
         live = np.flatnonzero(self.token_class >= 0)
-        found = np.full(self.classes, DEAD, np.int64)
-        found[self.token_class[live]] = live
-        found[np.bincount(self.token_class[live], minlength=self.classes) > 1] = DEAD
-        return found
+        tokens = np.full(self.classes, DEAD, np.int64)
+        tokens[self.token_class[live]] = live
+        tokens[np.bincount(self.token_class[live], minlength=self.classes) > 1] = DEAD
+        return tokens
 
 
 def token_automaton(dfa: Dfa) -> TokenAutomaton:
@@ -89,10 +90,10 @@ def token_automaton(dfa: Dfa) -> TokenAutomaton:
 
 
 def marked_automaton(
-    start: int, table: Ints, accepting: npt.NDArray[np.bool_], token_class: Ints, marks: int
+    start: int, table: Ints, accepting: Bools, token_class: Ints, marks: int
 ) -> TokenAutomaton:
     """Return the minimal automaton of a table whose last `marks` columns are *marks*: no token has them, and
-    only slots fixed to them use them (`Lattice(columns=...)`). They are the last columns of the result, too,
+    only slots fixed to them use them (`LatticeSlot.column`). They are the last columns of the result, too,
     behind its `unmarked` ones.
     """
     chosen, blocks = representatives(equivalent_states(table, accepting))

@@ -30,23 +30,20 @@ from typing import Final
 
 import numpy as np
 
-from structgen.decoding.samplers.frontier import Frontier, Particle
-from structgen.decoding.samplers.target import Floats, Ids, Target, TargetStep
+from structgen.decoding.samplers.frontier import Afford, Frontier, Particle
+from structgen.decoding.samplers.target import Floats, Ids, Target, TargetStep, Tokens
 from structgen.decoding.samplers.tree import REST, PrefixTree
 
 _FLOOR: Final = 0.03
 """The least g of a candidate, as a fraction of what the proven bounds allow. A far too low estimate must not
 give a particle a huge weight."""
 _CHECKED: Final = 0.1
-"""Candidates with at least this probability of being kept are checked before the draw."""
+"""Candidates with at least this probability of being kept are checked before the draw, so that refused ones
+leave their room to others. Of less likely ones most would be asked about in vain."""
 
 
 _MEMORY: Final = 32.0
 """About how many estimates a mean remembers. Early ones, which rest on guesses, are forgotten."""
-_PRIOR: Final = 1.0
-"""The weight of the mean over all tokens of a state, in estimates of one token."""
-_WHOLE: Final = -1
-"""In place of a token: the mean over all tokens of a state."""
 
 
 class LookAhead:
@@ -65,33 +62,32 @@ class LookAhead:
     """
 
     def __init__(self) -> None:
-        self._states: dict[int, dict[int, tuple[float, float]]] = {}
+        self._tokens: dict[int, dict[int, tuple[float, float]]] = {}
         """Of a state and a token, how many estimates its mean remembers, and the mean."""
+        self._states: dict[int, tuple[float, float]] = {}
+        """Of a state the same, over all tokens."""
 
     def learn(self, state: int, token: int, estimate: float) -> None:
         """Note an estimate of h after a token in a state."""
-        found = self._states.setdefault(state, {})
-        for key in (token, _WHOLE):
-            count, mean = found.get(key, (0.0, 0.0))
+        for of, key in ((self._tokens.setdefault(state, {}), token), (self._states, state)):
+            count, mean = of.get(key, (0.0, 0.0))
             count = min(count + 1.0, _MEMORY)
-            found[key] = count, mean + (estimate - mean) / count
+            of[key] = count, mean + (estimate - mean) / count
 
     def guess(self, state: int, tokens: Ids, otherwise: float) -> Floats:
         """Return an estimate of h, above 0, after each of some tokens in a state; `otherwise` if no token was
-        ever taken in the state."""
-        found = self._states.get(state)
-        if found is None:
+        ever taken in the state. The mean over all tokens counts as one estimate of each."""
+        if state not in self._states:
             return np.full(len(tokens), otherwise)
-        unknown = 0.0, found[_WHOLE][1]
-        pairs = np.array([found.get(token, unknown) for token in tokens.tolist()]).reshape(-1, 2)
+        known, whole = self._tokens[state], self._states[state][1]
+        pairs = np.array([known.get(token, (0.0, whole)) for token in tokens.tolist()]).reshape(-1, 2)
         counts, means = pairs[:, 0], pairs[:, 1]
-        guesses: Floats = (counts * means + _PRIOR * unknown[1]) / (counts + _PRIOR)
+        guesses: Floats = (counts * means + whole) / (counts + 1.0)
         return guesses
 
     def rest(self, state: int, otherwise: float) -> float:
         """Return an estimate of h after an unknown token."""
-        found = self._states.get(state)
-        return otherwise if found is None else found[_WHOLE][1]
+        return self._states.get(state, (0.0, otherwise))[1]
 
 
 @dataclass(slots=True, eq=False)
@@ -111,7 +107,7 @@ class BeamParticle(Particle):
 class FoundText:
     """A new valid text that a beam ended in."""
 
-    tokens: tuple[int, ...]
+    tokens: Tokens
     log_probability: float
     """log P(tokens, end)."""
     log_weight: float
@@ -140,7 +136,7 @@ class Beam:
         self.tree_rows = 0
         """Rows that came from the tree instead of the model."""
 
-    def run(self, afford: Callable[[int], bool], allowance: Callable[[int], int]) -> bool:
+    def run(self, afford: Afford, allowance: Callable[[int], int]) -> bool:
         """Follow all particles to their ends.
 
         `afford(rows)` is asked before each forward pass. `allowance(step)` is the most particles of a step;
@@ -159,58 +155,47 @@ class Beam:
                 particles = self._next(particles, len(levels), max(width, 1), afford)
         finally:
             for level in reversed(levels):
-                for one in level:
-                    self._settle(one)
+                for particle in level:
+                    self._settle(particle)
         return particles is not None
 
-    def _read(self, particles: list[BeamParticle], afford: Callable[[int], bool]) -> bool:
+    def _read(self, particles: list[BeamParticle], afford: Afford) -> bool:
         """Read the rows of particles whose nodes are unknown."""
-        unread = [one for one in particles if one.node is None]
+        unread = [particle for particle in particles if particle.node is None]
         self.rows.append(len(unread))
         self.tree_rows += len(particles) - len(unread)
         steps = self._frontier.rows(unread, afford)
         if steps is None:
             return False
-        weights = np.array([one.log_weight for one in particles])
+        weights = np.array([particle.log_weight for particle in particles])
         scale = self.width / float(np.exp(weights - weights.max()).sum())
-        for one, step in zip(unread, steps, strict=True):
+        for particle, step in zip(unread, steps, strict=True):
             # Keep as many tokens as may become particles, so that draws from the rest are rare.
-            share = scale * math.exp(one.log_weight - float(weights.max()))
-            self._frontier.arrive(one, step, 4 * int(share))
-            if one.known.rest > 0:
-                self._draw_spare(one, step)
+            share = scale * math.exp(particle.log_weight - float(weights.max()))
+            self._frontier.arrive(particle, step, 4 * int(share))
+            if particle.known.rest > 0:
+                self._draw_spare(particle, step)
         return True
 
     def _end(self, particles: list[BeamParticle]) -> None:
         """Note the texts that end at a particle, unless they were known before."""
-        for one in particles:
-            node = one.known
+        for particle in particles:
+            node = particle.known
             if node.end_upper - node.end_lower <= 0.0 or node.end <= 0.0:
                 continue
-            if not self._target.passes(one.prefix):
+            if not self._target.passes(particle.prefix):
                 node.end_upper = 0.0
                 continue
-            log_end, tokens = math.log(node.end), one.prefix.tokens
-            log_probability, log_weight = one.log_probability + log_end, one.log_weight + log_end
-            self.found.append(FoundText(tokens, log_probability, log_weight, one.is_kept))
+            log_end, tokens = math.log(node.end), particle.prefix.tokens
+            log_probability, log_weight = particle.log_probability + log_end, particle.log_weight + log_end
+            self.found.append(FoundText(tokens, log_probability, log_weight, particle.is_kept))
             node.end_lower = node.end_upper
 
     def _next(
-        self, particles: list[BeamParticle], step: int, width: int, afford: Callable[[int], bool]
+        self, particles: list[BeamParticle], step: int, width: int, afford: Afford
     ) -> list[BeamParticle] | None:
         """Return the particles of the next step; None if a needed row may not be read."""
-        top = max(one.log_weight for one in particles)
-        owners, slots, scores = [], [], []
-        for at, one in enumerate(particles):
-            node = one.known
-            masses = np.append(node.probabilities * (node.uppers > node.lowers), node.rest)
-            found = math.exp(one.log_weight - top) * masses * self._scores(one)
-            (alive,) = np.nonzero(found > 0)
-            owners.append(np.full(len(alive), at))
-            slots.append(np.where(alive == len(node.tokens), REST, alive))
-            scores.append(found[alive])
-        owner, slot = np.concatenate(owners), np.concatenate(slots)
-        score = np.concatenate(scores)
+        owner, slot, score = self._candidates(particles)
         ready: dict[int, BeamParticle] = {}
         while True:
             total = float(score.sum())
@@ -224,29 +209,44 @@ class Beam:
         drawn = self._drawn(chances)
         rests = [particles[i] for i in owner[drawn[slot[drawn] == REST]].tolist()]
         # of these the tree keeps only a part: their rows are read again
-        partly = [one for one in rests if one.spare is None]
+        partly = [particle for particle in rests if particle.spare is None]
         steps = self._frontier.rows(partly, afford)
         if steps is None:
             return None
         self.rows[-1] += len(partly)
-        for one, row in zip(partly, steps, strict=True):
-            self._draw_spare(one, row)
+        for particle, row in zip(partly, steps, strict=True):
+            self._draw_spare(particle, row)
         following = (
             self._following(particles[owner[at]], int(slot[at]), float(chances[at]), step, ready.get(at))
             for at in drawn.tolist()
         )
-        return [one for one in following if one is not None]
+        return [particle for particle in following if particle is not None]
 
-    def _scores(self, one: BeamParticle) -> Floats:
+    def _candidates(self, particles: list[BeamParticle]) -> tuple[Ids, Ids, Floats]:
+        """Return what may follow the particles: the number of the particle, the slot of its node or REST, and
+        the score, of each."""
+        top = max(particle.log_weight for particle in particles)
+        parts = []
+        for at, particle in enumerate(particles):
+            node = particle.known
+            masses = np.append(node.probabilities * (node.uppers > node.lowers), node.rest)
+            scores = math.exp(particle.log_weight - top) * masses * self._scores(particle)
+            (alive,) = np.nonzero(scores > 0)
+            slots = np.where(alive == len(node.tokens), REST, alive)
+            parts.append((np.full(len(alive), at), slots, scores[alive]))
+        owner, slot, score = map(np.concatenate, zip(*parts, strict=True))
+        return owner, slot, score
+
+    def _scores(self, particle: BeamParticle) -> Floats:
         """Return g of each slot and of the rest, and store the estimates of h."""
-        node = one.known
+        node = particle.known
         mass = float(node.probabilities.sum()) + node.end + node.rest
-        otherwise = min(one.value / mass, 1.0) if mass > 0 else 1.0
-        guesses = self._ahead.guess(one.prefix.state, node.tokens, otherwise)
+        otherwise = min(particle.value / mass, 1.0) if mass > 0 else 1.0
+        guesses = self._ahead.guess(particle.prefix.state, node.tokens, otherwise)
         for slot, child in node.children.items():
             guesses[slot] = child.estimate
-        rest = self._ahead.rest(one.prefix.state, otherwise)
-        one.guesses = np.append(guesses, rest)
+        rest = self._ahead.rest(particle.prefix.state, otherwise)
+        particle.guesses = np.append(guesses, rest)
         room = node.uppers - node.lowers
         return np.append(np.clip(guesses - node.lowers, _FLOOR * room, room), max(rest, _FLOOR))
 
@@ -279,49 +279,49 @@ class Beam:
         counts = np.ceil(np.append(0.0, sums) - self._random.random())
         return np.flatnonzero(sure | (np.diff(counts) > 0))
 
-    def _draw_spare(self, one: BeamParticle, step: TargetStep) -> None:
+    def _draw_spare(self, particle: BeamParticle, step: TargetStep) -> None:
         """Draw a token from the rest of a particle's node."""
-        node = one.known
+        node = particle.known
         tokens, shares, at = node.beyond(step, self._random.random(), len(node.tokens))
-        one.spare = int(tokens[at]), float(shares[at] / shares.sum())
+        particle.spare = int(tokens[at]), float(shares[at] / shares.sum())
 
     def _following(
-        self, one: BeamParticle, slot: int, chance: float, step: int, after: BeamParticle | None
+        self, particle: BeamParticle, slot: int, chance: float, step: int, after: BeamParticle | None
     ) -> BeamParticle | None:
         """Return the particle of a drawn candidate; None if a checker refuses it."""
-        value, share = float(one.guesses[-1 if slot == REST else slot]), 1.0
+        value, share = float(particle.guesses[-1 if slot == REST else slot]), 1.0
         if slot == REST:
-            node = one.known
-            assert one.spare is not None
-            token, share = one.spare
+            node = particle.known
+            assert particle.spare is not None
+            token, share = particle.spare
             before = node.nbytes
             slot = node.keep(token, node.rest * share)
-            if one.is_kept:
+            if particle.is_kept:
                 self._tree.nbytes += node.nbytes - before
-        after = after or self._frontier.extend(one, slot)
+        after = after or self._frontier.extend(particle, slot)
         if after is not None:
             after.log_multiplier -= math.log(chance)
             after.log_multiplier -= math.log(share)
             after.value = value
         return after
 
-    def _settle(self, one: BeamParticle) -> None:
+    def _settle(self, particle: BeamParticle) -> None:
         """Compute the bounds and the estimate of a particle's node; those of its descendants come first."""
-        node = one.known
+        node = particle.known
         node.settle()
         estimate = node.end * node.end_upper
-        if len(one.guesses):
-            guesses = np.full(len(node.tokens), one.guesses[-1])
-            guesses[: len(one.guesses) - 1] = one.guesses[:-1]
+        if len(particle.guesses):
+            guesses = np.full(len(node.tokens), particle.guesses[-1])
+            guesses[: len(particle.guesses) - 1] = particle.guesses[:-1]
             for slot, child in node.children.items():
                 guesses[slot] = child.estimate
             estimate += float(node.probabilities @ np.minimum(guesses, node.uppers))
-            estimate += node.rest * float(one.guesses[-1])
+            estimate += node.rest * float(particle.guesses[-1])
         node.estimate = min(max(estimate, node.lower), node.upper)
-        if one.parent is None:
+        if particle.parent is None:
             return
-        self._ahead.learn(one.parent.prefix.state, one.prefix.tokens[-1], node.estimate)
-        if one.is_kept:
-            parent = one.parent.known
-            parent.uppers[one.edge] = min(parent.uppers[one.edge], node.upper)
-            parent.lowers[one.edge] = max(parent.lowers[one.edge], node.lower)
+        self._ahead.learn(particle.parent.prefix.state, particle.prefix.tokens[-1], node.estimate)
+        if particle.is_kept:
+            parent = particle.parent.known
+            parent.uppers[particle.edge] = min(parent.uppers[particle.edge], node.upper)
+            parent.lowers[particle.edge] = max(parent.lowers[particle.edge], node.lower)

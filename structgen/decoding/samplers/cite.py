@@ -99,14 +99,14 @@ def cite(
 def _sentences(text: str, pattern: str) -> list[tuple[int, int]]:
     """Return where the sentences begin and end. Raises OptionError."""
     try:
-        found = [one.span() for one in re.finditer(pattern, text) if one.group().strip()]
+        places = [match.span() for match in re.finditer(pattern, text) if match.group().strip()]
     except (re.error, TypeError) as error:
         raise OptionError(
             f"It is no regular expression: {error}.", where="sentences", cure="Give one, or leave it out."
         ) from error
-    if not found:
+    if not places:
         raise OptionError("It has no sentence.", where="document", cure="Give a text, or other sentences=.")
-    return found
+    return places
 
 
 def _ranked(rows: PrefixRows, sentences: Sequence[Tokens], beam: int) -> list[tuple[float, int]]:
@@ -115,22 +115,22 @@ def _ranked(rows: PrefixRows, sentences: Sequence[Tokens], beam: int) -> list[tu
     done: list[tuple[float, int]] = []
     open_: dict[Tokens, tuple[float, list[int]]] = {(): (0.0, list(range(len(sentences))))}
     while open_:
-        found = rows.read(list(open_))
+        laws = rows.read(list(open_))
         after: dict[Tokens, tuple[float, list[int]]] = {}
-        for (prefix, (total, members)), row in zip(open_.items(), found, strict=True):
+        for (prefix, (total, members)), row in zip(open_.items(), laws, strict=True):
             law = log_law(row, 1.0, len(prefix))
             for token in dict.fromkeys(sentences[at][len(prefix)] for at in members):
                 own = [at for at in members if sentences[at][len(prefix)] == token]
                 after[(*prefix, token)] = total + float(law[token]), own
         length = len(next(iter(after)))
-        kept = sorted(after.items(), key=lambda one: (-one[1][0], one[1][1]))[:beam]
+        kept = sorted(after.items(), key=lambda item: (-item[1][0], item[1][1]))[:beam]
         open_ = {}
         for prefix, (total, members) in kept:
             ended = [at for at in members if len(members) == 1 or len(sentences[at]) == length]
             done += [(total / length, at) for at in ended]
             if rest := [at for at in members if at not in ended]:
                 open_[prefix] = total, rest
-    return sorted(done, key=lambda one: (-one[0], one[1]))
+    return sorted(done, key=lambda item: (-item[0], item[1]))
 
 
 def _ends(
@@ -157,21 +157,21 @@ def _ends(
         candidates.append(own)
     read = iter(problem.rows([[*ids, *tokens] for own in candidates for _, tokens in own]))
     ends = np.array(sorted(problem.compiled.end_tokens), np.int64)
-    found = []
+    offsets = []
     for own in candidates:
         laws = [log_law(next(read).read([()])[0], 1.0, len(tokens)) for _, tokens in own]
         scores = [float(np.logaddexp.reduce(law[ends])) for law in laws]
-        found.append(own[int(np.argmax(scores))][0])
-    return found
+        offsets.append(own[int(np.argmax(scores))][0])
+    return offsets
 
 
 def _joined(spans: Sequence[Span], text: str) -> list[Span]:
     """Return spans of which none overlaps another."""
-    found: list[Span] = []
-    for span in sorted(spans, key=lambda one: one.start):
-        if found and span.start < found[-1].end:
-            last = found.pop()
+    joined: list[Span] = []
+    for span in sorted(spans, key=lambda span: span.start):
+        if joined and span.start < joined[-1].end:
+            last = joined.pop()
             end = max(last.end, span.end)
             span = Span(last.start, end, text[last.start : end], max(last.score, span.score))
-        found.append(span)
-    return found
+        joined.append(span)
+    return joined

@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import copy
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,9 +21,10 @@ from structgen.base.json_text.events import ITEM_END, VALUE_END, EventLog
 from structgen.base.language.checks import shown
 from structgen.decoding.samplers.checkers import METHODS, Checker, ClosedValue, GeneratedText
 
-_REMEMBERED: Final = 4096
-"""How many viable prefixes, and how many refused ones, are remembered for each checker, to detect one that is
-not monotone."""
+REMEMBERED: Final = 1 << 14
+"""The most prefixes of which it is remembered what checkers say (with states of `processes.MOST_STATE` bytes
+they take 1 GiB); of each checker also the most viable ones, and refused ones, which detect one that is not
+monotone."""
 MOST_LOG_WEIGHT: Final = 300.0
 """The greatest log-weight of a checker: exp of it, and its square, are numbers."""
 Read = Callable[[bytes], Any]
@@ -50,7 +51,7 @@ class Constraints:
         whose values close. Raises OptionError for an object that is no checker."""
         self._asked = [_Asked(checker, number, are_values) for number, checker in enumerate(checkers)]
         self._read = read
-        self.methods = frozenset[str]().union(*(one.has for one in self._asked))
+        self.methods = frozenset[str]().union(*(asked.has for asked in self._asked))
         """The methods that some checker has."""
 
     def __bool__(self) -> bool:
@@ -59,12 +60,15 @@ class Constraints:
     @property
     def checks(self) -> int:
         """The number of calls of checkers' methods."""
-        return sum(one.calls for one in self._asked)
+        return sum(asked.calls for asked in self._asked)
 
     def start(self) -> CheckerStanding:
         """Return the states before the first byte."""
         log = EventLog() if "closed" in self.methods else None
-        return CheckerStanding(tuple(one.checker for one in self._asked), log)
+        return CheckerStanding(tuple(asked.checker for asked in self._asked), log)
+
+    def _each(self, standing: CheckerStanding) -> Iterator[tuple[_Asked, Any]]:
+        return zip(self._asked, standing.states, strict=True)
 
     def extend(self, standing: CheckerStanding, before: int, text: bytes) -> CheckerStanding | None:
         """Return the states after `text`, whose first `before` bytes led to `standing`; None if a checker
@@ -76,7 +80,7 @@ class Constraints:
             log = log.copy()
             closed = _closed(log, text[before:])
         states = []
-        for asked, state in zip(self._asked, standing.states, strict=True):
+        for asked, state in self._each(standing):
             after = asked.extended(state, closed, before, text)
             if after is None:
                 return None
@@ -89,7 +93,7 @@ class Constraints:
             return True
         # A blank after the document closes a top-level number. It changes nothing else.
         closed = [] if standing.log is None else _closed(standing.log.copy(), b" ")
-        pairs = zip(self._asked, standing.states, strict=True)
+        pairs = self._each(standing)
         if not all(asked.passed(state, closed, text, self._read) for asked, state in pairs):
             return False
         self._probe(text)
@@ -98,7 +102,7 @@ class Constraints:
     def _probe(self, text: bytes) -> None:
         """Ask about a shorter prefix of a valid text: each of them must be viable."""
         start = self.start()
-        pairs = zip(self._asked, start.states, strict=True)
+        pairs = self._each(start)
         probed = [pair for pair in pairs if "viable" in pair[0].has and pair[0].is_repeatable]
         if len(text) < 2 or text[0] & 0xC0 == 0x80 or not probed:
             return
@@ -114,16 +118,16 @@ class Constraints:
         self, standing: CheckerStanding, written: GeneratedText, size: int
     ) -> npt.NDArray[np.bool_] | None:
         """Return bool [V], the tokens that every `mask` allows, or None where none forbids any."""
-        found: npt.NDArray[np.bool_] | None = None
-        for asked, state in zip(self._asked, standing.states, strict=True):
+        allowed: npt.NDArray[np.bool_] | None = None
+        for asked, state in self._each(standing):
             mask = asked.masked(state, written, size)
             if mask is not None:
-                found = mask if found is None else found & mask
-        return found
+                allowed = mask if allowed is None else allowed & mask
+        return allowed
 
     def log_weight(self, standing: CheckerStanding, text: GeneratedText) -> float:
         """Return the sum of the log-weights of a whole text; `text` without its value."""
-        pairs = zip(self._asked, standing.states, strict=True)
+        pairs = self._each(standing)
         return sum(
             asked.weight(state, "weigh", text._replace(value=self._read(text.text)))
             for asked, state in pairs
@@ -132,7 +136,7 @@ class Constraints:
 
     def guess(self, standing: CheckerStanding, prefix: GeneratedText) -> float:
         """Return the sum of the guesses at the log-weights of the texts that begin with a prefix."""
-        pairs = zip(self._asked, standing.states, strict=True)
+        pairs = self._each(standing)
         return sum(asked.weight(state, "guess", prefix) for asked, state in pairs if "guess" in asked.has)
 
 
@@ -183,17 +187,17 @@ class _Asked:
     def _accepted(self, state: Any, closed: Sequence[ClosedValue]) -> bool:
         """Return whether the checker accepts values that closed."""
         return "closed" not in self.has or all(
-            self._call(state, "closed", one, _event(one)) for one in closed
+            self._call(state, "closed", value, _event(value)) for value in closed
         )
 
     def masked(self, state: Any, written: GeneratedText, size: int) -> npt.NDArray[np.bool_] | None:
         """Return the checker's mask after a prefix. Raises StructgenError for a wrong type or shape."""
         if "mask" not in self.has:
             return None
-        found = self._ask(self._copied(state), "mask", written, shown(written.text))
-        if found is None:
+        answer = self._ask(self._copied(state), "mask", written, shown(written.text))
+        if answer is None:
             return None
-        mask = np.asarray(found)
+        mask = np.asarray(answer)
         if mask.dtype != np.bool_ or mask.ndim != 1 or len(mask) < size:
             raise self._error(
                 f"returned an array of {mask.dtype} of shape {mask.shape} as a mask",
@@ -205,18 +209,18 @@ class _Asked:
     def weight(self, state: Any, method: str, written: GeneratedText) -> float:
         """Return a log-weight. Raises StructgenError for what is none."""
         told = shown(written.text)
-        found = self._ask(self._copied(state), method, written, told)
+        answer = self._ask(self._copied(state), method, written, told)
         if (
-            isinstance(found, bool)
-            or not isinstance(found, int | float | np.floating)
-            or not found <= MOST_LOG_WEIGHT
+            isinstance(answer, bool)
+            or not isinstance(answer, int | float | np.floating)
+            or not answer <= MOST_LOG_WEIGHT
         ):
             raise self._error(
-                f"returned {shown(found)}, which is no log-weight",
+                f"returned {shown(answer)}, which is no log-weight",
                 f"asked {method}({told})",
                 f"Return a number of at most {MOST_LOG_WEIGHT:g}, or minus infinity.",
             )
-        return float(found)
+        return float(answer)
 
     def _copied(self, state: Any) -> Any:
         if not self._is_changed:
@@ -260,13 +264,13 @@ class _Asked:
             shorter = next((text[:end] for end in cuts if text[:end] in self._refused), None)
             if shorter is not None:
                 raise self.not_monotone(shorter, text)
-            if len(self._passed) < _REMEMBERED:
+            if len(self._passed) < REMEMBERED:
                 bisect.insort(self._passed, text)
             return
         at = bisect.bisect_left(self._passed, text)
         if at < len(self._passed) and self._passed[at].startswith(text):
             raise self.not_monotone(text, self._passed[at])
-        if len(self._refused) < _REMEMBERED:
+        if len(self._refused) < REMEMBERED:
             self._refused.add(text)
 
     def not_monotone(self, shorter: bytes, longer: bytes) -> StructgenError:
@@ -309,18 +313,18 @@ def methods_of(checker: Any, where: str) -> tuple[Any, frozenset[str]]:
         )
     # A wrapper around a checker names the checker's methods in `asks`.
     asks = getattr(checker, "asks", None)
-    found = frozenset(name for name in METHODS if callable(getattr(checker, name, None)))
+    names = frozenset(name for name in METHODS if callable(getattr(checker, name, None)))
     if isinstance(asks, frozenset):
-        found = asks
-    elif not found and callable(checker):
+        names = asks
+    elif not names and callable(checker):
         return Predicate(checker), frozenset(("final",))
-    if not found:
+    if not names:
         raise OptionError(
             f"{shown(checker)} has none of the methods {', '.join(METHODS)}.",
             where=where,
             cure="Define at least one of them, or give a function from a value to a bool.",
         )
-    return checker, found
+    return checker, names
 
 
 def _closed(log: EventLog, data: bytes) -> list[ClosedValue]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.decoding.samplers.estimates import CUT_SHORT, Statistics, carriers, is_spent, log, normalised
 from structgen.decoding.samplers.intervals.attempts import Attempts
@@ -22,7 +21,7 @@ from structgen.decoding.samplers.intervals.figures import (
     ends_of_means,
     interval_of_mass,
 )
-from structgen.decoding.samplers.target import Floats
+from structgen.decoding.samplers.target import Bools, Bounds, Floats, Tokens
 
 T = TypeVar("T")
 ENOUGH: Final = 8
@@ -44,26 +43,6 @@ OTHER_LAW: Final = "The draws are from another law than the model's own, and no 
 CUT: Final = "A run that is cut favours short texts."
 
 
-class FoundRanges(Mapping[str, tuple[float, float]]):
-    """The ranges of fields, by path. All are worked out when the first is asked for."""
-
-    def __init__(self, find: Callable[[], Mapping[str, tuple[float, float]]]) -> None:
-        self._find = find
-
-    @cached_property
-    def _found(self) -> Mapping[str, tuple[float, float]]:
-        return self._find()
-
-    def __getitem__(self, path: str) -> tuple[float, float]:
-        return self._found[path]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._found)
-
-    def __len__(self) -> int:
-        return len(self._found)
-
-
 @dataclass(frozen=True, eq=False)
 class Draws(Generic[T]):
     """The draws of one run."""
@@ -72,7 +51,7 @@ class Draws(Generic[T]):
     texts: list[str]
     values: list[T]
     """The parsed JSON values if the grammar is a JSON Schema, objects if it is a type, else the texts."""
-    token_ids: list[tuple[int, ...]]
+    token_ids: list[Tokens]
     logprobs: Floats
     """float64 [n]: log P(tokens, end) under the model at the run's temperature."""
     log_weights: Floats
@@ -84,7 +63,7 @@ class Draws(Generic[T]):
     """Whether the draws are from another law that the weights do not correct (`masked`, `asap`)."""
     log_z: float
     """The estimate of log Z; NaN for a method that gives none."""
-    bracket: tuple[float, float]
+    bracket: Bounds
     """Proven bounds on Z: the mass of the valid texts found, and the mass not proved invalid."""
     statistics: Statistics
     attempts: Attempts | None = field(default=None, repr=False)
@@ -103,14 +82,18 @@ class Draws(Generic[T]):
     of Z. Empty for other methods."""
     target: str = ""
     """The digest of the target; "" if a part of it has no name."""
-    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """The range of each field that holds numbers which the grammar bounds, by its path ("age",
-    "tags.length")."""
-
+    find_ranges: Callable[[], Mapping[str, Bounds]] = field(default=dict, repr=False)
+    """Finds `ranges` when they are first asked for."""
     again: Callable[[int, int], Any] | None = field(default=None, repr=False)
     """Draws so many more, as the run with a number, with what this one has learnt; None for draws of a file
     and of methods without intervals. It holds the model, and the run's prefix tree up to
     16 MB."""
+
+    @cached_property
+    def ranges(self) -> Mapping[str, Bounds]:
+        """The range of each field that holds numbers which the grammar bounds, by its path ("age",
+        "tags.length")."""
+        return self.find_ranges()
 
     @cached_property
     def log_z_interval(self) -> Interval | None:
@@ -128,7 +111,7 @@ class Draws(Generic[T]):
         return self.lists_all or (self.worth is not None and self.worth >= LEAST_WORTH)
 
     @property
-    def log_z_bounds(self) -> tuple[float, float]:
+    def log_z_bounds(self) -> Bounds:
         """`log_z_interval`, or the logarithms of the proven bracket if there is none."""
         return self.log_z_interval or (log(self.bracket[0]), log(self.bracket[1]))
 
@@ -154,7 +137,7 @@ class Draws(Generic[T]):
         return len(self.texts) > 1 and not self.is_biased and bool(self.is_first.all()) and not self.is_exact
 
     @cached_property
-    def is_first(self) -> npt.NDArray[np.bool_]:
+    def is_first(self) -> Bools:
         """bool [n]: whether no earlier draw has the same tokens."""
         first = {tokens: at for at, tokens in reversed(list(enumerate(self.token_ids)))}
         return np.array([first[tokens] == at for at, tokens in enumerate(self.token_ids)], np.bool_)
@@ -258,18 +241,18 @@ class Draws(Generic[T]):
         limit cut the run, or the draws are biased; empty where none of these holds. The warning, the
         representation, the tables, the JSON and the page show these sentences."""
         made, asked, stopped = len(self.texts), self.about.get("n", 0), self.statistics.stopped
-        found = []
+        sentences = []
         if made < asked and stopped != "until":
             end = f"The run gave {made:,} of {asked:,} draws, and ended {self.ending}."
             listed = f"The {made:,} of {asked:,} draws are all valid texts."
-            found.append(listed if self.lists_all else end)
+            sentences.append(listed if self.lists_all else end)
         elif stopped in CUT_SHORT:
-            found.append(f"The run ended {ENDS[stopped]}.")
+            sentences.append(f"The run ended {ENDS[stopped]}.")
         if stopped in CUT_SHORT:
-            found.append(CUT)
+            sentences.append(CUT)
         if self.is_biased:
-            found.append(OTHER_LAW)
-        return found
+            sentences.append(OTHER_LAW)
+        return sentences
 
 
 def _rounded(number: float) -> int:

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from structgen.decoding.samplers.target import Floats
+from structgen.decoding.samplers.target import ROUNDING, Bounds, Floats
 
 CUT_SHORT: Final = frozenset(("budget", "seconds", "limit", "interrupted"))
 """Values of `Statistics.stopped` of runs that dropped unfinished texts."""
@@ -37,18 +37,14 @@ class Statistics:
     """Positions that the model read again because their keys and values had been dropped."""
 
 
-SPENT: Final = 1e-12
-"""The valid texts are known where those that are not have at most this part of the bound on Z: rounding
-errors are as large."""
-
-
-def is_spent(bracket: tuple[float, float]) -> bool:
-    """Return whether the proven bounds on Z leave no mass for texts that are not known."""
+def is_spent(bracket: Bounds) -> bool:
+    """Return whether the proven bounds on Z leave no more mass for texts that are not known than rounding
+    errors do."""
     lower, upper = bracket
-    return upper - lower <= SPENT * upper
+    return upper - lower <= ROUNDING * upper
 
 
-def clamped(log_z: float, bracket: tuple[float, float]) -> float:
+def clamped(log_z: float, bracket: Bounds) -> float:
     """Return log Z cut to proven bounds on Z; NaN without an estimate."""
     if math.isnan(log_z):
         return log_z
@@ -72,11 +68,6 @@ def carriers(weights: Floats) -> float:
     """Return how many equal weights vary as much as these: (sum w)^2 / sum w^2 (Kish 1965)."""
     squares = float(weights @ weights)
     return float(weights.sum()) ** 2 / squares if squares > 0 else 0.0
-
-
-def log_mean(estimates: Floats) -> float:
-    """Return the log of the mean of estimates of Z; NaN without one, minus infinity if all are 0."""
-    return log(float(estimates.mean())) if len(estimates) else math.nan
 
 
 def log(value: float) -> float:

@@ -5,20 +5,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from structgen.base.language import checks
 from structgen.decoding.samplers.checkers import GeneratedText
+from structgen.decoding.samplers.constraints import REMEMBERED
 from structgen.decoding.samplers.problem import Problem
 from structgen.decoding.samplers.target import log_law
 from structgen.decoding.speculation.drafts.model_rows import Tokens
 from structgen.grammars.text_grammars.free_text import text
 from structgen.tokens.tokenizer import Tokenizer
-
-_MOST_KEPT: Final = 1 << 16
-"""The most prefixes whose probability is kept."""
 
 
 class Expert:
@@ -73,12 +71,13 @@ class Expert:
         return self
 
     def _law(self, tokens: Tokens) -> tuple[float, float]:
-        for at in range(len(tokens) + 1):
+        known = len(tokens)
+        while known >= 0 and tokens[:known] not in self._laws:
+            known -= 1
+        for at in range(known + 1, len(tokens) + 1):
             prefix = tokens[:at]
-            if prefix in self._laws:
-                continue
             before = self._laws[prefix[:-1]][0] + self._row(prefix[:-1])[prefix[-1]] if prefix else 0.0
-            if len(self._laws) >= _MOST_KEPT:
-                self._laws.clear()
+            if len(self._laws) >= REMEMBERED:
+                del self._laws[next(iter(self._laws))]
             self._laws[prefix] = before, float(np.logaddexp.reduce(self._row(prefix)[self._ends]))
         return self._laws[tokens]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Self, TypeVar
+from typing import Self, TypeAlias, TypeVar
 
 from structgen.decoding.samplers.target import END, Prefix, Target, TargetStep
 from structgen.decoding.samplers.tree import Node, PrefixTree
@@ -47,6 +47,8 @@ class Particle:
 
 
 P = TypeVar("P", bound=Particle)
+Afford: TypeAlias = Callable[[int], bool]
+"""Whether so many more rows may be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,38 +63,38 @@ class Frontier:
         root = self.tree.root
         return kind(self.target.start(), root, is_kept=root is not None)
 
-    def rows(self, particles: Sequence[Particle], afford: Callable[[int], bool]) -> list[TargetStep] | None:
+    def rows(self, particles: Sequence[Particle], afford: Afford) -> list[TargetStep] | None:
         """Return what may follow each particle, read in one pass; None if `afford(rows)` says no. Nothing is
         asked if there is no particle."""
-        prefixes = [one.prefix for one in particles]
+        prefixes = [particle.prefix for particle in particles]
         if prefixes and not afford(len(set(prefixes))):
             return None
         return self.target.steps(prefixes)
 
-    def arrive(self, one: Particle, step: TargetStep, kept: int = 0) -> None:
+    def arrive(self, particle: Particle, step: TargetStep, kept: int = 0) -> None:
         """Give a particle its node: one that the tree has got meanwhile, or a new one of at least `kept`
         tokens, which the tree stores if it has room. The bounds above stay."""
-        parent = one.parent
-        one.node = self.tree.root if parent is None else parent.known.children.get(one.edge)
-        one.is_kept = one.node is not None
-        if one.node is None:
-            one.node = Node(step, max(self.tree.kept, kept))
+        parent = particle.parent
+        particle.node = self.tree.root if parent is None else parent.known.children.get(particle.edge)
+        particle.is_kept = particle.node is not None
+        if particle.node is None:
+            particle.node = Node(step, max(self.tree.kept, kept))
             if parent is None or parent.is_kept:
                 above = None if parent is None else parent.node
-                one.is_kept = self.tree.attach(above, one.edge, one.node)
+                particle.is_kept = self.tree.attach(above, particle.edge, particle.node)
 
-    def extend(self, one: P, slot: int) -> P | None:
+    def extend(self, particle: P, slot: int) -> P | None:
         """Return the particle after a slot of a particle's node; None if a checker refuses it, which the node
         then stores."""
-        node = one.known
-        after = self.target.extend(one.prefix, int(node.tokens[slot]))
+        node = particle.known
+        after = self.target.extend(particle.prefix, int(node.tokens[slot]))
         if after is None:
             node.uppers[slot] = node.lowers[slot] = 0.0
             return None
         child = node.children.get(slot)
-        log_probability = one.log_probability + math.log(node.probabilities[slot])
-        return type(one)(
-            after, child, log_probability, one.log_multiplier, one, slot, is_kept=child is not None
+        log_probability = particle.log_probability + math.log(node.probabilities[slot])
+        return type(particle)(
+            after, child, log_probability, particle.log_multiplier, particle, slot, is_kept=child is not None
         )
 
     def learn(self, at: Particle | None, edge: int, upper: float, lower: float) -> None:

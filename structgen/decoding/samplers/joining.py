@@ -13,7 +13,7 @@ from structgen.decoding.samplers.draws import Draws
 from structgen.decoding.samplers.estimates import Statistics, clamped, is_spent, log_sum, log_z_of_coins
 from structgen.decoding.samplers.intervals.attempts import Attempts
 from structgen.decoding.samplers.methods.raj import masses_of, shared
-from structgen.decoding.samplers.target import Floats
+from structgen.decoding.samplers.target import Bounds, Floats, Tokens
 
 
 def seeds_of(draws: Draws[Any]) -> list[int]:
@@ -27,28 +27,25 @@ def joined_fields(first: Draws[Any], second: Draws[Any], *, are_of_one_run: bool
     with the first."""
     tried = _checked(first, second, are_of_one_run)
     order = _order(first, second)
-    both = [*first.token_ids, *second.token_ids]
-    tokens = [both[at] for at in order]
+    names = ("texts", "values", "token_ids", "masses")
+    both = {name: [*getattr(first, name), *getattr(second, name)] for name in names}
+    moved = {name: [column[at] for at in order] if column else [] for name, column in both.items()}
+    tokens = moved["token_ids"]
     logprobs = np.concatenate((first.logprobs, second.logprobs))[order]
-    places = np.arange(len(both))
+    places = np.arange(len(order))
     if first.method == "raj":  # an attempt is the first draw of its text
-        first_of = {one: at for at, one in reversed(list(enumerate(tokens)))}
-        places = np.array([first_of[one] for one in both], np.int64)
+        first_of = {text: at for at, text in reversed(list(enumerate(tokens)))}
+        places = np.array([first_of[text] for text in both["token_ids"]], np.int64)
     count = len(first.texts)
     attempts = tried[0].renumbered(places[:count]).joined(tried[1], places[count:])
     bracket = (max(first.bracket[0], second.bracket[0]), min(first.bracket[1], second.bracket[1]))
     log_weights = _weights(first, second, attempts, tokens, logprobs, bracket)
     done, more = first.statistics, second.statistics
-    names = [one.name for one in fields(Statistics) if one.name != "stopped"]
-    counts = {name: getattr(done, name) + getattr(more, name) for name in names}
+    added = [field.name for field in fields(Statistics) if field.name != "stopped"]
+    counts = {name: getattr(done, name) + getattr(more, name) for name in added}
 
-    def listed(name: str) -> list[Any]:
-        values = [*getattr(first, name), *getattr(second, name)]
-        return [values[at] for at in order] if values else []
-
-    return {one.name: getattr(first, one.name) for one in fields(Draws)} | {
-        **{name: listed(name) for name in ("texts", "values", "masses")},
-        "token_ids": tokens,
+    return {field.name: getattr(first, field.name) for field in fields(Draws)} | {
+        **moved,
         "logprobs": logprobs,
         "log_weights": log_weights,
         "is_exact": first.is_exact and second.is_exact,
@@ -62,7 +59,7 @@ def joined_fields(first: Draws[Any], second: Draws[Any], *, are_of_one_run: bool
             "seeds": [*seeds_of(first), *seeds_of(second)],
         },
         "pieces": {**first.pieces, **second.pieces},
-        "ranges": {**first.ranges, **second.ranges},
+        "find_ranges": lambda: {**first.ranges, **second.ranges},
         "again": None,
     }
 
@@ -93,7 +90,7 @@ def _order(first: Draws[Any], second: Draws[Any]) -> list[int]:
     its repeats."""
     if first.method != "raj":
         return list(range(len(first.texts) + len(second.texts)))
-    seen: set[tuple[int, ...]] = set()
+    seen: set[Tokens] = set()
     once, repeats = list[int](), list[int]()
     for at, tokens in enumerate([*first.token_ids, *second.token_ids]):
         (repeats if tokens in seen else once).append(at)
@@ -107,9 +104,9 @@ def _weights(
     first: Draws[Any],
     second: Draws[Any],
     attempts: Attempts,
-    tokens: list[tuple[int, ...]],
+    tokens: list[Tokens],
     logprobs: Floats,
-    bracket: tuple[float, float],
+    bracket: Bounds,
 ) -> Floats:
     """Return the log weights of the draws of both runs, which sum to the estimate of Z."""
     if first.method == "raj":
@@ -120,7 +117,8 @@ def _weights(
         log_z = log_z_of_coins(1 / attempts.bounds, accepted, stopped=False)
         return np.full(accepted, log_z - math.log(max(accepted, 1)))
     parts = [
-        one.log_weights + math.log(max(len(one.attempts or ()), 1) / len(attempts)) for one in (first, second)
+        draws.log_weights + math.log(max(len(draws.attempts or ()), 1) / len(attempts))
+        for draws in (first, second)
     ]
-    found: Floats = np.concatenate(parts)
-    return found
+    weights: Floats = np.concatenate(parts)
+    return weights

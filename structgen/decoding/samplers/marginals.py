@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
-from structgen.base.errors import StructgenError
-from structgen.base.language import checks
 from structgen.decoding.samplers.draws import Draws
-from structgen.decoding.samplers.intervals.field_paths import named, parsed, values_at
+
+MOST_LISTED: Final = 10
+"""How many of the likeliest values of a field, or texts, are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,27 +35,10 @@ class Marginal:
         return self.low, self.high
 
 
-def marginals(samples: Draws[Any], field: str | Callable[[Any], Any], most: int = 10) -> list[Marginal]:
-    """Return the likeliest values of a field; see `Samples.marginals`."""
-    most = checks.whole("most", most, 1)
-    if not samples.values:
-        raise StructgenError(
-            "There is no draw to take shares of.", where="marginals", cure="Give a larger budget."
-        )
-    if isinstance(field, str):
-        path = parsed(field)
-        found = [values_at(value, path) for value in samples.values]
-    else:
-        found = [named([field(value)]) for value in samples.values]
-    places, weights = listed(found), samples.weights
-    top = sorted(places.values(), key=lambda one: -float(weights[one[1]].sum()))[:most]
-    return shares(samples, top)
-
-
-def listed(found: list[dict[Any, Any]]) -> dict[Any, tuple[Any, list[int]]]:
+def listed(values: list[dict[Any, Any]]) -> dict[Any, tuple[Any, list[int]]]:
     """Return all values with the draws that have them. `found`: for each draw its values, by `_name`."""
     places: dict[Any, tuple[Any, list[int]]] = {}
-    for at, names in enumerate(found):
+    for at, names in enumerate(values):
         for name, value in names.items():
             places.setdefault(name, (value, []))[1].append(at)
     return places

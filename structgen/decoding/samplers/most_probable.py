@@ -14,19 +14,14 @@ from bisect import insort
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias, Unpack
 
 import numpy as np
 
 from structgen.base.errors import TokenizerError, options_named
 from structgen.base.language import checks
-from structgen.decoding.samplers.checkers import Checker
-from structgen.decoding.samplers.problem import Problem
-from structgen.decoding.samplers.sample import GivenModel, OnePrompt, SampleSettings
-from structgen.decoding.samplers.target import END, Prefix, Target
-from structgen.tokens.tokenizer import Tokenizer
-
-_MOST_TEXTS: Final = 65_536
+from structgen.decoding.samplers.sample import DEFAULTS, GivenModel, OnePrompt, TargetOptions, TargetSettings
+from structgen.decoding.samplers.target import END, Prefix, Target, Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +31,7 @@ class ProbableText:
     text: str
     value: Any
     """The object of a type, the value of a JSON document, else the text."""
-    token_ids: tuple[int, ...]
+    token_ids: Tokens
     logprob: float
     """log P(tokens, end) under the model."""
 
@@ -55,7 +50,7 @@ class MostProbable:
     """Rows of logits that were read."""
 
 
-@options_named("sg.most_probable(model, prompt, grammar, k=3)")
+@options_named("sg.most_probable(model, prompt, grammar, k=3)", options=TargetOptions, defaults=DEFAULTS)
 def most_probable(
     model: GivenModel,
     prompt: OnePrompt,
@@ -65,12 +60,7 @@ def most_probable(
     tokenisation: str = "canonical",
     budget: int | None = 10_000,
     together: int = 8,
-    max_tokens: int = 256,
-    checkers: Sequence[Checker] = (),
-    tokenizer: Tokenizer | Any | None = None,
-    name: str = "",
-    outline: bool | None = None,
-    chat: bool | None = None,
+    **options: Unpack[TargetOptions],
 ) -> MostProbable:
     """Return the `k` likeliest valid texts after a prompt, likeliest first.
 
@@ -91,21 +81,20 @@ def most_probable(
     pass, and memory for the likely tokens after each of them. Raises OptionError for an option that has no
     meaning here, StructgenError if the model's logits are not numbers.
     """
-    settings = SampleSettings(1, "auto", budget, max_tokens=max_tokens)
-    k = checks.whole("k", k, 1, _MOST_TEXTS)
+    given: dict[str, Any] = {**options}
+    how = TargetSettings(**given)
+    most = math.inf if budget is None else checks.whole("budget", budget, 1)
+    k = checks.whole("k", k, 1)
     together = checks.whole("together", together, 1)
     checks.OneOf(("canonical", "any"))("tokenisation", tokenisation)
-    problem = Problem(model, grammar, tokenizer, name, outline, chat)
-    ids = problem.ids(prompt, "prompt", settings.max_tokens)
-    (rows,) = problem.rows([ids])
-    target = problem.target(rows, 1.0, settings.max_tokens, checkers)
+    _problem, target, _mark = how.target(model, prompt, grammar, 1.0)
     search = _Search(target, k, is_canonical=tokenisation == "canonical")
     try:
-        is_over = search.run(math.inf if settings.budget is None else settings.budget, together)
+        is_over = search.run(most, together)
         texts = [search.told(edge) for edge in search.ended[:k]]
     finally:
         target.close()
-    return MostProbable(texts, is_over, search.bound(), rows.count)
+    return MostProbable(texts, is_over, search.bound(), target.rows.count)
 
 
 @dataclass(slots=True)

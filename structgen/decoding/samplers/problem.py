@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from structgen.asking.request_reading.targets import read_target
 from structgen.base.errors import OptionError
 from structgen.base.language import checks
+from structgen.base.language.checks import encodable, flag
 from structgen.decoding.engine.model_protocol import ReadsMany
 from structgen.decoding.engine.models import tokenizer_of
 from structgen.decoding.engine.requests import Request
@@ -18,7 +19,7 @@ from structgen.decoding.samplers.checkers import Checker, TypeChecker
 from structgen.decoding.samplers.intervals.field_paths import LENGTH_OF_TEXT, Path, shown
 from structgen.decoding.samplers.intervals.value_ranges import ValueRanges, ranges
 from structgen.decoding.samplers.rows import FunctionRows, PrefixRows
-from structgen.decoding.samplers.target import NO_TRUNCATION, Target, Truncation
+from structgen.decoding.samplers.target import NO_TRUNCATION, Bounds, Target, Truncation
 from structgen.decoding.speculation.drafts.model_rows import ModelRows
 from structgen.grammars.compilation.compiler import compile
 from structgen.machines.core.compiled import CompiledGrammar
@@ -52,9 +53,9 @@ class Problem:
         Raises OptionError if a function has no tokenizer or no name, if the engine has another tokenizer than
         the given one, or if the grammar was compiled for another.
         """
-        name = checks.encodable("name", name)
+        name = encodable("name", name)
         self._ranges: ValueRanges | None = None
-        self._outline, self._chat = checks.flag("outline", outline), checks.flag("chat", chat)
+        self._outline, self._chat = flag("outline", outline), flag("chat", chat)
         self._function: Callable[[list[int]], Any] | None = None
         self._engine: Engine | None = None
         wanted, self._read, self._own = understood(grammar)
@@ -100,14 +101,14 @@ class Problem:
     together: int
     """The most prompts that are read in one pass."""
 
-    def ranges(self, paths: Iterable[Path], max_tokens: int) -> dict[str, tuple[float, float]]:
+    def ranges(self, paths: Iterable[Path], max_tokens: int) -> dict[str, Bounds]:
         """Return the ranges of the fields whose numbers the grammar bounds, by their paths as texts."""
         if self._ranges is None:
             self._ranges = ranges(self.compiled, max_tokens)
-        found = {shown(path): self._ranges.at(path) for path in paths}
-        return {name: one for name, one in found.items() if one is not None and one[0] < one[1]} | {
-            LENGTH_OF_TEXT: self._ranges.text_length
-        }
+        known = {shown(path): self._ranges.at(path) for path in paths}
+        return {
+            name: bounds for name, bounds in known.items() if bounds is not None and bounds[0] < bounds[1]
+        } | {LENGTH_OF_TEXT: self._ranges.text_length}
 
     def ids(self, prompt: str | Sequence[int], where: str, max_tokens: int) -> list[int]:
         """Return the tokens of a prompt. An engine puts a text into the form that its model needs.
@@ -116,7 +117,7 @@ class Problem:
         `max_tokens` do not fit into the model's context.
         """
         if isinstance(prompt, str):
-            checks.encodable(where, prompt)
+            encodable(where, prompt)
             if self._engine is None or not prompt:
                 ids = self.tokenizer.encode(prompt.encode())
             else:
@@ -150,20 +151,13 @@ class Problem:
         rows: PrefixRows,
         temperature: float,
         max_tokens: int,
-        checkers: Any,
+        checkers: Sequence[Checker],
         truncation: Truncation = NO_TRUNCATION,
     ) -> Target:
         """Return the target law after a prompt. The validators of a type are checkers too.
 
-        Raises OptionError for `checkers` that are no list of them, and for one that reads tokens of another
-        tokenizer (an attribute `tokenizer`).
+        Raises OptionError for a checker that reads tokens of another tokenizer (an attribute `tokenizer`).
         """
-        if not isinstance(checkers, Sequence) or isinstance(checkers, str | bytes):
-            raise OptionError(
-                f"A {type(checkers).__name__} is no list of checkers.",
-                where="checkers",
-                cure="Give a list, even of one: checkers=[...].",
-            )
         for at, checker in enumerate(checkers):
             other = getattr(checker, "tokenizer", self.tokenizer)
             if other != self.tokenizer:
@@ -209,14 +203,14 @@ def understood(
     """
     if isinstance(grammar, CompiledGrammar):
         return grammar, None, ()
-    found, reader = read_target(grammar, usual={}, where="grammar")
-    if found is None:
+    wanted, reader = read_target(grammar, usual={}, where="grammar")
+    if wanted is None:
         raise OptionError(
             "Free text is not conditioned on anything: the model's own texts are draws already.",
             where="grammar",
             cure="Give a type that has a schema, or a grammar; or ask an sg.Engine with a temperature of 1.",
         )
-    return found, *((None, ()) if reader is None else (reader.read, (TypeChecker(reader),)))
+    return wanted, *((None, ()) if reader is None else (reader.read, (TypeChecker(reader),)))
 
 
 def _is_function(model: Any) -> bool:

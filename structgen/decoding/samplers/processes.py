@@ -125,12 +125,12 @@ def _restored(checker: Any, state: bytes | None) -> Any:
     """Return a copy of the checker with a given state."""
     if state is None:
         return copied(checker)
-    found = pickle.loads(state)
+    attributes = pickle.loads(state)
     if not hasattr(checker, "__dict__"):
-        return found
+        return attributes
     own = copy.copy(checker)
     vars(own).clear()
-    vars(own).update(found)
+    vars(own).update(attributes)
     return own
 
 

@@ -9,20 +9,24 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from structgen.base.errors import OptionError
 from structgen.base.system.html_pages import NOTHING, counted, percent
 from structgen.decoding.samplers.intervals.columns import column_of
-from structgen.decoding.samplers.intervals.field_paths import LENGTH_OF_TEXT, paths_of, shown, values_at
-from structgen.decoding.samplers.marginals import Marginal, listed, shares
+from structgen.decoding.samplers.intervals.field_paths import (
+    LENGTH_OF_TEXT,
+    MOST_FIELDS,
+    paths_of,
+    shown,
+    values_at,
+)
+from structgen.decoding.samplers.marginals import MOST_LISTED, Marginal, listed, shares
 from structgen.decoding.samplers.samples import Samples, between
 from structgen.decoding.samplers.target import Floats
 
-_MOST_VALUES: Final = 8
-_MOST_FIELDS: Final = 40
 Report: TypeAlias = "dict[str, Any]"
 """The numbers by name; an estimate is an `Estimate`, which JSON has as a list of four. Numbers that are not
 known are None."""
@@ -80,29 +84,33 @@ def report(samples: Samples[Any], masked: Samples[Any] | None = None) -> Report:
     }
 
 
-def rows_of(samples: Samples[Any], found: Report) -> list[tuple[str, str]]:
+def rows_of(samples: Samples[Any], numbers: Report) -> list[tuple[str, str]]:
     """Return a report in words, as pairs of name and text. Of the token positions it tells the five at which
     the grammar removes the most mass."""
     rows = samples.facts()
-    if found["divergence_of_masking"] is not None:
-        rows.append(("KL(target || masked)", f"{found['divergence_of_masking'].told('{:.4f}'.format)} nats"))
-    worst = sorted(found["removed_by_position"], key=lambda one: -one["removed"].value * one["reached"])
-    worst = [one for one in worst[:5] if one["removed"].value >= NOTHING]
-    for one in sorted(worst, key=lambda one: int(one["position"])):
-        of = f"of the model's mass; {percent(one['reached'])} of the texts come so far"
-        rows.append((f"removed at token {one['position'] + 1}", f"{one['removed'].told()} {of}"))
-    if found["removed_by_position"] and not worst:
+    if numbers["divergence_of_masking"] is not None:
+        rows.append(
+            ("KL(target || masked)", f"{numbers['divergence_of_masking'].told('{:.4f}'.format)} nats")
+        )
+    worst = sorted(
+        numbers["removed_by_position"], key=lambda place: -place["removed"].value * place["reached"]
+    )
+    worst = [place for place in worst[:5] if place["removed"].value >= NOTHING]
+    for place in sorted(worst, key=lambda other: int(other["position"])):
+        of = f"of the model's mass; {percent(place['reached'])} of the texts come so far"
+        rows.append((f"removed at token {place['position'] + 1}", f"{place['removed'].told()} {of}"))
+    if numbers["removed_by_position"] and not worst:
         rows.append(("removed", f"The grammar removes less than {NOTHING:.2%} of the mass at each token."))
-    for field in found["fields"]:
+    for field in numbers["fields"]:
         name, values = field["field"], field["values"]
-        for one in values:
-            masked = "" if one["masked"] is None else f"; {percent(one['masked'].value)} under masking"
-            rows.append((f"{name} = {one['value']}", f"{one['share'].told()}{masked}"))
+        for value in values:
+            masked = "" if value["masked"] is None else f"; {percent(value['masked'].value)} under masking"
+            rows.append((f"{name} = {value['value']}", f"{value['share'].told()}{masked}"))
         if field["distinct"] > len(values):
             rows.append((name, f"and {field['distinct'] - len(values):,} other values"))
         if field["mean"] is not None and field["distinct"] > 1:
             rows.append((f"mean of {name}", field["mean"].told("{:,.4g}".format)))
-    more = found["fields_left_out"]
+    more = numbers["fields_left_out"]
     return [*rows, ("not shown", counted(more, "more field"))] if more else rows
 
 
@@ -128,8 +136,8 @@ def _masks(samples: Samples[Any]) -> list[Floats] | None:
     """Return the masses of all draws; None if some are unknown, or the draws are from another law."""
     if samples.is_biased or not samples.texts or not samples.masses:
         return None
-    found = [np.array(masses) for masses in samples.masses if masses is not None]
-    return found if len(found) == len(samples.texts) else None
+    each = [np.array(masses) for masses in samples.masses if masses is not None]
+    return each if len(each) == len(samples.texts) else None
 
 
 def _positions(samples: Samples[Any], masks: list[Floats]) -> list[dict[str, Any]]:
@@ -142,10 +150,11 @@ def _positions(samples: Samples[Any], masks: list[Floats]) -> list[dict[str, Any
         removed[at, : len(masses)] = np.clip(1 - masses, 0.0, 1.0)
     reached = samples.weights @ reach
     common = np.flatnonzero(reached > 0)
-    estimates = _estimates(samples, removed[:, common], reach[:, common])
+    means, ends = samples.figures(removed[:, common], reach[:, common])
+    columns = (column.tolist() for column in (common, reached[common], means, *ends))
     return [
-        {"position": int(index), "removed": one, "reached": float(reached[index])}
-        for index, one in zip(common, estimates, strict=True)
+        {"position": at, "removed": _told(*figure), "reached": share}
+        for at, share, *figure in zip(*columns, strict=True)
     ]
 
 
@@ -168,7 +177,7 @@ def _fields(samples: Samples[Any], masked: Samples[Any] | None) -> tuple[list[di
     paths = paths_of([document for _, document in values]) if samples.is_json else []
     reads: dict[str, Callable[[Any], dict[Any, Any]]] = {
         shown(path) or "value": lambda value, path=path: values_at(value[1], path)  # type: ignore[misc]
-        for path in paths[:_MOST_FIELDS]
+        for path in paths[:MOST_FIELDS]
     }
     if not samples.is_json:
         reads["text"] = lambda value: {value[0]: value[0]}
@@ -177,18 +186,11 @@ def _fields(samples: Samples[Any], masked: Samples[Any] | None) -> tuple[list[di
         _field(name, samples, masked, list(map(read, values)), list(map(read, others)))
         for name, read in reads.items()
     ]
-    # All shares at once: the bets of a run are the same.
-    ready = iter(shares(samples, [pair for _, pairs, _ in columns for pair in pairs]))
-    for field, pairs, compared in columns:
-        field["values"] = [
-            {"value": one.value, "share": _of_share(one), "masked": other, "draws": one.draws}
-            for one, other in zip((next(ready) for _ in pairs), compared, strict=True)
-        ]
-    return [field for field, _, _ in columns], len(paths[_MOST_FIELDS:])
+    return columns, len(paths[MOST_FIELDS:])
 
 
-def _of_share(one: Marginal) -> Estimate:
-    return _told(one.share, one.low, one.high, one.is_proven)
+def _of_share(marginal: Marginal) -> Estimate:
+    return _told(marginal.share, marginal.low, marginal.high, marginal.is_proven)
 
 
 def _told(share: float, low: float, high: float, is_proven: bool) -> Estimate:
@@ -206,32 +208,41 @@ def _field(
     name: str,
     samples: Samples[Any],
     masked: Samples[Any] | None,
-    found: list[dict[Any, Any]],
+    values: list[dict[Any, Any]],
     others: list[dict[Any, Any]],
-) -> tuple[dict[str, Any], list[tuple[Any, list[int]]], list[Estimate | None]]:
-    """Return a field without its values; the likeliest values with the draws that have them; and their shares
-    under masking, where these are known. `found` and `others`: for each draw, and each draw by masking, its
-    values."""
-    places, other_places = listed(found), listed(others)
+) -> dict[str, Any]:
+    """Return a field with its likeliest values. `found` and `others`: for each draw, and each draw by
+    masking, its values."""
+    places, other_places = listed(values), listed(others)
     weights = samples.weights
     mass = {key: float(weights[draws].sum()) for key, (_, draws) in places.items()}
     for key, (_, draws) in other_places.items():
         mass[key] = max(mass.get(key, 0.0), len(draws) / len(others))
-    top = sorted(mass, key=lambda key: -mass[key])[:_MOST_VALUES]
-    pairs = [places.get(key) or (other_places[key][0], []) for key in top]
+    top = sorted(mass, key=lambda key: -mass[key])[:MOST_LISTED]
+    own = shares(samples, [places.get(key) or (other_places[key][0], []) for key in top])
     compared: list[Estimate | None] = [None] * len(top)
     if masked is not None:
-        ready = shares(masked, [other_places.get(key, (None, [])) for key in top])
-        compared = [_of_share(one) for one in ready]
-    field = {"field": name, "distinct": len(mass), "mean": _mean(samples, name, found)}
-    return field, pairs, compared
+        compared = [
+            _of_share(marginal)
+            for marginal in shares(masked, [other_places.get(key, (None, [])) for key in top])
+        ]
+    return {
+        "field": name,
+        "distinct": len(mass),
+        "mean": _mean(samples, name, values),
+        "values": [
+            {"value": marginal.value, "share": _of_share(marginal), "masked": other, "draws": marginal.draws}
+            for marginal, other in zip(own, compared, strict=True)
+        ],
+    }
 
 
-def _mean(samples: Samples[Any], name: str, found: list[dict[Any, Any]]) -> Estimate | None:
+def _mean(samples: Samples[Any], name: str, values: list[dict[Any, Any]]) -> Estimate | None:
     """Return the mean of a field that has one number in every draw."""
-    numbers = [next(iter(names.values())) for names in found if len(names) == 1]
-    if len(numbers) != len(found) or not all(
-        isinstance(one, int | float) and not isinstance(one, bool) and abs(one) < 1e15 for one in numbers
+    numbers = [next(iter(names.values())) for names in values if len(names) == 1]
+    if len(numbers) != len(values) or not all(
+        isinstance(number, int | float) and not isinstance(number, bool) and abs(number) < 1e15
+        for number in numbers
     ):
         return None
     column = column_of(
@@ -240,13 +251,6 @@ def _mean(samples: Samples[Any], name: str, found: list[dict[Any, Any]]) -> Esti
     mean, interval = samples.mean_of(column)
     low, high = interval or (None, None)
     return Estimate(mean, low, high, samples.lists_all)
-
-
-def _estimates(samples: Samples[Any], values: Floats, given: Floats) -> list[Estimate]:
-    """Return the means of functions from 0 to 1 over the draws that have a property (see `Draws.figures`)."""
-    means, ends = samples.figures(values, given)
-    columns = (one.tolist() for one in (means, *ends))
-    return [_told(*one) for one in zip(*columns, strict=True)]
 
 
 def _known(value: float) -> float | None:

@@ -39,13 +39,13 @@ class FunctionRows:
     def read(self, prefixes: Sequence[Tokens]) -> list[Floats]:
         """Return the function's rows. Raises OptionError if one is no row of the vocabulary, and RunOver when
         `is_over()`."""
-        found = {}
+        rows = {}
         for prefix in dict.fromkeys(prefixes):
             if self.is_over():
                 raise RunOver
             self.count += 1
-            found[prefix] = self._row(self._function([*self._prompt, *prefix]))
-        return [found[prefix] for prefix in prefixes]
+            rows[prefix] = self._row(self._function([*self._prompt, *prefix]))
+        return [rows[prefix] for prefix in prefixes]
 
     def _row(self, said: Any) -> Floats:
         """Return a copy of the function's result: it may reuse its array."""

@@ -23,16 +23,14 @@ from structgen.decoding.samplers.estimates import (
 )
 from structgen.decoding.samplers.intervals.attempts import NEVER, Attempts
 from structgen.decoding.samplers.rows import RunOver
-from structgen.decoding.samplers.target import Floats, Target
+from structgen.decoding.samplers.target import Bounds, Floats, Target, Tokens
 from structgen.decoding.samplers.tree import PrefixTree
 from structgen.decoding.samplers.walk import Attempt, Walker
 
 _EVERY: Final = 0.2
-"""Seconds between two calls of `progress`."""
+"""Seconds between two calls of `progress`: nobody reads a line faster."""
 FEWEST: Final = 64.0
 """Texts that a run plans at least that ends where an interval is narrow enough."""
-CUTS: Final = (KeyboardInterrupt, LimitError)
-"""Exceptions that end a method early, which then returns what it has: Ctrl-C, and a limit of the grammar."""
 FRUITLESS: Final = 10_000
 """A run without budget and time limit ends after so many attempts in a row without a text."""
 
@@ -45,7 +43,7 @@ class RunProgress:
     wanted: int
     model_rows: int
     seconds: float
-    bracket: tuple[float, float]
+    bracket: Bounds
     prompt: int = 0
     """The number of the prompt, from 0, if several were given."""
     prompts: int = 1
@@ -154,11 +152,17 @@ class SamplingRun:
         self.tell(self.accepted)
         return not self.stopped
 
-    def cut(self, error: BaseException) -> None:
-        """Note the exception that ended the run early (see `CUTS`)."""
-        if isinstance(error, LimitError):
+    @contextmanager
+    def cut_short(self) -> Iterator[None]:
+        """Within the context, what ends a method early ends the context, and is noted: Ctrl-C, and a limit of
+        the grammar. The method then returns what it has."""
+        try:
+            yield
+        except LimitError as error:
             self.stopped, self.limit = "limit", error
-        elif not isinstance(error, RunOver):
+        except RunOver:
+            pass  # who raised it has noted why
+        except KeyboardInterrupt:
             self.stopped = "interrupted"
 
     def tried(self, attempts: int, texts: int) -> None:
@@ -191,12 +195,12 @@ class SamplingRun:
             return float(left)
         return min(max(self._needed - accepted, accepted / 2), float(left))
 
-    def is_enough(self, found: Callable[[], Drawn], accepted: int) -> bool:
+    def is_enough(self, drawn: Callable[[], Drawn], accepted: int) -> bool:
         """Return whether an interval is narrow enough; note it as the reason of the end."""
         if self.until is None or accepted < self._asked:
             return False
         self._asked = math.ceil(1.1 * accepted) + 1
-        needed = self.until(found())
+        needed = self.until(drawn())
         self._needed = max(needed, FEWEST)
         if not needed:
             self.stopped = "until"
@@ -207,7 +211,7 @@ class SamplingRun:
 class Drawn:
     """The draws of a method: texts as token ids, their log-probabilities and log weights."""
 
-    tokens: list[tuple[int, ...]]
+    tokens: list[Tokens]
     logprobs: Floats
     log_weights: Floats
     attempts: int
@@ -242,30 +246,28 @@ def attempts_of(
     The run also ends if the tree proves that there is nothing to draw; and, without budget and time limit,
     after `FRUITLESS` attempts in a row without a text.
     """
-    found, wanted = list(begun), run.n if wanted is None else wanted
-    accepted = sum(attempt.weight > 0 for attempt in found)
-    try:
+    attempts, wanted = list(begun), run.n if wanted is None else wanted
+    accepted = sum(attempt.weight > 0 for attempt in attempts)
+    with run.cut_short():
         # If the tree answers everything, the time is checked only here.
         while accepted < wanted and run.afford(0):
             if walker.is_spent:
                 run.stopped = "exhausted"
                 break
             fresh = walker.attempts(min(run.width, wanted - accepted), run.afford, run.planned(accepted))
-            found += fresh
+            attempts += fresh
             valid = sum(attempt.weight > 0 for attempt in fresh)
             accepted += valid
             run.tried(len(fresh), valid)
             run.tell(accepted)
             if as_drawn is not None:
-                run.is_enough(partial(as_drawn, found), accepted)
-    except CUTS as error:
-        run.cut(error)
+                run.is_enough(partial(as_drawn, attempts), accepted)
     run.tree_rows += walker.tree_rows
     kept, left = 0, wanted
-    while kept < len(found) and left:
-        left -= found[kept].weight > 0
+    while kept < len(attempts) and left:
+        left -= attempts[kept].weight > 0
         kept += 1
-    return found[:kept]
+    return attempts[:kept]
 
 
 def drawn(attempts: Sequence[Attempt], wanted: int, *, weighted: bool, estimated: bool) -> Drawn:
@@ -301,27 +303,33 @@ def tried_of(
     attempts: Sequence[Attempt],
     *,
     are_coins: bool = False,
-    draws: Mapping[tuple[int, ...], int] | None = None,
-    known: Sequence[tuple[int, ...]] = (),
+    draws: Mapping[Tokens, int] | None = None,
+    known: Sequence[Tokens] = (),
 ) -> Attempts:
     """Return the record of attempts. Each accepted one is a draw of its own, in order; or the draw that
     `draws` names for its tokens. `known`: the texts that were known before the run."""
-    weights = np.array([one.weight for one in attempts])
+
+    def column(name: str) -> Floats:
+        return np.array([getattr(attempt, name) for attempt in attempts], np.float64)
+
+    weights, bounds = column("weight"), column("bound")
     are_valid = weights > 0
     texts = np.where(are_valid, np.cumsum(are_valid) - 1, -1)
     since: dict[int, int] = {}
     if draws is not None:
-        texts = np.array([draws[one.tokens] if one.weight > 0 else -1 for one in attempts], np.int64)
+        texts = np.array(
+            [draws[attempt.tokens] if attempt.weight > 0 else -1 for attempt in attempts], np.int64
+        )
         since = {draws[tokens]: 0 for tokens in known}
-        for one in attempts:
-            if one.weight > 0 and one.is_kept:
-                since.setdefault(draws[one.tokens], one.batch + 1)
+        for attempt in attempts:
+            if attempt.weight > 0 and attempt.is_kept:
+                since.setdefault(draws[attempt.tokens], attempt.batch + 1)
     return Attempts(
-        weights if not are_coins else np.where(are_valid, [one.bound for one in attempts], 0.0),
-        np.array([one.bound for one in attempts]),
-        np.array([one.known for one in attempts]),
-        np.array([one.batch for one in attempts], np.int64),
-        np.array([one.left for one in attempts]),
+        np.where(are_valid, bounds, 0.0) if are_coins else weights,
+        bounds,
+        column("known"),
+        column("batch").astype(np.int64),
+        column("left"),
         texts.astype(np.int64),
         np.array([*since], np.int64),
         np.array([*since.values()], np.int64),

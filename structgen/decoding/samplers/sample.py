@@ -11,10 +11,11 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path as FilePath
-from types import FrameType
+from statistics import NormalDist
+from types import FrameType, MappingProxyType
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -40,12 +41,12 @@ from structgen.base.errors import (
 )
 from structgen.base.language import checks
 from structgen.base.language.checks import Number, OneOf, Whole, check_fields
-from structgen.base.language.exclusions import Exclusions
+from structgen.base.language.exclusions import Exclusion, Exclusions
 from structgen.decoding.samplers.checkers import Checker
-from structgen.decoding.samplers.draws import FoundRanges
 from structgen.decoding.samplers.estimates import Statistics, clamped
-from structgen.decoding.samplers.intervals.columns import Range, column_of
-from structgen.decoding.samplers.intervals.field_paths import parsed, paths_of, shown, values_at
+from structgen.decoding.samplers.intervals.betting import TAIL
+from structgen.decoding.samplers.intervals.columns import Range
+from structgen.decoding.samplers.intervals.field_paths import MOST_FIELDS, parsed, paths_of, shown, values_at
 from structgen.decoding.samplers.methods import METHODS, OF_PARTICLES, WEIGHTED, WITH_INTERVALS, raj, walks
 from structgen.decoding.samplers.methods.smc import Proposal
 from structgen.decoding.samplers.problem import Problem, fingerprint, known_fingerprint
@@ -60,7 +61,7 @@ from structgen.decoding.samplers.run_limits import (
     listener,
 )
 from structgen.decoding.samplers.samples import Samples
-from structgen.decoding.samplers.target import Truncation
+from structgen.decoding.samplers.target import Bounds, Target, Tokens, Truncation
 from structgen.decoding.samplers.tree import Node, PrefixTree
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -77,11 +78,6 @@ ManyPrompts: TypeAlias = list[str] | Sequence[Sequence[int]]
 Until: TypeAlias = (
     "float | tuple[Callable[[Any], Any] | str, float] | tuple[Callable[[Any], Any] | str, float, Range]"
 )
-_FIRST: Final = 64
-"""Texts whose fields are looked at for numbers."""
-_MOST_PATHS: Final = 64
-_NORMAL: Final = 1.96
-"""Standard errors on either side of an interval of 95 % of the normal law."""
 _KEPT_TREE: Final = 1 << 24
 """Bytes of a prefix tree that draws keep for `Samples.add`; without it added draws read its rows again."""
 _ABOVE_ZERO: Final = (1e-30, 1e30, "a number above 0")
@@ -90,13 +86,14 @@ _ABOVE_ZERO: Final = (1e-30, 1e30, "a number above 0")
 class TypedSampleOptions(TypedDict, total=False):
     """The keywords of `sample` that typed functions have too; see there."""
 
+    checkers: Sequence[Checker]
+    max_tokens: int | None
     method: str
     budget: int | None
     seconds: float | None
     until: Until | None
     seed: int
     temperature: float
-    checkers: Sequence[Checker]
     tree: PrefixTree | Sequence[PrefixTree] | None
     progress: Callable[[RunProgress], None] | bool | None
     top_k: int
@@ -105,7 +102,17 @@ class TypedSampleOptions(TypedDict, total=False):
     particles: int | None
     resampling_threshold: float
     proposal: Proposal | None
+
+
+class TargetOptions(TypedDict, total=False):
+    """The keywords of `score` and `most_probable` that say what is valid; see `sample`."""
+
+    checkers: Sequence[Checker]
     max_tokens: int | None
+    tokenizer: Tokenizer | Any | None
+    name: str
+    outline: bool | None
+    chat: bool | None
 
 
 class SampleOptions(TypedSampleOptions, total=False):
@@ -117,7 +124,8 @@ class SampleOptions(TypedSampleOptions, total=False):
     chat: bool | None
 
 
-def _temperature(name: str, value: Any) -> float:
+def temperature_above_0(name: str, value: Any) -> float:
+    """Return a temperature. Raises OptionError for 0, and for what is none."""
     if value == 0:
         raise OptionError(
             "At temperature 0 the model has one text, and no distribution.",
@@ -125,6 +133,50 @@ def _temperature(name: str, value: Any) -> float:
             cure="Use sg.Engine with temperature=0 for the likeliest tokens, or a temperature above 0 here.",
         )
     return checks.number(name, value, *_ABOVE_ZERO)
+
+
+def _checkers(name: str, value: Any) -> Sequence[Checker]:
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+        raise OptionError(
+            f"A {type(value).__name__} is no list of checkers.",
+            where=name,
+            cure="Give a list, even of one: checkers=[...].",
+        )
+    return value
+
+
+def _most_tokens(name: str, value: Any) -> int:
+    return 256 if value is None else checks.whole(name, value, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetSettings:
+    """The options that `sample`, `score` and `most_probable` share: how a model is asked, and what is valid;
+    with their defaults."""
+
+    checkers: Annotated[Sequence[Checker], _checkers] = ()
+    max_tokens: Annotated[int, _most_tokens] = 256
+    tokenizer: Tokenizer | Any | None = None
+    name: str = ""
+    outline: bool | None = None
+    chat: bool | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def problem(self, model: Any, grammar: Any) -> Problem:
+        """Return a model with a grammar. Raises OptionError."""
+        return Problem(model, grammar, self.tokenizer, self.name, self.outline, self.chat)
+
+    def target(
+        self, model: Any, prompt: str | Sequence[int], grammar: Any, temperature: float
+    ) -> tuple[Problem, Target, str]:
+        """Return the problem, the target law after a prompt, and its digest, "" where a part has no name.
+        Raises OptionError."""
+        problem = self.problem(model, grammar)
+        ids = problem.ids(prompt, "prompt", self.max_tokens)
+        target = problem.target(problem.rows([ids])[0], temperature, self.max_tokens, self.checkers)
+        return problem, target, known_fingerprint(ids, target)
 
 
 class WantedWidth(NamedTuple):
@@ -152,8 +204,8 @@ def _until(name: str, value: Any) -> WantedWidth:
 
 
 @dataclass(frozen=True, slots=True)
-class SampleSettings:
-    """The options of `sample`, with their defaults; those that are numbers are checked. Numpy's become
+class SampleSettings(TargetSettings):
+    """The other options of `sample`, with their defaults; those that are numbers are checked. Numpy's become
     Python's: a fingerprint and a seed need that."""
 
     n: Annotated[int, Whole(1)]
@@ -162,8 +214,7 @@ class SampleSettings:
     seconds: Annotated[float, Number(*_ABOVE_ZERO)] | None = None
     until: Annotated[Until, _until] | None = None
     seed: Annotated[int, Whole(0, (1 << 64) - 1)] = 0
-    temperature: Annotated[float, _temperature] = 1.0
-    checkers: Sequence[Checker] = ()
+    temperature: Annotated[float, temperature_above_0] = 1.0
     tree: PrefixTree | Sequence[PrefixTree] | None = None
     progress: Callable[[RunProgress], None] | bool | None = None
     top_k: int = 0
@@ -172,11 +223,6 @@ class SampleSettings:
     particles: Annotated[int, Whole(1, 1 << 20)] | None = None
     resampling_threshold: Annotated[float, Number(0.0, 1.0, "a number from 0 to 1")] = USUAL.threshold
     proposal: Proposal | None = None
-    max_tokens: Annotated[int, Whole(1)] = 256
-    tokenizer: Tokenizer | Any | None = None
-    name: str = ""
-    outline: bool | None = None
-    chat: bool | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -184,6 +230,10 @@ class SampleSettings:
         _OF_PARTICLES.refuse(self)
         _OF_INTERVALS.refuse(self)
         Truncation(self.top_k, self.top_p, self.min_p)
+
+
+DEFAULTS: Final = MappingProxyType({field.name: field.default for field in fields(SampleSettings)})
+"""The defaults of the options, as signatures show them."""
 
 
 @overload
@@ -219,14 +269,10 @@ def sample(
         "Leave it out: it changes the law; sg.Engine takes it for other texts than draws",
     ),
     options=SampleOptions,
-    defaults={one.name: one.default for one in fields(SampleSettings)},
+    defaults=DEFAULTS,
 )
 def sample(
-    model: GivenModel,
-    prompt: OnePrompt | ManyPrompts,
-    grammar: Any,
-    n: int,
-    **options: Unpack[SampleOptions],
+    model: GivenModel, prompt: OnePrompt | ManyPrompts, grammar: Any, n: int, **options: Unpack[SampleOptions]
 ) -> Samples[Any] | list[Samples[Any]]:
     """Return draws from the model's distribution of texts, conditioned on the text being valid.
 
@@ -291,50 +337,54 @@ def sample(
     biased. Raises OptionError for an option that has no meaning here, such as a penalty;
     StructgenError if Z is proved to be 0 or the model's logits are not numbers.
     """
-    given: dict[str, Any] = {
-        name: one for name, one in options.items() if (name, one) != ("max_tokens", None)
-    }
+    given: dict[str, Any] = {**options}
     settings = SampleSettings(n, **given)
     began = time.monotonic()
-    problem = Problem(model, grammar, settings.tokenizer, settings.name, settings.outline, settings.chat)
+    problem = settings.problem(model, grammar)
     several = prompts_of(prompt)
     prompts = [
-        problem.ids(one, "prompt" if several is None else f"prompt[{at}]", settings.max_tokens)
-        for at, one in enumerate([prompt] if several is None else several)
+        problem.ids(asked, "prompt" if several is None else f"prompt[{at}]", settings.max_tokens)
+        for at, asked in enumerate([prompt] if several is None else several)
     ]
     trees = _trees(settings.tree, None if several is None else len(prompts))
     stop = Interruption()
     with stop.listening(), listener(settings.progress) as told:
-        found = _drawn_for_each(problem, settings, prompts, trees, began, told, stop, several is not None)
-        if several is None and found[0].bracket[1] == 0.0:
+        drawn = _drawn_for_each(problem, settings, prompts, trees, began, told, stop, several is not None)
+        if several is None and drawn[0].bracket[1] == 0.0:
             raise StructgenError(
                 f"No text is valid: all that the model gives mass to is proved invalid (Z = 0), after "
-                f"{found[0].statistics.model_rows:,} model rows.",
+                f"{drawn[0].statistics.model_rows:,} model rows.",
                 where="grammar",
                 cure=f"Raise max_tokens={settings.max_tokens}, or look at the checkers.",
             )
-        for at, one in enumerate(found):
-            if (sentences := one.caveats) and not one.lists_all:
+        for at, samples in enumerate(drawn):
+            if (sentences := samples.caveats) and not samples.lists_all:
                 where = "" if several is None else f"prompt[{at}]: "
                 warnings.warn(DrawsWarning(where + " ".join(sentences)), stacklevel=warning_level())
-        return found[0] if several is None else found
+        return drawn[0] if several is None else drawn
 
 
 _OF_INTERVALS: Final = Exclusions(
-    """
-until excludes without: {} gives no intervals.
-    | Leave it out, or give method="auto", "raj", "cars", "importance" or "rejection".
-""",
-    without=lambda how: how.method not in WITH_INTERVALS and how.method,
+    Exclusion(
+        "until",
+        "{} gives no intervals.",
+        'Leave it out, or give method="auto", "raj", "cars", "importance" or "rejection".',
+        beside=lambda how: how.method not in WITH_INTERVALS and how.method,
+    )
 )
 _OF_PARTICLES: Final = Exclusions(
-    """
-particles resampling_threshold excludes without: {} has no particles. | Leave it out, or give method="smc".
-proposal excludes other: A proposal is a function for the particles of smc.
-    | Leave it out, or give method="smc".
-""",
-    without=lambda how: how.method not in OF_PARTICLES and how.method,
-    other=lambda how: how.method != "smc" or not callable(how.proposal),
+    Exclusion(
+        ("particles", "resampling_threshold"),
+        "{} has no particles.",
+        'Leave it out, or give method="smc".',
+        beside=lambda how: how.method not in OF_PARTICLES and how.method,
+    ),
+    Exclusion(
+        "proposal",
+        "A proposal is a function for the particles of smc.",
+        'Leave it out, or give method="smc".',
+        beside=lambda how: how.method != "smc" or not callable(how.proposal),
+    ),
 )
 
 
@@ -381,30 +431,35 @@ def _drawn_for_each(
     are_several: bool,
 ) -> list[Samples[Any]]:
     """Return the draws for each prompt, one run after another."""
-    found: list[Samples[Any]] = []
-    count, together = len(prompts), problem.together
+    drawn: list[Samples[Any]] = []
     waiting: list[PrefixRows] = []
     for at, ids in enumerate(prompts):
         if not waiting and not stop.is_over:
             try:
-                waiting = problem.rows(prompts[at : at + together])
+                waiting = problem.rows(prompts[at : at + problem.together])
             except KeyboardInterrupt:
                 stop.is_over = True
         if stop.is_over:
-            found.append(_nothing(settings))
+            drawn.append(_nothing(settings))
             continue
-        now = time.monotonic()
-        left = None if settings.seconds is None else max(began + settings.seconds - now, 0.0) / (count - at)
-        seed = settings.seed
+        own: dict[str, Any] = {"tree": trees[at]}
+        if settings.seconds is not None:
+            left = (began + settings.seconds - time.monotonic()) / (len(prompts) - at)
+            own["seconds"] = max(left, _ABOVE_ZERO[0])
         if are_several:  # runs of different prompts share no random numbers
-            seed = int(np.random.SeedSequence([seed, at]).generate_state(1, np.uint64)[0])
-        numbered = None if told is None else _numbered(told, at, count)
-        found.append(drawn_for(problem, settings, waiting.pop(0), ids, trees[at], seed, left, numbered, stop))
-    return found
+            own["seed"] = _mixed(settings.seed, at)
+        numbered = None if told is None else _numbered(told, at, len(prompts))
+        drawn.append(drawn_for(problem, replace(settings, **own), waiting.pop(0), ids, numbered, stop))
+    return drawn
 
 
 def _numbered(told: Listener, at: int, count: int) -> Listener:
     return lambda progress: told(replace(progress, prompt=at, prompts=count))
+
+
+def _mixed(*numbers: int) -> int:
+    """Return a seed of a seed and other numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 
 
 def drawn_for(
@@ -412,20 +467,19 @@ def drawn_for(
     settings: SampleSettings,
     rows: PrefixRows,
     ids: list[int],
-    tree: PrefixTree | None,
-    seed: int,
-    seconds: float | None,
     told: Listener | None,
     stop: Interruption,
-    *,
     learnt: PrefixTree | None = None,
 ) -> Samples[Any]:
-    """Return the draws of one run; `learnt`: the tree of the run that it continues."""
+    """Return the draws of one run, with the seed, the seconds and the tree of `settings`; `learnt`: the tree
+    of the run that it continues."""
+    method, tree = settings.method, settings.tree
+    assert tree is None or isinstance(tree, PrefixTree), "a run has one tree"
     truncation = Truncation(settings.top_k, settings.top_p, settings.min_p)
     target = problem.target(rows, settings.temperature, settings.max_tokens, settings.checkers, truncation)
-    if target.has_weights and settings.method not in WEIGHTED:
+    if target.has_weights and method not in WEIGHTED:
         raise OptionError(
-            f"{settings.method} does not draw from a target with weights (`weigh`).",
+            f"{method} does not draw from a target with weights (`weigh`).",
             where="method",
             cure=f"Choose from {', '.join(WEIGHTED)}.",
         )
@@ -433,44 +487,42 @@ def drawn_for(
         target,
         tree or learnt or PrefixTree(),
         settings.n,
-        seed,
+        settings.seed,
         problem.width,
         settings.budget,
-        seconds,
-        None,
-        told,
+        settings.seconds,
+        progress=told,
+        stopped="interrupted" if stop.is_over else "",
         began=time.monotonic(),
         particles=Particles(settings.particles, settings.resampling_threshold, settings.proposal),
     )
     stop.run = run
     if settings.until is not None:
         assert isinstance(settings.until, WantedWidth), "checked in SampleSettings"
-        run.until = partial(_needed, settings.until, settings.method, problem, run)
-    if stop.is_over:
-        run.stopped = "interrupted"
+        run.until = partial(_needed, settings.until, method, problem, run)
     if isinstance(rows, FunctionRows):
         rows.is_over = lambda: not run.afford(0)
     try:
         with run.tree.used("" if tree is None else fingerprint(ids, target)):
-            found: Drawn
+            drawn: Drawn
             if run.tree.runs:
                 # What the tree has learnt came from the numbers of the same seed: others are needed.
-                run.seed = int(np.random.SeedSequence([seed, run.tree.runs]).generate_state(1, np.uint64)[0])
-            if settings.method in walks.WALKS:
-                found = walks.draw(run, settings.method)
-            elif settings.method == "auto" and learnt is not None:
-                found = raj.draw_repeated(run)
+                run.seed = _mixed(run.seed, run.tree.runs)
+            if method in walks.WALKS:
+                drawn = walks.draw(run, method)
+            elif method == "auto" and learnt is not None:
+                drawn = raj.draw_repeated(run)
             else:
-                found = import_module(f"structgen.decoding.samplers.methods.{settings.method}").draw(run)
+                drawn = import_module(f"structgen.decoding.samplers.methods.{method}").draw(run)
     finally:
         target.close()
-    if run.limit is not None and not found.tokens:
+    if run.limit is not None and not drawn.tokens:
         raise run.limit
     stop.is_over = stop.is_over or run.stopped == "interrupted"
     if told is not None:
-        told(run.state(len(found.tokens)))
-    method = found.method or settings.method
-    samples = _samples(method, problem, run, found, known_fingerprint(ids, target))
+        told(run.state(len(drawn.tokens)))
+    method = drawn.method or method
+    samples = _samples(method, problem, run, drawn, known_fingerprint(ids, target))
     if method not in WITH_INTERVALS or samples.attempts is None:
         return samples
 
@@ -479,33 +531,20 @@ def drawn_for(
 
     def again(n: int, number: int) -> Samples[Any]:
         """Draw `n` more with what the run has learnt, as its run of this number."""
-        more = replace(settings, n=n)
-        other = int(np.random.SeedSequence([seed, 0, number]).generate_state(1, np.uint64)[0])
+        more = replace(settings, n=n, seed=_mixed(settings.seed, 0, number))
         with (after := Interruption()).listening():
-            rows = problem.rows([ids])[0]
-            return drawn_for(
-                problem,
-                more,
-                rows,
-                ids,
-                tree,
-                other,
-                settings.seconds,
-                None,
-                after,
-                learnt=known or PrefixTree(),
-            )
+            return drawn_for(problem, more, problem.rows([ids])[0], ids, None, after, known or PrefixTree())
 
     return replace(samples, again=again)
 
 
-def _needed(until: WantedWidth, method: str, problem: Problem, run: SamplingRun, found: Drawn) -> float:
+def _needed(until: WantedWidth, method: str, problem: Problem, run: SamplingRun, drawn: Drawn) -> float:
     """Return how many draws make an interval of the wanted width, by the draws so far; 0 where it has it.
 
     It is what the normal law asks for with the spread that was seen, and half more: intervals by betting are
     wider, and draws with weights are worth less than exact ones. An error costs draws, and no coverage.
     """
-    samples = _samples(method, problem, run, found, "")
+    samples = _samples(method, problem, run, drawn, "")
     what, width, given = until
     tried, count = samples.attempts, len(samples.texts)
     if tried is None or not count or not tried.worth > 0:
@@ -514,9 +553,7 @@ def _needed(until: WantedWidth, method: str, problem: Problem, run: SamplingRun,
         interval, parts = samples.log_z_interval, tried.known + tried.weights
         variance = float(parts.var() / parts.mean() ** 2) * count / len(parts)
     else:
-        column = column_of(
-            what, given, samples.values, samples.texts, samples.ranges if samples.is_json else None, "until"
-        )
+        column = samples.numbers_of(what, given, "until")
         if not column.has_range:
             raise OptionError(
                 "The function has no range, so that its mean has no interval.",
@@ -528,28 +565,28 @@ def _needed(until: WantedWidth, method: str, problem: Problem, run: SamplingRun,
         variance = float(samples.weights @ spread**2) * count / tried.worth
     if interval is not None and interval.high - interval.low <= width:
         return 0.0
-    return max(1.5 * variance * (2 * _NORMAL / width) ** 2, 1.0)
+    return max(1.5 * variance * (2 * NormalDist().inv_cdf(1 - TAIL) / width) ** 2, 1.0)
 
 
-def _samples(method: str, problem: Problem, run: SamplingRun, found: Drawn, mark: str) -> Samples[Any]:
+def _samples(method: str, problem: Problem, run: SamplingRun, drawn: Drawn, mark: str) -> Samples[Any]:
     target = run.target
-    texts, is_json = [target.text(tokens) for tokens in found.tokens], target.compiled.has_events
+    texts, is_json = [target.text(tokens) for tokens in drawn.tokens], target.compiled.has_events
     # a tree bounds the mass of the valid texts, and tells nothing of their weights
     bracket = (0.0, math.inf) if target.has_weights else run.tree.bracket
     return Samples(
         method,
         [text.decode("utf-8", "replace") for text in texts],
         [target.value(text) for text in texts],
-        found.tokens,
-        found.logprobs,
-        found.log_weights,
-        found.is_exact and not run.is_cut,
-        found.is_biased,
-        clamped(found.log_z, bracket),
+        drawn.tokens,
+        drawn.logprobs,
+        drawn.log_weights,
+        drawn.is_exact and not run.is_cut,
+        drawn.is_biased,
+        clamped(drawn.log_z, bracket),
         bracket,
         Statistics(
-            found.attempts,
-            len(found.tokens),
+            drawn.attempts,
+            len(drawn.tokens),
             run.model_rows,
             time.monotonic() - run.began,
             run.stopped or "n",
@@ -557,8 +594,8 @@ def _samples(method: str, problem: Problem, run: SamplingRun, found: Drawn, mark
             tree_rows=run.tree_rows,
             reread_positions=target.rows.reread,
         ),
-        None if target.has_weights else found.tried,
-        masses=[_masses(target.masses, tokens, run.tree.root) for tokens in found.tokens],
+        None if target.has_weights else drawn.tried,
+        masses=[_masses(target.masses, tokens, run.tree.root) for tokens in drawn.tokens],
         is_json=is_json,
         about={
             "model": target.rows.name,
@@ -570,54 +607,53 @@ def _samples(method: str, problem: Problem, run: SamplingRun, found: Drawn, mark
         },
         pieces={
             token: target.text((token,)).decode("utf-8", "replace")
-            for token in set[int]().union(*found.tokens)
+            for token in set[int]().union(*drawn.tokens)
         },
-        log_z_of_clouds=found.log_z_of_clouds,
+        log_z_of_clouds=drawn.log_z_of_clouds,
         target=mark,
-        ranges=FoundRanges(partial(_ranges, problem, texts[:_FIRST] if is_json else [], target.max_tokens)),
+        find_ranges=cache(partial(_ranges, problem, texts if is_json else [], target.max_tokens)),
     )
 
 
-def _ranges(problem: Problem, texts: list[bytes], max_tokens: int) -> dict[str, tuple[float, float]]:
+def _ranges(problem: Problem, texts: list[bytes], max_tokens: int) -> dict[str, Bounds]:
     """Return the ranges of the paths at which a text has a number, among them the lengths of lists."""
     values = [json.loads(text) for text in texts]
     paths = [
         path
         for path in paths_of(values)
         if parsed(shown(path)) == path  # a key with a dot has no path of its own
-        and any(isinstance(one, int | float) for value in values for one in values_at(value, path).values())
+        and any(
+            isinstance(number, int | float) for value in values for number in values_at(value, path).values()
+        )
     ]
-    return problem.ranges(paths[:_MOST_PATHS], max_tokens)
+    return problem.ranges(paths[:MOST_FIELDS], max_tokens)
 
 
-def _masses(
-    known: Mapping[int, float], tokens: tuple[int, ...], root: Node | None
-) -> tuple[float, ...] | None:
+def _masses(known: Mapping[int, float], tokens: Tokens, root: Node | None) -> tuple[float, ...] | None:
     """Return z at each prefix of a text, from the empty one to the whole text; None if one of them is
     unknown. `root` is the tree's root: it knows texts that earlier runs found.
 
     Cost: O(L^2) for a text of L tokens, about 0.1 ms for 256.
     """
-    node, found = root, []
+    node, masses = root, []
     for depth in range(len(tokens) + 1):
         mass = known.get(hash(tokens[:depth]))
         if mass is None:
             if node is None:
                 return None
             mass = float(node.probabilities.sum()) + node.end + node.rest
-        found.append(mass)
+        masses.append(mass)
         if node is not None and depth < len(tokens):
             slots = np.flatnonzero(node.tokens == tokens[depth])
             node = node.children.get(int(slots[0])) if len(slots) else None
-    return tuple(found)
+    return tuple(masses)
 
 
 def _nothing(settings: SampleSettings) -> Samples[Any]:
     """Return the empty result of a prompt that was not reached."""
-    none, about = np.empty(0), {"n": settings.n}
-    statistics = Statistics(0, 0, 0, 0.0, "interrupted")
-    facts = (False, False, math.nan, (0.0, 1.0), statistics)
-    return Samples(settings.method, [], [], [], none, none, *facts, about=about)
+    none, statistics = np.empty(0), Statistics(0, 0, 0, 0.0, "interrupted")
+    facts = False, False, math.nan, (0.0, 1.0), statistics
+    return Samples(settings.method, [], [], [], none, none, *facts, about={"n": settings.n})
 
 
 def prompts_of(prompt: Any) -> list[Any] | None:
@@ -635,7 +671,7 @@ def _trees(
     if tree is None or (prompts is None and isinstance(tree, PrefixTree)):
         return [tree] * (prompts or 1)
     given = list(tree) if isinstance(tree, Sequence) else []
-    if len(given) != prompts or not all(isinstance(one, PrefixTree) for one in given):
+    if len(given) != prompts or not all(isinstance(item, PrefixTree) for item in given):
         raise OptionError(
             "Each prompt has a PrefixTree of its own, or none has one.",
             where="tree",

@@ -1,18 +1,19 @@
-"""Draws in a file of JSON lines: the first line describes the run (`_Run`), each other is a draw (`_Draw`).
+"""Draws in a file of JSON lines: the first line describes the run, each other is a draw (`_Draw`).
 
 Numbers that JSON does not have are texts: "nan", "inf", "-inf".
 
-The first line has the attempts of the run, dead ends too (`Attempts`), from which the intervals are: those of
-a file are those of the run.
+The first line has the fields of `Draws` that are no list of draws, and the format and the number of draws.
+The attempts of the run are among them, dead ends too, from which the intervals are: those of a file are those
+of the run.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from types import UnionType
@@ -23,86 +24,17 @@ import numpy as np
 from structgen.base.errors import StructgenError
 from structgen.base.system.cache import writing
 from structgen.decoding.samplers.draws import Draws
-from structgen.decoding.samplers.estimates import Statistics
 from structgen.decoding.samplers.intervals.attempts import EACH, NEVER, Attempts
+from structgen.decoding.samplers.target import Bounds, Tokens
 
 _FORMAT: Final = "structgen samples 2"
-_FLOATS: Final = ("weights", "bounds", "known", "left")
 _ROUNDED: Final = 1 + 1e-6
 """The most that an allowed mass may be: 1, and what rounding adds."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """The first line: fields of `Samples`, and two counts."""
-
-    format: str
-    method: str
-    draws: int
-    is_exact: bool
-    is_biased: bool
-    is_json: bool
-    log_z: float
-    bracket: tuple[float, float]
-    statistics: Statistics
-    target: str
-    about: dict[str, Any]
-    pieces: dict[int, str]
-    log_z_of_clouds: tuple[float, ...]
-    ranges: dict[str, tuple[float, float]]
-    attempts: _Tried | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Tried:
-    """The fields of `Attempts`."""
-
-    weights: tuple[float, ...]
-    bounds: tuple[float, ...]
-    known: tuple[float, ...]
-    batches: tuple[int, ...]
-    left: tuple[float, ...]
-    texts: tuple[float, ...]
-    """-1 for a dead end."""
-    listed: tuple[int, ...]
-    since: tuple[int, ...]
-    until: tuple[int, ...]
-    pilot: int
-    are_coins: bool
-    is_planned: bool
-    repeats: int
-
-    @staticmethod
-    def of(attempts: Attempts | None) -> _Tried | None:
-        if attempts is None:
-            return None
-        found = {one.name: getattr(attempts, one.name) for one in fields(_Tried)}
-        return _Tried(**{name: _listed(one) for name, one in found.items()})
-
-    def attempts(self, draws: int) -> Attempts:
-        """Return the attempts. Raises ValueError for numbers that no run has."""
-        arrays: dict[str, Any] = {}
-        for name in (one.name for one in fields(_Tried) if isinstance(getattr(self, one.name), tuple)):
-            given = np.array(getattr(self, name), np.float64)
-            _hold(name, bool((np.isfinite(given) & (np.abs(given) <= NEVER)).all()))
-            _hold(name, name in _FLOATS or bool((given == np.round(given)).all()))
-            arrays[name] = given if name in _FLOATS else given.astype(np.int64)
-        numbers = {name: getattr(self, name) for name in ("pilot", "are_coins", "is_planned", "repeats")}
-        found = Attempts(**arrays, **numbers)
-        is_long = all(len(arrays[name]) == len(found) for name in EACH)
-        _hold("attempts", is_long and len(found.listed) == len(found.since) == len(found.until))
-        room = found.bounds * _ROUNDED - found.known
-        _hold("weights", bool(((found.weights >= 0) & (found.weights <= room)).all()))
-        _hold("bounds", bool(((found.bounds > 0) & (found.bounds <= _ROUNDED)).all()))
-        _hold("known", bool((found.known >= 0).all()))
-        _hold("batches", bool((np.diff(found.batches) >= 0).all()))
-        _hold("left", bool((found.left >= 0).all()))
-        _hold("pilot", self.pilot <= len(found) and self.repeats <= draws)
-        _hold("are_coins", not self.are_coins or bool(np.isin(found.weights / found.bounds, (0, 1)).all()))
-        for name in ("texts", "listed"):
-            places = getattr(found, name)
-            _hold(name, bool(((places >= -1) & (places < draws)).all()))
-        return found
+_SHARED: Final = (
+    *("method", "is_exact", "is_biased", "is_json", "log_z", "bracket", "statistics", "target", "about"),
+    *("pieces", "log_z_of_clouds", "ranges", "attempts"),
+)
+"""The fields of `Draws` that the first line has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +42,12 @@ class _Draw:
     """A draw, and the allowed masses z after its prefixes, if they are known."""
 
     text: str
-    token_ids: tuple[int, ...]
+    token_ids: Tokens
     logprob: float
     log_weight: float
     weight: float
     """The normalised weight, for readers; it follows from the log weights."""
     masses: tuple[float, ...] | None = None
-
-
-def _listed(value: Any) -> Any:
-    return tuple(value.tolist()) if isinstance(value, np.ndarray) else value
 
 
 def lines_of(samples: Draws[Any]) -> Iterator[dict[str, Any]]:
@@ -140,13 +68,10 @@ def lines_of(samples: Draws[Any]) -> Iterator[dict[str, Any]]:
 
 def write_samples(samples: Draws[Any], path: Path) -> None:
     """Write draws to a file atomically. Raises OSError."""
-    shared: dict[str, Any] = {one: getattr(samples, one) for one in _SHARED}
-    shared["log_z_of_clouds"] = tuple(samples.log_z_of_clouds.tolist())
-    shared["ranges"] = dict(samples.ranges)
-    shared["attempts"] = _Tried.of(samples.attempts)
-    run = _Run(format=_FORMAT, draws=len(samples.texts), **shared)
+    head = {"format": _FORMAT, "draws": len(samples.texts)}
+    head |= {name: getattr(samples, name) for name in _SHARED}
     with writing(path) as file:
-        file.write(_line(_for_json(asdict(run))))
+        file.write(_line(_for_json(head)))
         for said in lines_of(samples):
             file.write(_line(said))
 
@@ -164,14 +89,19 @@ def read_samples(path: Path) -> dict[str, Any]:
                 f"its format is {said.get('format')!r}, and this version reads {_FORMAT!r}; earlier ones do "
                 "not say what was tried, without which there is no interval"
             )
-        run = _made(_Run, said, "it")
-        tried = None if run.attempts is None else run.attempts.attempts(run.draws)
-        _hold("bracket", 0 <= run.bracket[0] <= run.bracket[1] * _ROUNDED > 0)
-        _hold("ranges", all(low < high and math.isfinite(high - low) for low, high in run.ranges.values()))
-    if len(lines) != run.draws:
+        hints = _hints(Draws) | {"draws": int, "ranges": Mapping[str, Bounds]}
+        run = _members({name: hints[name] for name in ("draws", *_SHARED)}, said, "it")
+        count, ranges = run.pop("draws"), run.pop("ranges")
+        bracket, attempts = run["bracket"], run["attempts"]
+        _hold("bracket", 0 <= bracket[0] <= bracket[1] * _ROUNDED > 0)
+        is_range = (low < high and math.isfinite(high - low) for low, high in ranges.values())
+        _hold("ranges", all(is_range))
+        if attempts is not None:
+            _check_attempts(attempts, count)
+    if len(lines) != count:
         raise StructgenError(
-            f"The first line says that {run.draws:,} draws follow, and {len(lines):,} lines do.",
-            where=f"{path}, line {min(len(lines), run.draws) + 2}",
+            f"The first line says that {count:,} draws follow, and {len(lines):,} lines do.",
+            where=f"{path}, line {min(len(lines), count) + 2}",
             cure="Take a file as to_jsonl or --out wrote it.",
         )
     draws, values = [], []
@@ -180,21 +110,16 @@ def read_samples(path: Path) -> dict[str, Any]:
             draw = _made(_Draw, json.loads(line), "it")
             _check(draw)
             draws.append(draw)
-            values.append(json.loads(draw.text) if run.is_json else draw.text)
-    return {
-        **{name: getattr(run, name) for name in _SHARED},
+            values.append(json.loads(draw.text) if run["is_json"] else draw.text)
+    return run | {
         "texts": [draw.text for draw in draws],
         "values": values,
         "token_ids": [draw.token_ids for draw in draws],
         "logprobs": np.array([draw.logprob for draw in draws], np.float64),
         "log_weights": np.array([draw.log_weight for draw in draws], np.float64),
-        "log_z_of_clouds": np.array(run.log_z_of_clouds, np.float64),
-        "attempts": tried,
         "masses": [draw.masses for draw in draws],
+        "find_ranges": lambda: ranges,
     }
-
-
-_SHARED: Final = tuple({one.name for one in fields(_Run)} & {one.name for one in fields(Draws)})
 
 
 @contextmanager
@@ -220,6 +145,25 @@ def _check(draw: _Draw) -> None:
         _hold("masses", all(0 < mass <= _ROUNDED for mass in draw.masses))
 
 
+def _check_attempts(attempts: Attempts, draws: int) -> None:
+    """Raise ValueError for numbers that no run has. A comparison with NaN is false."""
+    is_long = all(len(getattr(attempts, name)) == len(attempts) for name in EACH)
+    _hold("attempts", is_long and len(attempts.listed) == len(attempts.since) == len(attempts.until))
+    room = attempts.bounds * _ROUNDED - attempts.known
+    _hold("weights", bool(((attempts.weights >= 0) & (attempts.weights <= room)).all()))
+    _hold("bounds", bool(((attempts.bounds > 0) & (attempts.bounds <= _ROUNDED)).all()))
+    _hold("known", bool((attempts.known >= 0).all()))
+    _hold("batches", bool((np.diff(attempts.batches) >= 0).all()))
+    _hold("left", bool(((attempts.left >= 0) & (attempts.left <= NEVER)).all()))
+    _hold("pilot", attempts.pilot <= len(attempts) and attempts.repeats <= draws)
+    _hold(
+        "are_coins", not attempts.are_coins or bool(np.isin(attempts.weights / attempts.bounds, (0, 1)).all())
+    )
+    for name in ("texts", "listed"):
+        places = getattr(attempts, name)
+        _hold(name, bool(((places >= -1) & (places < draws)).all()))
+
+
 def _hold(name: str, valid: bool) -> None:
     if not valid:
         raise ValueError(f"{name!r} is out of range")
@@ -228,9 +172,21 @@ def _hold(name: str, valid: bool) -> None:
 _hints = cache(get_type_hints)
 
 
+def _members(hints: dict[str, Any], value: Any, name: str) -> dict[str, Any]:
+    """Return the members of a JSON object, made as their annotations say. The masses of a draw need not be
+    there. Raises ValueError."""
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} is no object")
+    for key in hints:
+        if key not in value and key != "masses":
+            raise ValueError(f"{key!r} is not there")
+    return {key: _made(hint, value[key], key) for key, hint in hints.items() if key in value}
+
+
 def _made(kind: Any, value: Any, name: str) -> Any:
-    """Return a JSON value as an annotation says: a dataclass, a tuple, a dict with numbers or texts as keys,
-    a text, a flag, a whole number from 0 on, a number; None where it may be. Raises ValueError."""
+    """Return a JSON value as an annotation says: a dataclass, a tuple, an array, a mapping with numbers or
+    texts as keys, a text, a flag, a whole number from 0 on, a number; None where it may be. Raises
+    ValueError."""
     if kind is Any or (type(value) is kind and not (kind is int and value < 0)):
         return value
     if kind is float and type(value) in (int, float):
@@ -246,26 +202,30 @@ def _made(kind: Any, value: Any, name: str) -> Any:
     if of is tuple and isinstance(value, list):
         each = parts[:1] * len(value) if ... in parts else parts
         if len(each) == len(value):
-            return tuple([_made(one, inner, name) for one, inner in zip(each, value, strict=True)])
-    if of is dict and isinstance(value, dict) and (parts[0] is str or all(map(str.isdecimal, value))):
+            return tuple([_made(part, inner, name) for part, inner in zip(each, value, strict=True)])
+    if of is np.ndarray and isinstance(value, list):
+        numbers = np.array([_made(float, inner, name) for inner in value], np.float64)
+        (number,) = get_args(parts[1])
+        are_whole = (numbers == np.round(numbers)) & (np.abs(numbers) <= NEVER)
+        _hold(name, number is np.float64 or bool(are_whole.all()))
+        return numbers.astype(number)
+    if of is Mapping and isinstance(value, dict) and (parts[0] is str or all(map(str.isdecimal, value))):
         return {parts[0](key): _made(parts[1], inner, name) for key, inner in value.items()}
     if hasattr(kind, "__dataclass_fields__"):
-        if not isinstance(value, dict):
-            raise ValueError(f"{name} is no object")
-        for one in fields(kind):
-            if one.name not in value and one.default is MISSING:
-                raise ValueError(f"{one.name!r} is not there")
-        hints = _hints(kind)
-        return kind(**{key: _made(hint, value[key], key) for key, hint in hints.items() if key in value})
+        return kind(**_members(_hints(kind), value, name))
     raise ValueError(f"{name!r} holds {value!r}")
 
 
 def _for_json(value: Any) -> Any:
     """Return a value for JSON, with texts for NaN and infinity."""
-    if isinstance(value, dict):
-        return {key: _for_json(one) for key, one in value.items()}
+    if is_dataclass(value):
+        value = {field.name: getattr(value, field.name) for field in fields(value)}
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {key: _for_json(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_for_json(one) for one in value]
+        return [_for_json(inner) for inner in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -6,24 +6,28 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import NoneType
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 import numpy as np
 
 from structgen.base.errors import OptionError, TokenizerError, options_named
 from structgen.base.language import checks
 from structgen.base.system.html_pages import cell
-from structgen.decoding.samplers.checkers import Checker
 from structgen.decoding.samplers.estimates import log
-from structgen.decoding.samplers.problem import Problem, known_fingerprint
-from structgen.decoding.samplers.sample import GivenModel, OnePrompt, SampleSettings
+from structgen.decoding.samplers.sample import (
+    DEFAULTS,
+    GivenModel,
+    OnePrompt,
+    TargetOptions,
+    TargetSettings,
+    temperature_above_0,
+)
 from structgen.decoding.samplers.samples import Samples
-from structgen.decoding.samplers.target import END, Target, log_law
+from structgen.decoding.samplers.target import END, Bounds, Target, log_law
 from structgen.decoding.speculation.drafts.model_rows import PASS, Tokens
-from structgen.tokens.tokenizer import Tokenizer
 
 _SHOWN: Final = 40
-"""The most bytes of a text in a reason."""
+"""The most bytes of a text in a reason: a line has room for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +35,13 @@ class Score:
     """The probability of a text in its canonical tokenisation; see `score`."""
 
     text: str
-    token_ids: tuple[int, ...]
+    token_ids: Tokens
     """The canonical tokenisation: that of the text alone."""
     logprob: float
     """log P(tokens, end) under the model at the temperature; -inf for a text that is not valid."""
     logprob_given_valid: float
     """`logprob` - log Z; NaN if log Z was not estimated, -inf for a text that is not valid."""
-    interval: tuple[float, float]
+    interval: Bounds
     """The interval of `logprob_given_valid`: 95 % if log Z was estimated, else proven."""
     reason: str
     """Why the text is not valid; "" if it is valid."""
@@ -61,6 +65,8 @@ class Score:
 @options_named(
     "sg.score(model, prompt, grammar, texts)",
     {"budget": 'Write samples=sg.sample(model, prompt, grammar, n, method="beams", budget=...)'},
+    options=TargetOptions,
+    defaults=DEFAULTS,
 )
 def score(
     model: GivenModel,
@@ -70,12 +76,7 @@ def score(
     *,
     samples: Samples[Any] | None = None,
     temperature: float = 1.0,
-    max_tokens: int = 256,
-    checkers: Sequence[Checker] = (),
-    tokenizer: Tokenizer | Any | None = None,
-    name: str = "",
-    outline: bool | None = None,
-    chat: bool | None = None,
+    **options: Unpack[TargetOptions],
 ) -> list[Score]:
     """Return the probability of each text, in order.
 
@@ -102,7 +103,8 @@ def score(
     Cost: a model row for each distinct prefix of the valid texts, read once; no row for the others. Raises
     OptionError for an option that has no meaning here, StructgenError if the model's logits are not numbers.
     """
-    settings = SampleSettings(1, temperature=temperature, max_tokens=max_tokens)
+    given: dict[str, Any] = {**options}
+    how, temperature = TargetSettings(**given), temperature_above_0("temperature", temperature)
     wanted = _texts(texts)
     checks.Instance(Samples | NoneType, "Pass draws of sg.sample, or leave it out.")("samples", samples)
     if samples is not None and samples.is_biased and math.isnan(samples.log_z):
@@ -111,11 +113,8 @@ def score(
             where="samples",
             cure='Draw with method="beams", "cars", "importance", "smc" or "rejection".',
         )
-    problem = Problem(model, grammar, tokenizer, name, outline, chat)
-    ids = problem.ids(prompt, "prompt", settings.max_tokens)
-    (rows,) = problem.rows([ids])
-    target = problem.target(rows, settings.temperature, settings.max_tokens, checkers)
-    if samples is not None and samples.target and samples.target != (known_fingerprint(ids, target) or None):
+    problem, target, mark = how.target(model, prompt, grammar, temperature)
+    if samples is not None and samples.target and samples.target != (mark or None):
         raise OptionError(
             "The samples are of another model, prompt, grammar, temperature, max_tokens or checkers.",
             where="samples",
@@ -126,13 +125,11 @@ def score(
     finally:
         target.close()
     logprobs = _logprobs(target, [tokens for tokens, reason in judged.values() if not reason], problem.width)
-    log_z, low, high = math.nan, -math.inf, 0.0
-    if samples is not None:
-        log_z, (low, high) = samples.log_z, samples.log_z_bounds
+    log_z = math.nan if samples is None else samples.log_z
+    low, high = (-math.inf, 0.0) if samples is None else samples.log_z_bounds
     # The scored texts are valid, so Z is at least the sum of their probabilities.
     low = max(low, log(math.fsum(map(math.exp, logprobs.values()))))
-    high = max(high, low)
-    return [_score(text, *judged[text], logprobs, log_z, (low, high)) for text in wanted]
+    return [_score(text, *judged[text], logprobs, log_z, (low, max(high, low))) for text in wanted]
 
 
 def _score(
@@ -141,7 +138,7 @@ def _score(
     reason: str,
     logprobs: dict[Tokens, float],
     log_z: float,
-    of_log_z: tuple[float, float],
+    of_log_z: Bounds,
 ) -> Score:
     logprob = -math.inf if reason else logprobs[tokens]
     if logprob == -math.inf:
@@ -217,7 +214,7 @@ def _logprobs(target: Target, texts: Sequence[Tokens], width: int) -> dict[Token
     most = max(1, PASS // (8 * target.compiled.vocab_size))
     for begin in range(0, len(ordered), width):
         group = ordered[begin : begin + width]
-        prefixes = {one[:depth] for one in group for depth in range(len(one) + 1)}
+        prefixes = {tokens[:depth] for tokens in group for depth in range(len(tokens) + 1)}
         unread = sorted(prefixes - read, key=lambda prefix: (len(prefix), prefix))
         read |= prefixes
         for some in (unread[at : at + most] for at in range(0, len(unread), most)):

@@ -31,7 +31,7 @@ from structgen.base.language.checks import Number, Whole, check_fields
 from structgen.decoding.engine.searches.cursor import Cursor
 from structgen.decoding.engine.strategies.strategy import log_softmax
 from structgen.decoding.samplers.checkers import Checker, GeneratedText
-from structgen.decoding.samplers.constraints import CheckerStanding, Constraints
+from structgen.decoding.samplers.constraints import REMEMBERED, CheckerStanding, Constraints
 from structgen.decoding.samplers.processes import InProcess
 from structgen.decoding.samplers.rows import PrefixRows
 from structgen.machines.core.compiled import CompiledGrammar, State
@@ -44,15 +44,15 @@ _MOST_MASSES: Final = 1 << 18
 """The most prefixes whose mass is kept, about 100 bytes each. Draws through other prefixes have no masses."""
 _MOST_STEPS: Final = 1 << 23
 """The most tokens in the steps that a target keeps, 16 bytes each."""
-_REMEMBERED: Final = 1 << 14
-"""The most prefixes of which it is remembered what the checkers say."""
+ROUNDING: Final = 1e-12
+"""What sums of probabilities differ by where they are summed in another order."""
 
 Floats = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
-
-
-_ROUNDING: Final = 1e-12
-"""A sum of probabilities reaches `top_p` if it is this near: sums in another order differ by so much."""
+Bools = npt.NDArray[np.bool_]
+Tokens = tuple[int, ...]
+Bounds = tuple[float, float]
+"""The least and the greatest that a number may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +93,13 @@ class Truncation:
             kept = min(kept, self.top_k)
         if self.top_p < 1.0:
             sums = np.cumsum(law[order[:kept]])
-            kept = int(np.searchsorted(sums / sums[-1], self.top_p - _ROUNDING)) + 1
+            kept = int(np.searchsorted(sums / sums[-1], self.top_p - ROUNDING)) + 1
         if self.min_p:
             kept = min(kept, int((law >= self.min_p * law[order[0]]).sum()))
-        found = np.zeros_like(law)
-        found[order[:kept]] = law[order[:kept]]
-        found /= found.sum()
-        return found
+        truncated = np.zeros_like(law)
+        truncated[order[:kept]] = law[order[:kept]]
+        truncated /= truncated.sum()
+        return truncated
 
 
 NO_TRUNCATION = Truncation()
@@ -169,7 +169,7 @@ class Target:
         the texts are JSON documents, else the text as a str. It does not hold the target: rows and caches of
         a run are freed where the run ends, and not when garbage is collected."""
         self._constraints = Constraints(self.checkers, self.value, are_values=compiled.has_events)
-        self._extended: OrderedDict[tuple[int, ...], Prefix | None] = OrderedDict()
+        self._extended: OrderedDict[Tokens, Prefix | None] = OrderedDict()
         self._rests: dict[int, bytes | None] = {}
         self._start = Prefix(
             tokenizer=compiled.tokenizer,
@@ -182,7 +182,7 @@ class Target:
         """The allowed mass z of the prefixes that were read, by the hash of their tokens: the share of the
         model's distribution that the grammar allows there. Under masking a draw x has the probability P(x) /
         product of z; each factor says how much model and grammar disagree at one token."""
-        self._steps: dict[tuple[int, ...], TargetStep] = {}
+        self._steps: dict[Tokens, TargetStep] = {}
         self._room = -1
         """How many more numbers may be kept in `_steps`; below 0: none is."""
         self._ends = np.array(sorted(compiled.end_tokens), np.int64)
@@ -210,17 +210,19 @@ class Target:
     def steps(self, prefixes: Sequence[Prefix]) -> list[TargetStep]:
         """Return the allowed tokens after each prefix. Cost: one model row for each that is not remembered,
         in one forward pass, and O(V)."""
-        known = {one.tokens: self._steps[one.tokens] for one in prefixes if one.tokens in self._steps}
-        missing = {one.tokens: one for one in prefixes if one.tokens not in known}
-        found = self.rows.read([*missing]) if missing else []
-        for (tokens, one), logits in zip(missing.items(), found, strict=True):
-            step = known[tokens] = self._step(one, logits)
+        known = {
+            prefix.tokens: self._steps[prefix.tokens] for prefix in prefixes if prefix.tokens in self._steps
+        }
+        missing = {prefix.tokens: prefix for prefix in prefixes if prefix.tokens not in known}
+        rows = self.rows.read([*missing]) if missing else []
+        for (tokens, prefix), logits in zip(missing.items(), rows, strict=True):
+            step = known[tokens] = self._step(prefix, logits)
             if len(self.masses) < _MOST_MASSES:
                 self.masses.setdefault(hash(tokens), step.mass)
             if self._room >= len(step.tokens):
                 self._steps[tokens] = step
                 self._room -= len(step.tokens)
-        return [known[one.tokens] for one in prefixes]
+        return [known[prefix.tokens] for prefix in prefixes]
 
     def _step(self, prefix: Prefix, logits: Floats) -> TargetStep:
         """Return the allowed tokens by the softmax of logits over the temperature. Raises StructgenError for
@@ -267,7 +269,7 @@ class Target:
             self._extended.move_to_end(tokens)
         else:
             self._extended[tokens] = self._checked(prefix.after(token), len(prefix.text), prefix.standing)
-            if len(self._extended) > _REMEMBERED:
+            if len(self._extended) > REMEMBERED:
                 self._extended.popitem(last=False)
         return self._extended[tokens]
 
@@ -275,17 +277,17 @@ class Target:
         """Return a prefix with the states of the checkers, from those after its first `before` bytes; None if
         a checker refuses it."""
         text = after.text
-        found = self._constraints.extend(standing, before, text)
-        if found is None:
+        reached = self._constraints.extend(standing, before, text)
+        if reached is None:
             return None
-        rest = None if found.is_decided else self._rest(after.state)
+        rest = None if reached.is_decided else self._rest(after.state)
         if rest is not None:
-            end = self._constraints.extend(found, len(text), text + rest) if rest else found
+            end = self._constraints.extend(reached, len(text), text + rest) if rest else reached
             if end is None or not self._constraints.passes(end, text + rest):
                 return None
             plain = self._constraints.methods.isdisjoint(("mask", "weigh"))
-            found = replace(found, is_decided=plain)
-        return replace(after, standing=found)
+            reached = replace(reached, is_decided=plain)
+        return replace(after, standing=reached)
 
     def _rest(self, state: int) -> bytes | None:
         """Return the bytes up to the end of the text if the grammar leaves no choice of them, else None."""
@@ -335,16 +337,16 @@ class Target:
 def scaled(logits: Floats, temperature: float, at: int) -> Floats:
     """Return logits / temperature, minus their maximum: their exp is at most 1. Raises StructgenError if a
     softmax of the row after token `at` is undefined."""
-    found: Floats = logits / temperature
-    most = found.max()
-    if not np.isfinite(most) or np.isnan(found).any():
+    levels: Floats = logits / temperature
+    most = levels.max()
+    if not np.isfinite(most) or np.isnan(levels).any():
         raise StructgenError(
             "The model's logits are NaN, infinite, or all of them minus infinity.",
             where=f"token {at}",
             cure="Look at the model: its weights, its dtype, or the function next_logprobs.",
         )
-    found -= most
-    return found
+    levels -= most
+    return levels
 
 
 def drawn_edge(masses: Floats, uniform: float) -> int:

@@ -27,14 +27,12 @@ from typing import ClassVar, Final
 import numpy as np
 
 from structgen.base.errors import OptionError, fields_named
-from structgen.decoding.samplers.target import END, Floats, Ids, TargetStep, drawn_edge
+from structgen.decoding.samplers.target import END, Bounds, Floats, Ids, TargetStep, Tokens, drawn_edge
 
 KEPT: Final = 64
 """Tokens that a new node keeps: nearly all of a model's mass, without O(V) memory a node."""
 CHILD: Final = 100
 """About how many bytes an entry of `children` takes."""
-_LEAST: Final = 5e-324
-"""The least positive number."""
 REST: Final = -2
 """The edge to any token that the node does not keep. The model's row is needed to choose the token."""
 
@@ -91,7 +89,7 @@ class Node:
         if upper == 0.0:
             has_end = self.end > 0 and self.end_upper > 0
             if has_end or self.rest > 0 or ((self.probabilities > 0) & (self.uppers > 0)).any():
-                upper = _LEAST  # the product is positive, but rounds to 0
+                upper = math.ulp(0.0)  # the product is positive, but rounds to 0
         # Rounding must not loosen a proven bound.
         self.upper, self.lower = min(self.upper, upper), max(self.lower, lower)
         self.estimate = min(max(self.estimate, self.lower), self.upper)
@@ -99,17 +97,15 @@ class Node:
     def choose(self, uniform: float, leaves_known: bool = False) -> int:
         """Return an edge drawn by P(a | u) upper(ua): a slot, END or REST. `uniform` is from [0, 1).
         `leaves_known`: by upper - lower in place of upper, so that no text is drawn that is known."""
-        masses = self._remainders() if leaves_known else self._uppers()
+        masses = np.append(self.probabilities * self.uppers, [self.end * self.end_upper, self.rest])
+        if leaves_known:
+            masses = self._remainders()
         edge = drawn_edge(masses, uniform)
         return edge if edge < len(self.tokens) else (END if edge == len(self.tokens) else REST)
 
-    def _uppers(self) -> Floats:
-        ends = [self.end * self.end_upper, self.rest]
-        return np.concatenate((self.probabilities * self.uppers, ends))
-
     def _remainders(self) -> Floats:
         ends = [self.end * (self.end_upper - self.end_lower), self.rest]
-        return np.concatenate((self.probabilities * np.maximum(self.uppers - self.lowers, 0.0), ends))
+        return np.append(self.probabilities * np.maximum(self.uppers - self.lowers, 0.0), ends)
 
     @property
     def remainder(self) -> float:
@@ -211,7 +207,7 @@ class PrefixTree:
             self._in_use.release()
 
     @property
-    def bracket(self) -> tuple[float, float]:
+    def bracket(self) -> Bounds:
         """The certified bounds (lower, upper) on Z."""
         return (0.0, 1.0) if self.root is None else (self.root.lower, self.root.upper)
 
@@ -221,9 +217,9 @@ class PrefixTree:
         lower, upper = self.bracket
         return lower == upper
 
-    def known(self) -> Iterator[tuple[tuple[int, ...], float]]:
+    def known(self) -> Iterator[tuple[Tokens, float]]:
         """Yield the texts that are known to be valid, as tokens, each with log P(tokens, end)."""
-        waiting: list[tuple[Node, tuple[int, ...], float]]
+        waiting: list[tuple[Node, Tokens, float]]
         waiting = [] if self.root is None else [(self.root, (), 0.0)]
         while waiting:
             node, tokens, logprob = waiting.pop()

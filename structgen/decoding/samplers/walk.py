@@ -22,16 +22,15 @@ each accepted text is an independent draw from the target.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 import numpy as np
 
 from structgen.decoding.samplers.estimates import is_spent
-from structgen.decoding.samplers.frontier import Frontier, Particle
-from structgen.decoding.samplers.target import END, Target, TargetStep, stream
+from structgen.decoding.samplers.frontier import Afford, Frontier, Particle
+from structgen.decoding.samplers.target import END, Target, TargetStep, Tokens, stream
 from structgen.decoding.samplers.tree import REST, Node, PrefixTree
 
 
@@ -49,21 +48,21 @@ class Finish(Enum):
 class Attempt:
     """The result of a walk. A walk that was rejected, or met a dead end, has `weight` 0."""
 
-    tokens: tuple[int, ...]
+    tokens: Tokens
     weight: float
     """An unbiased estimate of Z: E[weight f(x)] = sum of P(x) f(x) over the valid texts x."""
     logprob: float
     """log P(tokens, end) under the model; minus infinity if the walk did not reach an end."""
     bound: float
     """The proven bound on Z with which the walk began: coin flips accept it with probability Z / bound."""
-    known: float = 0.0
+    known: float
     """The mass of the known texts when it began, for a walk through the remainder: 0 <= weight <= bound -
     known."""
-    is_kept: bool = False
+    is_kept: bool
     """Whether the tree knows the text from now on."""
-    batch: int = 0
+    batch: int
     """The number of the call of `Walker.attempts` that made it."""
-    left: float = 0.0
+    left: float
     """How many texts the run still planned when that call began."""
 
 
@@ -80,10 +79,11 @@ class _Walk:
     weight: float = 1.0
     kept: int = 0
     """How many tokens the node kept when the edge to its rest was drawn."""
-    result: Attempt | None = None
+    logprob: float = -math.inf
+    is_over: bool = False
 
     def end(self, weight: float, logprob: float = -math.inf) -> None:
-        self.result = Attempt(self.at.prefix.tokens, weight, logprob, self.start)
+        self.weight, self.logprob, self.is_over = weight, logprob, True
 
 
 _WEIGHTED: Final = (Finish.WEIGHT, Finish.REMAINDER)
@@ -106,9 +106,7 @@ class Walker:
         self.tree_rows = 0
         """Nodes that walks found in the tree: each saved a model row."""
 
-    def attempts(
-        self, width: int, afford: Callable[[int], bool] = lambda rows: True, left: float = 0.0
-    ) -> list[Attempt]:
+    def attempts(self, width: int, afford: Afford = lambda rows: True, left: float = 0.0) -> list[Attempt]:
         """Return `width` attempts, in order; walks that wait for rows share forward passes. `left`: how many
         texts the run still plans.
 
@@ -118,7 +116,7 @@ class Walker:
         frontier, (lower, bound) = self._frontier, self._tree.bracket
         known = lower if self._leaves_known else 0.0
         starts = (frontier.start(Particle) for _ in range(width))
-        walks = [_Walk(one, self._draws(), bound - known, bound - known) for one in starts]
+        walks = [_Walk(particle, self._draws(), bound - known, bound - known) for particle in starts]
         is_new, self._batch = self._tree.root is None, self._batch + 1
         self.tree_rows += sum(walk.at.node is not None for walk in walks)
         active = walks
@@ -140,16 +138,22 @@ class Walker:
                 return []
             for walk, step in zip(waiting, steps, strict=True):
                 self._unfold(walk, step)
-            active = [walk for walk in active if walk.result is None]
+            active = [walk for walk in active if not walk.is_over]
         for walk in walks:
-            if walk.result is not None and walk.result.weight:
+            if walk.weight:
                 frontier.learn(walk.at, END, 1.0, 1.0)
         return [
-            replace(
-                walk.result, bound=bound, known=known, is_kept=walk.at.is_kept, batch=self._batch, left=left
+            Attempt(
+                walk.at.prefix.tokens,
+                walk.weight,
+                walk.logprob,
+                bound,
+                known,
+                walk.at.is_kept,
+                self._batch,
+                left,
             )
             for walk in walks
-            if walk.result is not None
         ]
 
     @property
@@ -165,10 +169,10 @@ class Walker:
 
     def _waits(self, walk: _Walk) -> bool:
         """Take edges until the walk ends or needs a row; return whether it is that of its current node."""
-        while walk.result is None and walk.at.node is not None:
+        while not walk.is_over and walk.at.node is not None:
             node = walk.at.node
-            found = node.remainder if self._leaves_known else node.upper
-            ratio = min(found / walk.believed, 1.0) if walk.believed > 0.0 else 0.0
+            bound = node.remainder if self._leaves_known else node.upper
+            ratio = min(bound / walk.believed, 1.0) if walk.believed > 0.0 else 0.0
             goes_on = ratio > 0.0
             if not self._flips:
                 walk.weight *= ratio

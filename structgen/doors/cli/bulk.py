@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from structgen.base.errors import OptionError
@@ -60,8 +59,6 @@ def bulk(given: Given) -> None:
 
 
 _OF_BATCHES: Final = ("prompts", "out", "model", "start_over", "format", "timeout", *OF_ENGINE)
-_AT_ONCE: Final = 8
-"""The requests to a server at a time, without -o max_rows."""
 
 
 def _protocol(given: Given) -> str:
@@ -76,17 +73,17 @@ def _protocol(given: Given) -> str:
             raise OptionError(
                 "It is missing.", where=f"--{name}", cure="Write structgen bulk FILE --out FILE."
             )
-    path, out = Path(given.get("prompts")), Path(given.get("out"))
+    path, out = given.get("prompts"), given.get("out")
     own = (out, *(out.with_name(f"{out.name}.{end}") for end in ("run", "lock")))
-    if any(one.exists() and one.samefile(path) for one in own):
+    if any(file.exists() and file.samefile(path) for file in own):
         raise OptionError("It has the prompts or requests.", where="out", cure="Name another file.")
-    found = given.get("format") or protocol_of(path)
-    checks.OneOf(("prompts", "openai", "anthropic"))("format", found)
-    for name in given.values if found != "prompts" else ():
+    kind = given.get("format") or protocol_of(path)
+    checks.OneOf(("prompts", "openai", "anthropic"))("format", kind)
+    for name in given.values if kind != "prompts" else ():
         if name not in _OF_BATCHES:
             cure = "Leave it out: its requests say all but the model. -o format=prompts reads prompts."
             raise OptionError("It has no meaning beside a batch file.", where=name, cure=cure)
-    return str(found)
+    return str(kind)
 
 
 def _batch_work(given: Given, protocol: str) -> Callable[..., BulkProgress]:
@@ -95,7 +92,7 @@ def _batch_work(given: Given, protocol: str) -> Callable[..., BulkProgress]:
     from structgen.doors.serving.batch_runs import batch_results, read_batch
     from structgen.doors.serving.server_options import ServerOptions
 
-    path, named = Path(given.get("prompts")), given.get("model")
+    path, named = given.get("prompts"), given.get("model")
     lines = read_batch(path, protocol, str(path), ServerOptions().max_body)
     with needing("A batch file", "serve", where=str(path), kind=OptionError):
         # optional: serve
@@ -107,12 +104,12 @@ def _batch_work(given: Given, protocol: str) -> Callable[..., BulkProgress]:
 
     engine = WantedTexts(given).engine()
     server = ModelServer(ServedModel(engine, named, seconds=given.get("timeout")), ServerOptions())
-    results, how = Path(given.get("out")), {"model": named, **given.some(("start_over",))}
+    results, how = given.get("out"), {"model": named, **given.some(("start_over",))}
 
     def work(tell: Callable[[BulkProgress], None]) -> BulkProgress:
         with start_blocking_portal() as portal:
-            found = batch_results(portal, server, lines, results, 2 * engine.max_rows, **how)
-            return told_progress(found, len(lines), tell)
+            answered = batch_results(portal, server, lines, results, 2 * engine.max_rows, **how)
+            return told_progress(answered, len(lines), tell)
 
     return work
 
@@ -129,13 +126,15 @@ def _work(wanted: WantedTexts) -> partial[BulkProgress]:
         work = partial(run_bulk_on_ray, wanted.model, **given.some(of_ray))
     elif wanted.is_asked_whole:
         from structgen.doors.cli.served import form_of_request, served_answers
+        from structgen.doors.extraction.extract_options import EXTRACT_DEFAULTS
 
-        at_once = given.get("max_rows", _AT_ONCE) if given.is_served else 1
+        # to a server as many requests at a time as sg.extract makes
+        at_once = given.get("max_rows", EXTRACT_DEFAULTS["at_once"]) if given.is_served else 1
         request = wanted.request_without_prompt
         form = wanted.form or form_of_request(request)
         asked = served_answers(wanted.model, form, request, wanted.grounding, at_once)
         work = partial(run_bulk, asked)
     else:
         work = partial(run_bulk, wanted.engine())
-    files = Path(given.get("prompts")), Path(given.get("out")), wanted.request_of
+    files = given.get("prompts"), given.get("out"), wanted.request_of
     return partial(work, *files, start_over="start_over" in given.values)

@@ -70,9 +70,9 @@ class Flag(NamedTuple):
     """Of a value; `bool`: a switch; a list: it may be given several times."""
     help: str
     metavar: str | None = None
-    least: float | None = None
-    most: float | None = None
-    is_needed: bool = False
+    least: Any = None
+    """The inclusive bounds of a number."""
+    most: Any = None
     default: object = None
     """What holds where nothing else is said; None: that is up to Python's option."""
 
@@ -265,20 +265,27 @@ FLAGS: Final[dict[str, Flag]] = {
     ),
 }
 """Flags by name; those of one command, where another one has the name too, by both."""
-SWITCHES: Final = {name.rpartition(" ")[2] for name, flag in FLAGS.items() if flag.kind is bool}.union(
-    ["usage", "weights", "quotes"]
-)
+SWITCHES: Final = {
+    *(name.rpartition(" ")[2] for name, flag in FLAGS.items() if flag.kind is bool),
+    *("usage", "weights"),
+}
 """Options whose value is true or false; false counts as not given."""
-LISTS: Final = {name for name, flag in FLAGS.items() if flag.kind in (list[str], list[Path])}.union(
-    "stop without strategy banned import_paths bind resources holes".split()
-)
+LISTS: Final = {
+    *(name for name, flag in FLAGS.items() if flag.kind == list[str]),
+    *("stop", "without", "strategy", "banned", "import_paths", "bind", "resources", "holes"),
+}
 """Options that may be given several times."""
-TEXTS: Final = {name for name, flag in FLAGS.items() if flag.kind in (str, Path, list[Path])}.union(
-    "ebnf tool_choice start postlex lexer draft property_order numbers escapes formats dtype stop".split(),
-    "without strategy import_paths bind resources choices edit draft_model trace engine".split(),
-    ["allowed_host", "holes", "length", "missing", "evidence", "merge"],
-)
-"""Options whose values are texts, whatever they look like."""
+_TEXTS: Final = {
+    *(LISTS - {"banned", "slots"}),
+    *("draft", "numbers", "ebnf", "start", "postlex", "tool_choice"),
+    *("edit", "draft_model", "trace", "evidence"),
+}
+
+
+def is_text(command: str, name: str) -> bool:
+    """Return whether the value of an option is a text, whatever it looks like, and never JSON."""
+    flag = flag_of(command, name)
+    return name in _TEXTS or (flag is not None and flag.kind in (str, Path))
 
 
 def flag_of(command: str, name: str) -> Flag | None:

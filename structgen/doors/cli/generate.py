@@ -74,7 +74,7 @@ def _write(wanted: WantedTexts, request: Request) -> bool:
     """
     from structgen.decoding.engine.requests import Result
     from structgen.doors.typed.functions import obtained
-    from structgen.doors.typed.prompts import given_source
+    from structgen.doors.typed.prompts import given_source, wanted_of
     from structgen.doors.typed.waiting import each, now
 
     given, form = wanted.given, wanted.form or form_of_request(wanted.request_without_prompt)
@@ -91,7 +91,7 @@ def _write(wanted: WantedTexts, request: Request) -> bool:
             _stream(engine.pieces(handles[sample]), form)
         elif streams:
             ended = list[Result]()
-            _stream(each(writer.stream(text, source, ended.append)), form)
+            _stream(each(writer.stream(wanted_of(text, source), source, ended.append)), form)
             first = ended[0]
         first = handles[sample].result if handles else first
         outcome = now(obtained(writer, text, source, first, detailed="evidence" in given))
@@ -150,7 +150,7 @@ def _object(
         del said["value"]
         said["texts"] = reply.texts
         said["calls"] = [
-            {"id": one.id, "name": one.name, "arguments": dict(one.arguments)} for one in reply.calls
+            {"id": call.id, "name": call.name, "arguments": dict(call.arguments)} for call in reply.calls
         ]
     said |= {"thoughts": result.thoughts, "attempts": outcome.attempts, "usage": shown_usage(outcome.usage)}
     if outcome.attempts > 1:
@@ -159,7 +159,7 @@ def _object(
         return {**said, "logprob": None, "constrained_logprob": None}
     if reply is None and not request.chosen_by.strategies:
         sure = confidences_of(result, request.grammar, engine.tokenizer, form.holder)
-        said["confidences"] = {place: asdict(one) for place, one in sure.items()}
+        said["confidences"] = {place: asdict(confidence) for place, confidence in sure.items()}
     if request.logprobs:
         said["steps"] = shown_steps(result, engine.tokenizer)
     return said

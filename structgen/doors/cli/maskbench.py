@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import platform
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,10 +18,12 @@ from structgen.base.language.checks import OneOf
 from structgen.base.system.progress import progress
 from structgen.base.system.text_files import naming
 from structgen.doors.cli.named_options import Given, reads
-from structgen.doors.cli.output import console, echo, payload
+from structgen.doors.cli.output import echo, echo_table, payload
 
 if TYPE_CHECKING:
     from structgen.doors.maskbench.measurements import CaseResult
+    from structgen.doors.maskbench.readers import Case
+    from structgen.doors.maskbench.runner import BenchRun
 
 
 @reads(
@@ -46,13 +49,6 @@ def maskbench(
     Exit status: 0 all schemas pass, 1 some do not, 2 wrong usage. If structgen is among the engines, the
     status is that of structgen.
     """
-    policy, tokenizer = OneOf(("default", "widest"))("policy", given.get("policy")), given.get("tokenizer")
-    jobs, seed = checks.whole("jobs", given.get("jobs"), 1), checks.whole("seed", given.get("seed"))
-    timeout = checks.number("timeout", given.get("timeout"), 0.01, 1e9, "seconds, at least 0.01")
-    sample, out, workers = (given.get(name) for name in ("sample", "out", "workers"))
-    if ("ray" in given and (out is None or jobs > 1)) or (workers is not None and "ray" not in given):
-        what = "--ray takes --out FILE and --workers, not --jobs."
-        raise OptionError(what, where="ray", cure="Add --ray and --out, or leave them out.")
     from structgen.doors.maskbench.engines import engine_configs
     from structgen.doors.maskbench.measurements import Verdict
     from structgen.doors.maskbench.readers import data_digest, select
@@ -61,30 +57,30 @@ def maskbench(
     from structgen.doors.maskbench.vocabularies import load
     from structgen.schema.reading.policies import WIDEST
 
-    begun, policies = datetime.now(UTC), dict(WIDEST) if policy == "widest" else {}
-    every: list[CaseResult] = []
-    cases, words = [read() for _, read in select(paths, sample=sample, seed=seed)], load(tokenizer)
-    configs = engine_configs(given.get("engine"), tokenizer, policies)
+    begun, tokenizer = datetime.now(UTC), given.get("tokenizer")
+    policy = OneOf(("default", "widest"))("policy", given.get("policy"))
+    policies = dict(WIDEST) if policy == "widest" else {}
+    timeout = checks.number("timeout", given.get("timeout"), 0.01, 1e9, "seconds, at least 0.01")
+    if ("ray" in given and ("out" not in given or given.get("jobs") > 1)) or (
+        "workers" in given and "ray" not in given
+    ):
+        what = "--ray takes --out FILE and --workers, not --jobs."
+        raise OptionError(what, where="ray", cure="Add --ray and --out, or leave them out.")
+    drawn = {"sample": given.get("sample"), "seed": given.get("seed")}
+    cases, words = [read() for _, read in select(paths, **drawn)], load(tokenizer)
     bench = BenchRun(
-        configs,
+        engine_configs(given.get("engine"), tokenizer, policies),
         timeout=timeout,
-        jobs=jobs,
-        out=None if out is None else Path(out),
+        jobs=given.get("jobs"),
+        out=given.get("out"),
         on_ray="ray" in given,
-        workers=workers,
+        workers=given.get("workers"),
     )
-    told_in = Path(given.get("failures", os.devnull))
-    with naming(told_in), told_in.open("w", encoding="utf-8") as file, progress("maskbench") as tell:
-        for at, results in enumerate(bench.results(cases), 1):
-            every += results
-            for failure in (failure for result in results for failure in result.failures()):
-                print(json.dumps(failure, ensure_ascii=False), file=file, flush=True)
-            tell(at, len(cases))
+    results = _results(bench, cases, given.get("failures", Path(os.devnull)))
     about = {
         "paths": [str(path) for path in paths],
         "schemas": len(cases),
-        "sample": sample,
-        "seed": seed,
+        **drawn,
         "policy": policy,
         "policies": policies,
         "tokenizer": tokenizer,
@@ -96,19 +92,39 @@ def maskbench(
         "jobs": bench.jobs,
         "versions": bench.versions,
     }
-    report = report_of(every)
+    report = report_of(results)
     if "json" in given:
         payload(json.dumps({**about, **report}, indent=2))
     else:
-        for title, table in tables(report):
-            console().print(f"[bold]{title}:", table, "", sep="\n")
-        drawn = "" if sample is None else f", a sample of {sample:,} by seed {seed}"
-        echo(f"""To cite this run:
+        for title, head, rows in tables(report):
+            echo(f"{title}:")
+            echo_table(head, rows)
+            echo()
+        echo(_citation(about))
+    judged = {"structgen"} & bench.versions.keys() or bench.versions.keys()
+    raise typer.Exit(int(any(case.engine in judged and case.outcome != Verdict.RIGHT for case in results)))
+
+
+def _results(bench: BenchRun, cases: Sequence[Case], failures: Path) -> list[CaseResult]:
+    """Return the results of all cases. Each failure is a line of a file, as soon as it is known."""
+    results: list[CaseResult] = []
+    with naming(failures), failures.open("w", encoding="utf-8") as file, progress("maskbench") as tell:
+        for at, of_case in enumerate(bench.results(cases), 1):
+            results += of_case
+            for failure in (failure for result in of_case for failure in result.failures()):
+                print(json.dumps(failure, ensure_ascii=False), file=file, flush=True)
+            tell(at, len(cases))
+    return results
+
+
+def _citation(about: Mapping[str, Any]) -> str:
+    """Return what a reader needs to make the run again, a fact a line."""
+    drawn = "" if about["sample"] is None else f", a sample of {about['sample']:,} by seed {about['seed']}"
+    words = about["vocabulary"]
+    return f"""To cite this run:
 Date: {about["date"]}
 Machine: {about["machine"]}
-Engines: {", ".join(f"{name} {version}" for name, version in bench.versions.items())}
-Tokenizer: {tokenizer}, {words.vocab_size:,} tokens, digest {words.fingerprint}
-Policy: {policy}; timeout {timeout:g} s; jobs {bench.jobs}
-Data: {len(cases):,} schemas{drawn}, digest {about["data_digest"]}""")
-    judged = {"structgen"} & bench.versions.keys() or bench.versions.keys()
-    raise typer.Exit(int(any(case.engine in judged and case.outcome != Verdict.RIGHT for case in every)))
+Engines: {", ".join(f"{name} {version}" for name, version in about["versions"].items())}
+Tokenizer: {about["tokenizer"]}, {words["tokens"]:,} tokens, digest {words["digest"]}
+Policy: {about["policy"]}; timeout {about["timeout_s"]:g} s; jobs {about["jobs"]}
+Data: {about["schemas"]:,} schemas{drawn}, digest {about["data_digest"]}"""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import math
 import tomllib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,8 +22,9 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from structgen.base.errors import OptionError, StructgenError, unknown_option
+from structgen.base.language import checks
 from structgen.base.system.resources import ON_A_SERVER
-from structgen.doors.cli.flags import FLAGS, GONE, LISTS, NAMES, SWITCHES, TEXTS, Flag, flag_of
+from structgen.doors.cli.flags import FLAGS, GONE, LISTS, NAMES, SWITCHES, Flag, flag_of, is_text
 from structgen.doors.cli.output import read_input, refusing
 
 _OPTIONS = typer.Option(
@@ -90,28 +92,42 @@ def read_options(
     and a file that cannot be read.
     """
     own = {name: value for name, value in flags.items() if name in NAMES[command]}
-    found = {
+    typed = {
         name: value for name, value in own.items() if not (value is None or value is False or value == [])
     }
-    lists: dict[str, list[Any]] = {name: list(found[name]) for name in LISTS & found.keys()}
+    lists: dict[str, list[Any]] = {name: list(typed[name]) for name in LISTS & typed.keys()}
     for text in named or ():
         name, value = _named(command, text)
         if name in LISTS:
             lists.setdefault(name, []).extend(value if isinstance(value, list) else [value])
-        elif name in found:
+        elif name in typed:
             raise OptionError("It is given twice.", where=f"-o {name}", cure="Leave one of them out.")
         else:
-            found[name] = value
+            typed[name] = value
     of_file = {} if file is None else _of_file(command, file)
-    flags_of = {name: flag_of(command, name) for name in NAMES[command]}
-    usual = {name: one.default for name, one in flags_of.items() if one and one.default is not None}
-    values = {**usual, **of_file, **found, **lists}
+    flags_of = {name: flag for name in NAMES[command] if (flag := flag_of(command, name))}
+    usual = {name: flag.default for name, flag in flags_of.items() if flag.default is not None}
+    values = {**usual, **of_file, **typed, **lists}
+    given = Given(command, own.keys(), values)
+    for name in flags_of.keys() & values.keys():
+        values[name] = _checked(given.spelled(name), flags_of[name], values[name])
     for name in SWITCHES & values.keys():
         if not isinstance(values[name], bool):
             raise OptionError(f"It is {values[name]!r}.", where=name, cure="Give true or false.")
         if not values[name] and usual.get(name) is not True:
             del values[name]
-    return Given(command, own.keys(), values)
+    return given
+
+
+def _checked(name: str, flag: Flag, value: Any) -> Any:
+    """Return the value of a flag, which may come from `-o` or a file. Raises OptionError."""
+    if flag.kind is Path:
+        return Path(str(value))
+    if flag.kind is int:
+        return checks.whole(name, value, flag.least, flag.most)
+    if flag.kind is float:
+        return checks.number(name, value, flag.least, math.inf, f"a number, at least {flag.least:g}")
+    return value
 
 
 def _named(command: str, text: str) -> tuple[str, Any]:
@@ -121,7 +137,7 @@ def _named(command: str, text: str) -> tuple[str, Any]:
     if not equals:
         raise OptionError(f"{text!r} has no value.", where="-o", cure="Write -o NAME=VALUE.")
     name = _known(command, name)
-    if name in TEXTS and not (name in LISTS and value.startswith("[")):
+    if is_text(command, name) and not (name in LISTS and value.startswith("[")):
         return name, value
     try:
         return name, json.loads(value)
@@ -172,7 +188,10 @@ def reads(
         hints = get_type_hints(function, include_extras=True)
         parameters = [
             *(_parameter(name, flag_of(command, name) or FLAGS[name]) for name in flags),
-            *(one.replace(kind=one.KEYWORD_ONLY, annotation=hints[one.name]) for one in own),
+            *(
+                parameter.replace(kind=parameter.KEYWORD_ONLY, annotation=hints[parameter.name])
+                for parameter in own
+            ),
             *(
                 _keyword(f"{name}_", Annotated[str | None, typer.Argument(metavar=word)])
                 for name, word in places.items()
@@ -184,7 +203,7 @@ def reads(
         @functools.wraps(function)
         def run(**values: Any) -> None:
             file, named = values.pop("options"), values.pop("named")
-            mine = {one.name: values.pop(one.name) for one in own}
+            mine = {parameter.name: values.pop(parameter.name) for parameter in own}
             placed = [f"{name}={said}" for name in places if (said := values.pop(f"{name}_"))]
             with refusing(bool(values.get("json"))):
                 given = read_options(command, {**values, **mine}, [*placed, *(named or ())], file)
@@ -192,7 +211,7 @@ def reads(
                     function(given, **mine)
 
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        run.__annotations__ = {one.name: one.annotation for one in parameters}
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         del run.__wrapped__
         return run
 
@@ -208,8 +227,8 @@ def _parameter(name: str, flag: Flag) -> inspect.Parameter:
         max=flag.most,
         show_default=False,
     )
-    default = inspect.Parameter.empty if flag.is_needed else False if flag.kind is bool else None
-    return _keyword(name, Annotated[flag.kind if default is not None else flag.kind | None, option], default)
+    default = False if flag.kind is bool else None
+    return _keyword(name, Annotated[flag.kind | None, option], default)
 
 
 def _keyword(name: str, annotation: Any, default: Any = None) -> inspect.Parameter:

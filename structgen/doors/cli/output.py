@@ -1,6 +1,6 @@
 """Printing: all commands print through this module, which escapes control characters for the terminal.
 
-`echo` and `console` print messages, names and tables. `payload` prints a generated document as it is.
+`echo` and `echo_table` print messages, names and tables. `payload` prints a generated document as it is.
 `refuse` prints an error and ends the command.
 """
 
@@ -11,11 +11,10 @@ import json
 import re
 import shlex
 import sys
-import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -24,26 +23,26 @@ from structgen.base.errors import OptionError, StructgenError
 from structgen.base.printable import json_text, printable
 from structgen.doors.cli.flags import GONE, NAMES, RENAMED
 
-WIDTH = 80
-"""Columns of a table, at most."""
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
 
 def echo(text: str = "", *, err: bool = False) -> None:
     """Print lines of text (to stderr: `err`), printable."""
     typer.echo(printable(text), err=err)
 
 
-def echo_facts(facts: Sequence[tuple[str, str]], *, err: bool = False) -> None:
-    """Print a table of at most 80 columns: names, and beside each a text."""
-    widest = min(max(len(name) for name, _ in facts), WIDTH * 2 // 5)
-    for name, text in facts:
-        lines = textwrap.wrap(printable(text, lines=False), WIDTH - widest - 2) or [""]
-        shown = printable(name, lines=False)
-        shown = shown if len(shown) <= widest else f"{shown[: widest - 1]}…"
-        echo(f"{shown:<{widest}}  " + f"\n{'':{widest}}  ".join(lines), err=err)
+def echo_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, err: bool = False) -> None:
+    """Print a table of aligned columns, those of numbers to the right. What is wider than the screen goes on
+    in the next line. `head`: of each column, or ""."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=any(head))
+    for name, *cells in zip(head, *rows, strict=True):
+        is_number = bool(name and cells) and all(cell[:1].isdigit() for cell in cells)
+        table.add_column(Text(name), justify="right" if is_number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(cell, lines=False)) for cell in row))
+    Console(stderr=err, highlight=False).print(table)
 
 
 def echo_json(value: Any) -> None:
@@ -59,19 +58,6 @@ def echo_json_text(value: Any) -> None:
 def payload(text: str, *, newline: bool = True) -> None:
     """Print text exactly as it is: what a command returns to whoever reads its output."""
     typer.echo(text, nl=newline)
-
-
-def console() -> Console:
-    """Return a rich console that escapes control characters in all text, and keeps its own colours."""
-    from rich.console import Console
-    from rich.segment import Segment
-
-    class Printable(Console):
-        def render(self, *arguments: Any, **options: Any) -> Any:
-            for segment in super().render(*arguments, **options):
-                yield segment if segment.control else Segment(printable(segment.text), segment.style)
-
-    return Printable(highlight=False, emoji=False)
 
 
 def standard_input() -> BinaryIO:

@@ -13,7 +13,6 @@ BEFORE = 60
 """Characters of a line that are shown before the place; the rest is cut off with an ellipsis."""
 AFTER = 30
 """Characters that are shown from the place on."""
-_CONTINUATION = bytes(range(0x80, 0xC0))
 
 
 @dataclass(frozen=True)
@@ -43,21 +42,20 @@ class TextStop:
         return self.data[self.data.rfind(b"\n", 0, self.byte) + 1 : self.byte]
 
     @cached_property
+    def _read(self) -> tuple[str, int]:
+        """The whole characters of the line before the place, and how many bytes of one more."""
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        return decoder.decode(self.before), len(decoder.getstate()[0])
+
+    @property
     def lead(self) -> int:
         """The offset of the first byte of the character that the place is in, or before."""
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        decoder.decode(self.before)
-        return self.byte - len(decoder.getstate()[0])
+        return self.byte - self._read[1]
 
     @property
     def column(self) -> int:
         """The column in characters, from 1."""
-        return len(self._whole.translate(None, _CONTINUATION)) + 1
-
-    @property
-    def _whole(self) -> bytes:
-        """The whole characters of the line before the place."""
-        return self.before[: len(self.before) - (self.byte - self.lead)]
+        return len(self._read[0]) + 1
 
     @property
     def found(self) -> str | None:
@@ -79,13 +77,13 @@ class TextStop:
         """Return the line around the place, and blanks that end in a caret under it. Characters that do not
         print are shown as U+FFFD; a tab stays one in both lines, and a wide character counts two cells."""
         rest = self.data[self.lead : self.byte + 4 * (AFTER + 1)].partition(b"\n")[0]
-        before, after = (one.decode("utf-8", "replace") for one in (self._whole, rest.rstrip(b"\r")))
+        before, after = self._read[0], rest.rstrip(b"\r").decode("utf-8", "replace")
         if len(before) > BEFORE:
             before = "…" + before[-BEFORE:]
         if len(after) > AFTER:
             after = after[:AFTER] + "…"
         before, after = _printable(before), _printable(after)
-        blanks = ("\t" if one == "\t" else " " * cell_len(one) for one in before)
+        blanks = ("\t" if char == "\t" else " " * cell_len(char) for char in before)
         return before + after, "".join(blanks) + "^"
 
 

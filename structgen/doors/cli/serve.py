@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import gc
-import math
 import signal
 import socket
 import sys
 import warnings
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -64,28 +62,25 @@ def serve(
         name: checks.whole(name, value, 1) for name, value in given.some(_OF_FILES).items()
     }
     if "files" in given:
-        of_files["files"] = Path(given.get("files"))
-    port = checks.whole("port", given.get("port"), 0, 65_535)
+        of_files["files"] = given.get("files")
     max_body = checks.whole("max_body", given.get("max_body", 8), 1)
     grace = checks.whole("grace", given.get("grace", 30), 0)
     thoughts = given.some(("tool_format", "thinking", "thinking_tokens"))
-    if "thinking_tokens" in thoughts:
-        checks.whole("thinking_tokens", thoughts["thinking_tokens"], 0)
     file = given.get("api_key_file")
-    keys = read_keys(None if file is None else Path(file))
+    keys = read_keys(file)
     engine = Engine(
         model, **{"max_waiting": 256, **given.some(("max_rows", "max_waiting", "device", "cache_bytes"))}
     )
     if "chat_template" in given:
-        engine.prompts.use_template(read_text(Path(given.get("chat_template"))))
+        engine.prompts.use_template(read_text(given.get("chat_template")))
     served = ServedModel(
         engine,
         name or model,
-        seconds=checks.number("timeout", given.get("timeout"), 0.1, math.inf, "seconds, at least 0.1"),
+        seconds=given.get("timeout"),
         **thoughts,
     )
     listening = socket.create_server(
-        (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
+        (host, given.get("port")), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
     )
     address = listening.getsockname()[0]
     options = named_server(
@@ -99,9 +94,9 @@ def serve(
     if not keys and not is_loopback(address):
         echo(f"Everybody who reaches {where} can use it. Give keys: --api-key-file FILE.", err=True)
     sys.stdout.flush()
-    for one in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn raises the signal that stopped it again, once all is closed
-        signal.signal(one, lambda *_: None)
+        signal.signal(number, lambda *_: None)
     http = connection_of(options.body_seconds)
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=grace, http=http)
     # all that is loaded stays: no garbage collection in the middle of an answer goes through it again

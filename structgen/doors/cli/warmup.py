@@ -31,13 +31,12 @@ def warmup(given: Given) -> None:
     Exit status: 0 done; 2 the tokenizer or the grammar cannot be read.
     """
     import structgen
-    from structgen.base.language import checks
     from structgen.tokens.tokenizer import byte_tokenizer
 
     begun = time.perf_counter()
     wanted = WantedLanguage(given)
     wanted.check()
-    processes = checks.whole("jobs", given.get("jobs", min(processors(), 4)), 1)
+    processes = given.get("jobs", min(processors(), 4))
     if "target" in given:
         _write_target(str(given.get("target")), given.get("output"), processes)
         return

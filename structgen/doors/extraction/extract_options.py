@@ -66,10 +66,6 @@ class ExtractOptions(WritingOptions, total=False):
     progress: bool | Callable[[ExtractProgress], None]
 
 
-def _instruction(name: str, value: Any) -> str:
-    return checks.encodable(name, checks.text(name, value))
-
-
 def _told(name: str, value: Any) -> Any:
     return value if callable(value) else checks.switch(name, value)
 
@@ -87,7 +83,7 @@ def _path(name: str, value: Any) -> Path:
 class ExtractSettings:
     """The options of `sg.extract` that are not those of other calls, with their defaults."""
 
-    prompt: Annotated[str, _instruction] | None = None
+    prompt: Annotated[str, checks.text] | None = None
     examples: Annotated[Pairs, By(read_pairs)] = NO_PAIRS
     page: Annotated[int, Whole(LEAST_PAGE)] | None = None
     overlap: Annotated[int, Whole(0)] | None = None
@@ -107,6 +103,9 @@ class ExtractSettings:
             raise OptionError("There is no file of results.", where="start_over", cure="Give out= too.")
 
 
-OWN_OPTIONS: Final = tuple(one.name for one in fields(ExtractSettings))
-EXTRACT_DEFAULTS: Final = {**OPTION_DEFAULTS, **{one.name: one.default for one in fields(ExtractSettings)}}
+OWN_OPTIONS: Final = tuple(field.name for field in fields(ExtractSettings))
+EXTRACT_DEFAULTS: Final = {
+    **OPTION_DEFAULTS,
+    **{field.name: field.default for field in fields(ExtractSettings)},
+}
 """The defaults that `help` shows."""

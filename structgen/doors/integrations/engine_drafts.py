@@ -48,47 +48,48 @@ class EngineDrafts:
         """When the step that runs began, and how many rows it has."""
 
     def planned(self, batch: Sequence[DraftedRequest]) -> list[Draft]:
-        """Return the drafts of a batch for the next step; empty ones where they save no time, which is learnt
-        from the time between two calls. Call it once a step. Cost: 0.2 ms a request, some milliseconds for
-        the first under a new grammar, 2 us for each token of a new prompt; 5 us a request where drafts do not
-        pay."""
+        """Return the drafts of a batch for the next step. They are empty where they save no time, which is
+        learnt from the time between two calls. Call it once a step. Cost: 0.2 ms a request, some milliseconds
+        for the first under a new grammar, 2 us for each token of a new prompt. Where drafts do not pay it is
+        5 us a request."""
         if not batch:
             return []
         # else a prompt was read in the step, or the engine was idle before it
-        if all(one.request in self._known for one in batch):
+        if all(request.request in self._known for request in batch):
             seconds = perf_counter() - self._begun
             self._speculator.ran(self._rows, seconds)
             self._speculator.took(seconds)
         self._begun = perf_counter()
-        known = [self._followed(one) for one in batch]
+        known = [self._followed(request) for request in batch]
         drafts = [NO_DRAFT] * len(batch)
         if self._speculator.wants_drafts(len(batch), None):
-            draftings, views = [one.drafting for one in known], [self._view(one) for one in batch]
+            draftings, views = [followed.drafting for followed in known], list(map(self._view, batch))
             drafts = self._speculator.propose(draftings, views, [self._most] * len(batch))
         self._rows = len(batch) + sum(map(len, drafts))
-        for one, draft in zip(known, drafts, strict=True):
-            one.draft = draft
+        for followed, draft in zip(known, drafts, strict=True):
+            followed.draft = draft
         return drafts
 
-    def _followed(self, one: DraftedRequest) -> _Drafted:
+    def _followed(self, request: DraftedRequest) -> _Drafted:
         """Return the drafters of a request, which have then received all of its tokens."""
-        known = self._known.get(one.request)
+        known = self._known.get(request.request)
         if known is None:
-            facts = RequestFacts(one.prompt, self._tokenizer)
+            facts = RequestFacts(request.prompt, self._tokenizer)
             known = _Drafted(Drafting(own_drafters(AUTO), facts, chain=True))
-            self._known[one.request] = known
-        taken = one.tokens[known.count :]
-        known.drafting.follow(one.tokens, known.draft.accepted(taken))
+            self._known[request.request] = known
+        taken = request.tokens[known.count :]
+        known.drafting.follow(request.tokens, known.draft.accepted(taken))
         known.count += len(taken)
         return known
 
-    def _view(self, one: DraftedRequest) -> DraftContext | None:
-        text = one.text
+    def _view(self, request: DraftedRequest) -> DraftContext | None:
+        """Return what drafters see of a request; None where nothing can be drafted."""
+        text = request.text
         if text is None:
-            return DraftContext(one.tokens, None, one.room, self._ends)
+            return DraftContext(request.tokens, None, request.room, self._ends)
         if text.is_finished or text.failure is not None:
             return None
-        return DraftContext(text.matcher.tokens, text.matcher, one.room, self._ends)
+        return DraftContext(text.matcher.tokens, text.matcher, request.room, self._ends)
 
 
 @dataclass(slots=True)

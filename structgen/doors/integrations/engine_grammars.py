@@ -22,11 +22,11 @@ from structgen.machines.core.matcher import Matcher
 from structgen.tokens.token_mask import TokenMask
 from structgen.tokens.tokenizer import Tokenizer
 
-_MOST_KEPT: Final = 256
-"""Compiled grammars that are kept."""
+MOST_KEPT: Final = 256
+"""Grammars that an engine's own tables keep."""
 _MOST_BYTES: Final = 1 << 29
-"""Bytes of their tables: most have a megabyte, one of a deep schema a hundred, and as much again lies outside
-of them."""
+"""Bytes of the tables of grammars that are kept: most have a megabyte, one of a deep schema a hundred, and as
+much again lies outside of them."""
 SOON: Final = 0.003
 """Seconds that a new request waits for its grammar before the engine's scheduler is given it. Most are
 compiled by then; the scheduler asks for the others again and again, and sleeps in between."""
@@ -50,7 +50,7 @@ class Recent(OrderedDict[K, V]):
 
     def __setitem__(self, key: K, value: V) -> None:
         super().__setitem__(key, value)
-        while len(self) > _MOST_KEPT:
+        while len(self) > MOST_KEPT:
             self.popitem(last=False)
 
 
@@ -80,14 +80,13 @@ class EngineGrammars:
         with self._lock:
             if key in self._held:
                 return self._held[key]
-            making = self._kept.get(key)
-            ours = making is None
+            making: Future[CompiledGrammar] | None = self._kept.get(key)
+            is_ours = making is None
             if making is None:
                 making = self._kept[key] = Future()
-        if ours:
+        if is_ours:
             self._make(key, asked, making)
-        made: CompiledGrammar = making.result()
-        return made
+        return making.result()
 
     def _make(self, key: str, asked: Mapping[str, Any], making: Future[CompiledGrammar]) -> None:
         """Compile a constraint for all requests that wait for it. A refusal is not kept."""
@@ -187,7 +186,7 @@ class EngineText:
         return max(most - 1 - self._before - size - self.reserve, 0)
 
     def allowed(self, tokens: Sequence[int], budget: int | None = None) -> int:
-        """Return how many of the tokens may come, one after the other, so that the text is still complete
+        """Return how many of the tokens may come, one after the other. The text can then still be complete
         within `budget` tokens from here, the end token not counted."""
         if self.is_finished or self.failure is not None:
             return 0
@@ -205,7 +204,7 @@ class EngineText:
         """Write the mask of the next token to a row; `budget` as in `allowed`. A budget below the least
         (thoughts took the tokens) is that least: the text is as short as may be, and the engine cuts it.
 
-        Where no mask can be filled, `failure` says why, and the row has an end token alone: a row without a
+        Where no mask can be filled, `failure` says why, and the row has an end token alone. A row without a
         token would harm the other texts of the batch (the mean of nothing is no number).
         """
         try:
@@ -253,7 +252,7 @@ def fill_texts(
 
 def check_room(compiled: CompiledGrammar, most: int, option: str) -> None:
     """Raise BudgetError where the shortest text and its end token take more than `most` tokens, which the
-    engine's `option` says; OptionError where that is no number of tokens."""
+    engine's `option` says. Raise OptionError where that is no number of tokens."""
     most = whole(option, most, 0)
     least = compiled.cost(compiled.start.index, most - 1)
     if least + 1 > most:

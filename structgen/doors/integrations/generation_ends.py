@@ -21,7 +21,8 @@ from structgen.base.errors import warning_level
 from structgen.tokens.tokenizer import Tokenizer
 
 _KEPT: Final = 8
-"""The most tokenizers that `generation_tokenizer` caches."""
+"""The most tokenizers that `generation_tokenizer` caches: each has megabytes, and there is one for each model
+in use."""
 _GENERATE: Final = inspect.unwrap(transformers.GenerationMixin.generate).__code__
 _warned: Final = set[tuple[str, tuple[int, ...]]]()
 """The pairs of a tokenizer's fingerprint and a model's end tokens that a warning has named."""
@@ -30,20 +31,20 @@ _warned: Final = set[tuple[str, tuple[int, ...]]]()
 def running_config(processor: Any) -> Any:
     """Return the generation config of the outermost `generate` that was given this processor: an assistant's
     `generate` runs inside of its model's. None outside of any. Each generation has a config of its own."""
-    found, frame = None, sys._getframe(1).f_back
+    config, frame = None, sys._getframe(1).f_back
     while frame is not None:
         if frame.f_code is _GENERATE:
             values = frame.f_locals
-            if any(one is processor for one in values["logits_processor"] or ()):
-                found = values["generation_config"]
+            if any(other is processor for other in values["logits_processor"] or ()):
+                config = values["generation_config"]
         frame = frame.f_back
-    return found
+    return config
 
 
 def end_tokens(*configs: Any) -> tuple[int, ...]:
     """Return the end tokens that configs of transformers name (`eos_token_id`: an id, several, none)."""
     named = (getattr(config, "eos_token_id", None) for config in configs)
-    several = (torch.as_tensor(one).flatten().tolist() for one in named if one is not None)
+    several = (torch.as_tensor(ids).flatten().tolist() for ids in named if ids is not None)
     return tuple(sorted({end for ends in several for end in ends}))
 
 
@@ -55,9 +56,9 @@ def special_ends(tokenizer: Tokenizer, ends: Iterable[int]) -> tuple[int, ...]:
 
 @lru_cache(maxsize=_KEPT)
 def generation_tokenizer(tokenizer: Tokenizer, ends: tuple[int, ...]) -> Tokenizer:
-    """Return the tokenizer whose texts a generation writes that stops at `ends`: end tokens that are no text
-    are its end tokens too, and those that are text stand in no text, which would be cut off there. The last
-    eight are kept."""
+    """Return the tokenizer whose texts a generation writes that stops at `ends`. End tokens that are no text
+    are its end tokens too. Those that are text stand in no text, which would be cut off there. The last eight
+    are kept."""
     if set(ends) <= set(tokenizer.eos_token_ids):
         return tokenizer
     return tokenizer.ending_with({*tokenizer.eos_token_ids, *special_ends(tokenizer, ends)}, ends)

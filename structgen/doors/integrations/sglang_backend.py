@@ -99,7 +99,7 @@ class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
         self._tell()
 
     def _tell(self) -> None:
-        """Where no mask could be filled, have the request end with the reason: at the end token, which is all
+        """Where no mask could be filled, have the request end with the reason. At the end token, which is all
         that is allowed then, SGLang would take the text for complete."""
         if self.text.failure is not None and self._request is not None:
             reason = str(self.text.failure), HTTPStatus.BAD_REQUEST, "BadRequestError"
@@ -108,15 +108,15 @@ class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
     @staticmethod
     def fill_vocab_mask_batched(entries: Sequence[Any], vocab_mask: torch.Tensor) -> None:
         """Write the masks of several requests by one call."""
-        ours = [one for one in entries if isinstance(one.grammar, SglangGrammar)]
-        grammars, rows = [one.grammar for one in ours], [one.row for one in ours]
+        ours = [entry for entry in entries if isinstance(entry.grammar, SglangGrammar)]
+        grammars, rows = [entry.grammar for entry in ours], [entry.row for entry in ours]
         budgets = [grammar.budget() for grammar in grammars]
         fill_texts([grammar.text for grammar in grammars], TokenMask.wrap(vocab_mask), rows, budgets)
         for grammar in grammars:
             grammar._tell()
-        for one in entries:
-            if not isinstance(one.grammar, SglangGrammar):
-                one.grammar.fill_vocab_mask(vocab_mask, one.row)
+        for entry in entries:
+            if not isinstance(entry.grammar, SglangGrammar):
+                entry.grammar.fill_vocab_mask(vocab_mask, entry.row)
 
     @staticmethod
     def reset_vocab_mask(vocab_mask: torch.Tensor) -> None:

@@ -59,7 +59,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
     common, a warning says so once. In a loop of your own, pass `model`: its configs name its end tokens.
 
     It may be used for many generations. In a loop of your own, a new one begins where the ids do not continue
-    those of the last call; where they do, call `reset()` before it. A beam without any allowed token gets the
+    those of the last call. Where they do, call `reset()` before it. A beam without any allowed token gets the
     score -inf and is then ignored.
 
     `canonical`: forced text is written in the tokenizer's own tokens. `healing`: the last tokens of a prompt
@@ -147,9 +147,9 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         free = AnyText(self.tokenizer)
         seen = torch.ones_like(input_ids) if attention_mask is None else attention_mask
         kept, self._behind = [], []
-        for one, row, is_seen in zip(each, input_ids, seen.bool(), strict=True):
+        for grammar, row, is_seen in zip(each, input_ids, seen.bool(), strict=True):
             prompt = row[is_seen].tolist()
-            size = len(prompt) - prompt_border(free if one is None else one, prompt)
+            size = len(prompt) - prompt_border(free if grammar is None else grammar, prompt)
             self._behind.append(self.tokenizer.decode(prompt[size:]))
             kept.append(prompt[:size])
         longest = max(map(len, kept))
@@ -164,9 +164,9 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         """Return for each row what its masks come from: the grammar behind what `healed` took back."""
         ends = special_ends(self.tokenizer, self._ends or ())
         made = list[CompiledGrammar | None]()
-        for one, behind in zip(_each(self._grammars, len(self._behind)), self._behind, strict=True):
-            if one is not None:
-                made.append(with_forced_text(one, canonical=self.canonical, behind=behind))
+        for grammar, behind in zip(_each(self._grammars, len(self._behind)), self._behind, strict=True):
+            if grammar is not None:
+                made.append(with_forced_text(grammar, canonical=self.canonical, behind=behind))
             elif behind:
                 free = AnyText(generation_tokenizer(self.tokenizer, ends))
                 made.append(with_forced_text(free, canonical=False, behind=behind))
@@ -182,7 +182,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         tell_difference(self.tokenizer, ends)
         self._ends = ends
         try:
-            ending = {one: _ending(one, ends) for one in dict.fromkeys(self._given)}
+            ending = {grammar: _ending(grammar, ends) for grammar in dict.fromkeys(self._given)}
         except StructgenError as error:
             stops = ", ".join(map(str, ends))
             raise OptionError(
@@ -190,7 +190,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
                 where="eos_token_id",
                 cure=f"Pass eos_token_id={[*self.tokenizer.eos_token_ids]} to generate.",
             ) from error
-        self._grammars = [ending[one] for one in self._given]
+        self._grammars = [ending[grammar] for grammar in self._given]
         self._compiled = self._policies()
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
@@ -225,7 +225,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
 
     def _check_left(self, scores: Tensor, made: Tensor) -> None:
         """Raise OptionError where processors before this one have left none of the tokens that the grammar
-        allows: the next step would be torch's error about probabilities that are no numbers."""
+        allows. The next step would be torch's error about probabilities that are no numbers."""
         none_left = (made == NEVER).all(1) & (scores != NEVER).any(1)
         for row in none_left.nonzero().flatten().tolist():
             matcher = self._rows[row]
@@ -245,8 +245,8 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
     # --- which row is which ---------------------------------------------------------------------------------
 
     def _parents(self, ids: Tensor) -> list[int] | None:
-        """Return for each row the one of the last call that it goes on from, one of its prompt's; None where
-        one goes on from none."""
+        """Return for each row the one of the last call that it goes on from, one of its prompt's. None: one
+        goes on from none."""
         before, earlier = self._before, ids[:, :-1]
         if before is None or earlier.shape != before.shape:
             return None
@@ -256,19 +256,21 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         if torch.equal(earlier, before):
             return list(range(len(ids)))
         size = len(ids) // len(self._compiled) if len(self._compiled) > 1 else len(ids)
-        found = list[int]()
+        parents = list[int]()
         for row in range(len(ids)):
             first = row // size * size
             same = (before[first : first + size] == earlier[row]).all(1).nonzero()
             if not len(same):
                 return None
-            found.append(first + int(same[0]))
-        return found
+            parents.append(first + int(same[0]))
+        return parents
 
     def _begin(self, ids: Tensor) -> None:
+        """Begin the texts of new prompts. Errors: OptionError."""
         self._check_healed(ids)
         self._begun = ids.shape[1]
-        self._rows = [None if one is None else Matcher(one) for one in _each(self._compiled, len(ids))]
+        each = _each(self._compiled, len(ids))
+        self._rows = [None if compiled is None else Matcher(compiled) for compiled in each]
         self._dead = [False] * len(ids)
 
     def _check_healed(self, ids: Tensor) -> None:
@@ -391,27 +393,27 @@ def generate_batch(
     config.max_new_tokens = max_new_tokens
     if (config.num_return_sequences or 1) > 1:
         raise OptionError("It is one text a prompt.", where="num_return_sequences", cure="Repeat the prompt.")
-    ends = {end for one in each if one is not None for end in one.end_tokens}
+    ends = {end for grammar in each if grammar is not None for end in grammar.end_tokens}
     config.eos_token_id = sorted(ends.union(ours.eos_token_ids))
     return written_batch(model, inputs, each, config, continuous_batching_config) if inputs else []
 
 
 def _compiled(grammars: Wanted | Sequence[Wanted], tokenizer: Tokenizer) -> list[CompiledGrammar | None]:
     """Return what a caller gives, compiled, each grammar once."""
-    given: list[Any] = list(grammars) if isinstance(grammars, list | tuple) else [grammars]
-    if not given:
+    targets: list[Any] = list(grammars) if isinstance(grammars, list | tuple) else [grammars]
+    if not targets:
         raise OptionError("There is no grammar.", where="grammars", cure="Give one, or one for each prompt.")
-    listed = [read_target(one, usual={}, where="grammars").grammar for one in given]
+    listed = [read_target(target, usual={}, where="grammars").grammar for target in targets]
     known = {
-        one: one if one is None or isinstance(one, CompiledGrammar) else compile(one, tokenizer)
-        for one in dict.fromkeys(listed)
+        given: given if given is None or isinstance(given, CompiledGrammar) else compile(given, tokenizer)
+        for given in dict.fromkeys(listed)
     }
-    return [known[one] for one in listed]
+    return [known[given] for given in listed]
 
 
-def _ending(one: CompiledGrammar | None, ends: tuple[int, ...]) -> CompiledGrammar | None:
+def _ending(grammar: CompiledGrammar | None, ends: tuple[int, ...]) -> CompiledGrammar | None:
     """Return a grammar compiled for a generation that stops at `ends`; itself where that changes nothing."""
-    if one is None:
+    if grammar is None:
         return None
-    tokenizer = generation_tokenizer(one.tokenizer, ends)
-    return one if tokenizer is one.tokenizer else compile(one.grammar, tokenizer)
+    tokenizer = generation_tokenizer(grammar.tokenizer, ends)
+    return grammar if tokenizer is grammar.tokenizer else compile(grammar.grammar, tokenizer)

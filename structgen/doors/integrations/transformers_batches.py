@@ -1,5 +1,5 @@
-"""Our masks in the continuous batching of transformers (`model.generate_batch`): a processor of its own kind,
-which is handed one number for each row of a step, here the number of the row's mask."""
+"""Our masks in the continuous batching of transformers (`model.generate_batch`). Its processors are of their
+own kind: one is handed a number for each row of a step, here that of the row's mask."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class GenerationMasks(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]
 
     def prepare_tensor_args(self, requests_with_new_token: list[Any]) -> torch.Tensor:
         """Fill the masks of a step; return the numbers of their rows, int32 [requests]."""
-        states = [one.state for one in requests_with_new_token]
+        states = [request.state for request in requests_with_new_token]
         if self._mask.rows <= len(states):
             self._mask = allocate_mask(2 * len(states) + 1, self.width)
             self._mask.array[0] = -1
@@ -49,6 +49,7 @@ class GenerationMasks(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]
         )
 
     def _filled(self, state: Any, row: int) -> int:
+        """Fill the mask of a request, in a row; return the row, 0 for a request that is free."""
         grammar = self.grammars[state.logit_processor_kwargs["structgen"]]
         if grammar is None:
             return 0
@@ -90,8 +91,8 @@ def written_batch(
         setattr(config, option, False)
     config.per_request_processors = True
     most = generation_config.max_new_tokens
-    for one in dict.fromkeys(one for one in grammars if one is not None):
-        check_room(one, most, "max_new_tokens")
+    for compiled in dict.fromkeys(grammar for grammar in grammars if grammar is not None):
+        check_room(compiled, most, "max_new_tokens")
     manager = model.init_continuous_batching(
         generation_config=generation_config, continuous_batching_config=config
     )

@@ -36,13 +36,13 @@ def grammars_of(model_config: Any, tokenizer: Any) -> EngineGrammars:
     """Return the grammars of a model's requests in this process. Raises TokenizerError for a tokenizer that
     cannot be read."""
     with _lock:
-        found = _made.get(id(model_config))
-        if found is None:
+        known = _made.get(id(model_config))
+        if known is None:
             named = model_config.try_get_generation_config().get("eos_token_id")
             ends = {*([named] if isinstance(named, int) else named or ()), tokenizer.eos_token_id} - {None}
-            found = model_config, EngineGrammars(tokenizer, sorted(ends), model_config.get_vocab_size())
-            _made[id(model_config)] = found
-        return found[1]
+            known = model_config, EngineGrammars(tokenizer, sorted(ends), model_config.get_vocab_size())
+            _made[id(model_config)] = known
+        return known[1]
 
 
 def check_request(params: Any, grammars: EngineGrammars, room: int | None = None) -> None:
@@ -82,6 +82,7 @@ class VllmGrammar(StructuredOutputGrammar):  # type: ignore[misc]
         self.request: Any = None if request is None else proxy(request)
 
     def _budget(self) -> int | None:
+        """Return how many tokens the text may still take, the end token not counted; None: any number."""
         request = self.request
         if request is None:
             return None

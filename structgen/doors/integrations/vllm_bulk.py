@@ -16,7 +16,7 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from structgen.base.errors import OptionError, StructgenError
-from structgen.base.language.exclusions import Exclusions
+from structgen.base.language.exclusions import Exclusion, Exclusions
 from structgen.base.system.installation import needing
 from structgen.base.system.resources import model_path
 from structgen.base.system.result_files import Answers
@@ -25,6 +25,7 @@ from structgen.decoding.engine.model_prompts import ModelPrompts, RequestTokens,
 from structgen.decoding.engine.requests import NUMBERS, FinishReason, Request, Result, Usage
 from structgen.decoding.engine.strategies.repetitions import ENDS
 from structgen.decoding.speculation.speculation_options import Speculation
+from structgen.doors.integrations.engine_grammars import MOST_KEPT
 from structgen.doors.integrations.vllm_plugin import NAME, register
 from structgen.grammars.compilation.compiler import compile
 from structgen.machines.core.compiled import CompiledGrammar, plain_grammar
@@ -32,31 +33,56 @@ from structgen.machines.core.forced_text import with_forced_text
 from structgen.machines.core.matcher import Matcher
 
 _REASONS = {"stop": FinishReason.STOP, "length": FinishReason.MAX_TOKENS}
-_KEPT = 256
-"""Compiled grammars that a worker keeps."""
+_CURE: Final = "Leave it out, or take the engine structgen."
+_OTHERWISE: Final = "vLLM does not do what {name} asks for here. "
+
+
+def _bounded(penalty: str) -> Exclusion:
+    """Return the row of a penalty, which vLLM takes within bounds."""
+    what = f"{_OTHERWISE}vLLM takes -2 to 2."
+    return Exclusion(penalty, what, _CURE, when=lambda asked, how: abs(getattr(how, penalty)) > 2)
 
 
 _REFUSED: Final = Exclusions(
-    """
-n logprobs: vLLM does not do what {} asks for here. A line of results has one text, without its steps. | CURE
-timeout thinking end_margin healing special_texts speculation strategy repetition:
-    vLLM does not do what {} asks for here. It chooses tokens by a mask and the options that it has. | CURE
-begun: vLLM does not go on with the last message. It begins each text anew.
-    | Say continue_final_message=False, or take the engine structgen.
-banned: vLLM does not do what {} asks for here. Ban texts in the grammar: sg.without. | CURE
-temperature: vLLM does not do what {} asks for here. vLLM takes 0, and 0.01 to 2. | CURE
-presence_penalty frequency_penalty: vLLM does not do what {} asks for here. vLLM takes -2 to 2. | CURE
-min_p excludes top_p: vLLM does not do what {} asks for here. It comes before top_p. | CURE
-logit_bias excludes repetition_penalty: vLLM does not do what {} asks for here.
-    It comes before repetition_penalty. | CURE
-min_tokens excludes stop: vLLM does not do what {} asks for here.
-    Stop strings are not looked for before them. | CURE
-""".replace("CURE", "Leave it out, or take the engine structgen."),
-    speculation=lambda asked, how: isinstance(asked.speculation, Speculation),
-    repetition=lambda asked, how: how.repetition not in (None, ENDS),
-    temperature=lambda asked, how: how.temperature != 0 and not 0.01 <= how.temperature <= 2,
-    presence_penalty=lambda asked, how: abs(how.presence_penalty) > 2,
-    frequency_penalty=lambda asked, how: abs(how.frequency_penalty) > 2,
+    Exclusion(("n", "logprobs"), f"{_OTHERWISE}A line of results has one text, without its steps.", _CURE),
+    Exclusion(
+        ("timeout", "thinking", "end_margin", "healing", "special_texts", "strategy"),
+        f"{_OTHERWISE}It chooses tokens by a mask and the options that it has.",
+        _CURE,
+    ),
+    Exclusion(
+        "speculation",
+        f"{_OTHERWISE}It chooses tokens by a mask and the options that it has.",
+        _CURE,
+        when=lambda asked, how: isinstance(asked.speculation, Speculation),
+    ),
+    Exclusion(
+        "repetition",
+        f"{_OTHERWISE}It chooses tokens by a mask and the options that it has.",
+        _CURE,
+        when=lambda asked, how: how.repetition not in (None, ENDS),
+    ),
+    Exclusion(
+        "begun",
+        "vLLM does not go on with the last message. It begins each text anew.",
+        "Say continue_final_message=False, or take the engine structgen.",
+    ),
+    Exclusion("banned", f"{_OTHERWISE}Ban texts in the grammar: sg.without.", _CURE),
+    Exclusion(
+        "temperature",
+        f"{_OTHERWISE}vLLM takes 0, and 0.01 to 2.",
+        _CURE,
+        when=lambda asked, how: how.temperature != 0 and not 0.01 <= how.temperature <= 2,
+    ),
+    _bounded("presence_penalty"),
+    _bounded("frequency_penalty"),
+    Exclusion("min_p", f"{_OTHERWISE}It comes before top_p.", _CURE, beside="top_p"),
+    Exclusion(
+        "logit_bias", f"{_OTHERWISE}It comes before repetition_penalty.", _CURE, beside="repetition_penalty"
+    ),
+    Exclusion(
+        "min_tokens", f"{_OTHERWISE}Stop strings are not looked for before them.", _CURE, beside="stop"
+    ),
 )
 """Of a request, and its sampling with all defaults: what vLLM cannot do, or would do otherwise."""
 
@@ -103,7 +129,7 @@ class VllmAnswers:
         config, self._request_of = self._llm.llm_engine.model_config, request_of
         self._grammars = grammars_of(config, self._llm.get_tokenizer())
         tokenizer = self._grammars.tokenizer
-        self._compiled = lru_cache(_KEPT)(partial(compile, tokenizer=tokenizer))
+        self._compiled = lru_cache(MOST_KEPT)(partial(compile, tokenizer=tokenizer))
         sizes = config.get_vocab_size(), config.max_model_len
         self._reading = RequestTokens(ModelPrompts(model), tokenizer, *sizes, self._compiled)
         told = json.dumps(of_engine, sort_keys=True, default=repr).encode()  # it may hold a secret
@@ -127,8 +153,8 @@ class VllmAnswers:
             made = self._llm.generate(asked, params, use_tqdm=False)
         finally:
             self._grammars.release()
-        for (prompt, compiled), found in zip(texts, made, strict=True):
-            yield prompt.answered(self._said(compiled, found.outputs[0]))
+        for (prompt, compiled), output in zip(texts, made, strict=True):
+            yield prompt.answered(self._said(compiled, output.outputs[0]))
 
     def _asked(self, prompt: Prompt) -> tuple[list[int], CompiledGrammar | None, Any]:
         """Return what vLLM is asked for a prompt: its tokens, the grammar, and the parameters. Raises

@@ -2,7 +2,7 @@
 
 vLLM makes a proposer of any class that this option names, in each worker. Workers have no grammar, so ours
 proposes nothing there. The scheduler, which has the grammars and all tokens, then receives the proposals of
-the step, and there the drafts are made. What vLLM does with them is its own: it drops what a grammar or a
+the step, and there the drafts are made. What vLLM does with them is its own. It drops what a grammar or a
 budget forbids, reads the draft in one pass of the model, and accepts of it what the model would have written.
 """
 
@@ -85,7 +85,7 @@ def _proposing(others: Any) -> Any:
         if drafts is None:
             others(self, draft_token_ids)
             return
-        found = [self.requests.get(name) for name in draft_token_ids.req_ids]
+        requests = [self.requests.get(name) for name in draft_token_ids.req_ids]
         batch = [
             DraftedRequest(
                 request,
@@ -94,11 +94,11 @@ def _proposing(others: Any) -> Any:
                 _text(manager, request),
                 _room(request, self.max_model_len, current_platform.device_type == "cpu"),
             )
-            for request in found
+            for request in requests
             if request is not None and not request.is_finished()
         ]
         proposed = [draft.tokens.tolist() for draft in drafts.planned(batch)]
-        others(self, DraftTokenIds([one.request.request_id for one in batch], proposed))
+        others(self, DraftTokenIds([request.request.request_id for request in batch], proposed))
 
     return update_draft_token_ids
 

@@ -1,8 +1,8 @@
 """structgen as a back end of vLLM: `--structured-outputs-config '{"backend": "structgen"}'`.
 
-vLLM has no registry of back ends. It loads the entry point `vllm.general_plugins` in all of its processes,
-and `register` puts in, there, the name (a pydantic field), the check of requests in the front end, and the
-back end of the engine. Each hook passes on what is not ours. docs/serving-engines.md says what is served.
+vLLM has no registry of back ends. It loads the entry point `vllm.general_plugins` in all of its processes.
+There `register` puts in the name (a pydantic field), the check of requests in the front end, and the back end
+of the engine. Each hook passes on what is not ours. docs/serving-engines.md says what is served.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ _left_to_engine: ContextVar[list[Check] | None] = ContextVar("structgen_checks",
 
 
 def register() -> None:
-    """The entry point. Where the release is not known, or a hook has changed, nothing is put in but the name,
-    and who chooses it is told why it is refused; other back ends go on as they are. May be called twice."""
+    """The entry point. Where the release is not known, or a hook has changed, nothing is put in but the name.
+    Who chooses it is told why it is refused; other back ends go on as they are. May be called twice."""
     import vllm  # optional: the engine
 
     refusal: StructgenError | None = None
@@ -140,7 +140,7 @@ def _check_requests() -> None:
                 begin(self, vllm_config, *args, **kwargs)
                 return
             check_configuration(vllm_config)
-            with _hidden("llvmlite.binding.ffi"):
+            with _without_llvmlite():
                 begin(self, vllm_config, *args, **kwargs)
             # start-up: numba, where our back end is chosen
             from structgen.doors.integrations.vllm_backend import grammars_of
@@ -218,9 +218,10 @@ def _told_why(others: Callable[..., Any], refused: type[Exception]) -> Callable[
 
 
 @contextmanager
-def _hidden(name: str) -> Iterator[None]:
-    """Keep a module that was imported out of `sys.modules`. On a CPU vLLM asks all values of all modules for
-    an attribute, and fails at llvmlite's library (numba imports it), which answers to every name."""
+def _without_llvmlite() -> Iterator[None]:
+    """Keep llvmlite's library, which numba imports, out of `sys.modules`. On a CPU vLLM asks all values of
+    all modules for an attribute, and fails at this one, which answers to every name."""
+    name = "llvmlite.binding.ffi"
     module = sys.modules.pop(name, None)
     try:
         yield

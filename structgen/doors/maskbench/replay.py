@@ -198,4 +198,4 @@ def _raised(error: Exception, times: array[int]) -> StepResult:
 
 
 def _describe(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).strip()}"[:500]
+    return f"{type(error).__name__}: {str(error).strip()}"[:_LONGEST]

@@ -5,15 +5,12 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from structgen.doors.maskbench.measurements import CaseResult, Verdict
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 PERMILLES: Final = {"p25": 250, "p50": 500, "p75": 750, "p90": 900, "p95": 950, "p99": 990, "p99_9": 999}
 COUNTS: Final = {
@@ -42,6 +39,8 @@ MEASURES: Final = {
     "pause": "garbage",
 }
 """What a table calls the measures; JSON has their names and all percentiles."""
+Table: TypeAlias = tuple[str, Sequence[str], Sequence[Sequence[str]]]
+"""A title, the heads of columns, and rows."""
 Report: TypeAlias = dict[str, Any]
 """`common_schemas`, and `engines`: of each its counts in all and by split, and the times (ns) over all
 schemas that it compiled and over those that every engine compiled."""
@@ -116,65 +115,50 @@ def timing(measured: ArrayLike) -> dict[str, float]:
 
 
 def _figures(results: Sequence[CaseResult]) -> dict[str, dict[str, float]]:
-    found = [times(case) for case in results]
+    measured = [times(case) for case in results]
     figures = {
-        measure: timing(np.concatenate([of[measure] for of in found])) for measure in MEASURES if found
+        measure: timing(np.concatenate([of[measure] for of in measured])) for measure in MEASURES if measured
     }
     return {measure: of for measure, of in figures.items() if of}
 
 
-def tables(report: Report) -> Iterator[tuple[str, Table]]:
-    """Yield the titles and the tables of a report: the counts, reasons of refusals, times."""
-    found = report["engines"]
-    every = [of["all"] for of in found.values()]
+def tables(report: Report) -> Iterator[Table]:
+    """Yield the tables of a report: the counts, reasons of refusals, times."""
+    by_engine = report["engines"]
+    every = [of["all"] for of in by_engine.values()]
     words = {"schemas": "schemas", **{name: told for name, (_, told) in COUNTS.items()}}
     if not any(of["dead_ends"] for of in every):
         del words["dead_ends"]
     rows = [[told, *(f"{of[name]:,}" for of in every)] for name, told in words.items()]
-    yield "Schemas", table(("of all schemas", *found), rows)
-    splits = list(next(iter(found.values()))["splits"])
+    yield "Schemas", ("of all schemas", *by_engine), rows
+    splits = list(next(iter(by_engine.values()))["splits"])
     if len(splits) > 1:
-        by_split = [(at, [of["splits"][at] for of in found.values()]) for at in splits]
+        by_split = [(at, [of["splits"][at] for of in by_engine.values()]) for at in splits]
         rows = [[at, *(f"{of['passing']:,} of {of['schemas']:,}" for of in every)] for at, every in by_split]
-        yield "Passing schemas by split", table(("split", *found), rows)
-    reasons = [(engine, of["all"]["refused_by_reason"]) for engine, of in found.items()]
+        yield "Passing schemas by split", ("split", *by_engine), rows
+    reasons = [(engine, of["all"]["refused_by_reason"]) for engine, of in by_engine.items()]
     refused = [[engine, reason, f"{count:,}"] for engine, of in reasons for reason, count in of.items()]
     if refused:
-        yield "Refused to compile, by reason", table(("engine", "reason", "schemas"), refused)
-    if len(found) > 1:
+        yield "Refused to compile, by reason", ("engine", "reason", "schemas"), refused
+    if len(by_engine) > 1:
         over = f"the {report['common_schemas']:,} schemas that every engine compiled"
-        yield _speed({engine: of["ns_common"] for engine, of in found.items()}, over)
-    yield _speed({engine: of["ns"] for engine, of in found.items()}, "all schemas that compiled")
+        yield _speed({engine: of["ns_common"] for engine, of in by_engine.items()}, over)
+    yield _speed({engine: of["ns"] for engine, of in by_engine.items()}, "all schemas that compiled")
 
 
-def _speed(timings: Mapping[str, Any], over: str) -> tuple[str, Table]:
+def _speed(timings: Mapping[str, Any], over: str) -> Table:
     rows = [
-        [words, engine, f"{found[measure]['count']:,}"]
-        + [microseconds(found[measure][name]) for name in ("avg", "p50", "p99", "p99_9", "max")]
+        [words, engine, f"{figures[measure]['count']:,}"]
+        + [microseconds(figures[measure][name]) for name in ("avg", "p50", "p99", "p99_9", "max")]
         for measure, words in MEASURES.items()
-        for engine, found in timings.items()
-        if measure in found
+        for engine, figures in timings.items()
+        if measure in figures
     ]
     head = ("measure", "engine", "count", "mean", "median", "99 %", "99.9 %", "max")
-    return f"Microseconds a call, over {over}", table(head, rows)
+    return f"Microseconds a call, over {over}", head, rows
 
 
 def microseconds(ns: float) -> str:
     """Return a time in microseconds with three digits that count, or all before the point."""
     value = ns / 1000
     return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:,.0f}"
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """Return a table of aligned columns, those of numbers to the right. What is wider than the screen goes on
-    in the next line."""
-    from rich.table import Table
-    from rich.text import Text
-
-    shown = Table(box=None, padding=(0, 0, 0, 2))
-    for name, *cells in zip(head, *rows, strict=True):
-        is_number = bool(cells) and all(cell[:1].isdigit() for cell in cells)
-        shown.add_column(Text(name), justify="right" if is_number else "left", overflow="fold")
-    for row in rows:
-        shown.add_row(*map(Text, row))
-    return shown

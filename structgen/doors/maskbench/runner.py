@@ -23,8 +23,6 @@ from structgen.doors.maskbench.replay import Replay
 
 _START_SECONDS: Final = 600.0
 """An engine may compile its inner loop and read its vocabulary before the first case."""
-_SHARD: Final = 16
-"""Schemas that a worker on Ray is given at a time."""
 Task: TypeAlias = tuple[int, Case]
 
 
@@ -147,15 +145,17 @@ class BenchRun:
 
     def _answers(self, left: Sequence[Task]) -> Answers:
         if self.on_ray:
-            said = ray_answers(partial(Engines, self.configs, self.timeout), left, _SHARD, self.workers)
-            self.jobs = next(said)
-            yield from said
+            make = partial(Engines, self.configs, self.timeout)
+            yield from ray_answers(make, left, 1, self.workers, counted=self._count)
         else:
             engines = Engines(self.configs, self.timeout, self.jobs)
             try:
                 yield from engines(left)
             finally:
                 engines.end()
+
+    def _count(self, workers: int) -> None:
+        self.jobs = workers
 
     def _run_of(self, versions: dict[str, str], tasks: Sequence[Task]) -> dict[str, str]:
         self.versions = versions

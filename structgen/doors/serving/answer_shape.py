@@ -6,15 +6,16 @@ import json
 import re
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final, TypeAlias
 
 from starlette.responses import JSONResponse
 
 from structgen.asking.request_reading.request_members import members_of
+from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.decoding.engine.requests import Result
-from structgen.doors.serving.api_errors import ApiError
+from structgen.doors.serving.api_errors import ApiError, Body
 from structgen.doors.serving.error_places import place_in
 from structgen.doors.serving.reply_parts import Delta, ReplyParts
 from structgen.doors.serving.request_fields import check_members
@@ -26,7 +27,7 @@ _OLDER: Final = (
     (r"^tool_choice(/function)?\b", "function_call"),
 )
 """What errors say of tools, and what those call them who send functions."""
-Event: TypeAlias = dict[str, Any]
+Event: TypeAlias = JsonObject
 as_json: Final = json.JSONEncoder(ensure_ascii=False).encode
 """Writes an event. `json.dumps` would make an encoder for each."""
 
@@ -40,9 +41,9 @@ class ObjectResponse(JSONResponse):
 
 
 class AnswerShape(ABC):
-    """An address for bodies of one shape. Made for one body; then `began` is called, `piece` with what is new
-    in each text, and at the end `whole` for the body of an answer, or `ended` for each text and `closed` for
-    a stream. Events are to be written one by one: they hold what still grows."""
+    """An address for bodies of one shape. Made for one body. Then `began` is called, and `piece` with what is
+    new in each text. At the end `whole` is called for the body of an answer, or `ended` for each text and
+    `closed` for a stream. Events are to be written one by one: they hold what still grows."""
 
     path: ClassVar[str]
     address: ClassVar[str]
@@ -53,7 +54,7 @@ class AnswerShape(ABC):
     last: ClassVar[str] = ""
     """What stands behind the last event of a stream."""
 
-    def __init__(self, model: ServedModel, body: dict[str, Any]) -> None:
+    def __init__(self, model: ServedModel, body: JsonObject) -> None:
         """Read a body. Errors: ApiError, and StructgenError for what is refused."""
         self.model, self.body = model, check_members(body, self.address)
         model.check_name(body)
@@ -61,7 +62,7 @@ class AnswerShape(ABC):
         self.id = f"{self.prefix}{secrets.token_hex(12)}"
 
     @property
-    def told(self) -> dict[str, Any]:
+    def told(self) -> JsonObject:
         """Members of our own of a reply that goes on with the last message."""
         repeats = self.asked.repeats
         return {} if repeats is None else {"repeats_beginning": repeats}
@@ -69,7 +70,7 @@ class AnswerShape(ABC):
     @property
     def warning(self) -> str:
         """What of the body was taken and cannot act, or was cut: one header, in ASCII."""
-        told = [self.in_its_words(ApiError(one), self.body).message for one in self.asked.warnings]
+        told = [self.in_its_words(ApiError(warning), self.body).message for warning in self.asked.warnings]
         if self.body.get("context_management"):
             told.append("context_management: nothing of a prompt is left out; one too long is refused")
         return "; ".join(told).encode("unicode_escape").decode()[:MOST_WARNING]
@@ -79,7 +80,7 @@ class AnswerShape(ABC):
         """Return what the body asks for."""
 
     @abstractmethod
-    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> dict[str, Any]:
+    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> JsonObject:
         """Return the body of an answer."""
 
     def began(self, count: int) -> Iterator[Event]:
@@ -103,11 +104,11 @@ class AnswerShape(ABC):
         return self.error_body(error)
 
     @classmethod
-    def in_its_words(cls, error: ApiError, body: Mapping[str, Any]) -> ApiError:
+    def in_its_words(cls, error: ApiError, body: Body) -> ApiError:
         """Return an error that names the members which a body of this address has."""
         counts = ("max_completion_tokens", "max_output_tokens")
         own = body.get("prompt") is not None  # which is no member of most addresses
-        renamed = [one for one in cls.renamed if not (own and one[0].startswith("^prompt"))]
+        renamed = [pair for pair in cls.renamed if not (own and pair[0].startswith("^prompt"))]
         renamed += [(r"\bmax_tokens\b", name) for name in counts if body.get(name) is not None]
         renamed += _OLDER if any(body.get(name) for name in ("functions", "function_call")) else ()
         place = "" if error.param is None else f"{error.param}: "
@@ -115,12 +116,12 @@ class AnswerShape(ABC):
             error.message = re.sub(pattern, name, error.message)
             place = re.sub(pattern, name, place)
         if place:
-            found = error.param = place_in(body, place.removesuffix(": "), members_of(cls.address))
-            error.message = re.sub(r"^target: ", lambda _: f"{found}: ", error.message)
+            there = error.param = place_in(body, place.removesuffix(": "), members_of(cls.address))
+            error.message = re.sub(r"^target: ", lambda _: f"{there}: ", error.message)
         return error
 
     @staticmethod
-    def error_body(error: ApiError) -> dict[str, Any]:
+    def error_body(error: ApiError) -> JsonObject:
         """Return the body of an error."""
         return error.body
 
@@ -134,7 +135,7 @@ class CountedPrompt(AnswerShape):
     """Another address for the bodies of a shape, which stands behind it: the tokens of a prompt, of which
     nothing is written."""
 
-    def __init__(self, model: ServedModel, body: dict[str, Any]) -> None:
+    def __init__(self, model: ServedModel, body: JsonObject) -> None:
         super().__init__(model, body)
         self.body = {**self.body, "stream": False}
 
@@ -143,5 +144,5 @@ class CountedPrompt(AnswerShape):
         self.input_tokens = len(asked.requests[0].prompt)
         return replace(asked, requests=(), warnings=())
 
-    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> dict[str, Any]:
+    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> JsonObject:
         return {"input_tokens": self.input_tokens}

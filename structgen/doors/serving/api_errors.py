@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
+from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import BudgetError, BusyError, GenerationError, LimitError, StructgenError
 from structgen.base.json_text.events import escape
 from structgen.doors.serving.error_places import path_of, readable
 
+Body: TypeAlias = Mapping[str, Any]
+"""The body of a request."""
 _PYTHON = re.compile(
     r"\bsg\.|\bPython|\b(?:limits|resources|start|bind|postlex|import_paths|formats|escapes|strict|specials"
     r"|lexer|dialect|numbers|custom_formats|banned|policies|cursor)="
@@ -33,7 +37,7 @@ class ApiError(Exception):
         super().__init__(message)
 
     @property
-    def body(self) -> dict[str, Any]:
+    def body(self) -> JsonObject:
         """The body of the answer."""
         kind = "server_error" if self.status >= 500 else _TYPES.get(self.status, "invalid_request_error")
         said = {"message": self.message, "type": kind, "param": path_of(self.param or "") or None}
@@ -42,9 +46,9 @@ class ApiError(Exception):
 
 def answer_to(error: StructgenError, *, is_begun: bool = False) -> ApiError:
     """Return the answer to a request that structgen refuses or, where it `is_begun`, whose text ended in an
-    error: the message with the cure that an HTTP client can follow, and the name of the error's class as
-    codes are written: unsatisfiable_schema. Status 400; 429 where too many texts wait; 504 where the time is
-    over; 500 for a text that neither a limit nor its model ended."""
+    error. It has the message with the cure that an HTTP client can follow. Its code is the name of the
+    error's class as codes are written: unsatisfiable_schema. Status 400; 429 where too many texts wait; 504
+    where the time is over; 500 for a text that neither a limit nor its model ended."""
     told = str(StructgenError(error.what, where=error.where, cure=client_cure(error)))
     if isinstance(error, BusyError):
         return ApiError(told, status=429, code="too_many_waiting")
@@ -73,7 +77,7 @@ def client_cure(error: StructgenError) -> str:
         return (
             "Ask for less: the limits are the server's." if is_limit else "Change this part of the request."
         )
-    return " ".join(f"{one[0].upper()}{one[1:]}." for one in kept)
+    return " ".join(f"{part[0].upper()}{part[1:]}." for part in kept)
 
 
 def unsupported(name: str, known: str = "") -> ApiError:

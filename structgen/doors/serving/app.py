@@ -33,6 +33,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import StructgenError
 from structgen.base.json_text.exact_json import values_in
 from structgen.base.system.garbage import glibc_trim
@@ -52,8 +53,6 @@ from structgen.doors.serving.server_options import ServerOptions
 
 T = TypeVar("T")
 
-_GONE: Final = 499
-"""The status that is counted where a client went away."""
 _ANSWERS: Final = 32
 """Answers between two returns of memory: one takes some tens of milliseconds of another thread."""
 _log = logging.getLogger("structgen.doors.serving")
@@ -165,7 +164,7 @@ class ModelServer:
             raise ApiError("The body took too long to arrive.", status=408, code="timeout") from None
         return bytes(data)
 
-    async def body(self, http: Request) -> dict[str, Any]:
+    async def body(self, http: Request) -> JsonObject:
         """Return the object that was posted. Errors: ApiError."""
         kind = http.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json" and not kind.endswith("+json"):
@@ -175,24 +174,24 @@ class ModelServer:
         wrong: list[str] = []
 
         def number(text: str) -> float:
-            found = float(text)
-            if not math.isfinite(found):
+            value = float(text)
+            if not math.isfinite(value):
                 wrong.append(text)
-            return found
+            return value
 
         try:
-            found = json.loads(data, parse_float=number, parse_constant=number)
+            body = json.loads(data, parse_float=number, parse_constant=number)
         except (ValueError, RecursionError) as error:
             raise ApiError(f"The body is no JSON: {str(error)[:200]}.") from None
         if wrong:
-            place = _not_finite(found)
+            place = _not_finite(body)
             what = f"{place}: The body is no JSON: the number {wrong[0][:40]} is not finite."
             raise ApiError(what, param=place)
-        if not isinstance(found, dict):
-            raise ApiError(f"The body is a {type(found).__name__}, and must be an object.")
-        return found
+        if not isinstance(body, dict):
+            raise ApiError(f"The body is a {type(body).__name__}, and must be an object.")
+        return body
 
-    async def read(self, kind: type[AnswerShape], body: dict[str, Any]) -> AnswerShape:
+    async def read(self, kind: type[AnswerShape], body: JsonObject) -> AnswerShape:
         """Read a body in a thread: a large schema holds up nobody. Errors: ApiError."""
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(self.options.readers)
@@ -207,7 +206,7 @@ class ModelServer:
         finally:
             stop.set()
 
-    def _read(self, kind: type[AnswerShape], body: dict[str, Any]) -> AnswerShape:
+    def _read(self, kind: type[AnswerShape], body: JsonObject) -> AnswerShape:
         """Read a body as one call, whose steps its limits bound."""
         with THIS_CALL.begin(self.named.limits):
             return kind(self.named, body)
@@ -228,20 +227,20 @@ class ModelServer:
         return handles
 
     def answered(self, path: str, status: int, seconds: float, results: Sequence[Result]) -> None:
-        """Count an answer. After some of them, freed memory goes back to the system in another thread: tables
+        """Count an answer. After some of them, freed memory goes back to the system in another thread. Tables
         of ever new grammars leave holes between them, which glibc keeps (0.1 MiB a grammar was measured)."""
         self.metrics.answered(path, status, seconds, results)
         self.answers += 1
         if self._trim is not None and self.answers % _ANSWERS == 0:
             threading.Thread(target=self._trim, name="structgen-freed-memory", daemon=True).start()
 
-    async def answer_line(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
+    async def answer_line(self, path: str, body: JsonObject) -> tuple[int, Any]:
         """Return the status and the body of the whole answer to a body that came over no connection."""
         kind = next(kind for kind in SHAPES if kind.path == path)
         line, began = _Line(self, kind, {"type": "http", "method": "POST", "path": path}), time.perf_counter()
         try:
             of_streams = ("stream", "stream_options")
-            await line.answer({name: one for name, one in body.items() if name not in of_streams})
+            await line.answer({name: value for name, value in body.items() if name not in of_streams})
         except Exception as error:
             said = kind.in_its_words(error, body) if isinstance(error, ApiError) else error
             await line.respond(await _error(Request(line.scope), said))
@@ -252,6 +251,9 @@ class ModelServer:
 
 class _ClientGoneError(Exception):
     """The client closed its connection."""
+
+    status: Final = 499
+    """What is counted."""
 
 
 @dataclass(eq=False)
@@ -264,14 +266,15 @@ class _Answer:
     receive: Any = None
     send: Any = None
     handles: list[Handle] = field(default_factory=list)
-    status: int = _GONE
+    status: int = _ClientGoneError.status
 
     def __await__(self) -> Generator[Any, None, None]:
         return self.run().__await__()
 
     async def run(self) -> None:
+        """Read the body, answer it, and count the answer; nothing is sent to a client that has gone."""
         began, http = time.perf_counter(), Request(self.scope, self.receive)
-        body: dict[str, Any] = {}
+        body: JsonObject = {}
         try:
             self.server.check_key(http)
             body = await self.server.body(http)
@@ -289,10 +292,11 @@ class _Answer:
     def over(self, began: float) -> None:
         """End what is not written yet, and count the answer."""
         _cancel(self.handles)
-        done = [one.result for one in self.handles if one.result is not None]
+        done = [handle.result for handle in self.handles if handle.result is not None]
         self.server.answered(self.kind.path, self.status, time.perf_counter() - began, done)
 
-    async def answer(self, body: dict[str, Any]) -> None:
+    async def answer(self, body: JsonObject) -> None:
+        """Answer a body that was received, whole or as a stream. Errors: ApiError."""
         shape = await self.server.read(self.kind, body)
         self.handles = await self.server.begin(shape.asked)
         replies = [replace(shape.asked.parts, parts={}) for _ in self.handles]
@@ -308,11 +312,11 @@ class _Answer:
 
     def result(self, index: int) -> Result:
         """Return the result of a text that has ended. Raises ApiError where it ended in an error."""
-        found = self.handles[index].result
-        assert found is not None, "its end was told"
-        if found.error is not None:
-            raise answer_to(found.error, is_begun=True)
-        return found
+        result = self.handles[index].result
+        assert result is not None, "its end was told"
+        if result.error is not None:
+            raise answer_to(result.error, is_begun=True)
+        return result
 
     async def lines(self, shape: AnswerShape, replies: Sequence[ReplyParts]) -> AsyncIterator[str]:
         """Yield the events of a stream as text, those that come together at once."""
@@ -334,6 +338,7 @@ class _Answer:
             yield shape.line(shape.failed(shape.in_its_words(error, shape.body)))
 
     async def send_lines(self, lines: AsyncIterator[str], told: Mapping[str, str]) -> None:
+        """Send the lines of a stream as they come, behind the headers; `told`: more headers."""
         headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
         headers += [(name.encode(), value.encode()) for name, value in told.items()]
         self.status = 200
@@ -387,7 +392,7 @@ async def _unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
 
 async def _changes(handles: Sequence[Handle], *, pieces: bool) -> AsyncGenerator[int, None]:
     """Yield the number of a text each time that it may have grown, and when it has ended, until all have
-    ended; what came between two looks is one change. `pieces`: whether texts that grow are told, or their
+    ended. What came between two looks is one change. `pieces`: whether texts that grow are told, or their
     ends alone."""
     woken = listening(handles, pieces=pieces)
     open_ = list(range(len(handles)))
@@ -404,8 +409,8 @@ async def _changes(handles: Sequence[Handle], *, pieces: bool) -> AsyncGenerator
 
 def _not_finite(body: Any) -> str:
     """Return where the first number is in a body that no JSON can repeat, as a JSON pointer."""
-    found = (at for at, one in values_in(body) if isinstance(one, float) and not math.isfinite(one))
-    return next(found, "")[1:]
+    places = (at for at, value in values_in(body) if isinstance(value, float) and not math.isfinite(value))
+    return next(places, "")[1:]
 
 
 def _stop(handle: Handle, parts: ReplyParts, _piece: str | None) -> None:
@@ -422,8 +427,8 @@ def _cancel(handles: Iterable[Handle]) -> None:
 
 
 async def _error(http: Request, error: Exception) -> Response:
-    """Answer a request with an error as the clients of its address read it: a refusal, an address that is not
-    there, or a fault, of which the log says all and the answer nothing."""
+    """Answer a request with an error as the clients of its address read it. It is a refusal, an address that
+    is not there, or a fault, of which the log says all and the answer nothing."""
     if isinstance(error, HTTPException):
         what = "There is no such address" if error.status_code == 404 else error.detail
         error = ApiError(f"{what}: {http.method} {http.scope['path']}.", status=error.status_code)
@@ -433,6 +438,6 @@ async def _error(http: Request, error: Exception) -> Response:
     path = http.scope["path"]
     of_anthropic = any(name == b"anthropic-version" for name, _ in http.scope.get("headers", ()))
     other = MessageShape if of_anthropic or path.startswith(MessageShape.path) else AnswerShape
-    kind = next((one for one in SHAPES if one.path == path), other)
+    kind = next((shape for shape in SHAPES if shape.path == path), other)
     headers = {"retry-after": "1"} if error.status == 429 else None
     return ObjectResponse(kind.error_body(error), error.status, headers)

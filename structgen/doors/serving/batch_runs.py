@@ -26,14 +26,14 @@ URLS: Final = ("/v1/chat/completions", "/v1/completions", "/v1/responses")
 
 
 def protocol_of(path: Path) -> str:
-    """Return the protocol of a file, "openai" or "anthropic", as one of its first lines tells; "prompts" if
-    it is none of a batch, as a pipe is, which is read once. Raises OSError."""
+    """Return the protocol of a file, "openai" or "anthropic", as one of its first lines tells. It is
+    "prompts" if it is none of a batch, as a pipe is, which is read once. Raises OSError."""
     if not path.is_file():
         return "prompts"
     with path.open("rb") as file:
         for line in islice(filter(bytes.strip, file), 9):
             with suppress(ValueError, RecursionError):
-                keys = set(found) if isinstance(found := json.loads(line), dict) else set()
+                keys = set(request) if isinstance(request := json.loads(line), dict) else set()
                 if keys & {"custom_id", "url", "body", "params"}:
                     return "anthropic" if "params" in keys else "openai"
     return "prompts"
@@ -44,9 +44,9 @@ def read_batch(
 ) -> dict[str, bytes]:
     """Return the requests of a file as they stand, by their `custom_id`. Their bodies are not looked at.
 
-    Raises OSError, and OptionError for a file without requests and for the first line that has more than
-    `most` bytes, is no JSON or no request of the protocol, whose `url` is none of `urls`, or whose
-    `custom_id` has been there; `name`: that of the file."""
+    Raises OSError, and OptionError for a file without requests. So is the first line refused that has more
+    than `most` bytes, or is no JSON or no request of the protocol. Its `url` must be one of `urls`, and its
+    `custom_id` a new one. `name`: that of the file."""
     shapes = JsonShapes(
         f"openai: word custom_id!; 'POST' method; {'|'.join(map(repr, urls))} url!; object body!\n"
         "anthropic: word custom_id!; object params!"
@@ -60,13 +60,13 @@ def read_batch(
                 if len(line) > most:
                     raise OptionError(f"The line has more than {most:,} bytes.", cure="Shorten the request.")
                 try:
-                    found = json.loads(line)
+                    request = json.loads(line)
                 except (ValueError, RecursionError) as error:
                     cure = "Write a request, a JSON object, on each line."
                     raise OptionError(f"No JSON: {error}.", cure=cure) from None
-                shapes.check(found, protocol, "")
-                if lines.setdefault(found["custom_id"], line) is not line:
-                    what = f"A line before it has {found['custom_id'][:80]!r} too."
+                shapes.check(request, protocol, "")
+                if lines.setdefault(request["custom_id"], line) is not line:
+                    what = f"A line before it has {request['custom_id'][:80]!r} too."
                     raise OptionError(what, where="custom_id", cure="Give each request another one.")
     if not lines:
         raise OptionError("The file has no request.", where=name, cure="Write one on each line.")
@@ -108,9 +108,9 @@ async def answered(
     """Return the line of results of a request. A server that has no room for another text is asked again."""
     asked = json.loads(line)
     body = {**asked.get("body", asked.get("params")), **({"model": model} if model else {})}
-    while (found := await answer(asked.get("url", "/v1/messages"), body))[0] == 429:
+    while (reply := await answer(asked.get("url", "/v1/messages"), body))[0] == 429:
         await asyncio.sleep(1)
-    status, said = found
+    status, said = reply
     if "params" in asked:
         kind, member = ("succeeded", "message") if status == 200 else ("errored", "error")
         return {"custom_id": asked["custom_id"], "result": {"type": kind, member: said}}

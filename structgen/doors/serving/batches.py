@@ -32,6 +32,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.language.shapes import JsonShapes
 from structgen.base.system.cache import make_folders, replacing
@@ -75,6 +76,7 @@ class Batches:
                 yield Route(path, partial(self._answer, kind), methods=["GET", "POST", "DELETE"])
 
     async def _answer(self, kind: str, http: Request) -> Response:
+        """Answer a request at one of the addresses; what has lain too long goes before. Errors: ApiError."""
         key, files = self.server.check_key(http), self.options.files
         if files is None:
             what = "The server keeps no files and no batches. Have it started with --files FOLDER."
@@ -85,12 +87,12 @@ class Batches:
         folder = files / blake2b(key, digest_size=16).hexdigest()
         make_folders(folder)
         try:
-            found = await self._found(kind, folder, http)
+            reply = await self._found(kind, folder, http)
         except ClientDisconnect:
             return Response()
         except StructgenError as error:
             raise answer_to(error) from error
-        return found if isinstance(found, Response) else ObjectResponse(found)
+        return reply if isinstance(reply, Response) else ObjectResponse(reply)
 
     async def _found(self, kind: str, folder: Path, http: Request) -> Any:
         """Return the answer to a request of an owner, or the object in it. Errors: ApiError, OptionError."""
@@ -120,7 +122,7 @@ class Batches:
 
     # --- files ----------------------------------------------------------------------------------------------
 
-    async def _upload(self, folder: Path, http: Request) -> dict[str, Any]:
+    async def _upload(self, folder: Path, http: Request) -> JsonObject:
         """Keep a file of requests, and return its record."""
         if "origin" in http.headers:  # a page in a browser may send a form to any address
             raise ApiError("A page in a browser may send no files.", status=403)
@@ -135,7 +137,7 @@ class Batches:
 
     def _keep_file(
         self, folder: Path, number: str, filename: str, purpose: str, content: Iterable[bytes]
-    ) -> dict[str, Any]:
+    ) -> JsonObject:
         """Keep a file, and return its record."""
         place, now = folder / f"file-{number}.json", int(time.time())
         with replacing(place.with_suffix("")) as file:
@@ -157,7 +159,7 @@ class Batches:
 
     # --- batches --------------------------------------------------------------------------------------------
 
-    def _begin(self, folder: Path, body: dict[str, Any]) -> dict[str, Any]:
+    def _begin(self, folder: Path, body: JsonObject) -> JsonObject:
         """Begin a batch, and return its record."""
         _SHAPES.check(body, "batch", "")
         _known(folder, "files", body["input_file_id"])
@@ -183,7 +185,7 @@ class Batches:
     async def _answering(self, files: Path) -> AsyncIterator[None]:
         """Answer the batches of a folder during a block: those that are there, and then what comes."""
         umask = os.umask(0o077)
-        for place in sorted(files.glob("*/batch_*.json"), key=lambda one: int(_record(one)["created_at"])):
+        for place in sorted(files.glob("*/batch_*.json"), key=lambda path: int(_record(path)["created_at"])):
             self.queue.put(place)
         async with BlockingPortal() as portal:
             thread = Thread(None, self._work, "structgen-batches", [portal], daemon=True)
@@ -217,8 +219,8 @@ class Batches:
             file, rows = place.with_name(record["input_file_id"]), self.server.named.engine.max_rows
             lines = read_batch(file, "openai", file.name, self.options.max_body, [record["endpoint"]])
             counts.update(total=len(lines), completed=0, failed=0)
-            with closing(batch_results(portal, self.server, lines, results, max(1, rows // 4))) as found:
-                while not (status := self._ended(place, record)) and (line := next(found, (None,))[0]):
+            with closing(batch_results(portal, self.server, lines, results, max(1, rows // 4))) as done:
+                while not (status := self._ended(place, record)) and (line := next(done, (None,))[0]):
                     counts[_outcome(line)] += 1
         except (StructgenError, ApiError, OSError) as error:
             what = str(error).replace(f"{place.parent}{os.sep}", "")
@@ -236,7 +238,7 @@ class Batches:
         status = status or "completed"
         _keep(place, {**record, "status": status, f"{status}_at": int(time.time())})
 
-    def _ended(self, place: Path, record: dict[str, Any]) -> str:
+    def _ended(self, place: Path, record: JsonObject) -> str:
         """Write the record of a batch that goes on, and return the status that ends it, or "". Raises
         ApiError where its owner may keep no more."""
         _keep(place, record)
@@ -246,19 +248,19 @@ class Batches:
         return "expired" if record["expires_at"] < time.time() else ""
 
 
-def _listed(folder: Path, kind: str, query: Mapping[str, str]) -> dict[str, Any]:
+def _listed(folder: Path, kind: str, query: Mapping[str, str]) -> JsonObject:
     """Return the records of an owner, as a query asks for them. Errors: ApiError, OptionError."""
-    asked: dict[str, Any] = {name: int(one[:9]) if one.isdecimal() else one for name, one in query.items()}
+    asked: JsonObject = {name: int(said[:9]) if said.isdecimal() else said for name, said in query.items()}
     _SHAPES.check(asked, "listing", "")
-    found = map(_record, folder.glob(f"{_PREFIXES[kind]}*.json"))
-    data = sorted(found, key=lambda one: (-one["created_at"], one["id"]))
+    records = map(_record, folder.glob(f"{_PREFIXES[kind]}*.json"))
+    data = sorted(records, key=lambda record: (-record["created_at"], record["id"]))
     if asked.get("order") == "asc":
         data.reverse()
     if "after" in asked:
         last = _known(folder, kind, asked["after"]).stem
-        data = data[1 + [one["id"] for one in data].index(last) :]
+        data = data[1 + [record["id"] for record in data].index(last) :]
     if "purpose" in asked:
-        data = [one for one in data if one.get("purpose") == asked["purpose"]]
+        data = [record for record in data if record.get("purpose") == asked["purpose"]]
     most = asked.get("limit") or len(data)
     return {"object": "list", "data": data[:most], "has_more": len(data) > most}
 
@@ -271,18 +273,18 @@ def _known(folder: Path, kind: str, name: str) -> Path:
     return place
 
 
-def _keep(place: Path, record: dict[str, Any]) -> dict[str, Any]:
+def _keep(place: Path, record: JsonObject) -> JsonObject:
     """Write a record, whole or not at all, and return it."""
     with replacing(place) as file:
         file.write(json.dumps(record).encode())
     return record
 
 
-def _record(place: Path) -> dict[str, Any]:
+def _record(place: Path) -> JsonObject:
     """Return a record as it is now."""
-    found: dict[str, Any] = json.loads(place.read_bytes())
-    is_cancelled = found["status"] not in _ENDED and place.with_suffix(".cancel").exists()
-    return {**found, "status": "cancelling"} if is_cancelled else found
+    record: JsonObject = json.loads(place.read_bytes())
+    is_cancelled = record["status"] not in _ENDED and place.with_suffix(".cancel").exists()
+    return {**record, "status": "cancelling"} if is_cancelled else record
 
 
 def _facts(files: Path) -> Iterator[tuple[Path, os.stat_result]]:
@@ -292,14 +294,14 @@ def _facts(files: Path) -> Iterator[tuple[Path, os.stat_result]]:
             yield path, path.stat()
 
 
-def _outcome(line: dict[str, Any]) -> str:
+def _outcome(line: JsonObject) -> str:
     return "completed" if line["response"]["status_code"] == 200 else "failed"
 
 
 def _form(data: bytes, kind: str) -> dict[str, tuple[str, bytes]]:
     """Return the members of a form by name: the name of a file, or "", and what the member holds. Raises
     ApiError."""
-    form, found = message_from_string(f"content-type: {kind}"), dict[str, tuple[str, bytes]]()
+    form, fields = message_from_string(f"content-type: {kind}"), dict[str, tuple[str, bytes]]()
     if form.get_content_type() != "multipart/form-data":
         raise ApiError("The body's content-type must be multipart/form-data.", status=415)
     *parts, last = (b"\r\n" + data).split(f"\r\n--{form.get_boundary()}".encode())
@@ -309,7 +311,7 @@ def _form(data: bytes, kind: str) -> dict[str, tuple[str, bytes]]:
         head, _, content = part.partition(b"\r\n\r\n")
         said = message_from_string(head.decode("utf-8", "replace").strip())
         name = str(said.get_param("name", "", "content-disposition"))
-        if name in found:
+        if name in fields:
             raise ApiError(f"{name}: The form has it twice. Send it once.", param=name)
-        found[name] = said.get_filename(""), content
-    return found
+        fields[name] = said.get_filename(""), content
+    return fields

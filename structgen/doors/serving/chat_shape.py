@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
+from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.decoding.engine.requests import FinishReason, Result
 from structgen.decoding.engine.searches.confidence import probabilities_of
 from structgen.doors.serving.answer_shape import AnswerShape, Event, as_json
@@ -23,7 +23,7 @@ class CompletionShape(AnswerShape):
     kind = piece_kind = "text_completion"
     logprobs = staticmethod(text_logprobs)
 
-    def __init__(self, model: ServedModel, body: dict[str, Any]) -> None:
+    def __init__(self, model: ServedModel, body: JsonObject) -> None:
         super().__init__(model, body)
         self.with_usage = usage_wanted(self.body)
         """Whether a stream ends with its usage."""
@@ -32,22 +32,22 @@ class CompletionShape(AnswerShape):
     def read(self) -> AskedTexts:
         return self.model.read_prompts(self.body)
 
-    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> dict[str, Any]:
+    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> JsonObject:
         choices = [
-            {"index": index, **self.content(one), **self.end(one, result)}
-            for index, (one, result) in enumerate(zip(replies, results, strict=True))
+            {"index": index, **self.content(reply), **self.end(reply, result)}
+            for index, (reply, result) in enumerate(zip(replies, results, strict=True))
         ]
         return {**self.head, "object": self.kind, "choices": choices, "usage": usage_of(results)}
 
-    def content(self, reply: ReplyParts) -> dict[str, Any]:
+    def content(self, reply: ReplyParts) -> JsonObject:
         """Return the members of a choice that hold the reply."""
         return {"text": reply.text("text")}
 
-    def end(self, reply: ReplyParts, result: Result) -> dict[str, Any]:
+    def end(self, reply: ReplyParts, result: Result) -> JsonObject:
         """Return the members of a choice that say how it ended. In a stream the log-probabilities of all
         tokens come with them. Members of our own are there for a document that the budget closed, complete
-        but cut short, for one of whose values some were closed because they repeated themselves, for an
-        outline that did not fit, and for listed values, whether they were compared as a whole or not."""
+        but cut short, and for values that were closed because they repeated themselves. Others tell of an
+        outline that did not fit, and of listed values, whether they were compared as a whole or not."""
         likeliest, usage = self.asked.likeliest, result.usage
         compared = any(step.state for step in result.steps)
         told = {
@@ -77,7 +77,7 @@ class CompletionShape(AnswerShape):
         if self.with_usage:
             yield {**self.event(), "usage": usage_of(results)}
 
-    def event(self, *choices: dict[str, Any]) -> Event:
+    def event(self, *choices: JsonObject) -> Event:
         more = {"usage": None} if self.with_usage else {}
         return {**self.head, "object": self.piece_kind, "choices": list(choices), **more}
 
@@ -97,14 +97,16 @@ class ChatShape(CompletionShape):
     def read(self) -> AskedTexts:
         return self.model.read_chat(self.body)
 
-    def content(self, reply: ReplyParts) -> dict[str, Any]:
+    def content(self, reply: ReplyParts) -> JsonObject:
         text, thoughts, calls = reply.text("text"), reply.text("thoughts"), reply.calls
-        message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
+        message: JsonObject = {"role": "assistant", "content": text, "refusal": None}
         if thoughts:
             message["reasoning_content"] = thoughts
         if calls:
             message["content"] = text or None
-            message["tool_calls"] = [{"id": one.id, **_called(one, one.text, name=one.name)} for one in calls]
+            message["tool_calls"] = [
+                {"id": call.id, **_called(call, call.text, name=call.name)} for call in calls
+            ]
         return {"message": message}
 
     def began(self, count: int) -> Iterator[Event]:
@@ -124,12 +126,12 @@ class ChatShape(CompletionShape):
     def ended(self, index: int, reply: ReplyParts, result: Result) -> Iterator[Event]:
         yield self.event({"index": index, "delta": {}, **self.end(reply, result)})
 
-    def grown(self, index: int, delta: dict[str, Any]) -> Event:
+    def grown(self, index: int, delta: JsonObject) -> Event:
         """Return the event of what is new in a text."""
         return self.event({"index": index, "delta": delta, "logprobs": None, "finish_reason": None})
 
 
-def _called(call: ReplyPart, text: str, **members: str) -> dict[str, Any]:
+def _called(call: ReplyPart, text: str, **members: str) -> JsonObject:
     """Return a call as a function or as a custom tool; `text`: its arguments or input, or more of them."""
     return {
         "type": call.kind,

@@ -16,32 +16,34 @@ _LETTER: Final = re.compile(
 )
 """What `repr` and `printable` write for a character, and the characters that a terminal obeys."""
 _LONG: Final = re.compile(rf"(?<![\w'])'[^']{{{MOST_SHOWN},}}'|\S{{{MOST_SHOWN},}}")
-_FORMS: Final = tuple(
-    "response_format text output_config output_format structured_outputs json_schema regex ebnf "
-    "structural_tag tools functions".split()
+_FORMS: Final = (
+    *("response_format", "text", "output_config", "output_format", "structured_outputs"),
+    *("json_schema", "regex", "ebnf", "structural_tag", "tools", "functions"),
 )
-_INSIDE: Final = tuple(
-    "format json_schema grammar definition schema json regex choice structural_tag".split()
+"""Members that ask for a grammar."""
+_INSIDE: Final = (
+    *("format", "json_schema", "grammar", "definition", "schema", "json", "regex", "choice"),
+    "structural_tag",
 )
 """Members in which a form says its grammar, from the outside to the inside."""
 _OF_TOOLS: Final = ("parameters", "input_schema", "inputSchema", "format")
 
 
 def readable(text: str) -> str:
-    """Return a text that repeats what was sent: its letters as they are, the characters that a terminal
-    obeys as U+202E, and no more of one word or quotation than a person reads."""
+    """Return a text that repeats what was sent, its letters as they are. The characters that a terminal obeys
+    are written as U+202E, and no more of one word or quotation stands there than a person reads."""
 
-    def letter(found: re.Match[str]) -> str:
-        code = int(found[1] or found[2] or found[3], 16) if found[4] is None else ord(found[4])
+    def letter(match: re.Match[str]) -> str:
+        code = int(match[1] or match[2] or match[3], 16) if match[4] is None else ord(match[4])
         return f"U+{code:04X}" if _LETTER.fullmatch(chr(code)) else chr(code)
 
-    return _LONG.sub(lambda found: f"{found[0][: MOST_SHOWN - 9]}...", _LETTER.sub(letter, text))
+    return _LONG.sub(lambda match: f"{match[0][: MOST_SHOWN - 9]}...", _LETTER.sub(letter, text))
 
 
 def _parts(place: str) -> list[str]:
     """Return the members that a place leads through: `messages/0/content`, or `prompt[0]`."""
     pointer = re.sub(r"^([a-z_]+)\['?([^\]']*)'?\]", r"\1/\2", place.partition(": ")[0])
-    return [unescape(one) for one in pointer.split("/")]
+    return [unescape(part) for part in pointer.split("/")]
 
 
 def path_of(place: str) -> str:
@@ -56,8 +58,8 @@ def place_in(body: Mapping[str, Any], place: str, known: Collection[str]) -> str
     more = body.get("extra_body")
     inner: Mapping[str, Any] = more if isinstance(more, Mapping) else {}
     whole, first = {**body, **inner}, _parts(place)[0]
-    if found := re.match(r"the tool (.+?)(?:: (its name)?|$)", place):
-        place = _tool_place(whole, found[1], is_name=bool(found[2]))
+    if tool := re.match(r"the tool (.+?)(?:: (its name)?|$)", place):
+        place = _tool_place(whole, tool[1], is_name=bool(tool[2]))
     elif whole and first not in whole and (first not in known or first in _FORMS):
         named = (name for name in whole if name in _FORMS or name.startswith("guided_"))
         place = next(filter(None, (_form_place(name, whole[name]) for name in named)), "")
@@ -65,10 +67,11 @@ def place_in(body: Mapping[str, Any], place: str, known: Collection[str]) -> str
 
 
 def _tool_place(body: Mapping[str, Any], tool: str, *, is_name: bool) -> str:
+    """Return the place of a tool, by its name, in a body: of its name, or of its schema."""
     for name in ("tools", "functions"):
-        for at, one in enumerate(body.get(name) or ()):
-            kind = one.get("type") or "function"
-            path, said = (f"/{kind}", one[kind]) if isinstance(one.get(kind), Mapping) else ("", one)
+        for at, given in enumerate(body.get(name) or ()):
+            kind = given.get("type") or "function"
+            path, said = (f"/{kind}", given[kind]) if isinstance(given.get(kind), Mapping) else ("", given)
             if said.get("name") == tool:
                 member = next((each for each in _OF_TOOLS if said.get(each) is not None), "name")
                 return f"{name}/{at}{path}/{'name' if is_name else member}"
@@ -79,7 +82,7 @@ def _form_place(place: str, value: Any) -> str:
     """Return where a form says its grammar; "" where it says none."""
     is_whole = place.endswith(("/schema", "/json")) or place.startswith("guided_") or place == "json_schema"
     inside = value if isinstance(value, Mapping) and not is_whole else {}
-    key = next((one for one in _INSIDE if inside.get(one) is not None), "")
+    key = next((name for name in _INSIDE if inside.get(name) is not None), "")
     if key:
         return _form_place(f"{place}/{key}", inside[key])
     return "" if value is None or place in ("text", "output_config") else place

@@ -6,16 +6,17 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.language.checks import content_text
 from structgen.decoding.engine.requests import Result
 from structgen.doors.serving.answer_shape import AnswerShape, CountedPrompt, Event
-from structgen.doors.serving.api_errors import ApiError
+from structgen.doors.serving.api_errors import ApiError, Body
 from structgen.doors.serving.reply_parts import Delta, PartKind, ReplyPart, ReplyParts, usage_of
 from structgen.doors.serving.served_model import AskedTexts, ServedModel
 
-_SAME: Final = tuple(
-    "model stream max_tokens temperature top_k top_p tools outline choices repetition grounded quotes "
-    "missing".split()
+_SAME: Final = (
+    *("model", "stream", "max_tokens", "temperature", "top_k", "top_p", "tools", "outline", "choices"),
+    *("repetition", "grounded", "quotes", "missing"),
 )
 """Members that mean the same in chat completions, whose tools may be Anthropic's."""
 _THREAD: Final = "thread_unsupported_request"
@@ -29,46 +30,46 @@ _DELTAS: Final[dict[PartKind, tuple[str, str]]] = {
 """What pieces of the parts of a reply are called, and the member that holds one."""
 
 
-def chat_body(body: Mapping[str, Any]) -> dict[str, Any]:
+def chat_body(body: Body) -> JsonObject:
     """Return a body of `/v1/messages`, whose members are known, as one of chat completions. Errors: ApiError
     for what has no place there."""
     if body.get("thread") is not None:  # whose client then sends the whole conversation
         what = "thread: No conversation is kept here. Send it whole, without the member."
         raise ApiError(what, param="thread", code=_THREAD)
-    found = {name: body[name] for name in _SAME if body.get(name) is not None}
+    made = {name: body[name] for name in _SAME if body.get(name) is not None}
     system = content_text(body.get("system"), "system", "/{}")
     before = [{"role": "system", "content": system}] if system else []
     turns = enumerate(body["messages"])
-    found["messages"] = before + [
-        one for at, turn in turns for one in _messages(turn, f"messages/{at}/content")
+    made["messages"] = before + [
+        message for at, turn in turns for message in _messages(turn, f"messages/{at}/content")
     ]
-    last = found["messages"][-1:]
+    last = made["messages"][-1:]
     if last and last[0]["role"] == "assistant" and not last[0].get("tool_calls"):
-        found["continue_final_message"] = True  # as Anthropic does it
+        made["continue_final_message"] = True  # as Anthropic does it
     if body.get("stop_sequences"):
-        found["stop"] = list(body["stop_sequences"])
+        made["stop"] = list(body["stop_sequences"])
     choice = body.get("tool_choice")
     if choice is not None:
-        found["tool_choice"] = _CHOICES.get(choice["type"], {"name": choice.get("name")})
+        made["tool_choice"] = _CHOICES.get(choice["type"], {"name": choice.get("name")})
         if (disabled := choice.get("disable_parallel_tool_use")) is not None:
-            found["parallel_tool_calls"] = not disabled
+            made["parallel_tool_calls"] = not disabled
     thinking = body.get("thinking") or {}
     if thinking.get("type") in ("enabled", "disabled"):
-        found["thinking"] = {**thinking, "display": None}
+        made["thinking"] = {**thinking, "display": None}
     format = (body.get("output_config") or {}).get("format") or body.get("output_format")
     if format is not None:
-        found["response_format"] = format
-    return found
+        made["response_format"] = format
+    return made
 
 
-def _messages(turn: Mapping[str, Any], where: str) -> Iterator[dict[str, Any]]:
+def _messages(turn: Mapping[str, Any], where: str) -> Iterator[JsonObject]:
     """Yield the messages of a turn: results of tools come before what is said with them."""
     content = turn["content"]
     if isinstance(content, str):
         yield {"role": turn["role"], "content": content}
         return
     texts: list[str] = []
-    made: dict[str, Any] = {}
+    made: JsonObject = {}
     for at, block in enumerate(content):
         place = f"{where}/{at}"
         if block["type"] == "tool_result":
@@ -104,10 +105,10 @@ class MessageShape(AnswerShape):
         (r'or write "auto"', 'or write {"type": "auto"}'),
     )
 
-    def __init__(self, model: ServedModel, body: dict[str, Any]) -> None:
+    def __init__(self, model: ServedModel, body: JsonObject) -> None:
         super().__init__(model, body)
         said = {"id": self.id, "type": "message", "role": "assistant", "model": model.name}
-        self.head: dict[str, Any] = {**said, **self.told}
+        self.head: JsonObject = {**said, **self.told}
         self.count = 0
         """How many blocks have begun."""
         self.open: ReplyPart | None = None
@@ -117,7 +118,7 @@ class MessageShape(AnswerShape):
         body = chat_body(self.body)
         return self.model.read_chat(body, given=body.pop("messages"))
 
-    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> dict[str, Any]:
+    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> JsonObject:
         content = []
         for part in replies[0].parts.values():
             member = {"text": "text", "thoughts": "thinking"}.get(part.kind, "input")
@@ -129,7 +130,7 @@ class MessageShape(AnswerShape):
     def began(self, count: int) -> Iterator[Event]:
         # how long the prompt is comes with the last event but one
         usage = {"input_tokens": 0, "output_tokens": 0}
-        message: dict[str, Any] = {
+        message: JsonObject = {
             **self.head,
             "content": [],
             "stop_reason": None,
@@ -156,7 +157,7 @@ class MessageShape(AnswerShape):
         yield {"type": "message_stop"}
 
     @staticmethod
-    def error_body(error: ApiError) -> dict[str, Any]:
+    def error_body(error: ApiError) -> JsonObject:
         said = error.body["error"]
         kind = {"server_error": "api_error"}.get(said["type"], said["type"])
         told = {"type": kind, "message": said["message"]}
@@ -168,10 +169,10 @@ class MessageShape(AnswerShape):
             self.open = None
             yield {"type": "content_block_stop", "index": self.count - 1}
 
-    def _end(self, reply: ReplyParts, result: Result) -> dict[str, Any]:
+    def _end(self, reply: ReplyParts, result: Result) -> JsonObject:
         """Return why a text ended, and the stop sequence that ended it."""
-        found = result.stopped_by or (not reply.calls and reply.stopped_by)
-        stop = found if found in (self.body.get("stop_sequences") or ()) else None
+        stopped_by = result.stopped_by or (not reply.calls and reply.stopped_by)
+        stop = stopped_by if stopped_by in (self.body.get("stop_sequences") or ()) else None
         reasons = {"length": "max_tokens", "tool_calls": "tool_use", "stop": "end_turn"}
         reason = reasons[reply.reason(result)] if stop is None else "stop_sequence"
         return {"stop_reason": reason, "stop_sequence": stop}
@@ -182,11 +183,11 @@ class CountShape(CountedPrompt, MessageShape):
 
     path = "/v1/messages/count_tokens"
 
-    def __init__(self, model: ServedModel, body: dict[str, Any]) -> None:
+    def __init__(self, model: ServedModel, body: JsonObject) -> None:
         super().__init__(model, {"max_tokens": 1, **body})
 
 
-def _block(part: ReplyPart) -> dict[str, Any]:
+def _block(part: ReplyPart) -> JsonObject:
     """Return the block of a part, as it begins."""
     if part.kind == "text":
         return {"type": "text", "text": ""}

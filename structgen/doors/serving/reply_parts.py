@@ -107,6 +107,7 @@ class ReplyParts:
         return self.parts[key].text if key in self.parts else ""
 
     def _thought(self, thoughts: str, *, are_over: bool) -> Iterator[Delta]:
+        """Yield what is new in the thoughts, without what opens them."""
         thoughts = thoughts.strip()
         if self.opening.startswith(thoughts) and not are_over:
             return  # perhaps the opening, half written
@@ -114,6 +115,7 @@ class ReplyParts:
         yield from self._grown("thoughts", said[len(self.text("thoughts")) :])
 
     def _read(self, written: str, *, ended: bool) -> Iterator[Delta]:
+        """Yield what is new in the text behind the thoughts: text and calls, up to what ends the reply."""
         piece, self.read = written[self.read :], len(written)
         if self.reader is None:
             yield from self._text(piece)
@@ -132,9 +134,9 @@ class ReplyParts:
             elif kind == "call":
                 yield from self._outside("", is_whole=True)
                 self.name, self.document = said, ""
-                self.alike = [one.document for one in self.reader.calls[:number] if one.name == said]
+                self.alike = [call.document for call in self.reader.calls[:number] if call.name == said]
             elif kind == "arguments":
-                self.alike = [one for one in self.alike if one.startswith(said, len(self.document))]
+                self.alike = [text for text in self.alike if text.startswith(said, len(self.document))]
                 self.document += said
                 if not self.alike and not self.is_over:
                     yield from self._called(number, said)
@@ -150,11 +152,11 @@ class ReplyParts:
     def _outside(self, said: str, *, is_whole: bool = False) -> Iterator[Delta]:
         """Yield text outside of calls, up to the first stop. Its end may begin one, unless it is whole."""
         self.tail += said
-        found = [(at, one) for one in self.stops if (at := self.tail.find(one)) >= 0]
+        stops = [(at, stop) for stop in self.stops if (at := self.tail.find(stop)) >= 0]
         held = 0 if is_whole else max(map(len, self.stops), default=1) - 1
         end = max(0, len(self.tail) - held)
-        if found:
-            end, self.stopped_by = min(found)
+        if stops:
+            end, self.stopped_by = min(stops)
             self.is_over = True
         said, self.tail = self.tail[:end], self.tail[end:]
         said = self.blank + said if self.has_text else said.lstrip()  # formats put line breaks before calls
@@ -214,9 +216,9 @@ class ReplyParts:
 
 def usage_of(results: Sequence[Result]) -> dict[str, Any]:
     """Return the tokens of a request: of its prompts, each counted once, and of all its texts."""
-    asked = sum(one.usage.prompt_tokens for one in results if one.sample == 0)
-    thought = sum(one.usage.thought_tokens for one in results)
-    written = thought + sum(one.usage.tokens for one in results)
+    asked = sum(result.usage.prompt_tokens for result in results if result.sample == 0)
+    thought = sum(result.usage.thought_tokens for result in results)
+    written = thought + sum(result.usage.tokens for result in results)
     return {
         "prompt_tokens": asked,
         "completion_tokens": written,

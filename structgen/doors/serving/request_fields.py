@@ -19,20 +19,22 @@ from structgen.asking.grounding.stated_text import stated_text
 from structgen.asking.request_reading.request_members import HANDED, members_of, read_members
 from structgen.asking.tool_calls.custom_tools import INPUT
 from structgen.asking.tool_calls.tool_format import ToolFormat
+from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import within
 from structgen.base.language import checks
 from structgen.base.language.shapes import nearest
-from structgen.decoding.engine.requests import NUMBERS, Sampling
+from structgen.decoding.engine.requests import NUMBERS, Request, Sampling
 from structgen.decoding.engine.strategies.repetitions import repetitions_of
-from structgen.doors.serving.api_errors import ApiError, unsupported
+from structgen.doors.serving.api_errors import ApiError, Body, unsupported
 from structgen.machines.core.grammar import Grammar
 
 MOST_STOPS: Final = 256
-_OFFERED: Final = frozenset(
-    "n seed stop logit_bias logprobs top_logprobs max_tokens max_completion_tokens max_output_tokens "
-    "thinking_token_budget outline choices repetition grounded quotes missing".split()
-).union(NUMBERS)
-"""Members handed to whoever generates that this server's engine has."""
+_OFFERED: Final = (Request.__annotations__.keys() | Sampling.__annotations__) - {"continue_final_message"} | {
+    *("top_logprobs", "max_completion_tokens", "max_output_tokens", "thinking_token_budget"),
+    *("grounded", "quotes", "missing"),
+}
+"""Members handed to whoever generates that this server has: options of the engine, and others' names of some.
+Going on with a message is asked by address."""
 _NOTHING: Final[tuple[Any, ...]] = (False, [], {})
 """Values by which other members usually ask for nothing."""
 _HARMLESS: Final[Mapping[str, tuple[Any, ...] | None]] = MappingProxyType(
@@ -41,10 +43,12 @@ _HARMLESS: Final[Mapping[str, tuple[Any, ...] | None]] = MappingProxyType(
         # the last is about prompts that are too long, which are refused
         **dict.fromkeys(("prediction", "include", "context_management", "truncation"), None),
         **dict.fromkeys(("web_search_options", "allowed_token_ids"), ()),
-        **dict.fromkeys(
-            # by most of which others do what is done here
-            "skip_special_tokens add_generation_prompt separate_reasoning include_reasoning stream_reasoning "
-            "spaces_between_special_tokens best_of length_penalty".split(),
+        **dict.fromkeys(  # by most of which others do what is done here
+            (
+                *("skip_special_tokens", "add_generation_prompt", "spaces_between_special_tokens"),
+                *("separate_reasoning", "include_reasoning", "stream_reasoning"),
+                *("best_of", "length_penalty"),
+            ),
             (True,),
         ),
         "add_special_tokens": (True, False),
@@ -56,7 +60,7 @@ _INSTEAD: Final = MappingProxyType({"reasoning": "reasoning_effort", "guided_dec
 """Members of other servers, and what does it here."""
 
 
-def check_members(body: Mapping[str, Any], address: str) -> dict[str, Any]:
+def check_members(body: Body, address: str) -> JsonObject:
     """Return a body whose members are known, of their types, and offered by this server. Errors: ApiError for
     what is not offered at this address, OptionError with the place for all else."""
     known = members_of(address)
@@ -75,14 +79,12 @@ def check_members(body: Mapping[str, Any], address: str) -> dict[str, Any]:
             continue  # vLLM wants it to be false beside the other one
         if values is not None and value not in values:
             raise unsupported(name)
-    return read_members({name: one for name, one in body.items() if name in known}, address)
+    return read_members({name: value for name, value in body.items() if name in known}, address)
 
 
-def held_to_texts(
-    grammar: Grammar | None, body: Mapping[str, Any], prompt: Any, told: list[str]
-) -> Grammar | None:
-    """Return the grammar of a reply, narrowed to what the texts of `grounded` state; `prompt`: the text that
-    true stands for, or the messages of which it is the last of the user; `told` takes what of it cannot act.
+def held_to_texts(grammar: Grammar | None, body: Body, prompt: Any, told: list[str]) -> Grammar | None:
+    """Return the grammar of a reply, narrowed to what the texts of `grounded` state. `prompt`: the text that
+    true stands for, or the messages of which it is the last of the user. `told` takes what of it cannot act.
     Errors: those of `grounded_grammar`; ApiError beside tools, and for token ids; OptionError for `missing`
     where nothing is held."""
     given, quotes = body.get("grounded"), bool(body.get("quotes"))
@@ -101,7 +103,7 @@ def held_to_texts(
         if isinstance(prompt, list) and prompt and isinstance(prompt[0], int):
             raise unsupported("grounded", "Token ids are no text: send the text as grounded.")
         if not isinstance(prompt, str):
-            prompt = next((one["content"] for one in reversed(prompt) if one["role"] == "user"), "")
+            prompt = next((turn["content"] for turn in reversed(prompt) if turn["role"] == "user"), "")
         texts = (("prompt", prompt),)
     return grounded_grammar(
         grammar,
@@ -113,21 +115,21 @@ def held_to_texts(
     )
 
 
-def count_of(body: Mapping[str, Any], *names: str, most: int | None = None) -> int | None:
+def count_of(body: Body, *names: str, most: int | None = None) -> int | None:
     """Return the first of some members that is there, a whole number; None where none is."""
     for name in names:
-        found = body.get(name)
-        if found is not None:
-            if most is not None and found > most:
-                raise ApiError(f"{name} is {found:,}, and may be from 0 to {most:,} here.", param=name)
-            return int(found)
+        count = body.get(name)
+        if count is not None:
+            if most is not None and count > most:
+                raise ApiError(f"{name} is {count:,}, and may be from 0 to {most:,} here.", param=name)
+            return int(count)
     return None
 
 
-def sampling_of(body: Mapping[str, Any], *, is_greedy: bool) -> Sampling:
+def sampling_of(body: Body, *, is_greedy: bool) -> Sampling:
     """Return how tokens are chosen. Without a seed there is a new one each time; without a temperature it is
     0 where `is_greedy`, else 1. Errors: OptionError."""
-    given: dict[str, Any] = {name: body[name] for name in NUMBERS if body.get(name) is not None}
+    given: JsonObject = {name: body[name] for name in NUMBERS if body.get(name) is not None}
     given.setdefault("temperature", 0.0 if is_greedy else 1.0)
     if given.get("top_k") == -1:  # vLLM's word for all
         del given["top_k"]
@@ -139,17 +141,17 @@ def sampling_of(body: Mapping[str, Any], *, is_greedy: bool) -> Sampling:
     return Sampling(**given, seed=secrets.randbits(32) if seed is None else seed)
 
 
-def stops_of(body: Mapping[str, Any]) -> tuple[str, ...]:
+def stops_of(body: Body) -> tuple[str, ...]:
     """Return the texts that end free text. Errors: ApiError for too many: each is looked for at each
     token."""
     given = body.get("stop") or ()
-    found = (given,) if isinstance(given, str) else tuple(given)
-    if len(found) > MOST_STOPS:
-        raise ApiError(f"stop: There are {len(found):,}. Give at most {MOST_STOPS}.", param="stop")
-    return found
+    stops = (given,) if isinstance(given, str) else tuple(given)
+    if len(stops) > MOST_STOPS:
+        raise ApiError(f"stop: There are {len(stops):,}. Give at most {MOST_STOPS}.", param="stop")
+    return stops
 
 
-def usage_wanted(body: Mapping[str, Any]) -> bool:
+def usage_wanted(body: Body) -> bool:
     """Return whether a stream ends with its usage (`stream_options`)."""
     options = body.get("stream_options")
     if options is None:
@@ -159,31 +161,31 @@ def usage_wanted(body: Mapping[str, Any]) -> bool:
     return bool(options.get("include_usage"))
 
 
-def read_messages(given: Any, format: ToolFormat | None, where: str = "messages") -> list[dict[str, Any]]:
+def read_messages(given: Any, format: ToolFormat | None, where: str = "messages") -> list[JsonObject]:
     """Return messages, whose members are known, with text as content, and arguments of earlier calls as the
     format's template takes them. Errors: those of `checks.read_messages`, with JSON pointers as places."""
     if not given:
         raise ApiError(f"{where} is a list of one message or more.", param=where)
-    for at, one in enumerate(given):
-        if fault := checks.message_fault(at, one):
+    for at, sent in enumerate(given):
+        if fault := checks.message_fault(at, sent):
             raise ApiError(f"{where}/{at}/content: {fault}", param=f"{where}/{at}/content")
-    found: list[dict[str, Any]] = []
+    messages: list[JsonObject] = []
     for at, message in enumerate(checks.read_messages(given, where, "/{}", "/")):
         role, calls = message["role"], message.get("tool_calls")
-        told = (one for one in ("reasoning_content", "prefix", "place") if message.get(one))
-        made = {"role": role, "content": message["content"], **{one: message[one] for one in told}}
+        told = (member for member in ("reasoning_content", "prefix", "place") if message.get(member))
+        made = {"role": role, "content": message["content"], **{member: message[member] for member in told}}
         if calls:
             made["tool_calls"] = [
-                _call(one, f"{where}/{at}/tool_calls/{index}", format) for index, one in enumerate(calls)
+                _call(call, f"{where}/{at}/tool_calls/{index}", format) for index, call in enumerate(calls)
             ]
         elif role == "tool":
             made |= {"tool_call_id": message.get("tool_call_id") or "", "name": message.get("name") or ""}
             made["role"] = role if format is None else format.role
-        found.append(made)
-    return found if format is None else format.renamed(found, where)
+        messages.append(made)
+    return messages if format is None else format.renamed(messages, where)
 
 
-def _call(given: Any, where: str, format: ToolFormat | None) -> dict[str, Any]:
+def _call(given: Any, where: str, format: ToolFormat | None) -> JsonObject:
     """Return an earlier call, its arguments as an object or as JSON text."""
     called = given.get("function") or {
         **given["custom"],

@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
+from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.language.checks import content_text
 from structgen.decoding.engine.requests import FinishReason, Result
 from structgen.doors.serving.answer_shape import AnswerShape, CountedPrompt, Event
-from structgen.doors.serving.api_errors import ApiError
+from structgen.doors.serving.api_errors import ApiError, Body
 from structgen.doors.serving.reply_parts import Delta, PartKind, ReplyPart, ReplyParts, usage_of
 from structgen.doors.serving.served_model import AskedTexts, ServedModel
 from structgen.doors.serving.token_logprobs import chat_logprobs
 
 _LOGPROBS: Final = "message.output_text.logprobs"
 _INCLUDED: Final = (
-    f"{_LOGPROBS} reasoning.encrypted_content file_search_call.results web_search_call.results "
-    "web_search_call.action.sources message.input_image.image_url computer_call_output.output.image_url "
-    "code_interpreter_call.outputs"
-).split()
+    _LOGPROBS,
+    "reasoning.encrypted_content",
+    "file_search_call.results",
+    "web_search_call.results",
+    "web_search_call.action.sources",
+    "message.input_image.image_url",
+    "computer_call_output.output.image_url",
+    "code_interpreter_call.outputs",
+)
 """What an answer may have beside its items. All but the first are of items that there are none of, or that
 say nothing where nothing is stored."""
-_REPEATED: Final = tuple(
-    "instructions max_output_tokens metadata temperature text tool_choice tools top_p".split()
+_REPEATED: Final = (
+    *("instructions", "max_output_tokens", "metadata", "temperature", "text", "tool_choice", "tools"),
+    "top_p",
 )
 """Members of a body that its answer repeats."""
 
@@ -39,7 +46,7 @@ class _Item(NamedTuple):
     """What the names of its events begin with."""
     member: str
     """What holds its text."""
-    more: dict[str, Any]
+    more: JsonObject
     """Members of its events."""
 
 
@@ -51,35 +58,35 @@ _ITEMS: Final[dict[PartKind, _Item]] = {
 }
 
 
-def response_messages(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+def response_messages(body: Body) -> list[JsonObject]:
     """Return the input of a body, a text or a list of items, as messages of a conversation. Errors:
     ApiError."""
-    given, found = body.get("input"), list[dict[str, Any]]()
+    given, messages = body.get("input"), list[JsonObject]()
     if body.get("instructions"):
-        found.append({"role": "system", "content": body["instructions"]})
+        messages.append({"role": "system", "content": body["instructions"]})
     if isinstance(given, str):
-        return [*found, {"role": "user", "content": given}]
+        return [*messages, {"role": "user", "content": given}]
     if not given:
         raise ApiError("input is a text, or a list of one item or more.", param="input")
     for at, item in enumerate(given):
         kind = item.get("type") or "message"
         if kind == "message":
             said = content_text(item["content"], f"input/{at}/content", "/{}")
-            found.append({"role": item["role"], "content": said})
+            messages.append({"role": item["role"], "content": said})
         elif kind in ("function_call", "custom_tool_call"):
             inner = kind.removesuffix("_call").removesuffix("_tool")
             call = {"id": item["call_id"], "type": inner, inner: item, "place": f"input/{at}"}
-            if found and found[-1].get("tool_calls"):
-                found[-1]["tool_calls"].append(call)
+            if messages and messages[-1].get("tool_calls"):
+                messages[-1]["tool_calls"].append(call)
             else:
-                found.append({"role": "assistant", "content": None, "tool_calls": [call]})
+                messages.append({"role": "assistant", "content": None, "tool_calls": [call]})
         elif kind in ("function_call_output", "custom_tool_call_output"):
             result = {"content": content_text(item["output"], f"input/{at}/output", "/{}"), "role": "tool"}
-            found.append({**result, "tool_call_id": item["call_id"], "place": f"input/{at}/call_id"})
+            messages.append({**result, "tool_call_id": item["call_id"], "place": f"input/{at}/call_id"})
         elif kind != "reasoning":  # what the model thought before is not read again
             where = f"input/{at}/type"
             raise ApiError(f"{where}: It is {kind!r}, which is not read. Leave it out.", param=where)
-    return found
+    return messages
 
 
 class ResponseShape(AnswerShape):
@@ -91,9 +98,9 @@ class ResponseShape(AnswerShape):
         (r"^reasoning_effort\b", "reasoning/effort"),
     )
 
-    def __init__(self, model: ServedModel, body: dict[str, Any]) -> None:
+    def __init__(self, model: ServedModel, body: JsonObject) -> None:
         super().__init__(model, body)
-        self.head: dict[str, Any] = {
+        self.head: JsonObject = {
             "id": self.id,
             "object": "response",
             "created_at": int(time.time()),
@@ -107,19 +114,19 @@ class ResponseShape(AnswerShape):
             **self.told,
         }
         self.number = 0
-        self.items: list[tuple[_Item, dict[str, Any]]] = []
+        self.items: list[tuple[_Item, JsonObject]] = []
         """The items of the output that have begun, in their order."""
 
     def read(self) -> AskedTexts:
         wanted, body = self.body.get("include") or (), self.body
-        if unknown := [at for at, one in enumerate(wanted) if one not in _INCLUDED]:
+        if unknown := [at for at, member in enumerate(wanted) if member not in _INCLUDED]:
             where = f"include/{unknown[0]}"
             raise ApiError(f"{where}: It is none of {', '.join(_INCLUDED)}.", param=where)
         if _LOGPROBS in wanted:
             body = {**body, "logprobs": True}
         return self.model.read_chat(body, "input", response_messages(body))
 
-    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> dict[str, Any]:
+    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> JsonObject:
         return self._response(results[0])
 
     def began(self, count: int) -> Iterator[Event]:
@@ -152,7 +159,8 @@ class ResponseShape(AnswerShape):
         said = error.body["error"]
         return self._event("error", **{name: said[name] for name in ("message", "param", "code")})
 
-    def _response(self, result: Result) -> dict[str, Any]:
+    def _response(self, result: Result) -> JsonObject:
+        """Return the whole response, whose items have come."""
         status = "incomplete" if result.finish_reason is FinishReason.MAX_TOKENS else "completed"
         usage = usage_of([result])
         for kind, item in self.items:
@@ -177,7 +185,7 @@ class ResponseShape(AnswerShape):
     def _begun(self, part: ReplyPart) -> Iterator[Event]:
         """Add the item that a part is, and yield the events of its beginning."""
         kind = _ITEMS[part.kind]
-        item: dict[str, Any] = {
+        item: JsonObject = {
             "id": f"{kind.prefix}_{secrets.token_hex(12)}",
             "type": kind.type,
             "status": "in_progress",
@@ -205,16 +213,16 @@ class InputTokensShape(CountedPrompt, ResponseShape):
 
     path = "/v1/responses/input_tokens"
 
-    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> dict[str, Any]:
+    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> JsonObject:
         return {"object": "response.input_tokens", **super().whole(replies, results)}
 
 
-def _held(item: dict[str, Any]) -> dict[str, Any]:
+def _held(item: JsonObject) -> JsonObject:
     """Return what holds the text of an item: its one part, or itself."""
-    held: dict[str, Any] = item["content"][0] if "content" in item else item
+    held: JsonObject = item["content"][0] if "content" in item else item
     return held
 
 
-def _place(at: int, item: dict[str, Any]) -> dict[str, Any]:
+def _place(at: int, item: JsonObject) -> JsonObject:
     inside = {"content_index": 0} if "content" in item else {}
     return {"item_id": item["id"], "output_index": at, **inside}

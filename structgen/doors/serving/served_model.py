@@ -13,6 +13,7 @@ from structgen.asking.request_reading.request_members import with_tools
 from structgen.asking.request_reading.request_reader import SERVED, ReadRequest, read_request
 from structgen.asking.tool_calls.format_rows import FORMATS, format_of
 from structgen.asking.tool_calls.tool_format import ToolFormat
+from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.limits import Limits
 from structgen.decoding.engine.engine import Engine
@@ -21,7 +22,7 @@ from structgen.decoding.engine.requests import Request
 from structgen.decoding.engine.searches.listed_values import listed
 from structgen.decoding.engine.thinking import TAG_TOKENS, Thinking, most_tokens, text_behind
 from structgen.doors.serving import request_fields as fields
-from structgen.doors.serving.api_errors import ApiError
+from structgen.doors.serving.api_errors import ApiError, Body
 from structgen.doors.serving.error_places import MOST_SHOWN
 from structgen.doors.serving.reply_parts import ReplyParts
 from structgen.doors.typed.tool_prompts import (
@@ -97,11 +98,11 @@ class ServedModel:
         self.policies = EMBEDDED_POLICIES if engine.prompts.is_embedded else SERVED
         """Those under which `sg.run` has the model write."""
 
-    def described(self) -> dict[str, Any]:
+    def described(self) -> JsonObject:
         """Return the model as `/v1/models` lists it."""
         return {"id": self.name, "object": "model", "created": self.created, "owned_by": "structgen"}
 
-    def check_name(self, body: Mapping[str, Any]) -> None:
+    def check_name(self, body: Body) -> None:
         """Raise ApiError for a body that names another model, or none."""
         name = body.get("model")
         if not isinstance(name, str):
@@ -116,7 +117,7 @@ class ServedModel:
 
     # --- bodies ---------------------------------------------------------------------------------------------
 
-    def read_chat(self, body: Mapping[str, Any], where: str = "messages", given: Any = None) -> AskedTexts:
+    def read_chat(self, body: Body, where: str = "messages", given: Any = None) -> AskedTexts:
         """Return what a conversation asks for. `where`: the member that holds it; `given`: its messages, if
         they have another shape there. Errors: ApiError, and those of grammars, prompts and options."""
         read = self._read(self._calling(body))
@@ -159,12 +160,12 @@ class ServedModel:
         if thinking is not None:
             parts.opening = str(thinking.until).replace("/", "", 1)
         parts.begun = "" if repeats else request.begun
-        parts.earlier = sum(len(one.get("tool_calls", ())) for one in messages)
+        parts.earlier = sum(len(message.get("tool_calls", ())) for message in messages)
         return self._asked(body, read, (request,), told, parts, wanted, repeats)
 
     def _asked(
         self,
-        body: Mapping[str, Any],
+        body: Body,
         read: ReadRequest,
         requests: tuple[Request, ...],
         told: list[str],
@@ -173,7 +174,7 @@ class ServedModel:
         """Return what a body asks for, with what of it was cut, or cannot act. `told`: what of that is known
         already."""
         named = [name for name in _MOST_TOKENS if body.get(name) is not None]
-        least, most = min(one.most_tokens for one in requests), _most_tokens(body)
+        least, most = min(request.most_tokens for request in requests), _most_tokens(body)
         is_cut = most is None or least < most
         if is_cut and named:
             told.append(f"{named[0]}: {most} is cut to the {least} tokens that the context leaves")
@@ -191,34 +192,38 @@ class ServedModel:
         """Return the answer to texts that the context has no room for, in words that clients look for; None
         for any other error."""
         context, least = self.engine.model.context, getattr(error, "minimum", 1)
-        prompt = max(len(one.prompt) for one in asked.requests)
+        prompt = max(len(request.prompt) for request in asked.requests)
         if error.where not in ("prompt", "max_tokens") or not (asked.is_cut or prompt >= context):
             return None
         what = f"This model's maximum context length is {context} tokens. However, the prompt has {prompt}"
         cure = f"tokens, and the shortest reply needs {least} more. Shorten the prompt."
         return ApiError(f"prompt: {what} {cure}", param="prompt", code="context_length_exceeded")
 
-    def _read(self, body: Mapping[str, Any]) -> ReadRequest:
+    def _read(self, body: Body) -> ReadRequest:
         specials = self.engine.specials
         return read_request(body, policies=self.policies, limits=self.limits, specials=specials)
 
-    def read_prompts(self, body: Mapping[str, Any]) -> AskedTexts:
+    def read_prompts(self, body: Body) -> AskedTexts:
         """Return what `/v1/completions` asks for: one text for each prompt. Errors: those of `read_chat`."""
         read = self._read(body)
         likeliest = fields.count_of(body, "logprobs", most=MOST_LIKELIEST)
         grammar, told = read.grammar(), list[str]()
         requests = [
             self._request(
-                one, body, fields.held_to_texts(grammar, body, one, told), likeliest=likeliest, chat=False
+                prompt,
+                body,
+                fields.held_to_texts(grammar, body, prompt, told),
+                likeliest=likeliest,
+                chat=False,
             )
-            for one in _prompts(body.get("prompt"))
+            for prompt in _prompts(body.get("prompt"))
         ]
         return self._asked(body, read, tuple(requests), told[:1], ReplyParts(), likeliest)
 
     def _request(
         self,
         prompt: str | Sequence[int],
-        body: Mapping[str, Any],
+        body: Body,
         grammar: Any,
         *,
         likeliest: int | None,
@@ -243,13 +248,13 @@ class ServedModel:
             **options,
         )
         thoughts = 0 if made.thinking is None else most_tokens(made.thinking)
-        found = self.engine.reading.read(made, besides=thoughts)
-        room = self.engine.model.context - len(found.tokens) - thoughts
+        read = self.engine.reading.read(made, besides=thoughts)
+        room = self.engine.model.context - len(read.tokens) - thoughts
         most = max(room if made.max_tokens is None else min(room, made.max_tokens), 1)
-        shortened = made.shortened or found.shortened
-        return replace(made, prompt=found.tokens, max_tokens=most, shortened=shortened)
+        shortened = made.shortened or read.shortened
+        return replace(made, prompt=read.tokens, max_tokens=most, shortened=shortened)
 
-    def _calling(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _calling(self, body: Body) -> Mapping[str, Any]:
         """Return a body, in which an embedded model, which writes no free text, must call once where it
         may."""
         body = with_tools(body)
@@ -269,14 +274,14 @@ class ServedModel:
         """Return how the model writes calls, or that requests with tools are refused, and why; and how it
         reads messages without a template."""
         try:
-            found = f"Calls of tools are written as {self.format.name} has them."
+            told = f"Calls of tools are written as {self.format.name} has them."
         except OptionError as error:
-            found = (
+            told = (
                 f"No format of tool calls was found, so that requests with tools are refused: {error.what} "
             )
-            found += "Start the server with --tool-format NAME, such as hermes (--help lists them)."
+            told += "Start the server with --tool-format NAME, such as hermes (--help lists them)."
         plain = "There is no chat template: messages are told plainly, or by --chat-template FILE."
-        return found if self._has_turns else f"{found} {plain}"
+        return told if self._has_turns else f"{told} {plain}"
 
     @cached_property
     def _shown(self) -> ToolFormat | None:
@@ -296,15 +301,15 @@ class ServedModel:
 
     def _prompt(
         self,
-        messages: list[dict[str, Any]],
+        messages: list[JsonObject],
         read: ReadRequest,
         format: ToolFormat | None,
         flags: Mapping[str, Any],
-        body: Mapping[str, Any],
+        body: Body,
         thinking: Thinking | None,
         turn: Mapping[str, Any] | None,
     ) -> ReadPrompt:
-        """Return the prompt of a conversation, made as `sg.run` makes it: the outline of the answer follows
+        """Return the prompt of a conversation, made as `sg.run` makes it. The outline of the answer follows
         the last message of a chat, unless the body says otherwise."""
         prompts, answer, choice = self.engine.prompts, read.answer, read.choice
         outlines = None if answer is None else answer.outline
@@ -329,9 +334,9 @@ class ServedModel:
             question = replace(question, told=told_tools(prompts, choice, format, template))
         elif not self._has_turns:
 
-            def read_plain(one: ModelQuestion) -> Sequence[int]:
-                asked = replace(one, with_outline=bool(one.outline)).messages()
-                said = plain_chat(asked, choice.tools, format, prompts.controls(marks).guarded)
+            def read_plain(asked: ModelQuestion) -> Sequence[int]:
+                turns = replace(asked, with_outline=bool(asked.outline)).messages()
+                said = plain_chat(turns, choice.tools, format, prompts.controls(marks).guarded)
                 said += " " * (turn is not None)
                 plain = ModelQuestion(said, chat=False, marks=marks, is_guarded=True, turn=turn)
                 return prompts.tokens(plain, self.engine.tokenizer)
@@ -343,9 +348,10 @@ class ServedModel:
         most = None if most is None or most > context // 4 else most
         return self.engine.reading.fitted(question, outlines, most, besides, read_plain)
 
-    def _thoughts(self, body: Mapping[str, Any]) -> tuple[Thinking | None, dict[str, Any]]:
-        """Return the thoughts before a reply, and what the chat template is told of them: on or off by the
-        `chat_template_kwargs` (`enable_thinking`, `thinking`) or the effort, else as the server was started.
+    def _thoughts(self, body: Body) -> tuple[Thinking | None, JsonObject]:
+        """Return the thoughts before a reply, and what the chat template is told of them. They are on or off
+        by the `chat_template_kwargs` (`enable_thinking`, `thinking`) or the effort, else as the server was
+        started.
 
         Errors: OptionError for thoughts of a model that has none, and for what the server itself tells the
         template.
@@ -358,7 +364,7 @@ class ServedModel:
         if isinstance(thinking, Mapping):  # as other servers have it
             said[-1] = "thinking", {"enabled": True, "disabled": False}.get(thinking["type"])
         said.append(("reasoning_effort", None if effort is None else effort != "none"))
-        where, wanted = next((one for one in said if one[1] is not None), ("", None))
+        where, wanted = next((flag for flag in said if flag[1] is not None), ("", None))
         flags = dict.fromkeys(names, bool(self._tag) if wanted is None else wanted)
         taken = self.engine.prompts.template_options & own.keys()
         if taken:
@@ -383,7 +389,7 @@ class ServedModel:
 
     def _template_thoughts(self, flags: Mapping[str, Any]) -> tuple[str | None, str | None]:
         """Return the closing tags of the thoughts that a model's chat template opens at the end of each
-        prompt, and of those that it shows; None where there are none."""
+        prompt, and of those that it shows. None: there are none."""
         prompts = self.engine.prompts
         if prompts.is_embedded or not prompts.has_template():
             return None, None
@@ -391,15 +397,15 @@ class ServedModel:
         template = str(prompts.template_holder().chat_template)
         tags = sorted({(row.thinking, row.opened) for row in FORMATS.values() if row.thinking})
         opened = (tag[1] for tag, opens in tags if opens and end.endswith(tag[0].rstrip()))
-        shown = (tag[1].strip() for tag, _ in tags if all(one.strip() in template for one in tag))
+        shown = (tag[1].strip() for tag, _ in tags if all(mark.strip() in template for mark in tag))
         return next(opened, None), next(shown, None)
 
 
-def _most_tokens(body: Mapping[str, Any]) -> int | None:
+def _most_tokens(body: Body) -> int | None:
     return fields.count_of(body, *_MOST_TOKENS)
 
 
-def _budget(body: Mapping[str, Any]) -> tuple[str, int | None]:
+def _budget(body: Body) -> tuple[str, int | None]:
     """Return where a body says the most tokens of thoughts, and how many."""
     thinking, most = body.get("thinking"), body.get("thinking_token_budget")
     if most is None and isinstance(thinking, Mapping):

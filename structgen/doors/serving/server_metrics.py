@@ -52,11 +52,11 @@ class ServerMetrics:
         """Count an answer that is over, and its texts."""
         self._answers.labels(path, str(status)).inc()
         self._seconds.labels(path).observe(seconds)
-        for one in results:
-            if one.sample == 0:
-                self._prompt.inc(one.usage.prompt_tokens)
-            self._written.inc(one.usage.tokens + one.usage.thought_tokens)
-            self._ends.labels(one.finish_reason.value).inc()
+        for result in results:
+            if result.sample == 0:
+                self._prompt.inc(result.usage.prompt_tokens)
+            self._written.inc(result.usage.tokens + result.usage.thought_tokens)
+            self._ends.labels(result.finish_reason.value).inc()
 
     def page(self) -> bytes:
         """Return the page."""

@@ -49,31 +49,33 @@ class ServerOptions:
         """Tell whether a header Host, its port aside, has one of the names."""
         if not self.hosts or "*" in self.hosts:
             return True
-        found = _HOST.fullmatch(header.strip().lower())
-        if found is None:
+        host = _HOST.fullmatch(header.strip().lower())
+        if host is None:
             return False
-        name = found[1].removesuffix(".")
-        below = (one[1:] for one in self.hosts if one.startswith("*"))
+        name = host[1].removesuffix(".")
+        below = (host[1:] for host in self.hosts if host.startswith("*"))
         return name in self.hosts or any(map(name.endswith, below)) or (self.addresses and _is_address(name))
 
 
 def named_server(host: str, address: str, allowed: Sequence[str], **options: Any) -> ServerOptions:
-    """Return the options of a server at `host`, whose address is `address`, and which answers to its own
-    names and to those that are allowed: to the names of loopback and, where other machines reach it, of this
-    machine and to all addresses, of which it may not know its own. Errors: OptionError for what is no
+    """Return the options of a server at `host`, whose address is `address`. It answers to its own names, to
+    those that are allowed, and to the names of loopback. Where other machines reach it, it answers to this
+    machine's name, and to all addresses, of which it may not know its own. Errors: OptionError for what is no
     name."""
-    given = [f"[{one}]" if one.count(":") > 1 and one[0] != "[" else one.lower() for one in (host, *allowed)]
-    wrong = next((one for one in given if one != "*" and not _NAME.fullmatch(one)), None)
+    names = (host, *allowed)
+    given = [f"[{name}]" if name.count(":") > 1 and name[0] != "[" else name.lower() for name in names]
+    wrong = next((name for name in given if name != "*" and not _NAME.fullmatch(name)), None)
     if wrong is not None:
         raise OptionError(
             f"{wrong!r} is no name of a host.",
             where="--allowed-host",
             cure="Write it without http:// and without a port: models.example, *.example, or * for any.",
         )
-    names = ("localhost", "127.0.0.1", "[::1]", *given)
     is_open = not is_loopback(address)
     return ServerOptions(
-        hosts=names + (socket.gethostname().lower(),) * is_open, addresses=is_open, **options
+        hosts=("localhost", "127.0.0.1", "[::1]", *given) + (socket.gethostname().lower(),) * is_open,
+        addresses=is_open,
+        **options,
     )
 
 
@@ -91,22 +93,22 @@ def _is_address(name: str) -> bool:
 
 def read_keys(file: Path | None, environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     """Return the keys in a file, one a line, and in the variable STRUCTGEN_API_KEY. Errors: OptionError."""
-    found = [environment.get(KEY_VARIABLE, "").strip()]
+    lines = [environment.get(KEY_VARIABLE, "").strip()]
     if file is not None:
         try:
-            found += map(str.strip, file.read_text(encoding="utf-8").splitlines())
+            lines += map(str.strip, file.read_text(encoding="utf-8").splitlines())
         except (OSError, UnicodeDecodeError) as error:
             raise OptionError(
                 f"The file of keys cannot be read: {error}.",
                 where="--api-key-file",
                 cure="Name a text file with a key on each line.",
             ) from None
-        if not any(found[1:]):
+        if not any(lines[1:]):
             raise OptionError(
                 "The file of keys holds none.", where="--api-key-file", cure="Write one a line."
             )
-    keys = tuple(one for one in found if one)
-    if not all(one.isascii() and one.isprintable() and " " not in one for one in keys):
+    keys = tuple(line for line in lines if line)
+    if not all(key.isascii() and key.isprintable() and " " not in key for key in keys):
         raise OptionError(
             "A key has a character that no header can have.", where="API key", cure="Use letters and digits."
         )

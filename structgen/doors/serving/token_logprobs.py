@@ -18,7 +18,7 @@ def chat_logprobs(result: Result, tokenizer: Tokenizer, likeliest: int) -> dict[
     content = [
         {
             **_token(step.token, step.logprob, tokenizer),
-            "top_logprobs": [_token(*one, tokenizer) for one in step.likeliest[:likeliest]],
+            "top_logprobs": [_token(*likely, tokenizer) for likely in step.likeliest[:likeliest]],
         }
         for step in result.steps[: len(result.tokens)]
     ]

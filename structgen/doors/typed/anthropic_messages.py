@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, Final
 
+from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import OptionError
 from structgen.decoding.engine.requests import DEFAULT_MAX_TOKENS, Usage
 from structgen.doors.typed.server_answers import Answer
@@ -24,21 +25,21 @@ _DOCUMENT: Final = "answer"
 """The tool whose arguments are the document."""
 
 
-def request(body: Mapping[str, Any]) -> dict[str, Any]:
+def request(body: Mapping[str, Any]) -> JsonObject:
     """Return the arguments of `messages.create` for a request of chat completions."""
     # the client refuses requests of many tokens, unless the time limit, here its own, is said
-    made: dict[str, Any] = {"max_tokens": DEFAULT_MAX_TOKENS, "timeout": 600.0}
+    made: JsonObject = {"max_tokens": DEFAULT_MAX_TOKENS, "timeout": 600.0}
     made |= {name: body[name] for name in _SAME if name in body}
     made["extra_body"] = {name: body[name] for name in _OF_SAMPLING if name in body}
-    systems = [one for one in body["messages"] if one["role"] in ("system", "developer")]
+    systems = [message for message in body["messages"] if message["role"] in ("system", "developer")]
     if systems:
-        made["system"] = [block for one in systems for block in _blocks(one["content"])]
-    made["messages"] = [_message(one) for one in body["messages"] if one not in systems]
+        made["system"] = [block for message in systems for block in _blocks(message["content"])]
+    made["messages"] = [_message(message) for message in body["messages"] if message not in systems]
     if "stop" in body:
         made["stop_sequences"] = body["stop"]
-    tools, choice = [one["function"] for one in body.get("tools", ())], body.get("tool_choice", "auto")
+    tools, choice = [tool["function"] for tool in body.get("tools", ())], body.get("tool_choice", "auto")
     if "response_format" in body:
-        if any(one["name"] == _DOCUMENT for one in tools):
+        if any(tool["name"] == _DOCUMENT for tool in tools):
             what = f"A tool is called {_DOCUMENT!r}, as the one that takes the document is."
             raise OptionError(what, where="tools", cure="Give it another name.")
         tools.append({"name": _DOCUMENT, "parameters": body["response_format"]["json_schema"]["schema"]})
@@ -46,11 +47,11 @@ def request(body: Mapping[str, Any]) -> dict[str, Any]:
     if tools:
         made["tools"] = [
             {
-                "name": one["name"],
-                "description": one.get("description", ""),
-                "input_schema": {"type": "object", **one["parameters"]},
+                "name": tool["name"],
+                "description": tool.get("description", ""),
+                "input_schema": {"type": "object", **tool["parameters"]},
             }
-            for one in tools
+            for tool in tools
         ]
         made["tool_choice"] = (
             {"type": _CHOICES[choice]}
@@ -62,7 +63,7 @@ def request(body: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _message(message: Mapping[str, Any]) -> dict[str, Any]:
+def _message(message: Mapping[str, Any]) -> JsonObject:
     """Return a message of chat completions as one of Anthropic's."""
     if message["role"] == "tool":
         block = {"type": "tool_result", "tool_use_id": message["tool_call_id"]}
@@ -74,9 +75,9 @@ def _message(message: Mapping[str, Any]) -> dict[str, Any]:
     return {"role": message["role"], "content": blocks}
 
 
-def _blocks(content: Any) -> list[dict[str, Any]]:
+def _blocks(content: Any) -> list[JsonObject]:
     """Return the blocks of a content: texts that are not empty, and images."""
-    found: list[dict[str, Any]] = []
+    blocks: list[JsonObject] = []
     parts: Any = [{"type": "text", "text": content}] if isinstance(content, str) else content or ()
     for part in parts:
         if part["type"] == "image_url":
@@ -85,10 +86,10 @@ def _blocks(content: Any) -> list[dict[str, Any]]:
             source = {"type": "url", "url": url}
             if head.startswith("data:"):
                 source = {"type": "base64", "media_type": head.removeprefix("data:"), "data": data}
-            found.append({"type": "image", "source": source})
+            blocks.append({"type": "image", "source": source})
         elif part["type"] != "text" or part["text"]:
-            found.append(part)
-    return found
+            blocks.append(part)
+    return blocks
 
 
 def add(answer: Answer, received: Any) -> None:

@@ -62,7 +62,15 @@ from structgen.doors.typed.local import Local
 from structgen.doors.typed.options import NAMED_ELSEWHERE, FunctionOptions, TypedOptions
 from structgen.doors.typed.outcomes import Outcome
 from structgen.doors.typed.partial import Partial, Progress, progress_of
-from structgen.doors.typed.prompts import PromptSource, Template, not_asked, source_of, stated_of, wanted_of
+from structgen.doors.typed.prompts import (
+    AskedText,
+    PromptSource,
+    Template,
+    not_asked,
+    source_of,
+    stated_of,
+    wanted_of,
+)
 from structgen.doors.typed.typed_draws import Sampler, check_names, drawn
 from structgen.doors.typed.waiting import each, now
 from structgen.doors.typed.wanted_forms import WantedForm, WantedText, failed
@@ -154,7 +162,7 @@ class Asking:
         """Yield what there is after each piece of text; the last partial has the outcome. There is one
         attempt. `document` follows the text, where its items are handed out.
 
-        Errors: GenerationError as soon as a part that closes is refused by its type, and at the end; with
+        Errors: GenerationError as soon as a part that closes is refused by its type, and at the end. With
         `detailed` the outcome has it, and the partials end before it.
         """
         writer, wanted = await self._writer(), self.wanted
@@ -256,7 +264,7 @@ async def obtained(
     detailed: bool = False,
 ) -> Outcome[Any]:
     """Return the outcome of a call: attempts until an object comes of one. A later one is asked with the
-    refused answer and what the validators said. `first` is an attempt that was made; `detailed`: whether the
+    refused answer and what the validators said. `first` is an attempt that was made. `detailed`: whether the
     outcome also tells its prompt, which is made again, and how sure an engine's model was."""
     form, options = wanted.form, wanted.options
     best: GenerationError | None = None
@@ -264,7 +272,7 @@ async def obtained(
     for attempt in range(options.attempts):
         tried = first
         if attempt or tried is None:
-            (tried,) = await writer.write(wanted, [source], attempt)
+            (tried,) = await written(writer, wanted, [source], attempt)
         usages.append(tried.usage)
         outcome = judged(form, tried, attempt + 1, best)
         best = outcome.error
@@ -275,6 +283,22 @@ async def obtained(
             source = replace(source, refused=(tried.text, str(refusal)))
     outcome = replace(outcome, usages=tuple(usages))
     return with_details(outcome, writer, wanted, source) if detailed else outcome
+
+
+async def written(
+    writer: Writer, wanted: WantedText, sources: Sequence[PromptSource], attempt: int = 0
+) -> list[Result]:
+    """Return a text for each source, written together. Where the texts of a prompt do not state what is
+    required, the model is not asked, and the result is an error."""
+    asked, results = list[AskedText](), list[Result | None]()
+    for source in sources:
+        try:
+            asked.append(AskedText(wanted_of(wanted, source), source))
+            results.append(None)
+        except NotStatedError as error:
+            results.append(not_asked(error))
+    texts = iter(await writer.write(asked, attempt) if asked else ())
+    return [next(texts) if result is None else result for result in results]
 
 
 def with_evidence(outcome: Outcome[Any], form: WantedForm, stated: StatedText) -> Outcome[Any]:
@@ -352,7 +376,7 @@ class _Common(Generic[P, R]):
 
     @options_named("using(target=int)", NAMED_ELSEWHERE, "using", FunctionOptions)
     def using(self, **changes: Unpack[FunctionOptions]) -> Self:
-        """Return the function with other options of `sg.generate`, those that are not given as they were: so
+        """Return the function with other options of `sg.generate`, those that are not given as they were. So
         a call may have a type, or tools, that exist only now. For type checkers it returns what its
         annotation says.
 
@@ -379,7 +403,7 @@ class _Common(Generic[P, R]):
             for pair in pairs:
                 with within(pair.where):
                     asked.append(await self._filled(pair.call))
-            documents = [one.document for one in self._asked.examples]
+            documents = [example.document for example in self._asked.examples]
             self._examples = Examples(asked, documents, pairs.most)
         return self._examples.beside(source)
 
@@ -397,6 +421,7 @@ class _Common(Generic[P, R]):
         return source_of(returned, self._asked.template, bound.arguments)
 
     async def _value(self, call: Call) -> Any:
+        """Return the object of a call, or the iterator of its items."""
         asked, source = self._asked, await self._source(call)
         if asked.form.items:
             items = asked.items(source)
@@ -421,7 +446,7 @@ class _Common(Generic[P, R]):
         asked = self._asked
         sources = [await self._source(call) for call in calls]
         writer, wanted = asked.model(), asked.wanted
-        firsts = await writer.write(wanted, sources) if sources else []
+        firsts = await written(writer, wanted, sources)
         return [
             await obtained(writer, wanted, source, first, detailed=detailed)
             for source, first in zip(sources, firsts, strict=True)
@@ -434,22 +459,23 @@ class _Common(Generic[P, R]):
         except StructgenError as error:
             if len(calls) == 1:
                 return [error]
-        return [found for call in calls for found in await self._each_tried([call])]
+        return [outcome for call in calls for outcome in await self._each_tried([call])]
 
     async def _scored(self, pairs: Any) -> ScoreTable:
         """Return what `score` returns, in an event loop too."""
         pairs = self._pairs(pairs)
         spelling, wanted = Spelling(self._asked.form), written_pairs(self._asked.form, pairs)
-        found = list[ScoredPair]()
+        scored = list[ScoredPair]()
         with progress("score", "pairs") as tell:
             for first in range(0, len(pairs), MOST_TOGETHER):
                 calls = [pair.call for pair in pairs[first : first + MOST_TOGETHER]]
                 for outcome in await self._each_tried(calls):
-                    found.append(scored_pair(wanted[len(found)].value, spelling, outcome))
-                tell(len(found), len(pairs))
-        return ScoreTable(found)
+                    scored.append(scored_pair(wanted[len(scored)].value, spelling, outcome))
+                tell(len(scored), len(pairs))
+        return ScoreTable(scored)
 
     async def _fitted(self, pairs: Any, error: float | None, held_out: float, seed: int) -> Fitted[Self]:
+        """Return what `fit` returns, in an event loop too. Errors: OptionError."""
         if error is not None:
             error = number("error", error, 1e-6, 0.999, "a share of wrong answers between 0 and 1")
             if not isinstance(self._asked.model(), Local):
@@ -468,7 +494,7 @@ class _Common(Generic[P, R]):
 
     def _accepting(self, thresholds: Mapping[str, FieldThreshold]) -> Self:
         """Return the function, whose outcomes accept what reaches these thresholds."""
-        least = {name: one.threshold for name, one in thresholds.items() if one.threshold is not None}
+        least = {name: of.threshold for name, of in thresholds.items() if of.threshold is not None}
         return type(self)(replace(self._asked, least=least), self._bound)
 
     def _sampler(self, draws: Callable[..., Any], n: int, options: Mapping[str, Any]) -> Any:
@@ -488,7 +514,7 @@ class _Common(Generic[P, R]):
                 where="calls",
                 cure="Write batch([call]), with one item for each call.",
             )
-        return [call_of(one) for one in calls]
+        return [call_of(call) for call in calls]
 
 
 class FilledPrompt(Exception):
@@ -536,11 +562,11 @@ class TypedFunction(_Common[P, R]):
         first error once all are done, or "return" errors in the places of objects.
         """
         outcomes = now(self._together(self._calls_of(calls)))
-        for one in outcomes:
-            self._asked.warn_if_shortened(one.result)
+        for outcome in outcomes:
+            self._asked.warn_if_shortened(outcome.result)
         if errors == "return":
-            return [one.error if one.error is not None else one.value for one in outcomes]
-        return [one.value for one in outcomes]
+            return [outcome.error if outcome.error is not None else outcome.value for outcome in outcomes]
+        return [outcome.value for outcome in outcomes]
 
     def score(self, pairs: AnyPairs) -> ScoreTable:
         """Return how many fields are right of the calls of some pairs, a table: by field, and by pair, with
@@ -552,11 +578,11 @@ class TypedFunction(_Common[P, R]):
         self, pairs: AnyPairs, *, error: float | None = None, held_out: float = 0.5, seed: int = 0
     ) -> Fitted[Self]:
         """Return the function with the worked examples that do best, and a report. Half of the pairs are
-        examples; on the others (`held_out`), which `seed` chooses, each candidate is scored: none, the first
+        examples. On the others (`held_out`), which `seed` chooses, each candidate is scored: none, the first
         1, 2, 4, 8, and the 2 or 4 most like each question. The one with the fewest wrong fields is taken.
 
         `error`: the share of wrong answers that a person allows among accepted ones. Half of the pairs that
-        are held out then give each field the least confidence for it (`fitting` has the method), and
+        are held out then give each field the least confidence for it (`fitting` has the method).
         `.detailed(...)` tells what is `accepted`, and what is for `review`. Nothing is written to disk.
         Errors: OptionError for too few pairs, or where the model tells no confidences."""
         return now(self._fitted(pairs, error, held_out, seed))
@@ -576,7 +602,7 @@ class TypedFunction(_Common[P, R]):
         """Return draws from the model's own distribution, given that the type accepts the document.
 
         Of a function without parameters these are the draws: `verdict.sample(100)`. Of any other it is what
-        takes the arguments: `person.sample(100, method="cars")("Ada Lovelace, 36")`; so no option of the
+        takes the arguments: `person.sample(100, method="cars")("Ada Lovelace, 36")`. So no option of the
         sampler can be taken for a parameter of the function. The options are those of `sg.sample`, but for
         what is said of the model; `max_tokens` is by default that of a call. The decorator's `sampling` is of
         calls, and not used here.

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from structgen.asking.python_types.pydantic_formats import refuse
 from structgen.asking.tool_calls.tool_replies import Reply
-from structgen.base.errors import NoFillingError, NotStatedError, OptionError, UnsupportedError, fields_named
+from structgen.base.errors import NoFillingError, OptionError, UnsupportedError, fields_named
 from structgen.base.system.resources import model_name
 from structgen.decoding.engine.model_prompts import ModelPrompts, ModelQuestion, continued
 from structgen.decoding.engine.requests import FinishReason, Result, Usage
 from structgen.doors.typed.missing_options import OF_INFILLING
-from structgen.doors.typed.prompts import PromptSource, not_asked, wanted_of
+from structgen.doors.typed.prompts import AskedText, PromptSource
 from structgen.doors.typed.wanted_forms import WantedText
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from structgen.decoding.infilling.schedulers import Scheduler
     from structgen.tokens.tokenizer import Tokenizer
 
-_MOST_MODELS: Final = 2
-"""Models that are kept by name in a process."""
+MOST_MODELS: Final = 4
+"""Models of a kind that are kept by name in a process; the one that was not used for longest goes first."""
 
 
 @fields_named(
@@ -88,16 +88,14 @@ class Infiller:
             OF_INFILLING.refuse(("continue_final_message",), ())
         return source.question(wanted)
 
-    async def write(
-        self, wanted: WantedText, sources: Sequence[PromptSource], attempt: int = 0
-    ) -> list[Result]:
-        """Return a document for each source, one after another; in a thread, where the caller waits.
+    async def write(self, asked: Sequence[AskedText], attempt: int = 0) -> list[Result]:
+        """Return the documents, written one after another; in a thread, where the caller waits.
 
         Errors: those of `sg.infill`, told in the words of a typed function.
         """
-        if wanted.waits:
-            return [await asyncio.to_thread(self._written, wanted, one, attempt) for one in sources]
-        return [self._written(wanted, one, attempt) for one in sources]
+        if asked[0].wanted.waits:
+            return [await asyncio.to_thread(self._written, *text, attempt) for text in asked]
+        return [self._written(*text, attempt) for text in asked]
 
     def stream(
         self, wanted: WantedText, source: PromptSource, done: Callable[[Result], None]
@@ -110,12 +108,9 @@ class Infiller:
         raise no_calls()
 
     def _written(self, wanted: WantedText, source: PromptSource, attempt: int) -> Result:
+        """Return the document of one prompt. Errors: those of `write`."""
         from structgen.decoding.infilling.infill import infill
 
-        try:
-            wanted = wanted_of(wanted, source)
-        except NotStatedError as error:
-            return not_asked(error)
         form, options = wanted.form, wanted.options
         if form.grammar is None:
             raise refuse(
@@ -136,7 +131,7 @@ class Infiller:
             )
         how, drawn = self.how, options.sampling_of(attempt)
         try:
-            found = infill(
+            infilled = infill(
                 model,
                 grammar=form.grammar,
                 prompt=prompt,
@@ -145,7 +140,7 @@ class Infiller:
                 seed=drawn.seed,
                 tokenizer=tokenizer,
                 timeout=options.timeout,
-                **{one.name: getattr(how, one.name) for one in fields(how)[2:]},
+                **{field.name: getattr(how, field.name) for field in fields(how)[2:]},
             )
         except NoFillingError as error:
             raise NoFillingError(
@@ -161,7 +156,7 @@ class Infiller:
                 where="return",
                 cure=f"depth= and max_states= are said in model=sg.Infilling(model, depth=...). {error.cure}",
             ) from error
-        return _result(found, len(prompt))
+        return _result(infilled, len(prompt))
 
     @cached_property
     def _loaded(self) -> tuple[Any, Tokenizer]:
@@ -181,24 +176,24 @@ class Infiller:
             ) from error
 
 
-def _result(found: Infilled, prompt: int) -> Result:
+def _result(infilled: Infilled, prompt: int) -> Result:
     """Return the engine's kind of result. Where a deadline brought about the end, that is STEERED."""
-    cost = found.usage
+    cost = infilled.usage
     usage = Usage(
         prompt_tokens=prompt,
-        tokens=len(found.tokens),
+        tokens=len(infilled.tokens),
         model_seconds=cost.model_seconds,
         mask_seconds=cost.lattice_seconds,
         calls=cost.steps,
     )
-    is_late = found.finish_reason == "deadline"
+    is_late = infilled.finish_reason == "deadline"
     return Result(
-        found.text,
+        infilled.text,
         FinishReason.STEERED if is_late else FinishReason.STOP,
-        list(found.tokens),
+        list(infilled.tokens),
         [],
         usage,
-        value=found.value,
+        value=infilled.value,
     )
 
 
@@ -223,7 +218,7 @@ def no_stream() -> UnsupportedError:
     )
 
 
-@lru_cache(maxsize=_MOST_MODELS)
+@lru_cache(maxsize=MOST_MODELS)
 def infiller_of(name: str) -> Infiller:
     """Return the writer of a model by its bare name, shared in the process. Nothing is loaded yet."""
     return Infiller(Infilling(name))

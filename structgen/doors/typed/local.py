@@ -10,13 +10,13 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from structgen.base.errors import NotStatedError
 from structgen.decoding.engine.model_prompts import ReadPrompt, continued
 from structgen.decoding.engine.requests import Request, Result
 from structgen.decoding.engine.searches.listed_values import listed
 from structgen.decoding.engine.thinking import most_tokens
+from structgen.doors.typed.infilled import MOST_MODELS
 from structgen.doors.typed.options import OF_REQUEST
-from structgen.doors.typed.prompts import PromptSource, not_asked, wanted_of
+from structgen.doors.typed.prompts import AskedText, PromptSource, wanted_of
 from structgen.doors.typed.tool_prompts import ToolPrompts
 from structgen.doors.typed.waiting import pieces_of
 from structgen.doors.typed.wanted_forms import WantedText
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from structgen.decoding.engine.engine import Engine
     from structgen.decoding.engine.searches.whole_values import KnownWeights
 
-MOST_ENGINES = 4
-"""Models that are kept by name in a process; the one that was not used for longest goes first."""
 _LOADING: Final = threading.Lock()
 """Two threads that name a model for the first time at once must not load it twice."""
 
@@ -81,14 +79,9 @@ class Local:
             use.prompts[self] = ToolPrompts(self.engine, use, wanted)
         return None if use is None else use.prompts[self]
 
-    def request(self, wanted: WantedText, source: PromptSource) -> Request:
-        """Return the engine's request, its tokens bounded. Errors: OptionError for a prompt that leaves no
+    def request(self, wanted: WantedText, source: PromptSource, attempt: int = 0) -> Request:
+        """Return the request whose tokens the engine bounds. Errors: OptionError for a prompt that leaves no
         room."""
-        found = self._asked(wanted_of(wanted, source), source)
-        return self.engine.reading.bounded(found, len(found.prompt))
-
-    def _asked(self, wanted: WantedText, source: PromptSource, attempt: int = 0) -> Request:
-        """Return the request whose tokens the engine bounds."""
         form, options = wanted.form, wanted.options
         read, calling = self._read(wanted, source), self._calling(wanted)
         request = Request(
@@ -114,22 +107,14 @@ class Local:
 
     # --- texts ----------------------------------------------------------------------------------------------
 
-    async def write(
-        self, wanted: WantedText, sources: Sequence[PromptSource], attempt: int = 0
-    ) -> list[Result]:
-        """Return a text for each source, in one batch, and in those of others that wait meanwhile."""
-        asked, unstated = list[Request](), dict[int, Result]()
-        for at, source in enumerate(sources):
-            try:
-                asked.append(self._asked(wanted_of(wanted, source), source, attempt))
-            except NotStatedError as error:
-                unstated[at] = not_asked(error)
-        if wanted.waits:
-            results = [one for (one,) in await asyncio.gather(*map(self.engine.agenerate, asked))]
+    async def write(self, asked: Sequence[AskedText], attempt: int = 0) -> list[Result]:
+        """Return the texts, written in one batch, and in those of others that wait meanwhile."""
+        requests = [self.request(*text, attempt) for text in asked]
+        if asked[0].wanted.waits:
+            results = [result for (result,) in await asyncio.gather(*map(self.engine.agenerate, requests))]
         else:
-            results = self.engine.generate(asked)
-        written = iter(results)
-        return [unstated.get(at) or self._told(wanted, next(written)) for at in range(len(sources))]
+            results = self.engine.generate(requests)
+        return [self._told(text.wanted, result) for text, result in zip(asked, results, strict=True)]
 
     def read(self, wanted: WantedText, text: str) -> Any:
         """Return what is taken of a reply that may call tools, from its text so far."""
@@ -146,7 +131,7 @@ class Local:
         self, wanted: WantedText, source: PromptSource, done: Callable[[Result], None]
     ) -> AsyncGenerator[str, None]:
         """Yield a text in pieces as it comes, and hand its result to `done`; closing it cancels the text."""
-        engine, asked = self.engine, self._asked(wanted_of(wanted, source), source)
+        engine, asked = self.engine, self.request(wanted, source)
         (handle,) = await engine.asubmit(asked) if wanted.waits else engine.submit(asked)
         stream = engine.apieces(handle) if wanted.waits else engine.pieces(handle)
         async with aclosing(pieces_of(stream)) as pieces:
@@ -163,7 +148,7 @@ def local_model(name: str) -> Local:
         return _loaded(name)
 
 
-@lru_cache(maxsize=MOST_ENGINES)
+@lru_cache(maxsize=MOST_MODELS)
 def _loaded(name: str) -> Local:
     from structgen.decoding.engine import Engine
 

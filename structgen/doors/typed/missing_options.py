@@ -6,115 +6,195 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Final
 
-from structgen.base.language.exclusions import Exclusions
+from structgen.base.language.exclusions import Exclusion, Exclusions
 from structgen.decoding.engine.requests import Sampling
 
+_OR_AN_ENGINE: Final = "Leave it out, or use an engine."
 OF_SERVERS: Final = Exclusions(
-    """
-top_k min_p repetition_penalty min_tokens strategy banned repetition:
-    {} is not in OpenAI's protocol. | Leave it out.
-thinking policies chat: {} cannot be had from a server. | Leave it out, or use an engine.
-canonical healing: A server chooses its tokens itself, so {} cannot be had from it.
-    | Leave it out, or use an engine.
-continue_final_message: OpenAI's protocol has no such word, so that servers may pass over it.
-    | Leave it out, and write what your server reads into the last message; or use an engine.
-speculation: Whether a server speculates is the server's own affair. | Leave it out, or use an engine.
-"""
+    Exclusion(
+        ("top_k", "min_p", "repetition_penalty", "min_tokens", "strategy", "banned", "repetition"),
+        "{} is not in OpenAI's protocol.",
+        "Leave it out.",
+    ),
+    Exclusion(("thinking", "policies", "chat"), "{} cannot be had from a server.", _OR_AN_ENGINE),
+    Exclusion(
+        ("canonical", "healing"),
+        "A server chooses its tokens itself, so {} cannot be had from it.",
+        _OR_AN_ENGINE,
+    ),
+    Exclusion(
+        "continue_final_message",
+        "OpenAI's protocol has no such word, so that servers may pass over it.",
+        "Leave it out, and write what your server reads into the last message; or use an engine.",
+    ),
+    Exclusion("speculation", "Whether a server speculates is the server's own affair.", _OR_AN_ENGINE),
 )
 """Of a typed function's options, and its sampling."""
+
+
+def _left_out(option: str) -> Exclusion:
+    """Return the row of an option of a sampling that an `sg.Server` may leave out."""
+    return Exclusion(
+        option,
+        "{} is given, and sg.Server leaves it out.",
+        "Take it out of one of them.",
+        when=lambda options, server: getattr(options.sampling, option) and option in server.leave_out,
+    )
+
+
 OF_SERVER_FIELDS: Final = Exclusions(
-    """
-temperature seed max_tokens: {} is given, and sg.Server leaves it out. | Take it out of one of them.
-""",
-    temperature=lambda options, server: options.sampling.temperature and "temperature" in server.leave_out,
-    seed=lambda options, server: options.sampling.seed and "seed" in server.leave_out,
-    max_tokens=lambda options, server: (
-        options.max_tokens is not None and {"max_tokens", "max_completion_tokens"} <= {*server.leave_out}
+    _left_out("temperature"),
+    _left_out("seed"),
+    Exclusion(
+        "max_tokens",
+        "{} is given, and sg.Server leaves it out.",
+        "Take it out of one of them.",
+        beside=lambda options, server: {"max_tokens", "max_completion_tokens"} <= {*server.leave_out},
     ),
 )
 """Of a typed function's options, and an `sg.Server`."""
 OF_ANTHROPIC: Final = Exclusions(
-    """
-seed presence_penalty frequency_penalty logit_bias: {} is not in Anthropic's protocol. | Leave it out.
-"""
+    Exclusion(
+        ("seed", "presence_penalty", "frequency_penalty", "logit_bias"),
+        "{} is not in Anthropic's protocol.",
+        "Leave it out.",
+    )
 )
 """Of a sampling."""
 OF_SERVER_FORMS: Final = Exclusions(
-    """
-thinking if thoughts: thinking cannot be had from a server.
-    | Leave it out: what a server sends of thoughts is in reply.thinking.
-stop excludes document: A stop string would cut a document short. | Leave it out, or return str.
-""",
-    thoughts=lambda options, form: form.tools is not None and form.tools.thinking is not False,
-    document=lambda options, form: form.grammar is not None,
+    Exclusion(
+        "thinking",
+        "thinking cannot be had from a server.",
+        "Leave it out: what a server sends of thoughts is in reply.thinking.",
+        when=lambda options, form: form.tools is not None and form.tools.thinking is not False,
+    ),
+    Exclusion(
+        "stop",
+        "A stop string would cut a document short.",
+        "Leave it out, or return str.",
+        beside=lambda options, form: form.grammar is not None,
+    ),
 )
 """Of a typed function's options, and the form of what is wanted from a server."""
-_ELSEWHERE = " ".join(one.name for one in fields(Sampling) if one.name not in ("temperature", "seed"))
 OF_INFILLING: Final = Exclusions(
-    f"""
-{_ELSEWHERE}: {{}} is about the next token behind those before it; slots are filled in any order.
-    | Leave it out; temperature and seed are there.
-stop: A stop string ends a text that is written from left to right; slots are filled in any order.
-    | Leave it out; the grammar says where the document ends.
-thinking: A masked-diffusion model writes no thoughts before the document.
-    | Leave it out, or give the type a field for them.
-canonical healing: {{}} is about texts that are written from left to right; slots are filled in any order.
-    | Leave it out.
-continue_final_message: Slots are filled in any order, and a document has no beginning to go on with.
-    | Leave it out; sg.infill takes given fields, and templates.
-examples: A masked-diffusion model fills slots, and was trained on no examples before its text.
-    | Leave it out, or ask a causal chat model.
-speculation excludes guesses: Speculation guesses next tokens, and infilling has none.
-    | Leave it out; sg.Infilling(model, sure=0.8) makes larger steps.
-""",
-    guesses=lambda options, how: options.speculation != "off",
+    Exclusion(
+        tuple(option.name for option in fields(Sampling) if option.name not in ("temperature", "seed")),
+        "{} is about the next token behind those before it; slots are filled in any order.",
+        "Leave it out; temperature and seed are there.",
+    ),
+    Exclusion(
+        "stop",
+        "A stop string ends a text that is written from left to right; slots are filled in any order.",
+        "Leave it out; the grammar says where the document ends.",
+    ),
+    Exclusion(
+        "thinking",
+        "A masked-diffusion model writes no thoughts before the document.",
+        "Leave it out, or give the type a field for them.",
+    ),
+    Exclusion(
+        ("canonical", "healing"),
+        "{} is about texts that are written from left to right; slots are filled in any order.",
+        "Leave it out.",
+    ),
+    Exclusion(
+        "continue_final_message",
+        "Slots are filled in any order, and a document has no beginning to go on with.",
+        "Leave it out; sg.infill takes given fields, and templates.",
+    ),
+    Exclusion(
+        "examples",
+        "A masked-diffusion model fills slots, and was trained on no examples before its text.",
+        "Leave it out, or ask a causal chat model.",
+    ),
+    Exclusion(
+        "speculation",
+        "Speculation guesses next tokens, and infilling has none.",
+        "Leave it out; sg.Infilling(model, sure=0.8) makes larger steps.",
+        beside=lambda options, how: options.speculation != "off",
+    ),
 )
 """Of a typed function's options, and its sampling."""
 OF_DRAWS: Final = Exclusions(
-    """
-model if infilling: A masked-diffusion model gives no probabilities of whole documents, so its own
-    distribution cannot be drawn from.
-    | Call the function with sampling=sg.Sampling(temperature=1.0, seed=...) for each draw, or use a
-    causal model. | sample
-model if served: A server gives texts, not the probability of each token behind each prefix, so the
-    model's own distribution cannot be drawn from.
-    | Load the model in this process: a folder, structgen/extract, or an sg.Engine. | openai:
-return if items: A draw is a whole document, and an Iterator hands out its items one by one.
-    | Annotate list[T]. | Iterator
-return if tools: Draws of a typed function are documents, and replies that may call tools are texts.
-    | Draw from sg.sample(model, prompt, sg.tools(...), n), and read with sg.parse_calls. | tools
-return if free: Free text is not conditioned on anything: the model's own texts are draws already.
-    | Annotate a type that has a schema, or call the function with a temperature of 1. | str
-thinking: Draws have no thoughts before the document. | Leave thinking out.
-""",
-    infilling=lambda options, form, writer: writer.kind == "infilling",
-    served=lambda options, form, writer: writer.kind == "server",
-    items=lambda options, form, writer: form.items,
-    tools=lambda options, form, writer: form.tools is not None,
-    free=lambda options, form, writer: form.grammar is None,
+    Exclusion(
+        "model",
+        "A masked-diffusion model gives no probabilities of whole documents, so its own distribution cannot "
+        "be drawn from.",
+        "Call the function with sampling=sg.Sampling(temperature=1.0, seed=...) for each draw, or use a "
+        "causal model.",
+        when=lambda options, form, writer: writer.kind == "infilling",
+        keyword="sample",
+    ),
+    Exclusion(
+        "model",
+        "A server gives texts, not the probability of each token behind each prefix, so the model's own "
+        "distribution cannot be drawn from.",
+        "Load the model in this process: a folder, structgen/extract, or an sg.Engine.",
+        when=lambda options, form, writer: writer.kind == "server",
+        keyword="openai:",
+    ),
+    Exclusion(
+        "return",
+        "A draw is a whole document, and an Iterator hands out its items one by one.",
+        "Annotate list[T].",
+        when=lambda options, form, writer: form.items,
+        keyword="Iterator",
+    ),
+    Exclusion(
+        "return",
+        "Draws of a typed function are documents, and replies that may call tools are texts.",
+        "Draw from sg.sample(model, prompt, sg.tools(...), n), and read with sg.parse_calls.",
+        when=lambda options, form, writer: form.tools is not None,
+        keyword="tools",
+    ),
+    Exclusion(
+        "return",
+        "Free text is not conditioned on anything: the model's own texts are draws already.",
+        "Annotate a type that has a schema, or call the function with a temperature of 1.",
+        when=lambda options, form, writer: form.grammar is None,
+        keyword="str",
+    ),
+    Exclusion("thinking", "Draws have no thoughts before the document.", "Leave thinking out."),
 )
 """Of a typed function's options, the form of what is wanted, and its writer."""
 OF_TOOLS: Final = Exclusions(
-    """
-grounded quotes missing: The arguments of calls are not held to texts.
-    | Leave it out, or ask for the type of one tool's arguments.
-outline stop wrap: {} has no meaning beside tools.
-    | Leave it out: the prompt tells the tools, and their format where a reply ends.
-examples: An example is a document, and a reply beside tools may be calls.
-    | Leave it out, or write the turns of the examples into the messages.
-thinking if both: The thoughts of a format stand before calls alone.
-    | Pass thinking=sg.Thinking(), whose thoughts stand before the answer too.
-""",
-    both=lambda options, use: use.thinking and use.taken.answer is not None,
+    Exclusion(
+        ("grounded", "quotes", "missing"),
+        "The arguments of calls are not held to texts.",
+        "Leave it out, or ask for the type of one tool's arguments.",
+    ),
+    Exclusion(
+        ("outline", "stop", "wrap"),
+        "{} has no meaning beside tools.",
+        "Leave it out: the prompt tells the tools, and their format where a reply ends.",
+    ),
+    Exclusion(
+        "examples",
+        "An example is a document, and a reply beside tools may be calls.",
+        "Leave it out, or write the turns of the examples into the messages.",
+    ),
+    Exclusion(
+        "thinking",
+        "The thoughts of a format stand before calls alone.",
+        "Pass thinking=sg.Thinking(), whose thoughts stand before the answer too.",
+        when=lambda options, use: use.thinking and use.taken.answer is not None,
+    ),
 )
 """Of the options of a call beside tools, and what is taken of a reply."""
 OF_EMBEDDED: Final = Exclusions(
-    "examples: The embedded models read one text below one outline, and no turns before them. "
-    "| Leave it out, or ask a chat model."
+    Exclusion(
+        "examples",
+        "The embedded models read one text below one outline, and no turns before them.",
+        "Leave it out, or ask a chat model.",
+    )
 )
 """Of a typed function's options."""
 WITHOUT_TOOLS: Final = Exclusions(
-    "tool_choice parallel tool_format needs tools: {} is given, and no tools. "
-    "| Give tools=[...], or leave it out."
+    Exclusion(
+        ("tool_choice", "parallel", "tool_format"),
+        "{} is given, and no tools.",
+        "Give tools=[...], or leave it out.",
+        without="tools",
+    )
 )
 """Of the options of a call."""

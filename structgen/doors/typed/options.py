@@ -145,5 +145,5 @@ class TypedOptions:
 
 OF_REQUEST: Final = (CallOptions.__annotations__.keys() & Request.__annotations__) - {"sampling", "choices"}
 """Options that a request has by the same names, and with the same meaning."""
-OPTION_DEFAULTS: Final = {one.name: one.default for one in fields(TypedOptions)}
+OPTION_DEFAULTS: Final = {field.name: field.default for field in fields(TypedOptions)}
 """The defaults that `help` shows."""

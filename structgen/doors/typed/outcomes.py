@@ -28,7 +28,7 @@ class Outcome(Generic[R]):
     error: GenerationError | None
     _value: Any
     probabilities: Mapping[str, float] = field(default_factory=dict)
-    """Where the type lists values that were compared as a whole: the probability of each among them, by the
+    """The probability of each listed value among them, where they were compared as a whole. The key is the
     value: a string without quotes, any other value as JSON. It is a model's own opinion, and says nothing of
     how often that is right. Else {}."""
     confidences: Mapping[str, Confidence] = field(default_factory=dict)
@@ -49,8 +49,8 @@ class Outcome(Generic[R]):
         """The object; never None in place of one. Raises the error of a call that failed."""
         if self.error is not None:
             raise self.error
-        found: R = self._value
-        return found
+        value: R = self._value
+        return value
 
     @property
     def text(self) -> str:
@@ -60,13 +60,13 @@ class Outcome(Generic[R]):
     @property
     def review(self) -> tuple[str, ...]:
         """The JSON pointers of all other values: those that a person should look at."""
-        return tuple(one for one in self.confidences if one not in self.accepted)
+        return tuple(pointer for pointer in self.confidences if pointer not in self.accepted)
 
     @property
     def reply(self) -> Reply | None:
         """What the text consists of, where it may call tools: texts, thoughts and calls; else None."""
-        found = self.result.value
-        return found if isinstance(found, Reply) else None
+        value = self.result.value
+        return value if isinstance(value, Reply) else None
 
     @property
     def calls(self) -> list[Call]:
@@ -93,6 +93,6 @@ class Outcome(Generic[R]):
             ("ended", f"{self.finish_reason.value}, {counted(count, 'attempt')}"),
             ("tokens", f"{usage.tokens:,} after a prompt of {usage.prompt_tokens:,}"),
         ]
-        likeliest = sorted(self.probabilities.items(), key=lambda one: -one[1])
+        likeliest = sorted(self.probabilities.items(), key=lambda both: -both[1])
         shown = cell(facts, ("probability", "value"), [(percent(p), value) for value, p in likeliest])
         return shown if self.evidence is None else shown + self.evidence._repr_html_()

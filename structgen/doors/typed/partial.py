@@ -45,10 +45,10 @@ class Partial(Generic[T_co]):
 
     @property
     def value(self) -> Any:
-        """What there is: an object of the type for each part that has closed (a date, a model, a list); for
-        open ones a dict, a list, or the string so far; None before anything has come. Of a reply that may
-        call tools: the call that is being written, its name first, then its arguments; or the text so far.
-        Cost: linear in it."""
+        """What there is: an object of the type for each part that has closed (a date, a model, a list). An
+        open part is a dict, a list, or the string so far; before anything has come it is None. Of a reply
+        that may call tools: the call that is being written, its name first, then its arguments; or the text
+        so far. Cost: linear in it."""
         if self._outcome is not None and self._outcome.error is None:
             return self._outcome.value
         return self._progress.value(self._pieces)
@@ -72,10 +72,10 @@ class Partial(Generic[T_co]):
 
     def __getitem__(self, key: str | int) -> Any:
         """Return a member or an item of what there is so far. Raises KeyError or IndexError."""
-        found = self._progress.value(self._pieces)
-        if not isinstance(found, dict | list):
+        value = self._progress.value(self._pieces)
+        if not isinstance(value, dict | list):
             raise KeyError(key)
-        held: Any = found
+        held: Any = value
         return held[key]
 
     if not TYPE_CHECKING:
@@ -90,8 +90,8 @@ class Partial(Generic[T_co]):
             )
 
     def __contains__(self, key: object) -> bool:
-        found = self._progress.value(self._pieces)
-        return isinstance(found, dict) and key in found
+        value = self._progress.value(self._pieces)
+        return isinstance(value, dict) and key in value
 
     def get(self, key: str | int, default: Any = None) -> Any:
         """Return a member or an item of what there is so far, or the default."""
@@ -165,8 +165,8 @@ class Progress:
     def closed_items(self, since: int) -> tuple[list[Any], int]:
         """Return the items of the document's array that have closed after so many parts, and the number of
         parts now."""
-        found = islice(self._closed.values(), since, None)
-        items = [value for parts, value in found if len(parts) == 1 and isinstance(parts[0], int)]
+        closed = islice(self._closed.values(), since, None)
+        items = [value for parts, value in closed if len(parts) == 1 and isinstance(parts[0], int)]
         return items, len(self._closed)
 
     def closed(self, count: int) -> frozenset[str]:
@@ -175,7 +175,7 @@ class Progress:
 
     def value(self, pieces: int) -> Any:
         """Return what there was after so many pieces. Cost: of a document the containers that are open, or,
-        where others have come since, linear in what came before; of another text, linear in it."""
+        where others have come since, linear in what came before. Of another text it is linear."""
         if self._read is not None or not self._is_json:
             text = self.text(pieces)
             said = text if self._read is None else self._read(text)
@@ -187,10 +187,10 @@ class Progress:
                 closed=lambda _place, at, _end, value: self._closed.get(at, (None, value))[1]
             )
             _fed(reader, self.text(pieces))
-        found = reader.value
+        held = reader.value
         if self._outside:
-            found = found.get(WRAPPER, MISSING) if isinstance(found, dict) else MISSING
-        return None if found is MISSING else found
+            held = held.get(WRAPPER, MISSING) if isinstance(held, dict) else MISSING
+        return None if held is MISSING else held
 
 
 def _fed(reader: GrowingJson, piece: str) -> bool:

@@ -11,7 +11,7 @@ import string
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import repeat
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from structgen.asking.grounding.grounded_grammar import (
     NamedTexts,
@@ -86,15 +86,15 @@ class PromptSource:
             return self.named
         if isinstance(self.prompt, str):
             return (("prompt", self.prompt),)
-        turns = [one["content"] for one in self.prompt if one.get("role") == "user"]
+        turns = [message["content"] for message in self.prompt if message.get("role") == "user"]
         parts = turns[-1] if turns else ""
         if not isinstance(parts, str):  # an image states nothing
-            parts = "\n".join(one["text"] for one in parts if one.get("type") == "text")
+            parts = "\n".join(part["text"] for part in parts if part.get("type") == "text")
         return (("prompt", parts),)
 
     def __post_init__(self) -> None:
         prompt = self.prompt
-        contents = [prompt] if isinstance(prompt, str) else [one.get("content") for one in prompt]
+        contents = [prompt] if isinstance(prompt, str) else [message.get("content") for message in prompt]
         for said in (*contents, *self.values):
             if isinstance(said, str):
                 checks.encodable("prompt", said)
@@ -156,9 +156,9 @@ def _shown(arguments: Mapping[str, Any], field: str, spec: str | None, conversio
     """Return the text of a field. Errors: OptionError for a value that cannot be printed, and for None."""
     formatter = string.Formatter()
     try:
-        found, _ = formatter.get_field(field, (), arguments)
-        if found is not None or conversion:
-            return format(formatter.convert_field(found, conversion), spec or "")
+        value, _ = formatter.get_field(field, (), arguments)
+        if value is not None or conversion:
+            return format(formatter.convert_field(value, conversion), spec or "")
     except Exception as error:  # whatever the value's own __format__ raises
         raise OptionError(
             f"The value of {{{field}}} cannot be printed: {type(error).__name__}: {error}.",
@@ -207,7 +207,7 @@ def given_source(prompt: Any) -> PromptSource:
             what = "A list of texts is more than one prompt."
             cure = "Call once for each text, or all at once: sg.generate(...) makes functions with .batch."
         case [*_]:
-            return PromptSource([dict(one) for one in checks.messages("prompt", prompt)], ())
+            return PromptSource([dict(message) for message in checks.messages("prompt", prompt)], ())
     raise OptionError(what, where="prompt", cure=cure)
 
 
@@ -238,6 +238,14 @@ def wanted_of(wanted: WantedText, source: PromptSource, *, is_again: bool = Fals
         tell=tell,
     )
     return replace(wanted, form=replace(form, grammar=grammar, whole=form))
+
+
+class AskedText(NamedTuple):
+    """A text that a writer is asked for."""
+
+    wanted: WantedText
+    """Narrowed to what the texts of the prompt state (`wanted_of`)."""
+    source: PromptSource
 
 
 def stated_of(wanted: WantedText, source: PromptSource) -> StatedText:

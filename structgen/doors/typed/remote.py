@@ -19,12 +19,12 @@ from importlib import import_module
 from typing import Any, Final
 
 from structgen.asking.tool_calls.tool_replies import Reply
-from structgen.base.errors import NotStatedError, StructgenError, ValidatorError
+from structgen.base.errors import StructgenError, ValidatorError
 from structgen.base.system.installation import needing
 from structgen.decoding.engine.requests import DEFAULT_MAX_TOKENS, FinishReason, Result, Usage
 from structgen.doors.typed import anthropic_messages
 from structgen.doors.typed.missing_options import OF_SERVER_FORMS
-from structgen.doors.typed.prompts import PromptSource, not_asked, wanted_of
+from structgen.doors.typed.prompts import AskedText, PromptSource, wanted_of
 from structgen.doors.typed.remote_calls import fields_of, is_strict, read_reply
 from structgen.doors.typed.server_answers import Answer
 from structgen.doors.typed.servers import (
@@ -113,6 +113,8 @@ class Remote:
         return str(self._messages(wanted_of(wanted, source), source)[-1]["content"])
 
     def _messages(self, wanted: WantedText, source: PromptSource) -> list[dict[str, Any]]:
+        """Return the messages of a prompt. The last one has the schema where the server takes it in no
+        field, or has broken one."""
         question, form = source.question(wanted), wanted.form
         if form.grammar is not None and wanted.options.outline is not False:
             schema = form.sent.schema
@@ -151,7 +153,7 @@ class Remote:
         return {sent: body[name] for name, sent in taken.items() if sent is not None}
 
     async def _sent(self, wanted: WantedText, *asked: Any, **more: bool) -> Any:
-        """Send a request (`_body`, and `more` of its fields), and send it again, made anew, while a refusal
+        """Send a request (`_body`, and `more` of its fields). It is sent again, made anew, while a refusal
         names a field that can be mended: at most twice for each. Errors: those of the client."""
         client = self._client(self._library.AsyncClient if wanted.waits else self._library.Client)
         while True:
@@ -170,30 +172,27 @@ class Remote:
 
     def _failure(self, error: Exception, text: str = "") -> Result:
         """Return the result of a request that failed, or without an answer that is one of the protocol's."""
-        if not isinstance(error, StructgenError):
-            words, what = words_of_error(error), "The server failed"
-            cures = {**_CURES, **self._protocol.cures}
-            cure = cures.get(type(error).__name__, "See the server's log.")
-            if text:
-                what = f"The server's stream broke off behind {text[-60:]!r}"
-            elif isinstance(error, ValueError):
-                what, cure = "The server's reply is not JSON", _URL
-            elif isinstance(error, (TypeError, AttributeError)):
-                what, cure = "The server's reply is not of its protocol's shape", _URL
-            elif cure == _REQUEST and not words:
-                cure = "The server does not take this request, and does not say why: see its log."
-            told = "" if words in " ".join(str(error).split()) else f" - {words}"
-            what = f"{what}: {type(error).__name__}: {str(error).rstrip('.')}{told.rstrip('.')}."
-            told_of, error = (
-                error,
-                StructgenError(
-                    what,
-                    where=self.url,
-                    cure=cure.format(name=self.name, url=self.url, key=self._protocol.key),
-                ),
-            )
-            error.__cause__ = told_of
-        return Result(text, FinishReason.ERROR, [], [], Usage(), error=error)
+        told = error if isinstance(error, StructgenError) else self._told(error, text)
+        return Result(text, FinishReason.ERROR, [], [], Usage(), error=told)
+
+    def _told(self, error: Exception, text: str) -> StructgenError:
+        """Return the error for an error of the client, of JSON, or of a shape. `text`: what had come."""
+        words, what = words_of_error(error), "The server failed"
+        cure = {**_CURES, **self._protocol.cures}.get(type(error).__name__, "See the server's log.")
+        if text:
+            what = f"The server's stream broke off behind {text[-60:]!r}"
+        elif isinstance(error, ValueError):
+            what, cure = "The server's reply is not JSON", _URL
+        elif isinstance(error, (TypeError, AttributeError)):
+            what, cure = "The server's reply is not of its protocol's shape", _URL
+        elif cure == _REQUEST and not words:
+            cure = "The server does not take this request, and does not say why: see its log."
+        more = "" if words in " ".join(str(error).split()) else f" - {words}"
+        what = f"{what}: {type(error).__name__}: {str(error).rstrip('.')}{more.rstrip('.')}."
+        cure = cure.format(name=self.name, url=self.url, key=self._protocol.key)
+        told = StructgenError(what, where=self.url, cure=cure)
+        told.__cause__ = error
+        return told
 
     def _no_answer(self, what: str, said: Any, cure: str = _URL) -> StructgenError:
         """Return the error of a reply, of status 200, that is no answer: perhaps it says why."""
@@ -217,32 +216,26 @@ class Remote:
             self._habits.breaks_schemas = True
         return result
 
-    async def write(
-        self, wanted: WantedText, sources: Sequence[PromptSource], attempt: int = 0
-    ) -> list[Result]:
-        """Return a text for each source; some are under way at the same time."""
-        for source in sources[1:]:
-            self._body(wanted, source, attempt)  # wrong options are told before anything is sent
+    async def write(self, asked: Sequence[AskedText], attempt: int = 0) -> list[Result]:
+        """Return the texts; some are under way at the same time."""
+        for text in asked[1:]:
+            self._body(*text, attempt)  # wrong options are told before anything is sent
 
-        async def one(source: PromptSource) -> Result:
+        async def written(text: AskedText) -> Result:
+            answer = Answer(text.wanted.form, self.name)
             try:
-                held = wanted_of(wanted, source)
-            except NotStatedError as error:
-                return not_asked(error)
-            answer = Answer(held.form, self.name)
-            try:
-                whole = await self._sent(held, source, attempt)
+                whole = await self._sent(*text, attempt)
                 self._add(answer, whole)
             except self._faults as error:
                 return self._failure(error)
             return self._result(answer, whole)
 
-        if wanted.waits:
-            return await asyncio.gather(*map(one, sources))
-        if len(sources) == 1:
-            return [now(one(sources[0]))]
+        if asked[0].wanted.waits:
+            return await asyncio.gather(*map(written, asked))
+        if len(asked) == 1:
+            return [now(written(*asked))]
         with ThreadPoolExecutor(MOST_AT_ONCE, "structgen-remote") as pool:
-            return list(pool.map(lambda source: now(one(source)), sources))
+            return list(pool.map(lambda text: now(written(text)), asked))
 
     def read(self, wanted: WantedText, text: str) -> Any:
         """Return what is taken of a reply that may call tools, from its text so far."""
@@ -254,7 +247,6 @@ class Remote:
         self, wanted: WantedText, source: PromptSource, done: Callable[[Result], None]
     ) -> AsyncGenerator[str, None]:
         """Yield a text in pieces as they arrive, and hand its result to `done`."""
-        wanted = wanted_of(wanted, source)
         answer = Answer(wanted.form, self.name)
         try:
             stream = await self._sent(wanted, source, 0, stream=True)
@@ -292,7 +284,7 @@ def _add_completion(answer: Answer, received: Any) -> None:
         return
     content = getattr(part, "content", None)
     if isinstance(content, list):  # some servers send parts, of which those of text count
-        content = "".join(str(one.get("text") or "") for one in content if isinstance(one, dict))
+        content = "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
     answer.add(
         content,
         getattr(part, "tool_calls", None),
@@ -317,6 +309,6 @@ def _beside(answer: Any) -> Any:
 def _missing_key(answer: Any) -> str:
     """Return the first key of a chat completion that a reply does not have; "" where it has all."""
     first = _choice(answer)
-    found = {"choices": getattr(answer, "choices", None), "choices[0]": first}
-    found |= {f"choices[0].{key}": getattr(first, key, None) for key in ("message", "finish_reason")}
-    return next((name for name, one in found.items() if one is None), "")
+    members = {"choices": getattr(answer, "choices", None), "choices[0]": first}
+    members |= {f"choices[0].{key}": getattr(first, key, None) for key in ("message", "finish_reason")}
+    return next((name for name, member in members.items() if member is None), "")

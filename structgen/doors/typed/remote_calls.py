@@ -1,8 +1,8 @@
 """Calls of a model on a server: what is sent in OpenAI's shape, and how what comes back is read.
 
-The answer's `tool_calls` become a part of its text, in `NATIVE`, a format of our own: so streams are texts,
-and one parser reads them all. A server without a parser of calls sends them as the model wrote them; such a
-text is read in the format that is named, or in the first one of those known that finds calls of the tools.
+The answer's `tool_calls` become a part of its text, in `NATIVE`, a format of our own. So streams are texts,
+and one parser reads them all. A server without a parser of calls sends them as the model wrote them. Such a
+text is read in the format that is named, or in the first one known that finds calls of the tools.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ def fields_of(use: ToolUse) -> dict[str, Any]:
     said: Any = choice.mode
     if choice.mode == "forced":
         said = {"type": "function", "function": {"name": choice.tools[0].name}}
-    found = {"tools": list(map(_sent, listed)), "tool_choice": said}
+    made = {"tools": list(map(_sent, listed)), "tool_choice": said}
     if choice.most == 1 or choice.mode == "required":  # of which some servers want one, if nothing is said
-        found["parallel_tool_calls"] = choice.most != 1
-    return found
+        made["parallel_tool_calls"] = choice.most != 1
+    return made
 
 
 def _sent(tool: Tool) -> dict[str, Any]:
@@ -78,10 +78,10 @@ class SentCalls:
 
     def add(self, sent: Any) -> None:
         """Take the `tool_calls` of a message or of a delta; None is none."""
-        for at, one in enumerate(sent or ()):
-            index, id = getattr(one, "index", None), getattr(one, "id", None) or ""
+        for at, piece in enumerate(sent or ()):
+            index, id = getattr(piece, "index", None), getattr(piece, "id", None) or ""
             index = at if index is None else index
-            function = getattr(one, "function", None)
+            function = getattr(piece, "function", None)
             name = getattr(function, "name", None) or ""
             call = self._last.get(index)
             if call is None or (name and id and call["id"] not in ("", id)):
@@ -94,26 +94,26 @@ class SentCalls:
     def text(self, *, ended: bool) -> str:
         """Return all calls so far in `NATIVE`; the last one open, where more may come."""
         begin, _, end = NATIVE.calls[0].partition("$arguments")
-        found = ""
+        text = ""
         for at, call in enumerate(self._calls):
             is_closed = ended or at + 1 < len(self._calls)
-            found += begin.replace("$id", call["id"] or f"call_{at}").replace("$name", call["name"])
-            found += (call["arguments"] or "{}" * is_closed) + end * is_closed
-        return found
+            text += begin.replace("$id", call["id"] or f"call_{at}").replace("$name", call["name"])
+            text += (call["arguments"] or "{}" * is_closed) + end * is_closed
+        return text
 
 
 def read_reply(use: ToolUse, text: str, *, ended: bool) -> Reply:
     """Return what an answer consists of, whole or so far."""
     parts = thoughts_apart(text)
     thoughts, rest = (text, "") if parts is None else parts
-    found = without_repeats(_read(use, rest, ended))
-    return replace(found, thinking=thoughts) if thoughts else found
+    reply = without_repeats(_read(use, rest, ended))
+    return replace(reply, thinking=thoughts) if thoughts else reply
 
 
 def _read(use: ToolUse, text: str, ended: bool) -> Reply:
-    """Return what a text consists of. Where no format is named, it is read in one of those known: at its end
-    the first in which it holds calls and no problem; before, the first whose calls are of the tools, or whose
-    call may be beginning."""
+    """Return what a text consists of. Where no format is named, it is read in one of those known. At its end
+    that is the first in which it holds calls and no problem. Before, it is the first whose calls are of the
+    tools, or whose call may be beginning."""
     tools = use.choice.tools
 
     def parsed(row: ToolFormat, text: str) -> Reply:
@@ -128,15 +128,15 @@ def _read(use: ToolUse, text: str, ended: bool) -> Reply:
             with suppress(StructgenError):  # this format cannot write the arguments of one of the tools
                 replies.append(parsed(row, text))
     if ended:
-        called = [one for one in replies if one.calls]
-        return next((one for one in called if not one.problems), (called or [parsed(NATIVE, text)])[0])
+        called = [reply for reply in replies if reply.calls]
+        return next((reply for reply in called if not reply.problems), (called or [parsed(NATIVE, text)])[0])
     known = {tool.name for tool in tools}
     for reply in replies:
-        calls = [*reply.calls, *([] if reply.partial is None else [reply.partial])]
+        calls = reply.begun_calls
         if calls and all(call.name in known for call in calls):
             return reply
-    waiting = [one for one in replies if not one.calls and one.partial is None and one.pending]
-    end = begun(text, tuple(one for row in rows for one in marks_of(row).openings))
+    waiting = [reply for reply in replies if not reply.begun_calls and reply.pending]
+    end = begun(text, tuple(opening for row in rows for opening in marks_of(row).openings))
     return waiting[0] if waiting else parsed(NATIVE, text[:end])
 
 

@@ -56,7 +56,7 @@ def _asked(
     asked = Asking(name, lambda: form, prepared.writer, prepared.options, waits)
     source = given_source(prompt)
     if pairs := prepared.options.examples:
-        documents = [one.document for one in asked.examples]
+        documents = [example.document for example in asked.examples]
         source = Examples([_prompt_of(pair) for pair in pairs], documents, pairs.most).beside(source)
     return asked, source
 
@@ -178,9 +178,9 @@ def run(
     stream: bool = False,
     **options: Unpack[CallOptions],
 ) -> Any:
-    """Return a model's answer to a prompt: an object of the target; with `detailed`, its `Outcome`; with
-    `stream`, an iterator of `Partial`s: one after each piece of text. The last partial has the `outcome` and
-    the `result`.
+    """Return a model's answer to a prompt: an object of the target, or with `detailed` its `Outcome`. With
+    `stream` it is an iterator of `Partial`s: one after each piece of text. The last partial has the `outcome`
+    and the `result`.
 
     `target` is a type, a grammar, a pattern (`re.compile(...)`), a JSON Schema (dict or boolean), OpenAI's
     `response_format`, vLLM's `structured_outputs`, or None for free text (`request_reading.grammar_forms` has

@@ -111,8 +111,8 @@ class Answer:
         return result.text if is_document and not self.told else self.new()
 
     def _has_calls(self, use: ToolUse, text: str) -> bool:
-        """Tell whether a whole reply is one of text and calls: where it may also be a document, one that has
-        calls outside of it, or is a call itself."""
+        """Tell whether a whole reply is one of text and calls. Where it may also be a document, it is one
+        that has calls outside of it, or is a call itself."""
         if self.form.grammar is None or self._calls.text(ended=True):
             return True
         rest = (thoughts_apart(text) or ("", ""))[1]

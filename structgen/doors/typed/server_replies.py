@@ -13,11 +13,11 @@ it, a sentence around it, or a fence. `read` finds the document by rules that ne
 4. Exactly one of the candidates is a document: it is the answer. A candidate that the schema refuses
    cannot be what was asked for: so a footnote `[1]` or a broken draft does no harm, and no choice is made.
    The same value twice is one. With two different documents nothing tells a draft from the answer, nor an
-   example from it: the reply is refused, says so, and is asked for again.
+   example from it. The reply is refused, says so, and is asked for again.
 
 Only objects, and lists that hold objects, are looked for in sentences. A number, a word or another list would
 be found in many sentences that do not mean it: `[1]` is a list of integers and a footnote. These are read
-where they are the whole reply, what follows the thoughts, or the content of a fence; of listed strings one
+where they are the whole reply, what follows the thoughts, or the content of a fence. Of listed strings one
 may stand there without its quotes. A document that was asked for inside of an object is read as it is where
 no such object is found.
 
@@ -115,16 +115,16 @@ class ReadReply:
 def read_document(reply: str, sent: SentSchema) -> ReadReply:
     """Return what a reply says: a document as it was asked for, else what it holds by itself, else why there
     is none. Cost: that of `read`, twice."""
-    found = read(reply, sent.asked, inside=is_object(sent.schema))
-    if found.document is None and not found.fault:
+    reading = read(reply, sent.asked, inside=is_object(sent.schema))
+    if reading.document is None and not reading.fault:
         bare = read(reply, sent.bare, inside=False)
         if bare.document is not None or bare.fault:
             return bare
-        what = f"The document is none of the schema's: {sent.fault(found.found)}"
-        if sent.bare(found.found) is not None:
+        what = f"The document is none of the schema's: {sent.fault(reading.found)}"
+        if sent.bare(reading.found) is not None:
             what = "The document is no object, and stands inside of a sentence"
-        found = replace(found, fault=what)
-    return found
+        reading = replace(reading, fault=what)
+    return reading
 
 
 def read(reply: str, document_of: Callable[[str], str | None], *, inside: bool) -> ReadReply:
@@ -141,15 +141,15 @@ def read(reply: str, document_of: Callable[[str], str | None], *, inside: bool) 
     if parts is None:
         return ReadReply(reply, None, fault="The reply is thoughts alone: their tag is never closed")
     values = list(dict.fromkeys(_bracketed(rest)))
-    blocks = [one["content"].strip(_BLANKS) for one in _FENCE.finditer(rest) if one["open"] is None]
-    blocks += [one for one in values if inside or (one[0] == "[" and "{" in one)]
+    blocks = [fence["content"].strip(_BLANKS) for fence in _FENCE.finditer(rest) if fence["open"] is None]
+    blocks += [value for value in values if inside or (value[0] == "[" and "{" in value)]
     documents: dict[str, tuple[str, str]] = {}
-    for one in dict.fromkeys(blocks):
-        if (document := document_of(one)) is not None:
-            documents.setdefault(_value_of(document), (one, document))
+    for block in dict.fromkeys(blocks):
+        if (document := document_of(block)) is not None:
+            documents.setdefault(_value_of(document), (block, document))
     if len(documents) == 1:
-        ((one, document),) = documents.values()
-        return ReadReply(one, document, thoughts)
+        ((block, document),) = documents.values()
+        return ReadReply(block, document, thoughts)
     if documents:
         what = f"The reply has {len(documents)} different documents, and does not say which is meant"
         return ReadReply(reply, None, thoughts, what)
@@ -196,9 +196,9 @@ def _value_of(document: str) -> str:
 
 
 class ArrivingObject:
-    """Finds the object or the array in a reply that arrives in pieces: what begins with the first bracket
-    outside of thoughts, if a line begins with it, as far as it is JSON. `read` has the last word on whether
-    it is the document."""
+    """Finds the object or the array in a reply that arrives in pieces. It is what begins with the first
+    bracket outside of thoughts, if a line begins with it, as far as it is JSON. `read` has the last word on
+    whether it is the document."""
 
     def __init__(self, bracket: str = "{") -> None:
         self.reply, self._bracket = "", bracket

@@ -24,7 +24,7 @@ SCHEMA = "response_format"
 _OTHER = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 _OPTIONAL = (*_OTHER, "temperature", "seed", SCHEMA, "parallel_tool_calls")
 _NAMED = re.compile(
-    r"\b(?:(?P<field>max_completion_tokens|max_tokens|temperature|seed|parallel_tool_calls)"
+    rf"\b(?:(?P<field>{'|'.join(name for name in _OPTIONAL if name != SCHEMA)})"
     r"|response[_ ]format|json[_ ]?schema|input_schema|structured[_ ]outputs?|guided[_ ]\w+|grammar)\b",
     re.IGNORECASE,
 )
@@ -75,6 +75,7 @@ PROTOCOLS: Final = {
 
 
 def _address(value: Any) -> str:
+    """Return the address of a server, as it is given. Errors: OptionError."""
     if not checks.text("url", value).startswith(("http://", "https://")):
         raise OptionError(
             f"{value!r} is no address of a server.",
@@ -91,22 +92,22 @@ def _left_out(value: Any) -> tuple[str, ...]:
 _WORDS = ("error", "message", "msg", "detail", "errors")
 """Members that hold the words of a refusal: OpenAI's, FastAPI's, those of other servers."""
 _MOST_WORDS = 500
-"""Characters of them that are told, at most."""
+"""Characters of them that are told, at most: a server may answer with a page of HTML."""
 
 
 def words_of(said: object, depth: int = 6) -> str:
-    """Return what a server says of a refusal, on one line: a text, or what is in members of an object whose
-    names are known, each behind its place (`loc`) if it has one. "" where it says nothing; what lies deeper
-    than `depth` objects is not read."""
+    """Return what a server says of a refusal, on one line: a text, or what members of known names hold. Each
+    stands behind its place (`loc`), if it has one. "" where it says nothing; what lies deeper than `depth`
+    objects is not read."""
     if isinstance(said, str):
         plain = re.sub(r"<[^>]*>", " ", said) if said.lstrip().startswith("<") else said
         return " ".join(plain.split())[:_MOST_WORDS]
     if not isinstance(said, list | Mapping) or not depth:
         return ""
     parts = said[:8] if isinstance(said, list) else [said.get(name) for name in _WORDS]
-    found = "; ".join(dict.fromkeys(filter(None, (words_of(one, depth - 1) for one in parts))))
+    words = "; ".join(dict.fromkeys(filter(None, (words_of(part, depth - 1) for part in parts))))
     place = said.get("loc") if isinstance(said, Mapping) else None
-    return f"{'/'.join(map(str, place))}: {found}" if found and isinstance(place, list) else found
+    return f"{'/'.join(map(str, place))}: {words}" if words and isinstance(place, list) else words
 
 
 def words_of_error(error: Exception) -> str:
@@ -140,9 +141,9 @@ class Server:
     name: Annotated[str, checks.text]
     """The model's name on the server."""
     leave_out: Annotated[str | Sequence[str], By(_left_out)] = ()
-    """Fields that are not sent (kept as a tuple): `temperature`, `seed`, `parallel_tool_calls`;
-    `response_format`, without which the schema stands in the prompt; `max_tokens`, in whose place
-    `max_completion_tokens` is sent if that is not left out too."""
+    """Fields that are not sent (kept as a tuple): `temperature`, `seed`, `parallel_tool_calls`,
+    `response_format`, `max_tokens`. Without `response_format` the schema stands in the prompt. In the place
+    of `max_tokens`, `max_completion_tokens` is sent if that is not left out too."""
     protocol: Annotated[str, OneOf(tuple(PROTOCOLS))] = "openai"
     """What it speaks: chat completions (`openai`, `ollama`), or Anthropic's messages."""
 
@@ -159,23 +160,23 @@ def server_of(name: str) -> Server:
     if protocol == "anthropic" and model:
         url = os.environ.get("ANTHROPIC_BASE_URL") or "https://api.anthropic.com"
         return Server(url, model, protocol=protocol)
-    found = _ADDRESS.fullmatch(name)
-    if found is None:
+    named = _ADDRESS.fullmatch(name)
+    if named is None:
         raise OptionError(
             f"{name!r} names no model on a server.",
             where="model",
             cure="Write openai:URL#NAME, such as openai:http://localhost:8000/v1#llama; ollama:NAME; or "
             "anthropic:NAME.",
         )
-    return Server(found[1], found[2])
+    return Server(named[1], named[2])
 
 
 def _ollama_address(given: str) -> str:
     """Return the address of Ollama's chat completions for the value of OLLAMA_HOST, as Ollama reads it."""
-    found = _HOST.fullmatch(given.strip(" \"'"))
-    if found is None:
+    parts = _HOST.fullmatch(given.strip(" \"'"))
+    if parts is None:
         raise OptionError(f"{given!r} is no host.", where="OLLAMA_HOST", cure="Write it as 127.0.0.1:11434.")
-    scheme, host, port, path = found.groups()
+    scheme, host, port, path = parts.groups()
     port = port or {"http": "80", "https": "443"}.get(scheme, "11434")
     host = "127.0.0.1" if host in ("", "0.0.0.0", "[::]") else host  # where it listens: at all addresses
     return f"{scheme or 'http'}://{host}:{port}{path.rstrip('/')}/v1"
@@ -193,7 +194,7 @@ class ServerHabits:
 
     def field(self, name: str | None) -> str | None:
         """Return the field that is sent in place of a field, or that field itself; None: neither is sent."""
-        return next((one for one in (name, _OTHER.get(name or "")) if one not in self._refused), None)
+        return next((field for field in (name, _OTHER.get(name or "")) if field not in self._refused), None)
 
     def takes(self, schema: Mapping[str, Any]) -> bool:
         """Tell whether a schema is sent in its field."""
@@ -207,8 +208,8 @@ class ServerHabits:
         url, name = self._server.url, self._server.name
         said = f"{error} {words_of_error(error)} {getattr(error, 'code', None)}".replace(name, "")
         param = str(getattr(error, "param", None) or "").split(".")[0]
-        found = _NAMED.search(said)
-        named = param if param in body or found is None else found["field"] or SCHEMA
+        mention = _NAMED.search(said)
+        named = param if param in body or mention is None else mention["field"] or SCHEMA
         is_refused = _REFUSED.search(said) or named == param == SCHEMA
         if not is_refused or named not in _OPTIONAL or named not in body:
             return False

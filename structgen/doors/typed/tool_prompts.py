@@ -1,8 +1,8 @@
 """How a model of this process is asked for calls: its format, the grammar of its replies, its prompts.
 
 A model with a chat template gets the tools through it. Where the template leaves them out, they stand before
-the first words of the user. A model without a template reads a plain prompt: a line for each tool, its name
-and the outline of its arguments; how a call is written; then the messages.
+the first words of the user. A model without a template reads a plain prompt. It has a line for each tool, its
+name and the outline of its arguments; then how a call is written; then the messages.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class ToolPrompts:
         row = self.format
         ends = (*row.text[1:], row.end, *row.calls)
         named = (text for text, id in self.engine.specials.items() if id == token)
-        return next((text for text in named if any(one.endswith(text) for one in ends)), "")
+        return next((text for text in named if any(end.endswith(text) for end in ends)), "")
 
     def read(self, text: str, *, ended: bool) -> Reply:
         """Return what a text consists of, whole or so far."""
@@ -113,11 +113,11 @@ class ToolPrompts:
     def _template(self) -> dict[str, Any]:
         """What the chat template reads beside the messages. Those that know hybrid models ask for one of two
         names whether there are thoughts; the others read neither."""
-        found = {} if self.use.choice.mode == "none" else template_tools(self.use.tools)
+        made = {} if self.use.choice.mode == "none" else template_tools(self.use.tools)
         if self.use.thinking != "auto":
             thinks = bool(self.use.thinking) or self._wanted.options.thinking is not None
-            found |= {"enable_thinking": thinks, "thinking": thinks}
-        return found
+            made |= {"enable_thinking": thinks, "thinking": thinks}
+        return made
 
     def question(self, source: PromptSource) -> ModelQuestion:
         """Return what is asked of the model. Errors: OptionError for earlier calls that are none."""
@@ -135,7 +135,7 @@ class ToolPrompts:
             return ModelQuestion(embedded_prompt(self.use.choice.tools, said, answer))
         guard = self._prompts.controls(marks).guarded
         tools = _told_tools(self.use.choice.tools, self.format, guard)
-        parts = [tools, *(_said(one, self.format, guard) for one in messages)]
+        parts = [tools, *(_said(message, self.format, guard) for message in messages)]
         text = "\n\n".join(filter(None, parts)) + "\n\n"
         return replace(asked, prompt=text, chat=False, refused=guard(asked.refused), is_guarded=True)
 
@@ -168,15 +168,15 @@ def template_tools(tools: Sequence[Tool]) -> dict[str, Any]:
 def told_tools(
     prompts: ModelPrompts, choice: ToolChoice, format: ToolFormat, template: Mapping[str, Any]
 ) -> str:
-    """Return what stands of the tools before the first words of the user, guarded; "" where the chat template
-    writes them itself as it reads `template`."""
+    """Return what stands of the tools before the first words of the user, guarded. It is "" where the chat
+    template writes them itself as it reads `template`."""
     tells = not choice.tools or prompts.tells_tools(template)
     return "" if tells else _told_tools(choice.tools, format, prompts.controls(str(format)).guarded)
 
 
 def embedded_prompt(tools: Sequence[Tool], text: str, answer: str = "") -> ModelPrompt:
-    """Return the prompt of a model that knows outlines and texts alone: the outline of the answer, if there
-    may be one, and of each tool's arguments, on lines of their own; several have their tools' names."""
+    """Return the prompt of a model that knows outlines and texts alone. The outline of the answer, if there
+    may be one, and of each tool's arguments stand on lines of their own. Several have their tools' names."""
     outlines = [answer] * bool(answer) + [f"{tool.name}: {_call_outline(tool)}" for tool in tools]
     if len(outlines) == 1 and tools:
         outlines = [_call_outline(tools[0])]
@@ -193,8 +193,8 @@ def plain_chat(
     each message behind its role, guarded. `format`: how calls are written; None: there are none."""
     told = [_told_tools(tools, format, guard)] if format is not None else []
     told += [
-        f"{guard(one['role'].capitalize())}: {_said(one, format or FORMATS[EMBEDDED_FORMAT], guard)}"
-        for one in messages
+        f"{guard(message['role'].capitalize())}: {_said(message, format or FORMATS[EMBEDDED_FORMAT], guard)}"
+        for message in messages
     ]
     return "\n\n".join([*filter(None, told), "Assistant:"])
 
@@ -215,11 +215,11 @@ def _said(message: Mapping[str, Any], format: ToolFormat, guard: Guard) -> str:
     if earlier:
         of_calls = history([message], "object")[0]["tool_calls"]
         said = [
-            (one["function"]["name"], one["function"]["arguments"], str(one.get("id", "")))
-            for one in of_calls
+            (call["function"]["name"], call["function"]["arguments"], str(call.get("id", "")))
+            for call in of_calls
         ]
-        written_calls([Call(*one) for one in said], format)  # which refuses what the format cannot write
-        parts.append(written_calls([Call(*guard(one)) for one in said], format))
+        written_calls([Call(*call) for call in said], format)  # which refuses what the format cannot write
+        parts.append(written_calls([Call(*guard(call)) for call in said], format))
     return "\n".join(filter(None, parts))
 
 

@@ -84,15 +84,14 @@ class ToolUse:
     def so_far(self, reply: Reply) -> Any:
         """Return what the return type takes of a reply that may go on: the call that is being written too.
         Of what may be another answer, whose strings may hold marks of calls: the text, if it is no JSON."""
-        has_calls = reply.calls or reply.partial is not None
-        if self.taken.answer is not None and (reply.text.strip() or not has_calls):
+        if self.taken.answer is not None and (reply.text.strip() or not reply.begun_calls):
             return reply.text if self.taken.text else None
         return self._value(reply)
 
     def _value(self, reply: Reply) -> Any:
         if self.taken.calls == "reply":
             return reply
-        calls = [*reply.calls, *([reply.partial] if reply.partial is not None else [])]
+        calls = reply.begun_calls
         if not calls:
             return reply.text if self.taken.text else [] if self.taken.calls == "list" else None
         return calls if self.taken.calls == "list" else calls[0]
@@ -132,7 +131,7 @@ def tool_use(given: TypedOptions, hint: Any, where: str) -> ToolUse:
     """Return what options and a return type say together; a `target` (`where`) has calls beside it in any
     case.
 
-    Without `tool_choice`, a call is required where the type has no text; without `parallel`, there may be
+    Without `tool_choice`, a call is required where the type has no text. Without `parallel`, there may be
     several calls where the type is a list of them, and in a `Reply` that need not have one. Errors:
     OptionError and those of `sg.tools`; UnsupportedError for a type that is none of a reply.
     """
@@ -169,14 +168,15 @@ def names_calls(hint: Any) -> bool:
 
 
 def _taken(hint: Any, where: str) -> Taken:
+    """Return what a return type takes of a reply. Errors: UnsupportedError."""
     if hint is Reply:
         return Taken(True, "reply")
     is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
     members = list(typing.get_args(hint)) if is_union else [hint]
-    called = [one for one in members if names_calls(one)]
+    called = [member for member in members if names_calls(member)]
     if not called and where == "target":
         called, members = [Call], [*members, Call]
-    rest = [one for one in members if not names_calls(one)]
+    rest = [member for member in members if not names_calls(member)]
     answer = typing.Union[tuple(rest)] if len(rest) > 1 else rest[0] if rest else None
     text = answer is str
     answer = None if text else answer
@@ -195,16 +195,17 @@ def _taken(hint: Any, where: str) -> Taken:
 def history(messages: Sequence[Mapping[str, Any]], form: Literal["object", "text"]) -> list[dict[str, Any]]:
     """Return chat messages, the arguments of earlier calls as an object or as JSON text, whichever they have.
     Errors: OptionError for arguments that are neither."""
-    found = []
+    rewritten = []
     for at, message in enumerate(messages):
         made = {**message, "content": message.get("content") or ""}
         if made.get("tool_calls"):
-            made["tool_calls"] = [_rewritten(one, form, at) for one in made["tool_calls"]]
-        found.append(made)
-    return found
+            made["tool_calls"] = [_rewritten(call, form, at) for call in made["tool_calls"]]
+        rewritten.append(made)
+    return rewritten
 
 
 def _rewritten(call: Any, form: str, at: int) -> Any:
+    """Return an earlier call with its arguments in a form. Errors: OptionError; `at`: the message's place."""
     function = call.get("function") if isinstance(call, Mapping) else None
     arguments = function.get("arguments") if isinstance(function, Mapping) else None
     try:
@@ -225,7 +226,7 @@ def _rewritten(call: Any, form: str, at: int) -> Any:
 
 def _problem(reply: Reply) -> ValidatorError | None:
     """Return the first problem of a reply that is more than a note on how a call is written."""
-    problem = next((one for one in reply.problems if not isinstance(one, LooseCallError)), None)
+    problem = next((problem for problem in reply.problems if not isinstance(problem, LooseCallError)), None)
     if problem is None:
         return None
     made = ValidatorError(problem.what, where=problem.where)

@@ -59,6 +59,7 @@ def drawn(writer: Writer, wanted: WantedText, source: PromptSource, how: Mapping
     OF_DRAWS.refuse(wanted.options, form, writer)
     assert isinstance(writer, Local)
     request = writer.request(wanted, source)
+    request = writer.engine.reading.bounded(request, len(request.prompt))
     if request.begun:
         cure = "Leave this message out, or write continue_final_message=False."
         raise OptionError("Draws are whole, and the last message begins one.", where="prompt", cure=cure)

@@ -20,8 +20,8 @@ def now(asked: Awaitable[T]) -> T:
     try:
         next(running)
     except StopIteration as ended:
-        found: T = ended.value
-        return found
+        value: T = ended.value
+        return value
     raise AssertionError("it does not wait")
 
 
@@ -30,10 +30,10 @@ def each(asked: AsyncGenerator[T, None]) -> Generator[T, None, None]:
     try:
         while True:
             try:
-                one = now(anext(asked))
+                item = now(anext(asked))
             except StopAsyncIteration:
                 return
-            yield one
+            yield item
     finally:
         now(asked.aclose())
 
@@ -63,11 +63,11 @@ async def pieces_of(stream: Any) -> AsyncGenerator[Any, None]:
     end."""
     try:
         if isinstance(stream, AsyncIterable):
-            async for one in stream:
-                yield one
+            async for piece in stream:
+                yield piece
         else:
-            for one in stream:
-                yield one
+            for piece in stream:
+                yield piece
     finally:
         closed = (getattr(stream, "aclose", None) or stream.close)()
         if isawaitable(closed):

@@ -67,7 +67,7 @@ class WantedForm:
     affair. None: it is no such reply."""
     wrap: bool = False
     """Whether the model is asked for objects alone. The reader and the grammar of a type are then those of an
-    object that holds the document; what else is sent to a server, its writer puts into one."""
+    object that holds the document. What else is sent to a server, its writer puts into one."""
     is_said: bool = False
     """Whether the grammar is that of an object that holds, as a string, the text that is wanted."""
     whole: WantedForm | None = None
@@ -171,8 +171,8 @@ class WantedForm:
         return grammar
 
     def begun(self, text: str) -> Iterator[tuple[str, str]]:
-        """Yield the ways in which a text may begin what is written, and what would then close it: inside of
-        its object, where one holds it, and as it is."""
+        """Yield the ways in which a text may begin what is written, each with what would then close it. They
+        are inside of its object, where one holds it, and as it is."""
         if self.holder:
             said, closing = (json.dumps(text, ensure_ascii=False)[:-1], '"}') if self.is_said else (text, "}")
             yield wrapper_of(said)[:-1], closing
@@ -216,7 +216,7 @@ def form_of(
 
     `policies` are options of `sg.json_schema`; `usual` those of schemas where nothing is said. `wrap`:
     whether a type's document that is no object is held by one, "always" or where it is none of a few listed
-    values; and so what is sent to a server. `where`: "return", or the option's name, for errors.
+    values. So is what is sent to a server. `where`: "return", or the option's name, for errors.
     Errors: those of `read_target`; UnsupportedError for a type that leaves nothing to write.
     """
     if names_calls(target):
@@ -234,7 +234,7 @@ def form_of(
             where,
         )
     origin, items, asynchronous = typing.get_origin(target) or target, False, False
-    if any(origin is one for one in (*_SYNC, *_ASYNC)):
+    if any(origin is kind for kind in (*_SYNC, *_ASYNC)):
         item = (typing.get_args(target) or (Any,))[0]
         target, items, asynchronous = types.GenericAlias(list, item), True, origin in _ASYNC
     if isinstance(target, type) or typing.get_origin(target) is not None:
@@ -260,10 +260,10 @@ def _typed(
     target: Any, policies: Mapping[str, Any] | None, wrap: Wrapping, items: bool, asynchronous: bool
 ) -> WantedForm:
     """Return the form of a type, perhaps free text."""
-    found, reader = read_target(target, policies, reading=partial(_held, wrap=wrap))
+    grammar, reader = read_target(target, policies, reading=partial(_held, wrap=wrap))
     if reader is None:
         return WantedForm(str)
-    return WantedForm(target, reader, plain_grammar(found), items, asynchronous, wrap=wrap == "always")
+    return WantedForm(target, reader, plain_grammar(grammar), items, asynchronous, wrap=wrap == "always")
 
 
 @lru_cache(maxsize=64)

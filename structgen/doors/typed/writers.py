@@ -35,7 +35,7 @@ where another attempt may help. Its coroutines wait only where the caller does (
 
 
 def wrapping_of(model: object, wrap: bool | None) -> Wrapping:
-    """Return which documents a model is asked for inside an object: all where `wrap` is True, and those of
+    """Return which documents a model is asked for inside an object: all where `wrap` is True. So are those of
     the embedded models, which were trained on objects, and of servers, whose protocol takes nothing else. A
     chat model gives better numbers, lists and texts as the value of a key (docs/inside/results.md)."""
     if wrap is not None:

@@ -8,8 +8,9 @@ from contextlib import suppress
 from copy import copy
 from dataclasses import asdict, fields, replace
 from functools import lru_cache
+from os.path import isfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 from weakref import ref
 
 from structgen.base.errors import (
@@ -37,7 +38,7 @@ from structgen.schema.schema_source import SchemaSource
 
 if TYPE_CHECKING:
     from structgen.grammars.json_grammars.compiled_schema import CompiledSchema
-    from structgen.machines.store.mask_store import MaskStore
+    from structgen.machines.store.mask_store import StoreOption
 
     # start-up: the report is worked out when asked
     from structgen.schema.explaining.keyword_report import KeywordReport
@@ -52,26 +53,34 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
     """The JSON texts of the values that a schema accepts, within the policies. Made by `json_schema`."""
 
     __slots__ = (
-        "_banned",
         "_canonical",
         "_draft",
         "_file",
         "_grammars",
-        "_limits",
         "_missing",
         "_networks",
         "_notes",
-        "_policies",
         "_read_as",
         "_resources",
         "_spare",
         "_spelling",
         "_text",
-        "_value",
+        "banned",
+        "limits",
+        "policies",
         "reader",
         "root_types",
+        "schema",
         "told",
     )
+    schema: Json
+    """The schema as exact JSON (numbers as int or Decimal), which must not be changed."""
+    policies: Policies
+    """The written policies: which texts of a value are in the language."""
+    limits: Limits
+    """The bounds on work and memory."""
+    banned: tuple[str, ...]
+    """The texts that no string and no key of a value may hold (`sg.without`), in order."""
     texts_named = "a text of a JSON Schema"
 
     def __init__(
@@ -94,14 +103,14 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         hold one of the texts in `banned`. Of texts with a byte in `missing` some are left out, as
         `without_bytes` says. `grammars`: those that the schema names, and now holds (`Document`).
         """
-        self._value, self._text, self._notes = value, text, notes
+        self.schema, self._text, self._notes = value, text, notes
         self.told: JsonSchemaGrammar | None = None
         """The grammar whose outline prompts tell, where this one is a narrower form of it."""
         self.reader: Callable[[str], Any] | None = None
         """What makes a value of a document: a type's reader, where the schema is that of a type. None: the
         value is that of the JSON. The language does not depend on it."""
-        self._draft, self._policies, self._limits = draft, policies, limits
-        self._banned, self._missing, self._grammars = banned, missing, grammars
+        self._draft, self.policies, self.limits = draft, policies, limits
+        self.banned, self._missing, self._grammars = banned, missing, grammars
         self._file: str | None = None  # that the schema was read from, for errors
         remotes = remotes if remotes is not None else Remotes()
         self._take_over(self.document(remotes=remotes))
@@ -120,31 +129,26 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
             self._read_as += " and meta-schemas"
 
     @property
-    def schema(self) -> Json:
-        """The schema as exact JSON (numbers as int or Decimal), which must not be changed."""
-        return self._value
-
-    @property
     def canonical(self) -> str:
         """The options and the schema as one JSON text, the schema's members in their order."""
         if not self._canonical:
-            formats = self._policies.custom_formats
+            formats = self.policies.custom_formats
             own: dict[str, Json] = {
                 name: said if isinstance(said, str) else dict(said) for name, said in formats
             }
             options: dict[str, Json] = {
                 "kind": "json_schema 1",
                 "draft": self._read_as,
-                "policies": {**asdict(self._policies), "custom_formats": own},
-                "limits": dict(asdict(self._limits)),
+                "policies": {**asdict(self.policies), "custom_formats": own},
+                "limits": dict(asdict(self.limits)),
             }
             if self._resources:
                 options["resources"] = dict(sorted(self._resources.items()))
-            if self._banned:
-                options["banned"] = list(self._banned)
+            if self.banned:
+                options["banned"] = list(self.banned)
             if self._missing:
                 options["missing"] = [*sorted(self._missing)]
-            self._canonical = write([options, self._value])
+            self._canonical = write([options, self.schema])
         return self._canonical
 
     @property
@@ -152,12 +156,12 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         """The options and the schema, as its text or as `repr` writes it."""
         if not self._spelling:
             try:
-                schema = self._text if self._text is not None else repr(self._value)
+                schema = self._text if self._text is not None else repr(self.schema)
                 resources = repr(sorted(self._resources.items())) if self._resources else ""
             except RecursionError:
                 return self.canonical
-            options = schema, self._read_as, repr(self._policies), repr(self._limits), resources
-            more = self._banned, sorted(self._missing)
+            options = schema, self._read_as, repr(self.policies), repr(self.limits), resources
+            more = self.banned, sorted(self._missing)
             self._spelling = "\0".join((*options, repr(more)) if any(more) else options)
         return self._spelling
 
@@ -166,18 +170,13 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         """The grammar objects that strings are held to."""
         return (self._grammars or {}).values()
 
-    @property
-    def banned(self) -> tuple[str, ...]:
-        """The texts that no string and no key of a value may hold (`sg.without`), in order."""
-        return self._banned
-
     def without(self, banned: tuple[str, ...]) -> JsonSchemaGrammar:
         """Return this grammar with more texts banned from strings and keys; `sg.without` checks them."""
-        return self._with(_banned=tuple(sorted({*self._banned, *banned})))
+        return self._with(banned=tuple(sorted({*self.banned, *banned})))
 
     def under(self, policies: Policies) -> JsonSchemaGrammar:
         """Return the grammar of the same schema under other policies."""
-        return self._with(_policies=policies)
+        return self._with(policies=policies)
 
     def in_place_of(self, schema: Json) -> JsonSchemaGrammar:
         """Return the grammar of another schema under the same draft and options, which prompts tell as this
@@ -190,10 +189,10 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
                 where="#/$schema",
                 cure="Write it in draft 4 or a later one.",
             )
-        if isinstance(schema, dict) and isinstance(self._value, dict) and "$schema" in self._value:
-            schema = {"$schema": self._value["$schema"], **schema}
+        if isinstance(schema, dict) and isinstance(self.schema, dict) and "$schema" in self.schema:
+            schema = {"$schema": self.schema["$schema"], **schema}
         held = dict(self._grammars or {})
-        return self._with(_value=schema, _text=None, _notes=(), told=self.told or self, _grammars=held)
+        return self._with(schema=schema, _text=None, _notes=(), told=self.told or self, _grammars=held)
 
     def _holding(self, grammars: Mapping[str, Grammar | str]) -> JsonSchemaGrammar:
         """Return this grammar, which nobody has yet, with grammars at places of its schema."""
@@ -203,16 +202,16 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
 
         if not isinstance(grammars, Mapping) or not all(isinstance(pointer, str) for pointer in grammars):
             raise checks.wrong("grammars", grammars, 'Give {"#/properties/query": grammar}.')
-        found: dict[str, Grammar] = {}
+        given: dict[str, Grammar] = {}
         for pointer, part in grammars.items():
             with within(f"grammars, {pointer}"):
-                found[pointer] = public_name("sequence")(part)
+                given[pointer] = public_name("sequence")(part)
         both = "extends" if self._read_as.startswith("3") else "allOf"
-        changed, places = with_grammars(self._value, found, both)
-        made = self._with(_value=changed, _text=None, _notes=self._reading_notes())
+        changed, places = with_grammars(self.schema, given, both)
+        made = self._with(schema=changed, _text=None, _notes=self._reading_notes())
         # caps of policies leave open what says nothing
         report = report_of(made.document(policies=Policies()))
-        idle = {one.pointer: one.why for one in report.findings if one.keyword == GRAMMAR}
+        idle = {finding.pointer: finding.why for finding in report.findings if finding.keyword == GRAMMAR}
         for place in places:
             if why := idle.get(place, "no value is held to it"):
                 raise refused(f"A grammar says nothing at {place}: {why}.")
@@ -238,11 +237,6 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         return made
 
     @property
-    def policies(self) -> Policies:
-        """The written policies: which texts of a value are in the language."""
-        return self._policies
-
-    @property
     def outline(self) -> Callable[..., str]:
         """What writes the outline for prompts: `schema_outline` without the schema."""
         return self._outline
@@ -252,19 +246,14 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         from structgen.grammars.json_grammars.outline_writer import OutlineWriter
 
         # a format that the caller defined himself is read as a pattern, and the outline says its name
-        held, told = self._policies, self.told or self
+        held, told = self.policies, self.told or self
         policies = replace(held, custom_formats=()) if held.custom_formats else held
         return OutlineWriter(depth, descriptions).written((told.document(policies=policies).written,))
 
     @property
     def quoting(self) -> Quoting:
         """How strings are written, and which bytes no text has."""
-        return quoting_of(self._policies.escapes, self._missing)
-
-    @property
-    def limits(self) -> Limits:
-        """The bounds on work and memory."""
-        return self._limits
+        return quoting_of(self.policies.escapes, self._missing)
 
     @property
     def report(self) -> KeywordReport:
@@ -300,18 +289,16 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
                 cure=f"{said[0].cure} (strict=True refuses it.)",
             )
         level = warning_level()
-        for one in said:
-            what = f"{one.where}: {one.what} {one.cure}"
-            warnings.warn(SchemaWarning(what, where=one.where, likely=one.likely), stacklevel=level)
+        for suspect in said:
+            what = f"{suspect.where}: {suspect.what} {suspect.cure}"
+            warnings.warn(SchemaWarning(what, where=suspect.where, likely=suspect.likely), stacklevel=level)
 
-    def compiled(
-        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
-    ) -> CompiledSchema:
+    def compiled(self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption) -> CompiledSchema:
         """Return the grammar compiled against a tokenizer, or an equal one that the store has."""
         # start-up: who reads or reports schemas needs no machine
         from structgen.grammars.json_grammars.compiled_schema import compiled_schema
 
-        return compiled_schema(self, tokenizer, limits or self._limits, store)
+        return compiled_schema(self, tokenizer, limits or self.limits, store)
 
     def network(
         self,
@@ -330,11 +317,11 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         # start-up: who only reads schemas needs no network
         from structgen.schema.recogniser.schema_network import SchemaNetwork
 
-        document = self._take() if limits is None or limits == self._limits else self.document(limits=limits)
+        document = self._take() if limits is None or limits == self.limits else self.document(limits=limits)
         with within(self._file, ", "):
             document.require_handled()
             network = SchemaNetwork(document, strings, numbers, widest=widest)
-            if any(one.grammar is not None for one in document.schemas):
+            if any(schema.grammar is not None for schema in document.schemas):
                 # start-up: few schemas have grammars in their strings
                 from structgen.schema.recogniser.early_refusals import refuse_early
 
@@ -361,12 +348,12 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         """Return the schema read anew, for those who tell of it, or another one under the same draft and
         resources; the caller owns it. `policies`, `limits`, `remotes` stand for the grammar's own."""
         return Document(
-            self._value if value is None else value,
+            self.schema if value is None else value,
             draft=self._draft,
-            policies=policies or self._policies,
-            limits=limits or self._limits,
+            policies=policies or self.policies,
+            limits=limits or self.limits,
             remotes=Remotes.holding(self._resources) if remotes is None else remotes,
-            banned=self._banned,
+            banned=self.banned,
             missing=self._missing,
             grammars=self._grammars,
         )
@@ -452,8 +439,7 @@ def json_schema(
     looks like a key of `properties`, and a schema none of whose keys is a keyword. With `strict=True` they
     raise a `SchemaError`, and with `strict=None` there is no warning.
     """
-    if strict is not None and not isinstance(strict, bool):
-        raise OptionError(f"strict={strict!r} is no flag.", where="strict", cure="Give True, False or None.")
+    checks.Instance(bool | None, "Give True, False or None.")("strict", strict)
     policies = _policies(
         whitespace,
         property_order,
@@ -465,38 +451,13 @@ def json_schema(
         any_value,
         custom_formats,
     )
-    if draft is not None and draft not in DRAFTS:
-        raise OptionError(
-            f"draft={draft!r} is not a draft.", where="draft", cure=f"Use None or one of {', '.join(DRAFTS)}."
-        )
-    if subset not in (None, "openai"):
-        raise OptionError(f"subset={subset!r} is not known.", where="subset", cure='Use None or "openai".')
+    for name, given, known in (("draft", draft, DRAFTS), ("subset", subset, ("openai",))):
+        if given is not None:
+            checks.OneOf(known)(name, given)
     check_resources(resources)
     limits = checks.limits(limits)
     file = str(schema) if isinstance(schema, Path) else None
-    text: str | None = None
-    value: Json
-    if isinstance(schema, (str, Path)):
-        text = schema if isinstance(schema, str) else read_text(schema, SchemaError)
-        try:
-            value = read(text)
-        except SchemaError as error:
-            cure, where = error.cure, error.where
-            if file is not None:
-                cure, where = "Mend the file.", f"{file}, {where}"
-            elif _names_file(text):
-                cure = f"To read a file: sg.json_schema(pathlib.Path({text!r}))."
-            raise SchemaError(error.what, where=where, cure=cure) from None
-    elif isinstance(schema, (dict, bool)):
-        value = exact(schema)
-    else:
-        raise OptionError(
-            f"A schema is not given as a {type(schema).__name__}.",
-            where="schema",
-            cure="Pass its schema (with pydantic: T.model_json_schema()); sg.generate and sg.run take types."
-            if isinstance(schema, type)
-            else "Pass a dict, a boolean, a JSON text, or the pathlib.Path of a file.",
-        )
+    value, text = _given_schema(schema)
     with within(file, ", "):
         if subset is not None:
             # start-up: few schemas are held to this subset
@@ -520,14 +481,34 @@ def json_schema(
     return grammar
 
 
+def _given_schema(schema: dict[str, Any] | bool | str | Path) -> tuple[Json, str | None]:
+    """Return a schema as exact JSON, and the text that it was read from. Errors: `SchemaError` with the file,
+    the line and the column; `OptionError`."""
+    if isinstance(schema, (dict, bool)):
+        return exact(schema), None
+    if not isinstance(schema, (str, Path)):
+        raise OptionError(
+            f"A schema is not given as a {type(schema).__name__}.",
+            where="schema",
+            cure="Pass its schema (with pydantic: T.model_json_schema()); sg.generate and sg.run take types."
+            if isinstance(schema, type)
+            else "Pass a dict, a boolean, a JSON text, or the pathlib.Path of a file.",
+        )
+    text = schema if isinstance(schema, str) else read_text(schema, SchemaError)
+    try:
+        return read(text), text
+    except SchemaError as error:
+        cure, where = error.cure, error.where
+        if isinstance(schema, Path):
+            cure, where = "Mend the file.", f"{schema}, {where}"
+        elif _names_file(text):
+            cure = f"To read a file: sg.json_schema(pathlib.Path({text!r}))."
+        raise SchemaError(error.what, where=where, cure=cure) from None
+
+
 def _names_file(text: str) -> bool:
     """Return whether a text that is not JSON is probably the path of a schema."""
-    return (
-        len(text) < _LONGEST_PATH and text.isprintable() and (text.endswith(".json") or Path(text).is_file())
-    )
-
-
-_LONGEST_PATH: Final = 250
+    return text.isprintable() and (text.endswith(".json") or isfile(text))
 
 
 _checked = lru_cache(64, typed=True)(Policies)

@@ -16,7 +16,6 @@ from structgen.base.language.expectation import Expected
 from structgen.base.limits import Limits
 from structgen.machines.core.compiled import CompiledGrammar, State
 from structgen.machines.core.grammar import Grammar
-from structgen.machines.machine_core.wanted_nodes import WantedNodes
 from structgen.machines.store.mask_store import MaskStore
 from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
 from structgen.tokens.vocabulary import Vocabulary
@@ -29,70 +28,50 @@ class CompiledTexts:
     """A compiled grammar, read byte by byte. The lock of the schema is held by the caller."""
 
     def __init__(self, compiled: CompiledGrammar) -> None:
-        self.compiled, self.start = compiled, compiled.start.index
+        self.machine, self.start = compiled, compiled.start.index
         self._ways: dict[int, tuple[int, int]] = {}
         """State -> the next byte of its shortest rest, and the state after that."""
 
     def step(self, state: int, byte: int) -> int:
         """Return the state after a byte; below 0 where no text goes on so. A surrogate that stands alone is
         in no text."""
-        return self.compiled.bytes_index(state, _BYTE[byte]) if byte < 256 else -1
-
-    def ascii(self, state: int) -> npt.NDArray[np.int64]:
-        """Return the states after each byte below 128, below 0 where there is none."""
-        return self.compiled.after_ascii(state)
+        return self.machine.bytes_index(state, _BYTE[byte]) if byte < 256 else -1
 
     def after_tokens(self, state: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the states after each of some tokens, below 0 where none goes on."""
-        plain = self.compiled.vocabulary.token_slot[tokens] >= 0
-        found = np.full(len(tokens), -1, np.int64)
-        found[plain] = self.compiled.after_tokens(state, tokens[plain])
-        return found
-
-    def depth(self, state: int) -> int:
-        """Return what the grammar counts as depth in a state."""
-        return self.compiled.depth_of(state)
+        plain = self.machine.vocabulary.token_slot[tokens] >= 0
+        states = np.full(len(tokens), -1, np.int64)
+        states[plain] = self.machine.after_tokens(state, tokens[plain])
+        return states
 
     def alike(self, state: int) -> int:
         """Return a state with the same rest, as far as is known: one for many."""
-        with self.compiled.lock:
-            return self.compiled.completions.alike(state)
-
-    def ends(self, state: int) -> bool:
-        """Return whether a text may end in a state."""
-        return self.compiled.may_end(state)
-
-    def bits(self, state: int) -> npt.NDArray[np.int32]:
-        """Return the tokens that stay inside the text, as a row of bits; end tokens may be among them."""
-        return self.compiled.bits(state)
-
-    def ends_below(self, state: int, wanted: WantedNodes) -> list[int]:
-        """Return those nodes of a trie at which a text may end."""
-        return self.compiled.ends_below(state, wanted)
+        with self.machine.lock:
+            return self.machine.completions.alike(state)
 
     def expected(self, state: int) -> list[Expected]:
         """Return what may follow, in words that name the grammar."""
-        grammar = self.compiled.grammar.texts_named
-        found = self.compiled.expected(State(self.compiled, state))
-        return [replace(one, what=f"{one.what} in {grammar}") for one in found]
+        grammar = self.machine.grammar.texts_named
+        following = self.machine.expected(State(self.machine, state))
+        return [replace(expected, what=f"{expected.what} in {grammar}") for expected in following]
 
     def rest(self, state: int) -> bytes:
         """Return a shortest rest of the text. The rest of each state on the way is what is left of it: each
         is remembered with the first that goes through it."""
-        found = bytearray()
-        while not self.ends(state):
+        rest = bytearray()
+        while not self.machine.may_end(state):
             if state not in self._ways:
                 self._learn(state)
             byte, state = self._ways[state]
-            found.append(byte)
-        return bytes(found)
+            rest.append(byte)
+        return bytes(rest)
 
     def _learn(self, state: int) -> None:
-        with self.compiled.lock:
-            text = self.compiled.completions.text(state)
+        with self.machine.lock:
+            text = self.machine.completions.text(state)
         path: list[tuple[int, int]] = []
         for byte in text:
-            if state in self._ways or self.ends(state):
+            if state in self._ways or self.machine.may_end(state):
                 break
             path.append((state, byte))
             state = self.step(state, byte)
@@ -146,8 +125,8 @@ class TextReaders:
             return grammar.compiled_part(tokenizer, self._limits, False)
         recent = self._store.of(Vocabulary.of(tokenizer)).recent
         key = "the text of a string", grammar.spelling, self._limits
-        found: CompiledGrammar | None = recent.get(key)
-        if found is None or found.used > 1:
-            found = grammar.compiled_part(tokenizer, self._limits, self._store)
-            recent.put(key, found)
-        return found
+        compiled: CompiledGrammar | None = recent.get(key)
+        if compiled is None or compiled.used > 1:
+            compiled = grammar.compiled_part(tokenizer, self._limits, self._store)
+            recent.put(key, compiled)
+        return compiled

@@ -2,13 +2,13 @@
 
 What comes in: a Lark grammar. What goes out: a `LarkGrammar`; compiled, a `CompiledLark`.
 
-An end of a lexeme is a terminal with a debt. Lark takes the match of its best thread, however late that one
-ends; so where a lexeme ends while better threads are alive, these must never match: a negative look-ahead on
-the rest. A state is a set of readings (a place of the parser, a state of the lexer, a column), each exact by
-itself, and its mask is the union of theirs.
+An end of a lexeme is a terminal with a *carry*, what is owed behind it. Lark takes the match of its best
+thread, however late that one ends; so where a lexeme ends while better threads are alive, these must never
+match: a negative look-ahead on the rest. A state is a set of readings (a place of the parser, a state of the
+lexer, a column), each exact by itself, and its mask is the union of theirs.
 
 Packages, each above those before it: `reading` (lark's own tables, loaded and frozen), `lexer` (the automaton
-of lexemes and their debts), `kept` (the file of a grammar's tables), `liveness` (whether some text goes on),
+of lexemes with their carries), `kept` (the file of a grammar's tables), `liveness` (whether a text goes on),
 `machine` (steps and masks in compiled code), `compiled` (`CompiledLark`, its completions, what may come next,
 its file, terminals bound to other grammars). `lark_grammar` has the public function `sg.lark`, and
 `llguidance_text` reads llguidance's dialect.

@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from structgen.automata.unicode.charsets import ANY
 from structgen.automata.unicode.utf8 import DONE, ByteNode, node_of
-from structgen.base.errors import GrammarError, LimitError, OptionError, options_named
+from structgen.base.errors import GrammarError, LimitError, options_named
+from structgen.base.language import checks
 from structgen.base.limits import DEFAULT, Limits
 from structgen.grammars.text_grammars.machine.language import CompileTarget, Config, Language
 from structgen.grammars.text_grammars.text_grammar import TextFilter
@@ -49,16 +50,8 @@ def without_spans_of(corpus: str, longest: int) -> SpanFree:
     larger the vocabulary. Raises OptionError for a corpus that is no text, and a `longest` that is not 1 to
     1,000; LimitError for a corpus of more than 67,108,864 characters.
     """
-    if not isinstance(corpus, str):
-        raise OptionError(
-            f"A corpus is a string, not a {type(corpus).__name__}.", where="corpus", cure="Give its text."
-        )
-    if isinstance(longest, bool) or not isinstance(longest, int) or not 1 <= longest <= _LONGEST:
-        raise OptionError(
-            f"{longest!r} is not allowed.",
-            where="longest",
-            cure=f"Give a whole number of characters from 1 to {_LONGEST:,}.",
-        )
+    checks.Instance(str, "Give its text.")("corpus", corpus)
+    longest = checks.whole("longest", longest, 1, _LONGEST)
     if len(corpus) > _MOST:
         raise LimitError(f"The corpus has {len(corpus):,} characters, of at most {_MOST:,}.", limit="corpus")
     return SpanFree(corpus, longest)
@@ -98,8 +91,8 @@ class SpanFree(TextFilter):
 
     def refusal(self, text: str) -> GrammarError:
         """Return the error for a grammar of which no text passes: the shortest one's run stands in it."""
-        found = self.copied(text)
-        shown = repr(text[found[0].start : found[0].end]) if found else "one"
+        spans = self.copied(text)
+        shown = repr(text[spans[0].start : spans[0].end]) if spans else "one"
         return GrammarError(
             f"Each text of the grammar has a run of more than {self.longest} characters that stands in the "
             f"corpus, such as {shown}.",
@@ -111,7 +104,7 @@ class SpanFree(TextFilter):
         """Return the runs of more than `longest` characters of a text that stand in the corpus, each with its
         first place in the sorted order; they may overlap by `longest` characters. Cost: some microseconds a
         character."""
-        found: list[CopiedSpan] = []
+        spans: list[CopiedSpan] = []
         at, size = 0, self.longest + 1
         while at + size <= len(text):
             place = self.index.place_of(text[at : at + size])
@@ -121,9 +114,9 @@ class SpanFree(TextFilter):
             end = at + size
             while end < len(text) and self.corpus[place + end - at : place + end - at + 1] == text[end]:
                 end += 1
-            found.append(CopiedSpan(at, end, place))
+            spans.append(CopiedSpan(at, end, place))
             at = end - self.longest
-        return found
+        return spans
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SpanFree, (self.corpus, self.longest)
@@ -148,12 +141,12 @@ class CorpusIndex:
 
     def has(self, text: str) -> bool:
         """Return whether a text that is not longer than the reach stands in the corpus."""
-        found = self._known.get(text)
-        if found is None:
+        known = self._known.get(text)
+        if known is None:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            found = self._known[text] = self.place_of(text) is not None
-        return found
+            known = self._known[text] = self.place_of(text) is not None
+        return known
 
 
 def sorted_places(corpus: str, reach: int) -> npt.NDArray[np.int32]:
@@ -226,7 +219,7 @@ class SpanFreeLanguage(Language):
         rest = _first_rest(read)
         if rest is None or self._after(matched, (read + rest).decode()) is not None:
             return rest
-        others = (one for one in _rests(read) if self._after(matched, (read + one).decode()) is not None)
+        others = (rest for rest in _rests(read) if self._after(matched, (read + rest).decode()) is not None)
         return next(others, None)
 
     def accepts(self, config: Config) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping
-from typing import Final
 
+from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER
 from structgen.base.errors import GrammarError, GrammarWarning, options_named, warning_level, within
 from structgen.base.language import checks
 from structgen.base.language.remarks import Remarks
@@ -16,9 +16,6 @@ from structgen.base.system.text_files import grammar_text
 from structgen.grammars.text_grammars.context_free.rules import reached
 from structgen.grammars.text_grammars.ebnf_reader import parse_ebnf
 from structgen.grammars.text_grammars.text_grammar import MOST_LETTERS, RulesGrammar
-
-_NUMBERS_TO_READ: Final = 75
-"""A character of a grammar takes some 1.5 us: as many numbers could be read."""
 
 
 @options_named('sg.ebnf(\'root ::= "a" root | "b"\')')
@@ -39,7 +36,7 @@ def ebnf(
     linear in the text.
     """
     source, file = grammar_text(text, "sg.ebnf", "Write sg.ebnf('root ::= \"a\"').")
-    THIS_CALL.work(_NUMBERS_TO_READ * len(source))
+    THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(source))
     bounds = checks.limits(limits)
     known = checks.Instance(Mapping, 'Write specials={"<think>": 7}.')("specials", specials or {})
     with within(file, ", "):
@@ -51,8 +48,8 @@ def ebnf(
                 cure=f"Name one of {', '.join(list(read.lines)[:8])}.",
             )
     cure = "is defined again: as in llama.cpp, the later rule alone counts. Join the two with |."
-    told = [f"{one} {cure}" for one in read.replaced]
-    told += [f"{one} says nothing of texts, and has no effect. Take it out." for one in read.idle]
+    told = [f"{rule} {cure}" for rule in read.replaced]
+    told += [f"{construct} says nothing of texts, and has no effect. Take it out." for construct in read.idle]
     for what in told:
         warnings.warn(GrammarWarning(what), stacklevel=warning_level())
     unused = set(read.lines).difference(reached(read.rules, [start]))

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from structgen.base.errors import OptionError, options_named
+from structgen.base.errors import options_named
 from structgen.base.language import checks
 from structgen.base.language.expectation import Expected
 from structgen.base.language.ir import TRUE, All, Formula, Not, Pattern
 from structgen.base.limits import Limits
 from structgen.grammars.text_grammars.machine.language import CompileTarget, Config, Language
-from structgen.grammars.text_grammars.regular_formulas import ANY, any_of, check_utf8, holding
+from structgen.grammars.text_grammars.regular_formulas import ANY, any_of, holding
 from structgen.grammars.text_grammars.text_grammar import TextGrammar
 
 Place: TypeAlias = "tuple[Config, int, bool]"
@@ -35,17 +35,10 @@ def text(
     after them only the rest of `until` or the next part may follow. A token that is partly inside the text
     counts. Raises `OptionError`.
     """
-    if until is not None and not isinstance(until, str):
-        raise OptionError(f"until is {until!r}.", where="until", cure="Give a text, or None.")
-    if until == "":
-        raise OptionError("The empty text stands everywhere.", where="until", cure="Give a text, or None.")
-    check_utf8(until or "", "until", "Leave it out.")
-    if max_tokens is not None and (
-        not isinstance(max_tokens, int) or isinstance(max_tokens, bool) or max_tokens < 1
-    ):
-        raise OptionError(
-            f"max_tokens is {max_tokens!r}.", where="max_tokens", cure="Give 1 or more, or None."
-        )
+    if until is not None:
+        checks.text("until", until)
+    if max_tokens is not None:
+        checks.whole("max_tokens", max_tokens, 1)
     return FreeText(until, included, max_tokens, checks.limits(limits))
 
 

@@ -9,23 +9,20 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterable
-from typing import Final, Literal
+from typing import Literal
 
 from structgen.automata.regex import ecma_syntax
 from structgen.automata.regex.ecma_text import ecma_of_form
-from structgen.automata.regex.python_syntax import parse_form, shown
+from structgen.automata.regex.python_syntax import parse_form
+from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER
 from structgen.base.errors import OptionError, PatternWarning, RegexError, options_named, warning_level
 from structgen.base.language import checks
 from structgen.base.language.ir import Pattern
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL
-from structgen.grammars.text_grammars.regular_formulas import shortened
 from structgen.grammars.text_grammars.text_grammar import RegularGrammar
 
 __all__ = ["RegularGrammar", "choice", "literal", "regex"]
-
-_NUMBERS_TO_READ: Final = 250
-"""A character of a pattern takes some 5 us: as many numbers could be read."""
 
 
 @options_named(
@@ -50,22 +47,19 @@ def regex(
     the automaton is determinised as texts reach it.
     """
     flags = checks.whole("flags", flags)
+    checks.OneOf(("python", "ecma"))("dialect", dialect)
     is_compiled = isinstance(pattern, re.Pattern)
     if isinstance(pattern, re.Pattern):
         flags |= pattern.flags
         pattern = pattern.pattern
-    if not isinstance(pattern, str):
-        raise OptionError(
-            f"A pattern is a string, not a {type(pattern).__name__}.",
-            where="sg.regex",
-            cure='Write sg.regex(r"[0-9]+").',
-        )
-    THIS_CALL.work(_NUMBERS_TO_READ * len(pattern))
+    checks.Instance(str, 'Write sg.regex(r"[0-9]+").')("pattern", pattern)
+    assert isinstance(pattern, str)
+    THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(pattern))
     if dialect == "python":
         if is_compiled and flags & re.UNICODE and parse_form(pattern, flags & ~re.UNICODE)[1]:
-            warnings.warn(PatternWarning(shown(pattern)), stacklevel=warning_level())
+            warnings.warn(PatternWarning(checks.shown(pattern)), stacklevel=warning_level())
         source = ecma_of_form(pattern, flags)
-    elif dialect == "ecma":
+    else:
         if flags:
             raise OptionError(
                 "The ecma dialect takes no flags.",
@@ -77,11 +71,7 @@ def regex(
         except RegexError as error:
             raise RegexError(error.what, where=error.where or "pattern", cure=error.cure) from None
         source = f"^(?:{pattern})$"
-    else:
-        raise OptionError(
-            f"There is no dialect {dialect!r}.", where="dialect", cure='Use "python" or "ecma".'
-        )
-    what = f"a text that /{shortened(pattern)}/ matches"
+    what = f"a text that /{checks.shortened(pattern)}/ matches"
     return RegularGrammar(Pattern(source), what, limits=limits)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from structgen.base.errors import OptionError, options_named
+from structgen.base.errors import options_named
+from structgen.base.language import checks
 from structgen.base.language.expectation import Expected
 from structgen.base.limits import DEFAULT, Limits
 from structgen.grammars.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language
@@ -18,11 +19,7 @@ def special(token: int) -> SpecialToken:
 
     Only the token with this id matches: text that looks like the token does not.
     """
-    if not isinstance(token, int) or isinstance(token, bool) or token < 0:
-        raise OptionError(
-            f"{token!r} is no token id.", where="sg.special", cure="Give the id that the tokenizer lists."
-        )
-    return SpecialToken(token)
+    return SpecialToken(checks.whole("token", token, 0))
 
 
 @dataclass(eq=False, repr=False, slots=True)

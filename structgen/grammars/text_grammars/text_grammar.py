@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from heapq import nsmallest
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias, Union, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias, Union, cast
 
 from structgen.automata.regex import ecma_syntax
 from structgen.automata.regex.ecma_text import ecma_text, portable_text
@@ -40,9 +40,7 @@ from structgen.grammars.text_grammars.regular_formulas import (
     asserted_at_ends,
     asserts,
     body_of,
-    check_utf8,
     holding,
-    shortened,
     shown,
     spelled,
     wrapped,
@@ -56,7 +54,7 @@ if TYPE_CHECKING:
     from structgen.grammars.text_grammars.context_free.rules import Rule
     from structgen.grammars.text_grammars.machine.language import CompileTarget, Language
     from structgen.machines.core.compiled import CompiledGrammar
-    from structgen.machines.store.mask_store import MaskStore
+    from structgen.machines.store.mask_store import StoreOption
     from structgen.tokens.tokenizer import Tokenizer
 
 Operand: TypeAlias = Union[Grammar, str]
@@ -98,10 +96,10 @@ def sequence(*parts: Operand) -> TextGrammar:
     flat = _flat(Operation.SEQUENCE, parts)
     merged: list[TextGrammar] = []
     for part in flat:
-        one, joined = merged[-1] if merged else None, None
-        if isinstance(one, RegularGrammar) and isinstance(part, RegularGrammar):
-            what = one.what if part.what == one.what else f"{one.what} and then {part.what}"
-            joined = RegularGrammar.joined((one, part), what, one_of=False)
+        last, joined = merged[-1] if merged else None, None
+        if isinstance(last, RegularGrammar) and isinstance(part, RegularGrammar):
+            what = last.what if part.what == last.what else f"{last.what} and then {part.what}"
+            joined = RegularGrammar.joined((last, part), what, one_of=False)
         if joined is None:
             merged.append(part)
         else:
@@ -133,13 +131,8 @@ def either(*parts: Operand) -> TextGrammar:
 
 def repeated(of: Operand, least: int = 0, most: int | None = None) -> TextGrammar:
     """Return the grammar of `least` to `most` texts of a grammar, one after another (None: no bound)."""
-    for name, value in (("least", least), ("most", 0 if most is None else most)):
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise OptionError(f"{name} is {value!r}.", where=name, cure="Give a count: 0, 1, 2, ...")
-    if most is not None and most < least:
-        raise OptionError(
-            f"At least {least} and at most {most} are never both.", where="repeat", cure="Raise most."
-        )
+    least = checks.whole("least", least, 0)
+    most = None if most is None else checks.whole("most", most, least)
     grammar = as_text(of)
     if most == 0:
         return RegularGrammar.of_texts(("",))
@@ -158,16 +151,16 @@ def in_any_order(needed: Iterable[Operand], others: Iterable[Operand], between: 
     """Return the grammar of a text of each of `needed` and of some or none of `others`, each once at most, in
     any order, with a text of `between` between two. No part has the empty text, and none begins inside a part
     with masks of its own. Cost: a state for each set of parts that were read."""
-    first = [as_text(one) for one in needed]
+    first = [as_text(part) for part in needed]
     parts = (*first, *map(as_text, others), as_text(between))
     return sequence() if len(parts) == 1 else Composed(Operation.ANY_ORDER, parts, len(first))
 
 
-def meet(one: Operand, other: Operand, *, complement: bool = False) -> TextGrammar:
+def meet(left: Operand, other: Operand, *, complement: bool = False) -> TextGrammar:
     """Return the grammar of the texts of both, or with `complement` of the first that are none of the
     second's. One of them must be regular (`sg.regex`, `sg.literal`, `sg.choice` and what is made of them by
     `&`, `|`, `-`, `~`); of a difference the second. Raises `OptionError`."""
-    a, b = as_text(one), as_text(other)
+    a, b = as_text(left), as_text(other)
     if not complement and isinstance(a, TextFilter):
         a, b = b, a
     if not complement and isinstance(b, TextFilter):
@@ -218,9 +211,7 @@ class TextGrammar(LanguageGrammar):
     has_masks: ClassVar[bool] = False
     """Whether its language, compiled for a target, has masks of its own (`masked_language.Masked`)."""
 
-    def compiled(
-        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
-    ) -> CompiledGrammar:
+    def compiled(self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption) -> CompiledGrammar:
         """Return the grammar compiled against a tokenizer."""
         # start-up time: a grammar that is only parsed or explained needs no machine
         from structgen.grammars.text_grammars.machine.compiled_text import CompiledText
@@ -309,19 +300,15 @@ class RegularGrammar(TextGrammar):
         written in UTF-8."""
         words = [texts] if isinstance(texts, str) else list(texts)
         for word in words:
-            if not isinstance(word, str):
-                raise OptionError(
-                    f"A text is a string, not a {type(word).__name__}.", where="texts", cure="Give strings."
-                )
-            check_utf8(word)
+            checks.encodable("texts", word)
         if not words:
             raise OptionError(
                 "There is nothing to choose from.", where="texts", cure="Give one text at least."
             )
-        found = frozenset(words)
-        shown = ", ".join(_quoted(shortened(word)) for word in nsmallest(4, found))
-        what = f"{shown}, ..." if len(found) > 4 else shown
-        return cls(Words(found), what, limits=limits)
+        chosen = frozenset(words)
+        shown = ", ".join(_quoted(checks.shortened(word)) for word in nsmallest(4, chosen))
+        what = f"{shown}, ..." if len(chosen) > 4 else shown
+        return cls(Words(chosen), what, limits=limits)
 
     @classmethod
     def of_body(cls, body: str, what: str, limits: Limits) -> RegularGrammar | None:
@@ -344,9 +331,9 @@ class RegularGrammar(TextGrammar):
         body, limits = ("|" if one_of else "").join(cast("list[str]", bodies)), _limits(parts)
         if "(?<" in body:
             return cls.of_body(body, what, limits)
-        found = cls(Pattern(f"^(?:{body})$"), what, limits=limits, known=(body, letters))
-        found._part = None if one_of else body
-        return found
+        whole = cls(Pattern(f"^(?:{body})$"), what, limits=limits, known=(body, letters))
+        whole._part = None if one_of else body
+        return whole
 
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
         if isinstance(self.formula, Words):
@@ -456,11 +443,13 @@ class TextBefore(TextGrammar):
 
     def check(self, place: str = "") -> None:
         """Raise `OptionError` where a word contains another one, or a text that is avoided."""
-        for one in self.words:
-            other = next((two for two in (*self.words, *self.avoided) if two != one and two in one), None)
-            if other is not None or one in self.avoided:
+        for word in self.words:
+            other = next(
+                (inner for inner in (*self.words, *self.avoided) if inner != word and inner in word), None
+            )
+            if other is not None or word in self.avoided:
                 raise OptionError(
-                    f"{one!r} contains {other or one!r}, which comes first.",
+                    f"{word!r} contains {other or word!r}, which comes first.",
                     where=place,
                     cure="Choose texts that do not contain one another.",
                 )
@@ -473,7 +462,7 @@ class TextBefore(TextGrammar):
         never = (Not(holding(self.avoided)),) if self.avoided else ()
         ends = (Pattern(f"^{ANY}(?:{any_of((word,))})$") for word in self.words)
         free = Not(holding(every)) if every else TRUE
-        return [free, *(All((one, later, *never)) for one in ends)]
+        return [free, *(All((end, later, *never)) for end in ends)]
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         # start-up time
@@ -481,7 +470,7 @@ class TextBefore(TextGrammar):
 
         formulas = self.formulas
         if self.missing:
-            formulas = [All((one, writable(self.missing))) for one in formulas]
+            formulas = [All((formula, writable(self.missing))) for formula in formulas]
         what = f"any text without {shown((*self.words, *self.avoided))}"
         return TextBeforeLanguage(formulas, what, f"any text up to {shown(self.words)}", limits)
 
@@ -507,7 +496,7 @@ class JsonTexts(Derived):
         return f"json {self.of.spelling}"
 
     def compiled_part(
-        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
+        self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption
     ) -> CompiledGrammar:
         """Return the schema's own machine."""
         with within(self.place or None):
@@ -556,7 +545,7 @@ class Operation(Enum):
     """The last part separates the others; `least` of these, the first, must all be there."""
     MEET = "meet"
     BAN = "ban"
-    """As `MEET`, but special tokens may occur, and the formula holds for each run of bytes between them."""
+    """Each run of bytes between special tokens meets the formula."""
     INTERRUPT = "interrupt"
     """Free text up to some words (`TextBefore`, the first part), each followed by a part."""
 
@@ -613,7 +602,7 @@ class Composed(TextGrammar):
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         if target is None or not self._is_narrowed:
-            return _language_of(self, limits, {}, target)
+            return PartLanguages(limits, target).of(self, is_last=True)
         # start-up time
         from structgen.grammars.text_grammars.filtered_language import FilteredMeet
         from structgen.grammars.text_grammars.regular_language import RegularLanguage
@@ -623,9 +612,7 @@ class Composed(TextGrammar):
         by = RegularLanguage(self.formula, "a text that the regular expression takes", limits)
         return FilteredMeet(inner, by, limits)
 
-    def compiled(
-        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
-    ) -> CompiledGrammar:
+    def compiled(self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption) -> CompiledGrammar:
         """Return the grammar compiled against a tokenizer."""
         if not self._is_narrowed:
             return super(Composed, self).compiled(tokenizer, limits, store)
@@ -672,7 +659,7 @@ class RulesGrammar(TextGrammar):
         from structgen.grammars.text_grammars.context_free.context_free_language import ContextFree
 
         bound = {
-            name: language_if_any(of, limits, {}, None) if self.missing else of.language(limits)
+            name: PartLanguages(limits).if_any(of) if self.missing else of.language(limits)
             for name, of in self.bound.items()
         }
         terminals: dict[str, Language | Node | None] = {**self.terminals, **bound}
@@ -685,119 +672,114 @@ class RulesGrammar(TextGrammar):
 # --- helpers ---
 
 
-def _language_of(
-    grammar: TextGrammar,
-    limits: Limits,
-    known: dict[str, Language],
-    target: CompileTarget | None,
-    is_last: bool = True,
-) -> Language:
-    """Return the language of a grammar. Equal parts share one language: `known`, by their spelling.
-    `is_last`: nothing follows it."""
-    if not isinstance(grammar, Composed):
-        name = grammar.spelling
-        found = known.get(name)
-        if found is None:
-            found = known[name] = grammar.language(limits, target)
-        return found
-    if target and len(grammar.parts) > _MANY and grammar.operation in (Operation.EITHER, Operation.INTERRUPT):
-        target = target._replace(is_one_of_many=True)
-    # start-up time: languages are needed when a grammar is compiled
-    from structgen.grammars.text_grammars import combined_languages as combined
+class PartLanguages:
+    """Makes the languages of grammars that are parts of one. Equal parts share one language."""
 
-    if grammar.operation is Operation.EITHER:
-        found_each = [language_if_any(part, limits, known, target, is_last) for part in grammar.parts]
-        alternatives = [one for one in found_each if one is not None]
-        if not alternatives:
-            raise GrammarError(
-                "None of the alternatives has a text.", where="grammar", cure="Give one that has."
-            )
-        return combined.Union(alternatives)
-    if grammar.operation is Operation.REPEAT:
-        of_copy = _language_of if grammar.least else language_if_any
-        copy = of_copy(grammar.parts[0], limits, known, target, False)
-        if copy is None:
-            return RegularGrammar.of_texts(("",)).language(limits)
-        return combined.RepeatedLanguage(copy, grammar.least, grammar.most)
-    if grammar.operation is Operation.ANY_ORDER:
-        needed = [_language_of(one, limits, known, target, False) for one in grammar.parts[: grammar.least]]
-        others = [language_if_any(one, limits, known, target) for one in grammar.parts[grammar.least :]]
-        words = [*needed, *(one for one in others[:-1] if one is not None)]
-        if others[-1] is not None:
-            return combined.AnyOrder(words, grammar.least, others[-1])
-        # nothing separates two words
-        if grammar.least > 1:
-            return _language_of(grammar.parts[-1], limits, known, target, False)
-        return needed[0] if needed else combined.RepeatedLanguage(combined.Union(words), 0, 1)
-    if grammar.operation is Operation.INTERRUPT:
+    def __init__(
+        self, limits: Limits, target: CompileTarget | None = None, known: dict[str, Language] | None = None
+    ) -> None:
+        """`known`: the languages that were made, by the spelling of their grammars."""
+        self.limits, self.target = limits, target
+        self.known: dict[str, Language] = {} if known is None else known
+
+    def of(self, grammar: TextGrammar, is_last: bool = False) -> Language:
+        """Return the language of a grammar. `is_last`: nothing follows it."""
+        if not isinstance(grammar, Composed):
+            name = grammar.spelling
+            if name not in self.known:
+                self.known[name] = grammar.language(self.limits, self.target)
+            return self.known[name]
+        many = (Operation.EITHER, Operation.INTERRUPT)
+        if self.target and len(grammar.parts) > _MANY and grammar.operation in many:
+            target = self.target._replace(is_one_of_many=True)
+            return PartLanguages(self.limits, target, self.known)._composed(grammar, is_last)
+        return self._composed(grammar, is_last)
+
+    def if_any(self, grammar: TextGrammar, is_last: bool = False) -> Language | None:
+        """Return the language of a grammar; None where the grammar has no text."""
+        try:
+            language = self.of(grammar, is_last)
+            language.start()
+            return language
+        except GrammarError as error:
+            if type(error) is not GrammarError:
+                raise
+            return None
+
+    def _composed(self, grammar: Composed, is_last: bool) -> Language:
+        # start-up time: languages are needed when a grammar is compiled
+        from structgen.grammars.text_grammars import combined_languages as combined
+
+        match grammar.operation:
+            case Operation.EITHER:
+                alternatives = list(filter(None, [self.if_any(part, is_last) for part in grammar.parts]))
+                if not alternatives:
+                    raise GrammarError(
+                        "None of the alternatives has a text.", where="grammar", cure="Give one that has."
+                    )
+                return combined.Union(alternatives)
+            case Operation.REPEAT:
+                copy = (self.of if grammar.least else self.if_any)(grammar.parts[0])
+                if copy is None:
+                    return RegularGrammar.of_texts(("",)).language(self.limits)
+                return combined.RepeatedLanguage(copy, grammar.least, grammar.most)
+            case Operation.ANY_ORDER:
+                needed = list(map(self.of, grammar.parts[: grammar.least]))
+                *others, between = map(self.if_any, grammar.parts[grammar.least :])
+                words = [*needed, *filter(None, others)]
+                if between is not None:
+                    return combined.AnyOrder(words, grammar.least, between)
+                # nothing separates two words
+                if grammar.least > 1:
+                    return self.of(grammar.parts[-1])
+                return needed[0] if needed else combined.RepeatedLanguage(combined.Union(words), 0, 1)
+            case Operation.INTERRUPT:
+                return self._interrupted(grammar, is_last)
+            case Operation.MEET | Operation.BAN:
+                return self._met(grammar)
+        *before, last = grammar.parts
+        return combined.Chain([*map(self.of, before), self.of(last, is_last)])
+
+    def _interrupted(self, grammar: Composed, is_last: bool) -> Language:
         # start-up time
         from structgen.grammars.text_grammars.interrupted_text import InterruptedText, text_part
 
         text = cast(TextBefore, grammar.parts[0])
-        behind = {
-            word: language_if_any(part, limits, known, target)
-            for word, part in zip(text.words, grammar.parts[1:], strict=True)
-        }
+        behind = dict(zip(text.words, map(self.if_any, grammar.parts[1:]), strict=True))
         bodies = {word: body for word, body in behind.items() if body is not None}
         if len(bodies) < len(behind):
-            text = TextBefore(
-                tuple(bodies), (*text.avoided, *(word for word in behind if word not in bodies))
-            )
+            without = (word for word in behind if word not in bodies)
+            text = TextBefore(tuple(bodies), (*text.avoided, *without))
         # where something follows, most states are at an end: its masks would save nothing
-        whole = text_part(text, limits, target) if target and is_last else text.language(limits)
+        part = self.target if is_last else None
+        whole = text_part(text, self.limits, part) if part else text.language(self.limits)
         return InterruptedText(whole, bodies, grammar.most)
-    if grammar.operation in (Operation.MEET, Operation.BAN):
+
+    def _met(self, grammar: Composed) -> Language:
         # start-up time
         from structgen.grammars.text_grammars.context_free.regular_intersection import Meet
 
         # the product with an automaton needs every byte, so the parts are not compiled by themselves
-        read = _language_of(grammar.parts[0], limits, {}, None)
-        if grammar.formula is None:
-            return _filtered(read, cast(TextFilter, grammar.parts[1]), limits)
-        by = RegularGrammar(grammar.formula, "a text that the regular expression takes").language(limits)
-        return Meet(read, by, limits, restarts=grammar.operation is Operation.BAN)
-    before = [_language_of(part, limits, known, target, False) for part in grammar.parts[:-1]]
-    return combined.Chain([*before, _language_of(grammar.parts[-1], limits, known, target, is_last)])
-
-
-def _filtered(of: Language, by: TextFilter, limits: Limits) -> Language:
-    """Return the words of a language that a filter takes. Raises `GrammarError` where there are none."""
-    # start-up time
-    from structgen.grammars.text_grammars.context_free.regular_intersection import Meet
-
-    try:
-        # most texts pass, so that the shortest rest mostly is that of the language itself
-        return Meet(of, by.language(limits), limits, haste=2)
-    except GrammarError as error:
-        least = bytes(symbol for symbol in of.shortest(of.start()) if symbol < 256)
-        raise by.refusal(least.decode("utf-8", "replace")) from error
-
-
-def language_if_any(
-    grammar: TextGrammar,
-    limits: Limits,
-    known: dict[str, Language],
-    target: CompileTarget | None,
-    is_last: bool = False,
-) -> Language | None:
-    """As `_language_of`; None where the grammar has no text."""
-    try:
-        found = _language_of(grammar, limits, known, target, is_last)
-        found.start()
-        return found
-    except GrammarError as error:
-        if type(error) is not GrammarError:
-            raise
-        return None
+        of, limits = PartLanguages(self.limits).of(grammar.parts[0]), self.limits
+        if grammar.formula is not None:
+            by = RegularGrammar(grammar.formula, "a text that the regular expression takes").language(limits)
+            return Meet(of, by, limits, restarts=grammar.operation is Operation.BAN)
+        passed = cast(TextFilter, grammar.parts[1])
+        try:
+            # most texts pass, so that the shortest rest mostly is that of the language itself
+            return Meet(of, passed.language(limits), limits, haste=2)
+        except GrammarError as error:
+            least = bytes(symbol for symbol in of.shortest(of.start()) if symbol < 256)
+            raise passed.refusal(least.decode("utf-8", "replace")) from error
 
 
 def _flat(operation: Operation, parts: tuple[Operand, ...]) -> list[TextGrammar]:
     """Return the operands as text grammars; an operand of the same operation is replaced by its parts."""
-    found: list[TextGrammar] = []
+    grammars: list[TextGrammar] = []
     for part in map(as_text, parts):
         same = isinstance(part, Composed) and part.operation is operation
-        found += cast(Composed, part).parts if same else (part,)
-    return found
+        grammars += cast(Composed, part).parts if same else (part,)
+    return grammars
 
 
 def counted(tree: Node, limits: Limits) -> TextGrammar | None:
@@ -822,4 +804,4 @@ def counted(tree: Node, limits: Limits) -> TextGrammar | None:
 def _limits(parts: Sequence[TextGrammar]) -> Limits:
     """Return the first limits among the parts that are not the default ones."""
     given = [part.limits for part in parts]
-    return next((one for one in given if one is not DEFAULT and one != DEFAULT), given[-1])
+    return next((limits for limits in given if limits is not DEFAULT and limits != DEFAULT), given[-1])

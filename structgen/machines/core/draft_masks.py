@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from structgen.machines.core.matcher import Matcher
     from structgen.tokens.token_mask import TokenMask
 
-_MOST: Final = (1 << 31) - 1
+_MOST: Final = int(np.iinfo(np.int32).max)
 _UNREAD, _UNWRITTEN = array("i", (D.NOT_YET,)), array("b", (D.ROW_LEFT,))
 
 Ints = Sequence[int] | npt.NDArray[np.integer]
@@ -54,8 +54,8 @@ class DraftMasks:
         mask: TokenMask,
         rows: Ints | None = None,
     ) -> None:
-        """As `fill_drafts`, but unknown masks are left. No lock is waited for: the drafts of a grammar in
-        which another thread works are left too."""
+        """Write the known masks of draft trees (`fill_drafts` says what the arguments are). No lock is
+        waited for: the drafts of a grammar in which another thread works are left."""
         if len(counts) != len(matchers):
             raise OptionError(
                 f"{len(counts)} drafts for {len(matchers)} matchers.",
@@ -159,7 +159,7 @@ class DraftMasks:
                     left += 1
             return left + self._run(jobs)
 
-        return under_locks((one.compiled for one in self._matchers if one is not None), fill)
+        return under_locks((matcher.compiled for matcher in self._matchers if matcher is not None), fill)
 
     def _job(self, draft: int, address: int, state: int) -> Job:
         """Return what compiled code is told of a draft. `address`: of its grammar's block, 0: the text is

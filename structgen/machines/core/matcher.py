@@ -17,6 +17,7 @@ from structgen.base.errors import (
     fields_named,
 )
 from structgen.base.json_text.events import Event, EventLog
+from structgen.base.language import checks
 from structgen.base.language.expectation import Expected
 from structgen.machines.core.compiled import CompiledGrammar, State, line_and_column
 from structgen.machines.machine_core.masks import fill as _fill
@@ -53,12 +54,8 @@ class Matcher:
     def __init__(self, compiled: CompiledGrammar, state: State | None = None) -> None:
         """Begin at the start of the document (`compiled.fresh()`'s), or at a state of `compiled`. Raises
         OptionError for a grammar that is not compiled, and for a state of another compiled grammar."""
-        if not isinstance(compiled, CompiledGrammar):
-            raise OptionError(
-                f"A Matcher needs a compiled grammar, not a {type(compiled).__name__}.",
-                where="compiled",
-                cure="Write sg.Matcher(sg.compile(grammar, tokenizer)).",
-            )
+        is_compiled = checks.Instance(CompiledGrammar, "Write sg.Matcher(sg.compile(grammar, tokenizer)).")
+        is_compiled("compiled", compiled)
         if state is None:
             compiled = compiled.fresh()
         self.compiled = compiled
@@ -188,9 +185,7 @@ class Matcher:
             after = self._ask(lambda compiled, index: compiled.next_index(index, token))
             if after < 0:
                 self._refuse(token)
-            self._tokens.append(token)
-            self._states.append(after)
-            self._index = after
+            self.took(token, after)
         except TypeError:
             if not _is_whole(token):
                 _raise_no_token(token)
@@ -246,12 +241,12 @@ class Matcher:
                 _raise_no_token(token)
 
         def states(compiled: CompiledGrammar, index: int) -> list[int]:
-            found = list[int]()
+            states = list[int]()
             for token in wanted:
                 if (index := compiled.next_index(index, token)) < 0:
                     break
-                found.append(index)
-            return found
+                states.append(index)
+            return states
 
         return self._ask(states)
 

@@ -12,6 +12,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
 
+from structgen.automata.strings.held_automata import ENTRY_BYTES
 from structgen.base.language.expectation import Expected
 from structgen.base.system.fork_locks import GRAMMARS, new_lock
 from structgen.machines.core.compiled import Bits, CompiledGrammar, Completions
@@ -24,8 +25,6 @@ from structgen.tokens.token_mask import tokens_of
 TABLES: Final = TablePlan(LexemeContext, {"nodes": TableSizes(256), "lists": TableSizes(4096)})
 READING: Final = 0
 """The mode of every state before an end token."""
-_BYTES_A_PLACE: Final = 400
-"""What a place takes in Python's memory, about."""
 
 
 class NarrowedPlace(Protocol):
@@ -58,11 +57,11 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
     def _number(self, place: P) -> int:
         """Return the number of a place."""
         with self.lock:
-            found = self._numbers.get(place, -1)
-            if found < 0:
+            number = self._numbers.get(place, -1)
+            if number < 0:
                 self._places[self._tables.count(NODES) :] = (place,)
-                found = self._numbers[place] = self._put_state(READING)
-            return found
+                number = self._numbers[place] = self._put_state(READING)
+            return number
 
     def _put_finished(self) -> int:
         self._places[self._tables.count(NODES) :] = (None,)
@@ -135,12 +134,13 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
         return self
 
     def text(self, index: int) -> bytes:
-        """As `Completions`."""
+        """Return the shortest text that completes the document."""
         place = self.place(index)
         return self.rest_at(place) + self.inner.completions.text(place.state)
 
     def sufficient(self, index: int) -> int | None:
-        """As `Completions`."""
+        """Return how many tokens are known to suffice for a state, and one less after whichever token comes
+        next; None where no such number is known."""
         place = self.place(index)
         if self.rest_at(place):
             return None
@@ -161,8 +161,8 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of its own tables, and some 400 for each place."""
-        return super().nbytes + _BYTES_A_PLACE * len(self._places)
+        """Bytes of its own tables, and some for each place."""
+        return super().nbytes + ENTRY_BYTES * len(self._places)
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Final
 
 import numpy as np
 
-from structgen.machines.core.compiled import Completions, Tokens
+from structgen.machines.core.compiled import REMEMBERED, Completions, Tokens
 from structgen.machines.machine_core.text_costs import TextCosts
 from structgen.tokens.vocabulary import Vocabulary
-
-_KEPT: Final = 1 << 16
-"""States whose counts are remembered; past it all are forgotten, and worked out anew as they are met."""
 
 
 class TokenCounts(Completions):
@@ -48,7 +44,7 @@ class TokenCounts(Completions):
         no more than `enough`, a bound may do."""
         known = self._counts.get(index)
         if known is None:
-            if len(self._counts) > _KEPT or self._costs.is_full:
+            if len(self._counts) > REMEMBERED or self._costs.is_full:
                 self.clear()
             # no text needs more tokens than it has bytes
             if enough > 0 and (length := self.length(index)) <= enough:

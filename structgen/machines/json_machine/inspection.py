@@ -38,7 +38,7 @@ class StateRegisters(NamedTuple):
     frame: int
 
 
-Place: TypeAlias = tuple[int, ...]
+StateGroup: TypeAlias = tuple[int, ...]
 """What a walk lists (`JsonContext.listed`): mode, residue, frame."""
 
 
@@ -95,12 +95,12 @@ class Inspection:
 
     def child_place(self, row: int, key: int) -> int:
         """Return the network's place of the value under a key."""
-        found = self.expander.key(row, key)
+        place = self.expander.key(row, key)
         menu = self.network.menu(self.residue(row))
-        if isinstance(found, str):
-            return menu.named[found]
-        assert found is not None, "arrays have no keys"
-        return menu.extra_places[found]
+        if isinstance(place, str):
+            return menu.named[place]
+        assert place is not None, "arrays have no keys"
+        return menu.extra_places[place]
 
     def place_in(self, frame: int) -> int:
         """Return the place of the value that a stack frame waits for."""
@@ -122,18 +122,18 @@ class Inspection:
         """Return the word list of an object's keys."""
         return int(self._tables.rows(L.T_RES)[row, L.ResidueRow.words])
 
-    def listed(self, words: int, place: int) -> Iterator[tuple[int, bytes]]:
-        """Yield the words (index, bytes) at a place in a list."""
+    def listed(self, words: int, prefix: int) -> Iterator[tuple[int, bytes]]:
+        """Yield the words (index, bytes) of a list with a prefix."""
         offset = int(self._tables.rows(L.T_LEX)[words, 0])
         offsets = self._tables.rows(L.T_OFFSET)[:, 0]
         blob = self._tables.rows(L.T_BLOB)
-        for at in range(place >> L.LOW_SHIFT, (place >> L.HIGH_SHIFT) & L.HIGH_BITS):
+        for at in range(prefix >> L.LOW_SHIFT, (prefix >> L.HIGH_SHIFT) & L.HIGH_BITS):
             yield at, blob[int(offsets[offset + at]) : int(offsets[offset + at + 1])].tobytes()
 
     def string_row(self, row: int) -> list[int]:
         """Return the row of a string spec (layout.S_*)."""
-        found: list[int] = self._tables.rows(L.T_STRING)[row].tolist()
-        return found
+        numbers: list[int] = self._tables.rows(L.T_STRING)[row].tolist()
+        return numbers
 
     def word_outcome(self, at: int) -> int:
         """Return the outcome of a listed word."""
@@ -161,16 +161,16 @@ class Inspection:
         a string or key (or inside an escape)."""
         regs = self.registers(index)
         mode, row, seen, at = regs.mode, regs.residue, regs.seen, regs.position
-        place = at
+        prefix = at
         if mode == L.M_WORDS:
             words = self.string_row(row)[StringRow.start]
         elif mode == L.M_STRING:
-            words, place = self.string_row(row)[StringRow.words], seen if seen > 0 else -1
+            words, prefix = self.string_row(row)[StringRow.words], seen if seen > 0 else -1
         else:
             assert mode == L.M_KEY, "what is listed goes on inside quotes"
             words = self.key_list(row)
-        begun = place & L.POSITION_BITS
-        rests = {word[begun:] for _at, word in self.listed(words, place)} if place >= 0 else set()
+        begun = prefix & L.POSITION_BITS
+        rests = {word[begun:] for _at, word in self.listed(words, prefix)} if prefix >= 0 else set()
         if mode == L.M_KEY and seen > 0:
             rests |= self.held(seen)
         yield from (decode(rest) for rest in rests if rest)
@@ -220,17 +220,17 @@ class Inspection:
         self._retry(state_walk.after_tokens, index, address_of(wanted), len(wanted), address_of(states))
         return states
 
-    def listed_places(self) -> tuple[list[Place] | None, int]:
-        """Return the places that the last walk listed, None where there are too many, and the bound over the
-        others."""
+    def listed_groups(self) -> tuple[list[StateGroup] | None, int]:
+        """Return the groups of states that the last walk listed, None where there are too many, and the bound
+        over the others."""
         count = int(self._tables.context[L.JsonContext.listed_count])
-        places = None if count == L.MOST_LISTED else list(map(tuple, self._listed[:count].tolist()))
-        return places, int(self._tables.context[L.JsonContext.bound])
+        groups = None if count == L.MOST_LISTED else list(map(tuple, self._listed[:count].tolist()))
+        return groups, int(self._tables.context[L.JsonContext.bound])
 
     def rest(self, table: int, row: int, column: int) -> int | None:
         """Return a bound that was written into a row, or None."""
-        found = int(self._tables.rows(table)[row, column])
-        return found - 1 if found else None
+        bound = int(self._tables.rows(table)[row, column])
+        return bound - 1 if bound else None
 
     def put_rest(self, table: int, row: int, column: int, rest: int) -> None:
         """Write a bound into a row, where walks find it: an object's or array's (T_RES), a string's
@@ -292,10 +292,10 @@ class Inspection:
         """Return which states after tokens stand for others, as `after_tokens` says."""
         rows = self._tables.rows(L.T_NODE)[states]
         text = rows[:, JsonState.text]
-        found: npt.NDArray[np.bool_] = (text == L.CAPTURE) | (
+        same: npt.NDArray[np.bool_] = (text == L.CAPTURE) | (
             (rows[:, JsonState.mode] == L.M_KEY) & (text == 0)
         )
-        return found
+        return same
 
     def holds(self, root: int, key: bytes) -> bool:
         """Return whether a set of extra keys has one. Cost: the siblings on the way."""
@@ -322,17 +322,17 @@ class Inspection:
     def held(self, root: int) -> set[bytes]:
         """Return how the members of a set of extra keys go on from one of its nodes."""
         rows = self._tables.rows(L.T_SET)
-        found = set()
+        texts = set()
         pending: list[tuple[int, bytes]] = [(root, b"")]
         while pending:
             node, text = pending.pop()
             if rows[node, 1] == 1:
-                found.add(text)
+                texts.add(text)
             entry = int(rows[node, 2])
             while entry > 0:
                 pending.append((int(rows[entry, 1]), text + bytes((int(rows[entry, 0]) - 1,))))
                 entry = int(rows[entry, 2])
-        return found
+        return texts
 
     def sources(self, place: int) -> tuple[str, ...]:
         """Return the JSON pointers of a place's schemas."""

@@ -9,84 +9,79 @@ from typing import Final
 import numpy as np
 
 from structgen.base.native.addresses import address_of, address_of_items
-from structgen.base.native.jit import entry
-from structgen.base.native.typed_blocks import Int32s, Int64s
+from structgen.base.native.jit import entry, jit
+from structgen.base.native.typed_blocks import Block, Int32s, Int64s
 from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 from structgen.tokens.vocabulary import Vocabulary
 
 IMPOSSIBLE: Final = 1 << 30
 """In place of a cost: no tokens write the text."""
 
-_BLOCK: Final = 64
+BLOCK: Final = 64
 """Bytes of a text that are entered at once, counted from its end: texts that end alike share them."""
 _MOST_BYTES: Final = 1 << 21
 """Bytes of texts that are remembered."""
 
 
-@entry("int64(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64)")
-def settle_costs(
-    trie_address: int,
-    first_address: int,
-    begin_address: int,
-    end_address: int,
-    labels_address: int,
-    targets_address: int,
-    first_state: int,
-    count: int,
-    costs_address: int,
-    slots_address: int,
-) -> int:
+class _Steps(Block):
+    """The arrays of `TextCosts` and of its vocabulary's trie, by address. State s has the byte steps begin[s]
+    to end[s] of labels and targets, by ascending label."""
+
+    trie: Int64s
+    first: Int32s
+    """The root's child for each byte."""
+    begin: Int32s
+    end: Int32s
+    labels: Int32s
+    targets: Int32s
+    costs: Int32s
+    slots: Int32s
+
+
+@jit
+def step_by(c: _Steps, state: int, byte: int) -> int:
+    """Return the first step of a state by this byte or a later one; its end where there is none."""
+    low, high = c.begin[state], c.end[state]
+    while low < high:
+        middle = (low + high) >> 1
+        if c.labels[middle] < byte:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@entry("int64(int64, int64, int64)")
+def settle_costs(steps: int, first_state: int, count: int) -> int:
     """Set costs[s] to the fewest tokens from s to a state of cost 0, and slots[s] to the slot of the first of
     them, plus one, for `count` states from the first on.
 
-    State s has the byte steps begin[s] to end[s] of labels and targets, by ascending label; what its steps
-    lead to has its cost already, or comes before it. All arrays are int32. Returns 0; a state that reaches
-    none costs IMPOSSIBLE. Cost: the trie's nodes over the texts from each state.
+    What the steps of a state lead to has its cost already, or comes before it. Returns 0; a state that
+    reaches none costs IMPOSSIBLE. Cost: the trie's nodes over the texts from each state.
     """
-    trie = Int64s(trie_address)
-    first = Int32s(first_address)
-    begin = Int32s(begin_address)
-    end = Int32s(end_address)
-    labels = Int32s(labels_address)
-    targets = Int32s(targets_address)
-    costs, slots = Int32s(costs_address), Int32s(slots_address)
-    path = [0] * 4097
-    ends = [0] * 4097
+    c = _Steps(steps)
+    trie, costs, path, ends = c.trie, c.costs, [0] * 4097, [0] * 4097
     for start in range(first_state, first_state + count):
-        least, best = IMPOSSIBLE, 0
-        for e in range(begin[start], end[start]):
-            node = first[labels[e]]
-            if node < 0:
-                continue
-            word = trie[node]
-            last = end_of(word)
-            path[1], ends[1] = targets[e], last
-            if slot_of(word) > 0 and costs[path[1]] + 1 < least:
-                least, best = costs[path[1]] + 1, slot_of(word)
-            i = node + 1
-            while i < last:
-                word = trie[i]
+        least, best, path[0] = IMPOSSIBLE, 0, start
+        for e in range(c.begin[start], c.end[start]):
+            node = c.first[c.labels[e]]
+            last = end_of(trie[node]) if node >= 0 else node
+            while node < last:
+                word = trie[node]
                 depth, byte, close = depth_of(word), byte_of(word), end_of(word)
-                above = path[depth - 1]
-                low, high = begin[above], end[above]
-                if low == high or labels[high - 1] < byte:
+                step = e if depth == 1 else step_by(c, path[depth - 1], byte)
+                if step == c.end[path[depth - 1]]:
                     # siblings ascend: none of them has a step
-                    i = ends[depth - 1]
+                    node = ends[depth - 1]
                     continue
-                while low < high:
-                    middle = (low + high) >> 1
-                    if labels[middle] < byte:
-                        low = middle + 1
-                    else:
-                        high = middle
-                if labels[low] != byte:
-                    i = close
+                if c.labels[step] != byte:
+                    node = close
                     continue
-                path[depth], ends[depth] = targets[low], close
+                path[depth], ends[depth] = c.targets[step], close
                 if slot_of(word) > 0 and costs[path[depth]] + 1 < least:
                     least, best = costs[path[depth]] + 1, slot_of(word)
-                i += 1
-        costs[start], slots[start] = least, best
+                node += 1
+        costs[start], c.slots[start] = least, best
     return 0
 
 
@@ -128,7 +123,7 @@ class TextCosts:
         some 0.2 us a byte, less than 0.003 us a byte that is known."""
         chains, number, end = self._chains, 0, len(text)
         while end > start:
-            head = max(start, end - _BLOCK)
+            head = max(start, end - BLOCK)
             key = text[head:end], number
             known = chains.get(key)
             if known is None:
@@ -174,13 +169,7 @@ class TextCosts:
         """Work out the costs of new states."""
         self._slots.extend(array("i", (0,)) * count)
         self._costs.extend(array("i", [IMPOSSIBLE]) * count)
-        vocabulary, steps = self._vocabulary, (self._begin, self._end, self._labels, self._targets)
-        settle_costs(
-            address_of(vocabulary.nodes),
-            address_of(vocabulary.first),
-            *map(address_of_items, steps),
-            first,
-            count,
-            address_of_items(self._costs),
-            address_of_items(self._slots),
-        )
+        trie = address_of(self._vocabulary.nodes), address_of(self._vocabulary.first)
+        steps = self._begin, self._end, self._labels, self._targets, self._costs, self._slots
+        block = np.array([*trie, *map(address_of_items, steps)], np.int64)
+        settle_costs(address_of(block), first, count)

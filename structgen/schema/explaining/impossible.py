@@ -16,10 +16,11 @@ from typing import NamedTuple, TypeAlias
 from structgen.base.errors import LimitError, StructgenError
 from structgen.schema.meaning import wording
 from structgen.schema.meaning.formulas import LISTED
-from structgen.schema.meaning.place import ARRAY, NEVER, OBJECT
+from structgen.schema.meaning.literals import ARRAY, NEVER, OBJECT, Literal
+from structgen.schema.meaning.place import NOTHING
 from structgen.schema.reading.model import Schema, conjuncts_of
 from structgen.schema.recogniser.schema_network import SchemaNetwork
-from structgen.schema.recogniser.smallest_contradiction import signed, smallest
+from structgen.schema.recogniser.smallest_contradiction import smallest
 
 MOST_QUESTIONS = 20_000
 """Branches, keys and constants that are examined, some 0.1 ms each. Those of a place with many required keys,
@@ -44,13 +45,13 @@ class _Part(NamedTuple):
     schema: Schema
     asked: tuple[Schema, ...]
     """Schemas that a value meets besides, of which the text has none."""
-    met: tuple[int, ...] = ()
+    met: tuple[Literal, ...] = ()
     """Literals of a value of the place that meets it, its own last; empty where it is about another value."""
     member: int = -1
     """The index of a value in its enum."""
 
 
-_Place: TypeAlias = tuple[tuple[int, ...], tuple[int, ...]]
+_Place: TypeAlias = tuple[tuple[Literal, ...], tuple[Literal, ...]]
 """The literals of a value, and those of them whose parts are examined."""
 
 
@@ -64,9 +65,9 @@ def impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[list[Imp
     and reason.
     """
     tables, oracle = network.tables, network.oracle
-    excluded: dict[tuple[Schema, int], tuple[_Part, tuple[int, ...]] | None] = {}
+    excluded: dict[tuple[Schema, int], tuple[_Part, tuple[Literal, ...]] | None] = {}
     """The parts, with the literals that exclude each other; None once a part can hold."""
-    stack: list[_Place] = [(tables.demands[demand],) * 2 for demand in demands if demand != NEVER]
+    stack: list[_Place] = [(tables.demands[demand],) * 2 for demand in demands if demand != NOTHING]
     stack.reverse()
     seen: set[_Place] = set()
     questions = 0
@@ -78,7 +79,7 @@ def impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[list[Imp
         try:
             parts = list(_parts(network, place)) if oracle.alive(tables.demand(place[0])) else []
             # what is `false` itself is meant so
-            parts = [part for part in parts if part.member >= 0 or tables.literal(part.schema) != NEVER]
+            parts = [part for part in parts if part.member >= 0 or tables.literal(part.schema) is not NEVER]
         except LimitError:
             continue
         for part in parts:
@@ -102,7 +103,7 @@ def impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[list[Imp
         pointer = part.schema.pointer if part.member < 0 else f"{part.schema.pointer}/enum/{part.member}"
         why = "the reason was not looked for: they are too many"
         if len(named) < reasons:
-            why = smallest(oracle, signed(oracle, literals), part.asked).told
+            why = smallest(oracle, literals, part.asked).told
         named.append(Impossible(pointer, part.what, why))
     return named, True
 
@@ -120,10 +121,9 @@ def _questions(said: Sequence[Schema]) -> int:
     return count
 
 
-def _said(network: SchemaNetwork, literals: Iterable[int]) -> Iterator[Schema]:
+def _said(network: SchemaNetwork, literals: Iterable[Literal]) -> Iterator[Schema]:
     """Return the schemas that literals ask for, with those that they join."""
-    tables = network.tables
-    return conjuncts_of(tables.about(literal) for literal in literals if literal >= 0 and not literal & 1)
+    return conjuncts_of(literal.schema for literal in literals if not literal.denied)
 
 
 def _parts(network: SchemaNetwork, place: _Place) -> Iterator[_Part]:

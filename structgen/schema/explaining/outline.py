@@ -15,7 +15,8 @@ from structgen.base.errors import LimitError, UnsupportedError
 from structgen.base.json_text.exact_json import write
 from structgen.base.language.ir import TRUE, ValueMenu
 from structgen.schema.meaning import wording
-from structgen.schema.meaning.place import ANYTHING, NEVER, STRING
+from structgen.schema.meaning.literals import STRING, Literal
+from structgen.schema.meaning.place import ANYTHING, NOTHING
 from structgen.schema.meaning.shape import (
     Alternative,
     ArrayShape,
@@ -113,7 +114,7 @@ def outline(network: SchemaNetwork, most: int = MOST_LINES) -> Outline:
             except LimitError as error:
                 what = f"not told: {error}"
                 writer.cut += 1
-            if demand != NEVER and depth <= DEEPEST_SOURCES:
+            if demand != NOTHING and depth <= DEEPEST_SOURCES:
                 sources = network.tables.sources((demand,))
             if inside and told.setdefault(demand, index) != index:
                 same, inside = told[demand], ()
@@ -154,11 +155,11 @@ class _OutlineWriter:
         words = wording.kinds(entry, an_object, an_array)
         return "any value" if words == _FREE else wording.joined(words, " or "), members + items
 
-    def _there(self, what: str, literals: tuple[int, ...]) -> str:
+    def _there(self, what: str, literals: tuple[Literal, ...]) -> str:
         brief = self._brief(literals)
         return f"{what} is there" if brief == "any value" else f"{what} is {brief}"
 
-    def _brief(self, literals: tuple[int, ...]) -> str:
+    def _brief(self, literals: tuple[Literal, ...]) -> str:
         """Return a value in words, without its members."""
         demand = self.tables.demand(literals)
         entry = self._entry(demand)
@@ -171,12 +172,12 @@ class _OutlineWriter:
         is_open = said and (entry.object is not None or entry.array is not None)
         return wording.joined(wording.kinds(entry), " or ") + (f" ({said})" if is_open else "")
 
-    def _excluded(self, literals: tuple[int, ...]) -> list[str]:
+    def _excluded(self, literals: tuple[Literal, ...]) -> list[str]:
         """Return the constants that literals exclude, if that is all they do."""
         texts: list[str] = []
         for literal in literals:
-            schema = self.tables.about(literal) if literal >= 0 else None
-            if schema is None or not literal & 1 or not schema.only_values or schema.enum is None:
+            schema = literal.schema
+            if not literal.denied or not schema.only_values or schema.enum is None:
                 return []
             texts += [write(value) for value in schema.enum]
         return texts

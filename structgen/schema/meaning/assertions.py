@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
 from structgen.schema.meaning.facts import FactConjunction, Hold, Rank, Step, Watch, absent, present
-from structgen.schema.meaning.place import ALWAYS, NEVER, OBJECT, PlaceTables
+from structgen.schema.meaning.literals import ALWAYS, NEVER, OBJECT
+from structgen.schema.meaning.place import PlaceTables
 from structgen.schema.meaning.shape import Counter
 from structgen.schema.reading.model import Schema
 
@@ -48,7 +49,7 @@ class Assertions:
         if schema.combined or schema.dependent_schemas:
             self._combinators(facts, schema, rank, kind)
         child = unevaluated(schema, kind)
-        if child is not None and tables.literal(child) != ALWAYS:
+        if child is not None and tables.literal(child) is not ALWAYS:
             facts.watching.append(Watch(schema, rank, False))
         return True
 
@@ -60,9 +61,9 @@ class Assertions:
         facts.bound(schema.min_properties, schema.max_properties)
         if schema.property_names is not None:
             literal = self.tables.literal(schema.property_names)
-            if literal == NEVER:
+            if literal is NEVER:
                 facts.bound(0, 0)
-            elif literal != ALWAYS:
+            elif literal is not ALWAYS:
                 facts.key_literals.append(literal)
         facts.conditional.extend(schema.dependent_required.items())
 
@@ -88,7 +89,7 @@ class Assertions:
             facts.unions.append((schema, rank))
         for condition in self.conditions(schema, rank, kind):
             then, other = (
-                [step for step in map(self.hold, parts) if step.literal != ALWAYS]
+                [step for step in map(self.hold, parts) if step.literal is not ALWAYS]
                 for parts in (condition.then, condition.other)
             )
             if then or other:
@@ -101,34 +102,32 @@ class Assertions:
     def conditions(self, schema: Schema, rank: Rank, kind: int) -> Iterator[Condition]:
         """Yield `if`, and for objects each key of `dependentSchemas`, as conditions."""
         tables = self.tables
-        for test, place in ranked(schema, rank, "if", schema.if_):
+        for test, own in ranked(schema, rank, "if", schema.if_):
             literal = tables.judging(tables.literal(test))
             then, other = (
                 ranked(schema, rank, "then", schema.then),
                 ranked(schema, rank, "else", schema.else_),
             )
-            yield Condition(
-                Hold(literal, place), Hold(tables.negate(literal), place), [(test, place)], then, other
-            )
+            yield Condition(Hold(literal, own), Hold(tables.negate(literal), own), [(test, own)], then, other)
         if kind == OBJECT:
             parts = ranked(schema, rank, "dependentSchemas", *schema.dependent_schemas.values())
             for key, part in zip(schema.dependent_schemas, parts, strict=True):
                 yield Condition(present(key), absent(key), [], [part], [])
 
-    def said(self, literal: int, kind: int) -> FactConjunction | None:
-        """Return what a positive literal says of objects or arrays, with its `allOf` and `$ref`, before any
+    def said(self, schema: Schema, kind: int) -> FactConjunction | None:
+        """Return what a schema says of objects or arrays, with its `allOf` and `$ref`, before any
         choice. What these deny is among the literals that are asserted, and not read. None: no such value
         meets it."""
-        facts = FactConjunction(pending=[Hold(literal, ())])
+        facts = FactConjunction(pending=[Hold(self.tables.signed(schema), ())])
         while facts.pending:
             step = facts.pending.pop()
             assert isinstance(step, Hold), "a choice of one branch"
-            if step.literal == NEVER:
+            if step.literal is NEVER:
                 return None
-            if step.literal != ALWAYS and step.literal not in facts.asserted:
-                facts.asserted.add(step.literal)
-                schema = self.tables.about(step.literal)
-                if not step.literal & 1 and not self.positive(facts, schema, step.rank, kind):
+            if step.literal is not ALWAYS and step.literal not in facts.asserted:
+                facts.asserted[step.literal] = None
+                denied = step.literal.denied
+                if not denied and not self.positive(facts, step.literal.schema, step.rank, kind):
                     return None
         return facts
 
@@ -142,9 +141,9 @@ def position(schema: Schema, name: str) -> int:
 
 
 def ranked(schema: Schema, rank: Rank, name: str, *parts: Schema | None) -> list[Ranked]:
-    """Return the parts of an applicator that are there, each with its place in the text."""
-    place = position(schema, name)
-    return [(part, (*rank, place, index)) for index, part in enumerate(parts) if part is not None]
+    """Return the parts of an applicator that are there, each with its rank."""
+    at = position(schema, name)
+    return [(part, (*rank, at, index)) for index, part in enumerate(parts) if part is not None]
 
 
 def unevaluated(schema: Schema, kind: int) -> Schema | None:

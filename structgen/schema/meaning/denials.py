@@ -15,8 +15,8 @@ from structgen.schema.meaning.facts import (
     absent,
     present,
 )
+from structgen.schema.meaning.literals import NEVER, OBJECT, Literal
 from structgen.schema.meaning.overlapping_branches import OverlappingBranches
-from structgen.schema.meaning.place import NEVER, OBJECT
 from structgen.schema.meaning.shape import (
     Alternative,
     AtIndex,
@@ -50,7 +50,7 @@ class Denials:
             if schema.kinds & kind:
                 facts.different.extend(tables.constants.members_of(schema, kind == OBJECT))
             return True
-        said = self.reader.said(schema.id * 2, kind)
+        said = self.reader.said(schema, kind)
         if said is None:
             return True
         # What a member or the number of members settles, in whichever conjunct it stands, is one obligation
@@ -66,7 +66,9 @@ class Denials:
         """Yield the events of which one alone makes a conjunction fail: a member, or how many there are."""
         yield from map(Without, said.required)
         for key, literals in said.values.items():
-            yield from (AtKey(key, failing) for one in literals for failing in self.branches.failing(one))
+            yield from (
+                AtKey(key, failing) for literal in literals for failing in self.branches.failing(literal)
+            )
         for _, schema in said.facets:
             if kind == OBJECT:
                 for key, child in schema.properties.items():
@@ -100,14 +102,14 @@ class Denials:
         for watch in said.watching:
             rest = tables.variant(watch.schema, unevaluated_properties=None, unevaluated_items=None)
             yield Hold(tables.literal(rest), rank), Watch(watch.schema, rank, True)
-        yield from ((Hold(tables.negate(one), rank),) for one in said.asserted if one & 1)
+        yield from ((Hold(tables.negate(literal), rank),) for literal in said.asserted if literal.denied)
         for choice in said.choices:
             if all(len(branch) == 1 for branch in choice):
                 yield tuple([self._denied(step, rank) for (step,) in choice])
             else:  # the first steps of its branches exclude each other
                 for first, *held in choice:
                     failing = (self._denied(step, rank) for step in held)
-                    yield from ((first, step) for step in failing if step.literal != NEVER)
+                    yield from ((first, step) for step in failing if step.literal is not NEVER)
         for schema, _ in said.unions:
             branches = self.overlaps.branches(schema, rank, kind)
             yield tuple([self._denied(branch, rank) for branch in branches])
@@ -118,5 +120,5 @@ class Denials:
         assert isinstance(step, Hold)
         return Hold(self.tables.negate(step.literal), rank)
 
-    def _failures(self, child: Schema | None) -> list[tuple[int, ...]]:
+    def _failures(self, child: Schema | None) -> list[tuple[Literal, ...]]:
         return [] if child is None else self.branches.failing(self.tables.literal(child))

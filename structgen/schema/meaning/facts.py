@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from structgen.schema.meaning.place import ALWAYS, NEVER, STRING, PlaceTables, Rest
+from structgen.schema.meaning.literals import ALWAYS, NEVER, STRING, Literal
+from structgen.schema.meaning.place import PlaceTables, Rest
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import (
     Alternative,
@@ -24,12 +25,12 @@ from structgen.schema.meaning.shape import (
 from structgen.schema.reading.model import Schema
 
 Rank: TypeAlias = tuple[int, ...]
-"""The place of a keyword in the text: the literals of a child are ordered by their ranks."""
+"""The position of a keyword in the text: the literals of a child are ordered by their ranks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    literal: int
+    literal: Literal
     rank: Rank = field(compare=False)
 
 
@@ -68,15 +69,15 @@ class FactConjunction:
     """A conjunction under construction."""
 
     pending: list[Step] = field(default_factory=list)
-    asserted: set[int] = field(default_factory=set)
+    asserted: dict[Literal, None] = field(default_factory=dict)
     choices: list[Choice] = field(default_factory=list)
     facets: list[tuple[Rank, Schema]] = field(default_factory=list)
     required: dict[str, None] = field(default_factory=dict)
-    values: dict[Any, tuple[int, ...]] = field(default_factory=dict)
+    values: dict[Any, tuple[Literal, ...]] = field(default_factory=dict)
     """More literals for values: by the key of a member, or the index of an item."""
     lo: int = 0
     hi: int | None = None
-    key_literals: list[int] = field(default_factory=list)
+    key_literals: list[Literal] = field(default_factory=list)
     conditional: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     obligations: list[Obligation] = field(default_factory=list)
     counters: list[Counter] = field(default_factory=list)
@@ -105,9 +106,9 @@ class FactConjunction:
 
     def count(self, counter: Counter) -> None:
         """Take up how many items meet a literal."""
-        if counter.literal == ALWAYS:
+        if counter.literal is ALWAYS:
             self.bound(counter.least, counter.most)
-        elif counter.literal != NEVER:
+        elif counter.literal is not NEVER:
             self.counters.append(counter)
         elif counter.least:
             self.bound(1, 0)
@@ -119,7 +120,7 @@ class FactConjunction:
         else:
             self.pending.extend(reversed(choice[0]) if choice else [Hold(NEVER, ())])
 
-    def add_value(self, key: str | int, literals: Iterable[int]) -> None:
+    def add_value(self, key: str | int, literals: Iterable[Literal]) -> None:
         self.values[key] = (*self.values.get(key, ()), *literals)
 
 
@@ -130,10 +131,10 @@ class Obligations:
         self.tables = tables
         self.scalars = scalars
 
-    def value_literals(self, facets: Iterable[Schema], key: str) -> list[int]:
+    def value_literals(self, facets: Iterable[Schema], key: str) -> list[Literal]:
         """Return the literals that facets ask of the value under a key, in text order."""
         tables = self.tables
-        found: list[int] = []
+        literals: list[Literal] = []
         for schema in facets:
             told = [schema.properties[key]] if key in schema.properties else []
             for source, child in schema.pattern_properties:
@@ -141,24 +142,24 @@ class Obligations:
                     told.append(child)
             if not told and schema.additional is not None:
                 told.append(schema.additional)
-            found.extend(map(tables.literal, told))
-        return found
+            literals.extend(map(tables.literal, told))
+        return literals
 
     def item_literals(
         self,
         facets: Iterable[tuple[Rank, Schema]],
-        values: Mapping[str | int, tuple[int, ...]],
+        values: Mapping[str | int, tuple[Literal, ...]],
         index: int,
-    ) -> list[int]:
+    ) -> list[Literal]:
         """Return the literals asked of the item at an index, in text order."""
-        found: list[int] = []
+        literals: list[Literal] = []
         for _, schema in facets:
             if index < len(schema.prefix):
-                found.append(self.tables.literal(schema.prefix[index]))
+                literals.append(self.tables.literal(schema.prefix[index]))
             elif schema.items is not None:
-                found.append(self.tables.literal(schema.items))
-        found.extend(values.get(index, ()))
-        return found
+                literals.append(self.tables.literal(schema.items))
+        literals.extend(values.get(index, ()))
+        return literals
 
     def simplify(self, facts: FactConjunction) -> bool:
         """Settle the obligations that known facts decide; return False on a contradiction."""
@@ -206,9 +207,9 @@ class Obligations:
                 return False
         return True
 
-    def _denied_by_value(self, literal: int) -> int:
+    def _denied_by_value(self, literal: Literal) -> Literal:
         """Return a literal which, if it denies a schema, only judges values."""
-        return self.tables.judging(literal) if literal & 1 else literal
+        return self.tables.judging(literal) if literal.denied else literal
 
 
 class Known:
@@ -217,7 +218,7 @@ class Known:
     def __init__(self, obligations: Obligations, facts: FactConjunction) -> None:
         self._obligations, self._facts = obligations, facts
         self._facets = [schema for _, schema in facts.facets]
-        self._said: dict[str, tuple[int, ...]] = {}
+        self._said: dict[str, tuple[Literal, ...]] = {}
 
     def open_ways(self, obligation: Obligation) -> Obligation | None:
         """Return the alternatives of an obligation that may still hold, without what they need not ask; None
@@ -239,11 +240,11 @@ class Known:
                 ways = self.open_ways(alternatives)
                 return True if ways is None else None if ways else False
             case Hold(literal):
-                if literal < 0:
-                    return literal == ALWAYS
+                if literal.schema is ALWAYS.schema:
+                    return not literal.denied
                 if literal in self._facts.asserted:
                     return True
-                if literal ^ 1 in self._facts.asserted:
+                if self._obligations.tables.negate(literal) in self._facts.asserted:
                     return False
         return None
 
@@ -282,7 +283,7 @@ class Known:
                 return True if any(not scalars.string_meets(formula, key) for key in facts.required) else None
         return None
 
-    def _meets(self, said: Sequence[int], literals: Sequence[int], is_there: bool) -> bool | None:
+    def _meets(self, said: Sequence[Literal], literals: Sequence[Literal], is_there: bool) -> bool | None:
         """Return whether a value of which something is said surely meets literals, or surely does not."""
         scalars = self._obligations.scalars
         if scalars.contradictory((*said, *literals)):
@@ -294,7 +295,7 @@ class Known:
         if not isinstance(alternative, AtKey) or not alternative.literals:
             return alternative
         said, scalars = self._asked(alternative.key), self._obligations.scalars
-        left = tuple([one for one in alternative.literals if not scalars.surely(said, one)])
+        left = tuple([literal for literal in alternative.literals if not scalars.surely(said, literal)])
         return alternative if len(left) == len(alternative.literals) else AtKey(alternative.key, left)
 
     def impossible(self, key: str) -> bool:
@@ -303,11 +304,11 @@ class Known:
             return True
         return self._obligations.scalars.contradictory(self._asked(key))
 
-    def _asked(self, key: str) -> tuple[int, ...]:
-        found = self._said.get(key)
-        if found is None:
-            found = self._said[key] = (
+    def _asked(self, key: str) -> tuple[Literal, ...]:
+        literals = self._said.get(key)
+        if literals is None:
+            literals = self._said[key] = (
                 *self._obligations.value_literals(self._facets, key),
                 *self._facts.values.get(key, ()),
             )
-        return found
+        return literals

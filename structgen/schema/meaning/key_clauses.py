@@ -17,10 +17,11 @@ from typing import NamedTuple
 
 from structgen.schema.meaning.branch_facts import CLAUSE_SIZE, BranchReader, Clauses, all_of
 from structgen.schema.meaning.facts import Choice, FactConjunction, Hold, Obligate, Step, absent
+from structgen.schema.meaning.literals import Literal
 from structgen.schema.meaning.shape import AtKey, Obligation, Without
 
 _MOST_SHAPES = 16
-"""As many shapes as this are made rather than obligations."""
+"""Up to so many shapes are made; where there were more, obligations are."""
 _TESTS_OF_A_CHAIN = 3
 """Fewer tests on one key than this are split one by one."""
 _INFINITE_SETS = 3
@@ -32,9 +33,9 @@ class _Test(NamedTuple):
     """A choice by the value of one key."""
 
     key: str
-    literal: int
+    literal: Literal
     """The literal of the values for which the test holds."""
-    values: tuple[int, ...]
+    values: tuple[Literal, ...]
     """The literal of each of them."""
     holds_without: bool
     """The test holds where the key is absent."""
@@ -65,11 +66,11 @@ class ClauseReader:
 
     def _cases(self, key: str, chain: list[_Test]) -> Choice:
         constants = self.tables.constants
-        holding: dict[int, list[int]] = {}
+        holding: dict[Literal, list[int]] = {}
         for at, test in enumerate(chain):
             for value in dict.fromkeys(test.values):
                 holding.setdefault(value, []).append(at)
-        groups: dict[tuple[int, ...], list[int]] = {(): []}
+        groups: dict[tuple[int, ...], list[Literal]] = {(): []}
         for value, tests in holding.items():
             groups.setdefault(tuple(tests), []).append(value)
         with_other = [at for at, test in enumerate(chain) if test.other]
@@ -115,12 +116,12 @@ class ClauseReader:
         """Return the keys of whose values so many things are asked that clauses do not fit them."""
         asked: dict[str, set[int]] = {}
         for clause in clauses:
-            for one in clause:
-                if isinstance(one, AtKey):
-                    asked.setdefault(one.key, set()).update(
-                        literal >> 1
-                        for literal in one.literals
-                        if literal >= 0 and not self.tables.about(literal).only_values
+            for alternative in clause:
+                if isinstance(alternative, AtKey):
+                    asked.setdefault(alternative.key, set()).update(
+                        literal.schema.id
+                        for literal in alternative.literals
+                        if not literal.schema.only_values
                     )
         return {key for key, literals in asked.items() if len(literals) > _INFINITE_SETS}
 
@@ -129,7 +130,7 @@ class ClauseReader:
     def _test(self, choice: Choice) -> _Test | None:
         """Return a choice as a test of one key by constants, if it is one."""
         match choice:
-            case [(Hold(test), *then), (Hold(denied), *other)] if test == denied ^ 1:
+            case [(Hold(test), *then), (Hold(denied), *other)] if test.excludes(denied):
                 clauses = self.branches.clauses(test)
             case _:
                 return None
@@ -140,31 +141,31 @@ class ClauseReader:
                 holds_without = True
             case _:
                 return None
-        of_key = self.tables.about(value)
-        if value & 1 or not of_key.only_values or of_key.enum is None:
+        of_key = value.schema
+        if value.denied or not of_key.only_values or of_key.enum is None:
             return None
-        values = [self.tables.constants.value(one, of_key.pointer) for one in of_key.enum]
+        values = [self.tables.constants.value(value, of_key.pointer) for value in of_key.enum]
         return _Test(key, value, tuple(values), holds_without, tuple(then), tuple(other))
 
     def choice(self, choice: Choice) -> Clauses | None:
         """Return the clauses of a choice; None where clauses cannot express it."""
         if len(choice) > CLAUSE_SIZE:
             return None
-        found = self.branches.either(list(map(self.steps, choice)))
-        return found if found is not None and self.branches.fits(found) else None
+        clauses = self.branches.either(list(map(self.steps, choice)))
+        return clauses if clauses is not None and self.branches.fits(clauses) else None
 
     def steps(self, steps: Iterable[Step]) -> Clauses | None:
         """Return the clauses of steps that are all taken up; None where clauses cannot express them."""
-        found: list[Clauses | None] = []
+        clauses: list[Clauses | None] = []
         for step in steps:
             match step:
                 case Hold(literal):
-                    found.append(self.branches.clauses(literal))
+                    clauses.append(self.branches.clauses(literal))
                 case Obligate(alternatives):
-                    found.append([alternatives])
+                    clauses.append([alternatives])
                 case _:
                     return None
-        return all_of(found)
+        return all_of(clauses)
 
 
 def _by_presence(choice: Choice) -> bool:
@@ -175,4 +176,9 @@ def _by_presence(choice: Choice) -> bool:
 
 
 def _valued(clauses: Clauses) -> set[str]:
-    return {one.key for clause in clauses for one in clause if isinstance(one, AtKey) and one.literals}
+    return {
+        alternative.key
+        for clause in clauses
+        for alternative in clause
+        if isinstance(alternative, AtKey) and alternative.literals
+    }

@@ -1,6 +1,6 @@
-"""Literals, demands and places: conjunctions of schemas and their disjunctions, interned as integers.
+"""Literals, demands and places: conjunctions of schemas and their disjunctions, interned.
 
-A *literal* is a schema or its negation, as the integer `2 * schema.id + negated`. A *demand* is a conjunction
+A *literal* is a schema or its negation (`literals.Literal`). A *demand* is a conjunction
 of literals in text order; a *place* is an ordered tuple of distinct demands. Both are normalised before they
 are interned: references are followed, an `allOf` without other keywords is opened, literals that are always
 true are dropped.
@@ -21,20 +21,24 @@ from structgen.base.language.numbered import Numbered
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.schema.meaning import simple_patterns
+from structgen.schema.meaning.literals import (
+    ALWAYS,
+    ARRAY,
+    BOOLEAN,
+    EVERY,
+    NEVER,
+    NULL,
+    NUMBER,
+    OBJECT,
+    STRING,
+    Literal,
+)
 from structgen.schema.reading.json_values import Digests, canonical
 from structgen.schema.reading.keywords import SPEAKS_OF
 from structgen.schema.reading.model import Schema, in_place, parts_of, with_others
 
-OBJECT, ARRAY, STRING, NUMBER, BOOLEAN, NULL = 1, 2, 4, 8, 16, 32
-EVERY = 63
-"""The JSON types as bits."""
-
-ALWAYS = -2
-"""The literal that every value meets."""
-NEVER = -1
-"""The literal, and the demand, that no value meets."""
-ANYTHING = 0
-"""The demand without literals, which every value meets."""
+ANYTHING, NOTHING = 0, -1
+"""The demand without literals, which every value meets, and the one that no value meets."""
 
 TYPE_BITS = {
     "object": OBJECT,
@@ -163,7 +167,7 @@ class PlaceTables:
         self._judging: dict[int, Schema] = {}
         self.schemas: dict[int, Schema] = {}
         """The schemas that were resolved, by the id; for one that is a reference alone, where it leads."""
-        self._demands, self._places = Numbered[tuple[int, ...]](((),)), Numbered[tuple[int, ...]]()
+        self._demands, self._places = Numbered[tuple[Literal, ...]](((),)), Numbered[tuple[int, ...]]()
         self.demands, self.places = self._demands.values, self._places.values
         self.place = self._places.of
         """Returns the place of an ordered tuple of distinct demands."""
@@ -171,8 +175,10 @@ class PlaceTables:
         """Of the arrays and objects in `enum` and `const`."""
         self._constants: dict[Hashable, Schema] = {}
         self._members: dict[tuple[int, int], Schema] = {}
-        self._twins: dict[Hashable, int] = {}
-        self._twin_of: dict[int, int] = {}
+        self._literals = {ALWAYS.schema.id: (ALWAYS, NEVER)}
+        """Each schema that was signed, by its id: its literal, and the negation of that."""
+        self._twins: dict[Hashable, Schema] = {}
+        self._twin_of: dict[int, Schema] = {}
         self._masks: dict[int, int] = {}
         self._demand_of: dict[int, int] = {}
         self.constants = Constants(self)
@@ -183,12 +189,12 @@ class PlaceTables:
         self.free = None if any_value is None else self._free(any_value)
         """The literal that bounds an unconstrained value (policy any_value)."""
 
-    def _free(self, depth: int) -> int:
+    def _free(self, depth: int) -> Literal:
         scalars = frozenset({"string", "number", "boolean", "null"})
-        found = self.schema(pointer="", types=scalars)
+        schema = self.schema(pointer="", types=scalars)
         for _ in range(depth):
-            found = self.schema(pointer="", types=_ALL_TYPES, additional=found, items=found)
-        return self.literal(found)
+            schema = self.schema(pointer="", types=_ALL_TYPES, additional=schema, items=schema)
+        return self.literal(schema)
 
     @property
     def has_bounded_values(self) -> bool:
@@ -200,34 +206,30 @@ class PlaceTables:
 
         It differs under the policy any_value alone, for an unconstrained value.
         """
-        if self.free is None or demand == NEVER or not all(map(self._excludes, self.demands[demand])):
+        if self.free is None or demand == NOTHING or not all(map(self._excludes, self.demands[demand])):
             return demand
         return self.demand((*self.demands[demand], self.free))
 
-    def _excludes(self, literal: int) -> bool:
+    def _excludes(self, literal: Literal) -> bool:
         """Return whether a literal only excludes finitely many values, or strings with banned texts."""
-        if literal <= 0:
-            return False
-        schema = self.schemas[literal >> 1]
-        return schema.only_values if literal & 1 else schema.bans
+        return literal.schema.only_values if literal.denied else literal.schema.bans
 
-    def judging(self, literal: int) -> int:
+    def judging(self, literal: Literal) -> Literal:
         """Return a literal that the same values meet, and that asks nothing of how a number is written.
 
         A keyword that counts, tests or excludes values (`contains`, `if`, what an obligation asks) judges
         them; it does not say that only integers may stand at a place, and so 1.0 counts for it as 1 does.
         """
-        if literal < 0 or not self.digits_alone:
+        if not self.digits_alone:
             return literal
-        schema = self.schemas[literal >> 1]
-        copy = self._by_value(schema)
-        return literal if copy is schema else self.literal(copy, bool(literal & 1))
+        copy = self._by_value(literal.schema)
+        return literal if copy is literal.schema else self.literal(copy, literal.denied)
 
-    def both_judging(self, demand: int, literals: Sequence[int]) -> int:
+    def both_judging(self, demand: int, literals: Sequence[Literal]) -> int:
         """Return the demand that adds literals which only judge its values."""
         said = self.demands[demand]
-        if any(literal ^ 1 in said for literal in literals):
-            return NEVER
+        if any(self.negate(literal) in said for literal in literals):
+            return NOTHING
         return self.both(demand, [self.judging(literal) for literal in literals if literal not in said])
 
     def _by_value(self, schema: Schema) -> Schema:
@@ -236,7 +238,7 @@ class PlaceTables:
         if schema.by_value:
             return schema
         if schema.id not in self._judging:
-            copies = self.copies([schema], lambda one: (self.variant(one), vars(one)))
+            copies = self.copies([schema], lambda schema: (self.variant(schema), vars(schema)))
             if not any(map(self._names_numbers, copies.values())):
                 copies = {schema.id: schema}
             for original, copy in copies.items():
@@ -249,7 +251,7 @@ class PlaceTables:
     def _names_numbers(self, schema: Schema) -> bool:
         scalars = (str, bool, type(None))
         return bool(self.resolved(schema).spoken & NUMBER) or not all(
-            isinstance(one, scalars) for one in schema.enum or ()
+            isinstance(value, scalars) for value in schema.enum or ()
         )
 
     def copies(
@@ -258,18 +260,18 @@ class PlaceTables:
         """Return copies of schemas and of all that they refer to, by the ids of the originals.
 
         `copied` returns a copy of one schema, and those of its fields in which other schemas may stand."""
-        found: dict[int, Schema] = {}
+        copies: dict[int, Schema] = {}
         of_copies: dict[int, Mapping[str, object]] = {}
         stack = list(roots)
         while stack:
             schema = stack.pop()
-            if schema.id not in found:
-                found[schema.id], of_copies[schema.id] = copied(schema)
+            if schema.id not in copies:
+                copies[schema.id], of_copies[schema.id] = copied(schema)
                 stack.extend(parts_of(of_copies[schema.id].values()))
         for original, of_copy in of_copies.items():
             for name, value in of_copy.items():
-                setattr(found[original], name, with_others(value, found))
-        return found
+                setattr(copies[original], name, with_others(value, copies))
+        return copies
 
     # Schemas made here
 
@@ -287,19 +289,19 @@ class PlaceTables:
     def constant(self, value: Json, pointer: str) -> Schema:
         """Return the schema of one value; equal values give the same schema."""
         key = canonical(value, self.digests)
-        found = self._constants.get(key)
-        if found is None:
-            found = self._constants[key] = self.schema(pointer=pointer, enum=(value,))
-        return found
+        schema = self._constants.get(key)
+        if schema is None:
+            schema = self._constants[key] = self.schema(pointer=pointer, enum=(value,))
+        return schema
 
     def member(self, schema: Schema, index: int) -> Schema:
         """Return the schema, without `enum`, of a container that is a member of `schema.enum`."""
-        found = self._members.get((schema.id, index))
-        if found is None:
+        member = self._members.get((schema.id, index))
+        if member is None:
             assert schema.enum is not None
             value = schema.enum[index]
             if isinstance(value, dict):
-                found = self.schema(
+                member = self.schema(
                     pointer=schema.pointer,
                     types=frozenset({"object"}),
                     properties={key: self.constant(child, schema.pointer) for key, child in value.items()},
@@ -308,7 +310,7 @@ class PlaceTables:
                 )
             else:
                 assert isinstance(value, list)
-                found = self.schema(
+                member = self.schema(
                     pointer=schema.pointer,
                     types=frozenset({"array"}),
                     prefix=tuple(self.constant(child, schema.pointer) for child in value),
@@ -317,35 +319,35 @@ class PlaceTables:
                     max_items=len(value),
                 )
             if schema.by_value:
-                found = self._by_value(found)
-            self._members[schema.id, index] = found
-        return found
+                member = self._by_value(member)
+            self._members[schema.id, index] = member
+        return member
 
     # Literals
 
     def resolved(self, schema: Schema) -> Schema:
         """Return a schema, after references without other keywords, with what its fields tell worked out."""
-        found = self.schemas.get(schema.id)
+        known = self.schemas.get(schema.id)
         chain: list[int] = []
-        while found is None:
+        while known is None:
             chain.append(schema.id)
             _summarise(schema, self.digests)
             if schema.opened is None or len(schema.opened) > 1:
-                found = schema
+                known = schema
             else:
                 schema = schema.opened[0]
-                found = self.schemas.get(schema.id)
+                known = self.schemas.get(schema.id)
         for link in chain:
-            self.schemas[link] = found
-        return found
+            self.schemas[link] = known
+        return known
 
-    def literal(self, schema: Schema, negated: bool = False) -> int:
+    def literal(self, schema: Schema, negated: bool = False) -> Literal:
         """Return the literal of a schema or of its negation, in its simplest form.
 
         A schema under `not` never becomes a positive literal, even if it is negated twice: the declared order
         of keys is read from the schemas of positive literals.
         """
-        passed: list[int] = []
+        passed: list[Literal] = []
         while True:
             schema = self.schemas.get(schema.id) or self.resolved(schema)
             if schema.decided is not None:
@@ -353,55 +355,56 @@ class PlaceTables:
             if schema.refused is None:
                 if passed and not negated:
                     return passed[-2] if len(passed) > 1 else passed[0]
-                return schema.id * 2 + negated
-            passed.append(schema.id * 2 + negated)
+                return self.signed(schema, negated)
+            passed.append(self.signed(schema, negated))
             schema, negated = schema.refused, not negated
 
-    def negate(self, literal: int) -> int:
-        """Return the negation of a literal: the last bit tells, also `ALWAYS` and `NEVER` apart."""
-        return literal ^ 1
+    def signed(self, schema: Schema, denied: bool = False) -> Literal:
+        """Return the literal of a schema, or of its negation, as it stands: simplified neither."""
+        pair = self._literals.get(schema.id)
+        if pair is None:
+            pair = self._literals[schema.id] = Literal(schema, False), Literal(schema, True)
+        return pair[denied]
 
-    def twin(self, literal: int) -> int:
+    def negate(self, literal: Literal) -> Literal:
+        """Return the negation of a literal."""
+        return self._literals[literal.schema.id][not literal.denied]
+
+    def twin(self, literal: Literal) -> Literal:
         """Return the first literal met that says the same as this one; of scalars alone. It stands for all of
         them where no place in the text matters: in contradictions, and in what a value must not be."""
-        if literal < 0:
-            return literal
-        schema = self.schemas[literal >> 1]
+        schema = literal.schema
         twin = self._twin_of.get(schema.id)
         if twin is None:
-            twin, said = schema.id * 2, _scalar_keywords(schema)
+            twin, said = schema, _scalar_keywords(schema)
             if said is not None and schema.id not in self.constants.sets:
-                twin = self._twins.setdefault(said, twin)
+                twin = self._twins.setdefault(said, schema)
             self._twin_of[schema.id] = twin
-        return twin | literal & 1
-
-    def about(self, literal: int) -> Schema:
-        """Return the schema of a literal."""
-        return self.schemas[literal >> 1]
+        return self.signed(twin, literal.denied)
 
     # Demands and places
 
     def demand_of(self, schema: Schema) -> int:
-        """Return the demand that consists of one schema, NEVER if it is false."""
+        """Return the demand that consists of one schema, NOTHING if it is false."""
         demand = self._demand_of.get(schema.id)
         if demand is None:
             demand = self._demand_of[schema.id] = self.demand((self.literal(schema),))
         return demand
 
-    def demand(self, literals: Iterable[int]) -> int:
-        """Return the demand of a conjunction, NEVER where it contradicts itself on its face."""
-        kept: dict[int, None] = {}
-        opened: set[int] = set()
+    def demand(self, literals: Iterable[Literal]) -> int:
+        """Return the demand of a conjunction, NOTHING where it contradicts itself on its face."""
+        kept: dict[Literal, None] = {}
+        opened: set[Literal] = set()
         stack = list(literals)
         stack.reverse()
         while stack:
             literal = stack.pop()
-            if literal == ALWAYS or literal in kept:
+            if literal is ALWAYS or literal in kept:
                 continue
-            if literal == NEVER or literal ^ 1 in kept:
-                return NEVER
-            if not literal & 1:
-                parts = self.schemas[literal >> 1].opened
+            if literal is NEVER or self.negate(literal) in kept:
+                return NOTHING
+            if not literal.denied:
+                parts = literal.schema.opened
                 if parts is not None:
                     if literal not in opened:
                         opened.add(literal)
@@ -411,12 +414,12 @@ class PlaceTables:
         if (
             self.free is not None
             and self.free in kept
-            and not all(one == self.free or self._excludes(one) for one in kept)
+            and not all(literal is self.free or self._excludes(literal) for literal in kept)
         ):
             del kept[self.free]  # something is asked of the value now
         return self._demands.of(tuple(kept))
 
-    def both(self, demand: int, literals: Iterable[int]) -> int:
+    def both(self, demand: int, literals: Iterable[Literal]) -> int:
         """Return the demand that adds literals to a demand."""
         return self.demand((*self.demands[demand], *literals))
 
@@ -430,30 +433,28 @@ class PlaceTables:
 
     def sources(self, demands: Iterable[int]) -> tuple[str, ...]:
         """Return the JSON pointers of the schemas of demands, in order, each once."""
-        found: dict[str, None] = {}
+        pointers: dict[str, None] = {}
         for demand in demands:
             for literal in self.demands[demand]:
-                schema = self.schemas[literal >> 1]
+                schema = literal.schema
                 if schema.bans:
                     continue
                 if schema.pointer or schema.id < _SYNTHETIC:  # else a value of the document, of no schema's
-                    found[schema.pointer] = None
+                    pointers[schema.pointer] = None
         if self.free is not None:
-            found.pop("", None)  # the policy's own schemas
-        return tuple(found)
+            pointers.pop("", None)  # the policy's own schemas
+        return tuple(pointers)
 
     # Cheap bounds on what a literal allows
 
-    def mask(self, literal: int) -> int:
+    def mask(self, literal: Literal) -> int:
         """Return types outside of which no value meets the literal;
         not the narrowest set, but a quick one."""
-        if literal < 0:
-            return EVERY if literal == ALWAYS else 0
-        schema = self.schemas[literal >> 1]
-        if literal & 1:
+        schema = literal.schema
+        if literal.denied:
             return self._negative_mask(schema)
         masks = self._masks
-        for node in () if schema.id in masks else self.operands_first(schema, lambda one: one.id in masks):
+        for node in () if schema.id in masks else self.operands_first(schema, lambda node: node.id in masks):
             mask = node.kinds if node.decided is not False else 0
             if node.combined:
                 for part in (*node.all_of, *(() if node.ref is None else (node.ref,))):
@@ -495,10 +496,10 @@ class PlaceTables:
         return EVERY & ~schema.kinds | schema.spoken  # a keyword fails only for values of its own type
 
     def hopeless(self, demand: int) -> bool:
-        """Return whether a demand is empty for a cheap reason (`clash`), as `NEVER` is."""
-        return demand == NEVER or self.clash(self.demands[demand])
+        """Return whether a demand is empty for a cheap reason (`clash`), as `NOTHING` is."""
+        return demand == NOTHING or self.clash(self.demands[demand])
 
-    def clash(self, literals: Iterable[int]) -> bool:
+    def clash(self, literals: Iterable[Literal]) -> bool:
         """Return whether a conjunction is empty for a cheap reason: excluding types, or finite sets.
 
         False: unknown. Linear in the number of literals (with the conjuncts that they stand for) and of
@@ -507,20 +508,20 @@ class PlaceTables:
         mask = EVERY
         finite: list[frozenset[Hashable]] = []
         excluded: list[frozenset[Hashable]] = []
-        seen: set[int] = set()
+        seen: set[Literal] = set()
         stack = list(literals)
         while stack:
             literal = self.twin(stack.pop())
-            if literal == ALWAYS or literal in seen:
+            if literal in seen:
                 continue
-            if literal == NEVER or literal ^ 1 in seen:
+            if self.negate(literal) in seen:
                 return True
             seen.add(literal)
             mask &= self.mask(literal)
             if not mask:
                 return True
-            schema = self.schemas[literal >> 1]
-            if literal & 1:
+            schema = literal.schema
+            if literal.denied:
                 if schema.values is not None and schema.only_values:
                     excluded.append(schema.values)
                 continue
@@ -539,7 +540,7 @@ class PlaceTables:
         return not any(mask & bit_of_key(value) for value in left)
 
 
-Rest: TypeAlias = frozenset[tuple[str, int]] | tuple[int, ...]
+Rest: TypeAlias = frozenset[tuple[str, Literal]] | tuple[Literal, ...]
 """An object (its members) or an array (its items), each value as the literal of a constant."""
 
 
@@ -548,45 +549,45 @@ class Constants:
 
     def __init__(self, tables: PlaceTables) -> None:
         self.tables: PlaceTables = proxy(tables)  # which hold this
-        self.sets: dict[int, frozenset[int]] = {}
+        self.sets: dict[int, frozenset[Literal]] = {}
         """Ids of the schemas that `among` made, each with the literals of its values."""
-        self._among: dict[frozenset[int], int] = {}
-        self._rests: dict[int, Rest | None] = {}
+        self._among: dict[frozenset[Literal], Literal] = {}
+        self._rests: dict[Literal, Rest | None] = {}
 
-    def value(self, value: Json, pointer: str) -> int:
+    def value(self, value: Json, pointer: str) -> Literal:
         """Return the literal of one value; equal values have equal literals."""
         return self.tables.literal(self.tables.constant(value, pointer))
 
-    def among(self, values: frozenset[int]) -> int:
+    def among(self, values: frozenset[Literal]) -> Literal:
         """Return the literal of a set of values, given by the literals of each."""
-        found = self._among.get(values)
-        if found is None:
+        literal = self._among.get(values)
+        if literal is None:
             # A schema of its own, also of one value: what is said of sets is not said of constants.
             schema = self.tables.schema(pointer="", enum=tuple(map(self.value_of, sorted(values))))
             self.sets[schema.id] = values
-            found = self._among[values] = self.tables.literal(schema)
-        return found
+            literal = self._among[values] = self.tables.literal(schema)
+        return literal
 
-    def none_of(self, values: frozenset[int]) -> int:
+    def none_of(self, values: frozenset[Literal]) -> Literal:
         """Return the literal that excludes a set of values."""
         return self.tables.negate(self.among(values))
 
-    def value_of(self, literal: int) -> Json:
+    def value_of(self, literal: Literal) -> Json:
         """Return the value of a literal that `value` made."""
-        enum = self.tables.schemas[literal >> 1].enum
+        enum = literal.schema.enum
         assert enum is not None and len(enum) == 1
         return enum[0]
 
     def members_of(self, schema: Schema, objects: bool) -> list[Rest]:
         """Return the objects, or the arrays, of a set that `among` made."""
         wanted = frozenset if objects else tuple
-        found = (self._rest(literal) for literal in sorted(self.sets[schema.id]))
-        return [rest for rest in found if isinstance(rest, wanted)]
+        rests = (self._rest(literal) for literal in sorted(self.sets[schema.id]))
+        return [rest for rest in rests if isinstance(rest, wanted)]
 
-    def _rest(self, literal: int) -> Rest | None:
+    def _rest(self, literal: Literal) -> Rest | None:
         """Return the object or array of a literal that `value` made, None for a scalar."""
         if literal not in self._rests:
-            value, pointer = self.value_of(literal), self.tables.schemas[literal >> 1].pointer
+            value, pointer = self.value_of(literal), literal.schema.pointer
             rest: Rest | None = None
             if isinstance(value, dict):
                 rest = frozenset((key, self.value(child, pointer)) for key, child in value.items())

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from structgen.schema.meaning.literals import Literal
 from structgen.schema.reading.model import Schema
 
-ValueRest = TypeVar("ValueRest", frozenset[tuple[str, int]], tuple[int, ...])
+ValueRest = TypeVar("ValueRest", frozenset[tuple[str, Literal]], tuple[Literal, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,7 @@ class AtKey:
     """The named key is there and its value meets the literals."""
 
     key: str
-    literals: tuple[int, ...]
+    literals: tuple[Literal, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class AtPattern:
     """Some key in which the pattern matches has a value that meets the literals."""
 
     source: str
-    literals: tuple[int, ...]
+    literals: tuple[Literal, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +33,14 @@ class AtOther:
     """Some key that `schema` leaves to additionalProperties has a value that meets the literals."""
 
     schema: Schema
-    literals: tuple[int, ...]
+    literals: tuple[Literal, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class BadKey:
     """Some key, as a string, does not meet the literal."""
 
-    literal: int
+    literal: Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class AtIndex:
     """The item at an index is there and meets the literals."""
 
     index: int
-    literals: tuple[int, ...]
+    literals: tuple[Literal, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class FromIndex:
     """Some item at or after an index meets the literals."""
 
     index: int
-    literals: tuple[int, ...]
+    literals: tuple[Literal, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +112,14 @@ Obligation: TypeAlias = tuple[Alternative, ...]
 
 def asks_for_any_key(obligation: Obligation) -> bool:
     """Return whether a key that no schema names may meet an obligation."""
-    return any(isinstance(one, (AtPattern, AtOther, BadKey, AtLeast)) for one in obligation)
+    return any(isinstance(alternative, (AtPattern, AtOther, BadKey, AtLeast)) for alternative in obligation)
 
 
 @dataclass(frozen=True, slots=True)
 class Counter:
     """From `least` to `most` (None: any number of) items meet the literal."""
 
-    literal: int
+    literal: Literal
     least: int
     most: int | None
 
@@ -131,11 +132,11 @@ class ObjectShape:
     facets: tuple[Schema, ...] = ()
     """Schemas whose properties, patternProperties and additionalProperties hold, in text order."""
     required: tuple[str, ...] = ()
-    values: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    values: Mapping[str, tuple[Literal, ...]] = field(default_factory=dict)
     """More literals for the values of named keys; NEVER forbids the key."""
     lo: int = 0
     hi: int | None = None
-    key_literals: tuple[int, ...] = ()
+    key_literals: tuple[Literal, ...] = ()
     """Literals that every key meets, as a string."""
     conditional: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Where the first key is present the others are required."""
@@ -154,7 +155,7 @@ class ObjectShape:
             self.requires[key] = (*self.requires.get(key, ()), *others)
         counted = bool(self.lo) or self.hi is not None
         self.plain = not (self.conditional or self.obligations)
-        differ = all(isinstance(one[0], Differs) for one in self.obligations)
+        differ = all(isinstance(obligation[0], Differs) for obligation in self.obligations)
         self.loose = differ and not (self.conditional or counted)
         self.simple = self.plain and not counted
 
@@ -165,7 +166,7 @@ class ArrayShape:
 
     id: int
     facets: tuple[Schema, ...] = ()
-    values: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    values: Mapping[int, tuple[Literal, ...]] = field(default_factory=dict)
     lo: int = 0
     hi: int | None = None
     counters: tuple[Counter, ...] = ()
@@ -181,7 +182,11 @@ class ArrayShape:
         self.plain = not (self.counters or self.obligations or self.unique)
         ends = [0, *(index + 1 for index in self.values), *(len(schema.prefix) for schema in self.facets)]
         for obligation in self.obligations:
-            ends.extend(one.index + 1 for one in obligation if isinstance(one, (AtIndex, FromIndex)))
+            ends.extend(
+                alternative.index + 1
+                for alternative in obligation
+                if isinstance(alternative, (AtIndex, FromIndex))
+            )
         self.settled = max(ends)
 
     @property

@@ -29,8 +29,9 @@ from structgen.schema.meaning.facts import (
     Watch,
 )
 from structgen.schema.meaning.key_clauses import ClauseReader
+from structgen.schema.meaning.literals import ALWAYS, ARRAY, NEVER, OBJECT, Literal
 from structgen.schema.meaning.overlapping_branches import OverlappingBranches
-from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, PlaceTables
+from structgen.schema.meaning.place import PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import (
     ArrayShape,
@@ -110,12 +111,12 @@ class Shapes:
             self._arrays[demand] = found
         return found
 
-    def _plain(self, literals: tuple[int, ...], kind: int) -> Schema | None:
+    def _plain(self, literals: tuple[Literal, ...], kind: int) -> Schema | None:
         """Return the schema whose keywords are the one shape of a demand; None: it is not as plain."""
         if not literals:
             return self.tables.anything
-        schema = self.tables.about(literals[0])
-        if len(literals) > 1 or literals[0] & 1 or schema.combined or schema.values is not None:
+        schema = literals[0].schema
+        if len(literals) > 1 or literals[0].denied or schema.combined or schema.values is not None:
             return None
         if kind == OBJECT:
             open_ = schema.unevaluated_properties or schema.dependent_schemas or schema.property_names
@@ -148,7 +149,7 @@ class Shapes:
 
     def _expand(self, demand: int, kind: int) -> list[FactConjunction]:
         literals = self.tables.demands[demand]
-        queue = [FactConjunction().branch([Hold(one, (place,)) for place, one in enumerate(literals)])]
+        queue = [FactConjunction().branch([Hold(literal, (at,)) for at, literal in enumerate(literals)])]
         done: list[FactConjunction] = []
         steps = 0
         while queue:
@@ -188,13 +189,13 @@ class Shapes:
                 step = facts.pending.pop()
                 match step:
                     case Hold(literal, rank):
-                        if literal == ALWAYS or literal in facts.asserted:
+                        if literal is ALWAYS or literal in facts.asserted:
                             continue
-                        if literal == NEVER or literal ^ 1 in facts.asserted:
+                        if literal is NEVER or self.tables.negate(literal) in facts.asserted:
                             return False
-                        facts.asserted.add(literal)
-                        schema = self.tables.about(literal)
-                        take = self.denials.negative if literal & 1 else self.assertions.positive
+                        facts.asserted[literal] = None
+                        schema = literal.schema
+                        take = self.denials.negative if literal.denied else self.assertions.positive
                         if not take(facts, schema, rank, kind):
                             return False
                     case Obligate(alternatives):
@@ -205,8 +206,8 @@ class Shapes:
                     case Watch():
                         facts.watching.append(step)
             unions, facts.unions = facts.unions, []
-            for schema, place in unions:
-                facts.choose([*self.overlaps.cases(schema, place, kind, frozenset(facts.required))])
+            for schema, rank in unions:
+                facts.choose([*self.overlaps.cases(schema, rank, kind, frozenset(facts.required))])
             if facts.pending:
                 continue
             if not self.obligations.simplify(facts) or not self._prune(facts):

@@ -21,8 +21,8 @@ from structgen.schema.reading.string_grammars import GRAMMAR
 class _Row(NamedTuple):
     """Keywords that are read alike, in some drafts."""
 
-    names: str
-    """The keywords, apart by blanks."""
+    names: tuple[str, ...]
+    """The keywords."""
     read: Reader | None
     """None: they say nothing about which values are valid."""
     since: str = "3"
@@ -36,73 +36,77 @@ class _Row(NamedTuple):
 
 
 _TABLE: Final = (
-    _Row("$schema title description default", None),
-    _Row("definitions $defs", None, holds="map"),
-    _Row("id", None, until="4"),
-    _Row("$id examples", None, "6"),
-    _Row("$comment contentEncoding contentMediaType readOnly writeOnly", None, "7"),
-    _Row("$anchor $vocabulary deprecated", None, "2019-09"),
-    _Row("contentSchema", None, "2019-09", holds="one"),
-    _Row("$recursiveAnchor", None, "2019-09", "2019-09"),
-    _Row("$dynamicAnchor", None, "2020-12"),
-    _Row("$ref", keywords.read_reference, vocabulary="core"),
-    _Row("type", draft3.read_type, until="3", holds="list"),
-    _Row("type", keywords.read_type, "4"),
-    _Row("enum", keywords.read_enum),
-    _Row("minimum maximum", keywords.read_bound),
-    _Row("exclusiveMinimum exclusiveMaximum", keywords.read_exclusive_flag, until="4"),
-    _Row("exclusiveMinimum exclusiveMaximum", keywords.read_bound, "6"),
-    _Row("divisibleBy", keywords.read_multiple_of, until="3"),
-    _Row("multipleOf", keywords.read_multiple_of, "4"),
-    _Row("minLength maxLength", keywords.read_count),
-    _Row("pattern", keywords.read_pattern),
-    _Row(GRAMMAR, keywords.read_grammar, vocabulary="core"),
-    _Row("format", draft3.read_format, until="3"),
-    _Row("format", keywords.read_format, "4", vocabulary="format"),
-    _Row("properties", draft3.read_properties, until="3", holds="map"),
-    _Row("properties", keywords.read_properties, "4", holds="map"),
-    _Row("patternProperties", keywords.read_pattern_properties, holds="map"),
-    _Row("additionalProperties", keywords.read_schema, holds="one"),
-    _Row("required", keywords.read_required, "4"),
-    _Row("minProperties maxProperties", keywords.read_count, "4"),
-    _Row("dependencies", draft3.read_dependencies, until="3", holds="map"),
-    _Row("dependencies", keywords.read_dependencies, "4", holds="map"),
-    _Row("items", keywords.read_items, holds="any"),
-    _Row("additionalItems", keywords.read_additional_items, "3", "2019-09", "one"),
-    _Row("minItems maxItems", keywords.read_count),
-    _Row("uniqueItems", keywords.read_unique_items),
-    _Row("extends", draft3.read_extends, until="3", holds="any"),
-    _Row("disallow", draft3.read_disallow, until="3", holds="list"),
-    _Row("allOf anyOf oneOf", keywords.read_schemas, "4", holds="list"),
-    _Row("not", keywords.read_schema, "4", holds="one"),
-    _Row("const", keywords.read_enum, "6"),
-    _Row("contains", keywords.read_schema, "6", "2019-09", "one"),
-    _Row("contains", keywords.read_contains, "2020-12", holds="one"),
-    _Row("propertyNames", keywords.read_schema, "6", holds="one"),
-    _Row("if then else", keywords.read_if, "7", holds="one"),
-    _Row("dependentRequired", keywords.read_dependencies, "2019-09"),
-    _Row("dependentSchemas", keywords.read_dependencies, "2019-09", "v1", "map"),
-    _Row("minContains maxContains", keywords.read_count, "2019-09"),
+    _Row(("$schema", "title", "description", "default"), None),
+    _Row(("definitions", "$defs"), None, holds="map"),
+    _Row(("id",), None, until="4"),
+    _Row(("$id", "examples"), None, "6"),
+    _Row(("$comment", "contentEncoding", "contentMediaType", "readOnly", "writeOnly"), None, "7"),
+    _Row(("$anchor", "$vocabulary", "deprecated"), None, "2019-09"),
+    _Row(("contentSchema",), None, "2019-09", holds="one"),
+    _Row(("$recursiveAnchor",), None, "2019-09", "2019-09"),
+    _Row(("$dynamicAnchor",), None, "2020-12"),
+    _Row(("$ref",), keywords.read_reference, vocabulary="core"),
+    _Row(("type",), draft3.read_type, until="3", holds="list"),
+    _Row(("type",), keywords.read_type, "4"),
+    _Row(("enum",), keywords.read_enum),
+    _Row(("minimum", "maximum"), keywords.read_bound),
+    _Row(("exclusiveMinimum", "exclusiveMaximum"), keywords.read_exclusive_flag, until="4"),
+    _Row(("exclusiveMinimum", "exclusiveMaximum"), keywords.read_bound, "6"),
+    _Row(("divisibleBy",), keywords.read_multiple_of, until="3"),
+    _Row(("multipleOf",), keywords.read_multiple_of, "4"),
+    _Row(("minLength", "maxLength"), keywords.read_count),
+    _Row(("pattern",), keywords.read_pattern),
+    _Row((GRAMMAR,), keywords.read_grammar, vocabulary="core"),
+    _Row(("format",), draft3.read_format, until="3"),
+    _Row(("format",), keywords.read_format, "4", vocabulary="format"),
+    _Row(("properties",), draft3.read_properties, until="3", holds="map"),
+    _Row(("properties",), keywords.read_properties, "4", holds="map"),
+    _Row(("patternProperties",), keywords.read_pattern_properties, holds="map"),
+    _Row(("additionalProperties",), keywords.read_schema, holds="one"),
+    _Row(("required",), keywords.read_required, "4"),
+    _Row(("minProperties", "maxProperties"), keywords.read_count, "4"),
+    _Row(("dependencies",), draft3.read_dependencies, until="3", holds="map"),
+    _Row(("dependencies",), keywords.read_dependencies, "4", holds="map"),
+    _Row(("items",), keywords.read_items, holds="any"),
+    _Row(("additionalItems",), keywords.read_additional_items, "3", "2019-09", "one"),
+    _Row(("minItems", "maxItems"), keywords.read_count),
+    _Row(("uniqueItems",), keywords.read_unique_items),
+    _Row(("extends",), draft3.read_extends, until="3", holds="any"),
+    _Row(("disallow",), draft3.read_disallow, until="3", holds="list"),
+    _Row(("allOf", "anyOf", "oneOf"), keywords.read_schemas, "4", holds="list"),
+    _Row(("not",), keywords.read_schema, "4", holds="one"),
+    _Row(("const",), keywords.read_enum, "6"),
+    _Row(("contains",), keywords.read_schema, "6", "2019-09", "one"),
+    _Row(("contains",), keywords.read_contains, "2020-12", holds="one"),
+    _Row(("propertyNames",), keywords.read_schema, "6", holds="one"),
+    _Row(("if", "then", "else"), keywords.read_if, "7", holds="one"),
+    _Row(("dependentRequired",), keywords.read_dependencies, "2019-09"),
+    _Row(("dependentSchemas",), keywords.read_dependencies, "2019-09", "v1", "map"),
+    _Row(("minContains", "maxContains"), keywords.read_count, "2019-09"),
     _Row(
-        "unevaluatedItems unevaluatedProperties",
+        ("unevaluatedItems", "unevaluatedProperties"),
         keywords.read_unevaluated,
         "2019-09",
         holds="one",
         vocabulary="unevaluated",
     ),
-    _Row("$recursiveRef", keywords.read_reference, "2019-09", "2019-09", vocabulary="core"),
-    _Row("prefixItems", keywords.read_prefix, "2020-12", holds="list"),
-    _Row("$dynamicRef", keywords.read_reference, "2020-12", vocabulary="core"),
-    _Row("propertyDependencies", keywords.read_property_dependencies, "v1", holds="maps"),
+    _Row(("$recursiveRef",), keywords.read_reference, "2019-09", "2019-09", vocabulary="core"),
+    _Row(("prefixItems",), keywords.read_prefix, "2020-12", holds="list"),
+    _Row(("$dynamicRef",), keywords.read_reference, "2020-12", vocabulary="core"),
+    _Row(("propertyDependencies",), keywords.read_property_dependencies, "v1", holds="maps"),
 )
-_PARTS: Final[Mapping[str, Mapping[str, str]]] = {
-    "2019-09": {"applicator": "applicator unevaluated", "validation": "validation", "format": "format"},
+_PARTS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+    "2019-09": {
+        "applicator": ("applicator", "unevaluated"),
+        "validation": ("validation",),
+        "format": ("format",),
+    },
     "2020-12": {
-        "applicator": "applicator",
-        "unevaluated": "unevaluated",
-        "validation": "validation",
-        "format-annotation": "format",
-        "format-assertion": "format",
+        "applicator": ("applicator",),
+        "unevaluated": ("unevaluated",),
+        "validation": ("validation",),
+        "format-annotation": ("format",),
+        "format-assertion": ("format",),
     },
 }
 """Draft -> its vocabularies that have keywords -> what the table calls them."""
@@ -115,7 +119,7 @@ def _keywords(draft: str) -> Iterator[tuple[str, _Row]]:
     at = DRAFTS.index(draft)
     for row in _TABLE:
         if DRAFTS.index(row.since) <= at <= DRAFTS.index(row.until):
-            for name in row.names.split():
+            for name in row.names:
                 yield name, row
 
 
@@ -153,7 +157,7 @@ def with_vocabularies(known: Dialect, meta: Mapping[str, Any]) -> Dialect:
     for uri, required in named.items():
         draft, _, name = uri.rpartition("/vocab/")
         if draft == f"https://json-schema.org/draft/{known.draft}" and (name in parts or name in _IDLE):
-            kept.update(parts.get(name, "").split())
+            kept.update(parts.get(name, ()))
             # 2020-12 Validation, section 7.2.2: true or false, whoever knows the vocabulary asserts.
             asserted = asserted or name == "format-assertion"
         elif required:

@@ -43,7 +43,7 @@ class Document(OpenDocument):
 
     Building it reads them all (some 2 us a subschema) and raises `SchemaError` for a value that is no schema:
     a keyword with a value of the wrong kind, a `$ref` to nowhere, references that go in a circle within one
-    value. The error names the places of more faults. Definitions that nothing refers to are not read.
+    value. The error says where more faults are. Definitions that nothing refers to are not read.
     Keywords that are not handled are collected in `refusals`; `require_handled` raises the first. `derived`
     is not for several threads at once.
     """
@@ -81,13 +81,13 @@ class Document(OpenDocument):
         self.root: Schema
         names: frozenset[str] = frozenset()
         while not self._read_all(names):
-            # Dynamic references: their names take part in what a place is. Few schemas have one.
+            # Dynamic references: their names take part in what a schema is. Few schemas have one.
             names |= self._asked
         self.written: Schema = self.root
         if banned:
-            found = self.derived("", types=frozenset({"string"}), pattern=pattern_of(banned))
-            of_keys = self.derived("", not_=found, bans=True)
-            self._ask_throughout(not_=found, bans=True, property_names=of_keys)
+            of_texts = self.derived("", types=frozenset({"string"}), pattern=pattern_of(banned))
+            of_keys = self.derived("", not_=of_texts, bans=True)
+            self._ask_throughout(not_=of_texts, bans=True, property_names=of_keys)
             count = "1 text is" if len(banned) == 1 else f"{len(banned):,} texts are"
             self.notes.append(f"{count} banned from strings and keys.")
         if missing:
@@ -96,8 +96,8 @@ class Document(OpenDocument):
     def _read_all(self, names: frozenset[str]) -> bool:
         """Read everything that the root reaches, with these names of dynamic anchors bound on the ways.
 
-        A schema with a dynamic reference may mean something else on each path of references to it, so a place
-        then is a schema *and* what the path binds. Return whether no other name is asked for.
+        A schema with a dynamic reference may mean something else on each path of references to it: a
+        `Schema` then is its text *and* what the path binds. Return whether no other name is asked for.
         """
         self.begin()
         self._faults: list[SchemaError] = []
@@ -111,8 +111,8 @@ class Document(OpenDocument):
         self.root = self._reached(ReferenceTarget(self.value, "#", self.top), unbound)
         self._read()
         while self.unevaluated and self.tests:
-            place, test = self.tests.pop()
-            place.verdict, place.if_ = None, self.child(place, test, ("if",))
+            schema, test = self.tests.pop()
+            schema.verdict, schema.if_ = None, self.child(schema, test, ("if",))
             self._read()
         if self.references.has_custom_dialects:
             self._check_vocabularies()
@@ -147,60 +147,60 @@ class Document(OpenDocument):
     # --- For the readers of keywords (`OpenDocument`) -------------------------------------------------------
 
     def child(self, up: Schema, raw: Any, at: tuple[str | int, ...]) -> Schema:
-        """Return the place of the subschema `raw`, to be read; `at` is the way to it from `up`."""
+        """Return the subschema `raw`, to be read; `at` is the way to it from `up`."""
         if raw.__class__ is not dict:
             booleans = up.scope.dialect.booleans or at[0] in ("additionalProperties", "additionalItems")
             if raw.__class__ is not bool or not booleans:
                 where, cure = spelled((up.at, *at)), schema_cure(raw, at)
                 raise _no_schema(raw, up.scope, where, cure or f"Correct {at[0]}.")
-        return self._place(raw, up, at, up.scope, self._bound.get(up.id, ()))
+        return self._subschema(raw, up, at, up.scope, self._bound.get(up.id, ()))
 
-    def refer(self, place: Schema, keyword: str, reference: str) -> None:
-        """Have a place hold where its reference leads, on the way to this place if it is dynamic."""
+    def refer(self, schema: Schema, keyword: str, reference: str) -> None:
+        """Have a schema hold where its reference leads, on the way to this schema if it is dynamic."""
         find = self._found if keyword == "$ref" else self._found_dynamically
-        found = find(place, keyword, reference)
+        found = find(schema, keyword, reference)
         if found is None:
             return
-        target = self._reached(found, self._bound.get(place.id, ()))
-        self._referring.append(place)
+        target = self._reached(found, self._bound.get(schema.id, ()))
+        self._referring.append(schema)
         # `$ref` and `$dynamicRef` may stand side by side
-        if place.ref is None:
-            place.ref = target
-            place.applicators += ("$ref",)
+        if schema.ref is None:
+            schema.ref = target
+            schema.applicators += ("$ref",)
         else:
-            place.all_of += (target,)
-            place.applicators += ("allOf",)
+            schema.all_of += (target,)
+            schema.applicators += ("allOf",)
 
-    def _found_dynamically(self, place: Schema, keyword: str, reference: str) -> ReferenceTarget | None:
+    def _found_dynamically(self, schema: Schema, keyword: str, reference: str) -> ReferenceTarget | None:
         """Return where a dynamic reference leads; None where that is refused, or the next reading tells."""
-        scope, bound = place.scope, self._bound.get(place.id, ())
+        scope, bound = schema.scope, self._bound.get(schema.id, ())
         name = RECURSIVE if keyword == "$recursiveRef" else unquote(reference.partition("#")[2])
         anchors = self.references.dynamic_anchors
         if scope.dialect.draft == "v1" and reference.startswith("#"):
             # There the way alone decides; in 2020-12 the reference itself must lead to a dynamic anchor.
-            found = self._bound_to(name, bound) or anchors(scope).get(name)
-            if found is not None or name not in self._names:
-                return found
-        found = self._found(place, keyword, reference)
-        if found is not None:
-            anchor = anchors(found.scope).get(name)
-            if anchor is not None and anchor.raw is found.raw:
-                return self._bound_to(name, bound) or found
-        return found
+            raw = self._bound_to(name, bound) or anchors(scope).get(name)
+            if raw is not None or name not in self._names:
+                return raw
+        raw = self._found(schema, keyword, reference)
+        if raw is not None:
+            anchor = anchors(raw.scope).get(name)
+            if anchor is not None and anchor.raw is raw.raw:
+                return self._bound_to(name, bound) or raw
+        return raw
 
     def _bound_to(self, name: str, bound: Bindings) -> ReferenceTarget | None:
         """Return the target of a name; None where it is unbound, or this reading does not follow the name."""
         self._asked.add(name)
         return bound[self._names.index(name)] if name in self._names else None
 
-    def _found(self, place: Schema, keyword: str, reference: str) -> ReferenceTarget | None:
+    def _found(self, schema: Schema, keyword: str, reference: str) -> ReferenceTarget | None:
         """Return where a reference leads, or None where that is refused; `SchemaError` for nowhere."""
         try:
-            found = self.references.find(place.scope, reference)
+            target = self.references.find(schema.scope, reference)
         except NowhereError as error:
             raise SchemaError(
                 f"{reference!r} leads nowhere: {error}.",
-                where=f"{place.pointer}/{keyword}",
+                where=f"{schema.pointer}/{keyword}",
                 cure=reference_cure(self.value, reference),
             ) from None
         except RemoteError as error:
@@ -208,15 +208,15 @@ class Document(OpenDocument):
             cure = "Pass it: resources={uri: schema}."
             if "/" not in reference and "." not in reference:
                 cure = f"{reference_cure(self.value, reference)} Another document is passed in resources=."
-            self.refuse(place, keyword, what, cure)
+            self.refuse(schema, keyword, what, cure)
             return None
-        if found.raw.__class__ is not dict and found.raw.__class__ is not bool:
+        if target.raw.__class__ is not dict and target.raw.__class__ is not bool:
             raise SchemaError(
-                f"{reference!r} leads to {kind_name(found.raw)}, which is not a schema.",
-                where=f"{place.pointer}/{keyword}",
+                f"{reference!r} leads to {kind_name(target.raw)}, which is not a schema.",
+                where=f"{schema.pointer}/{keyword}",
                 cure="Refer to an object or a boolean.",
             )
-        return found
+        return target
 
     @property
     def quoting(self) -> Quoting:
@@ -285,7 +285,7 @@ class Document(OpenDocument):
 
     def _check_vocabularies(self) -> None:
         """Refuse the schemas of a dialect that requires an unknown vocabulary."""
-        for scope in dict.fromkeys(place.scope for place in self.schemas):
+        for scope in dict.fromkeys(schema.scope for schema in self.schemas):
             for uri in scope.dialect.unknown_vocabularies:
                 self.refusals.append(
                     KeywordRefusal(
@@ -296,20 +296,20 @@ class Document(OpenDocument):
                     )
                 )
 
-    def _reached(self, found: ReferenceTarget, bound: Bindings) -> Schema:
-        """Return the place of a reference's target, or of the root, to be read."""
-        raw, scope = found.raw, found.scope
+    def _reached(self, target: ReferenceTarget, bound: Bindings) -> Schema:
+        """Return the schema of a reference's target, or of the root, to be read."""
+        raw, scope = target.raw, target.scope
         if raw.__class__ is not dict and not (raw.__class__ is bool and scope.dialect.booleans):
-            raise _no_schema(raw, scope, found.prefix)
+            raise _no_schema(raw, scope, target.prefix)
         # A pointer into an embedded resource does not come through the one around it.
-        return self._place(raw, None, found.prefix, scope, bound)
+        return self._subschema(raw, None, target.prefix, scope, bound)
 
-    def _place(self, raw: Any, up: Schema | None, at: Any, scope: Scope, bound: Bindings) -> Schema:
-        """Return the place of a schema, to be read; `bound`: the bindings before it."""
+    def _subschema(self, raw: Any, up: Schema | None, at: Any, scope: Scope, bound: Bindings) -> Schema:
+        """Return a schema, to be read; `bound`: the bindings before it."""
         if raw.__class__ is bool:
-            place = self.new(raw, up, at, scope)
-            place.verdict = raw
-            return place
+            schema = self.new(raw, up, at, scope)
+            schema.verdict = raw
+            return schema
         key: Any = id(raw)
         if self._names:
             inside = self.references.enter(scope, raw, at if up is None else (up.at, *at))
@@ -318,23 +318,23 @@ class Document(OpenDocument):
         known = self._by_raw.get(key)
         if known is not None:
             return known
-        place = self._by_raw[key] = self.new(raw, up, at, scope)
-        self._todo.append(place)
+        schema = self._by_raw[key] = self.new(raw, up, at, scope)
+        self._todo.append(schema)
         if self._names:
-            self._bound[place.id] = bound
-        return place
+            self._bound[schema.id] = bound
+        return schema
 
     def _read(self) -> None:
-        """Read every waiting place, and the places that these add."""
+        """Read every waiting schema, and the schemas that these add."""
         todo, schemas, most = self._todo, self.schemas, self.limits.schema_places
         faults = self._faults
         while todo and len(faults) < _MOST_FAULTS:
             THIS_CALL.check()
-            place = todo.pop()
-            raw: Any = place.raw
-            if place.scope.dialect.id_key in raw:
-                self._read_identifier(place, raw)
-            known = place.scope.dialect
+            schema = todo.pop()
+            raw: Any = schema.raw
+            if schema.scope.dialect.id_key in raw:
+                self._read_identifier(schema, raw)
+            known = schema.scope.dialect
             keywords = known.keywords
             if known.hides_siblings and "$ref" in raw:
                 raw = {"$ref": raw["$ref"]}
@@ -342,31 +342,31 @@ class Document(OpenDocument):
                 reader = keywords.get(keyword)
                 if reader is not None:
                     try:
-                        reader(self, place, keyword, value)
+                        reader(self, schema, keyword, value)
                     except SchemaError as error:
                         faults.append(error)
                 elif keyword not in known.annotations:
-                    self.unknown.append((place, keyword))
-            if not place.__dict__:
-                place.verdict = True
+                    self.unknown.append((schema, keyword))
+            if not schema.__dict__:
+                schema.verdict = True
             if len(schemas) > most and not faults:
                 raise LimitError(
-                    f"The schema has more than {most:,} places.", limit="schema_places", where=place.pointer
+                    f"The schema has more than {most:,} places.", limit="schema_places", where=schema.pointer
                 )
         if faults:
             first = faults[0]
-            others = dict.fromkeys(one.where for one in faults if one.where != first.where)
+            others = dict.fromkeys(fault.where for fault in faults if fault.where != first.where)
             more = f" There are more faults: {', '.join(others)}." if others else ""
             raise SchemaError(first.what + more, where=first.where, cure=first.cure)
 
-    def _read_identifier(self, place: Schema, raw: dict[str, Any]) -> None:
-        key = place.scope.dialect.id_key
+    def _read_identifier(self, schema: Schema, raw: dict[str, Any]) -> None:
+        key = schema.scope.dialect.id_key
         if not isinstance(raw[key], str):
             if key == "id":
                 return  # in draft 4 often a forgotten `properties`; it names nothing and asks for nothing
-            self._faults.append(self.wrong(place, key, "takes a URI reference in a string"))
+            self._faults.append(self.wrong(schema, key, "takes a URI reference in a string"))
             return
-        place.scope = self.references.enter(place.scope, raw, place.at)
+        schema.scope = self.references.enter(schema.scope, raw, schema.at)
 
 
 def _no_schema(raw: object, scope: Scope, where: str, cure: str = "Write an object.") -> SchemaError:

@@ -12,14 +12,14 @@ from structgen.schema.reading import keywords
 from structgen.schema.reading.model import TYPES, OpenDocument, Schema
 
 _COLORS = (
-    "aqua black blue fuchsia gray green lime maroon navy olive orange purple red silver teal white yellow"
-).split()
+    "aqua|black|blue|fuchsia|gray|green|lime|maroon|navy|olive|orange|purple|red|silver|teal|white|yellow"
+)
 _RGB = r"rgb\([ \t]*(-?[0-9]+%?[ \t]*,[ \t]*){2}-?[0-9]+%?[ \t]*\)"
 
 _PATTERNS = MappingProxyType(
     {
         # CSS 2.1, section 4.3.6: a color keyword, #rgb, #rrggbb or rgb(r, g, b).
-        "color": f"^(#[0-9a-fA-F]{{3}}|#[0-9a-fA-F]{{6}}|{'|'.join(_COLORS)}|{_RGB})$",
+        "color": f"^(#[0-9a-fA-F]{{3}}|#[0-9a-fA-F]{{6}}|{_COLORS}|{_RGB})$",
         "time": r"^([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)$",
     }
 )
@@ -29,38 +29,38 @@ FORMATS = frozenset((*_PATTERNS, *_NAMES))
 are annotations."""
 
 
-def read_type(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
-    simple, schemas = _types(document, place, keyword, value)
+def read_type(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
+    simple, schemas = _types(document, schema, keyword, value)
     if simple is not None and not schemas:
-        place.types, place.plain_integers = simple, True
+        schema.types, schema.plain_integers = simple, True
     elif simple is not None:
-        place.any_of = _union(document, f"{place.pointer}/type", simple, schemas)
-        place.applicators += ("anyOf",)
+        schema.any_of = _union(document, f"{schema.pointer}/type", simple, schemas)
+        schema.applicators += ("anyOf",)
 
 
-def read_disallow(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
-    simple, schemas = _types(document, place, keyword, value)
-    pointer = f"{place.pointer}/disallow"
+def read_disallow(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
+    simple, schemas = _types(document, schema, keyword, value)
+    pointer = f"{schema.pointer}/disallow"
     if simple is None:
-        place.not_ = document.derived(pointer, verdict=True)
+        schema.not_ = document.derived(pointer, verdict=True)
     else:
         schemas = _union(document, pointer, simple, schemas)
-        place.not_ = document.derived(pointer, any_of=schemas, applicators=("anyOf",))
+        schema.not_ = document.derived(pointer, any_of=schemas, applicators=("anyOf",))
 
 
 def _types(
-    document: OpenDocument, place: Schema, keyword: str, value: Any
+    document: OpenDocument, schema: Schema, keyword: str, value: Any
 ) -> tuple[frozenset[str] | None, tuple[Schema, ...]]:
     """Return the simple types of a union, None where it takes any value, and its schemas."""
     members = value if value.__class__ is list else [value]
-    names = [one for one in members if one.__class__ is str]
+    names = [member for member in members if member.__class__ is str]
     schemas = [
-        document.child(place, one, (keyword, index))
-        for index, one in enumerate(members)
-        if one.__class__ is dict and value.__class__ is list
+        document.child(schema, member, (keyword, index))
+        for index, member in enumerate(members)
+        if member.__class__ is dict and value.__class__ is list
     ]
     if not members or len(names) + len(schemas) < len(members):
-        raise document.wrong(place, keyword, "takes a type's name, or a list of names and schemas")
+        raise document.wrong(schema, keyword, "takes a type's name, or a list of names and schemas")
     # Section 5.1: other names may be used for custom purposes, and allow any value elsewhere.
     return frozenset(names) if TYPES.keys() >= set(names) else None, tuple(schemas)
 
@@ -73,44 +73,44 @@ def _union(
     return (*of_types, *schemas)
 
 
-def read_extends(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
+def read_extends(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is list:
-        place.all_of += keywords.children(document, place, keyword, value)
+        schema.all_of += keywords.children(document, schema, keyword, value)
     else:
-        place.all_of += (document.child(place, value, (keyword,)),)
-    place.applicators += ("allOf",)
+        schema.all_of += (document.child(schema, value, (keyword,)),)
+    schema.applicators += ("allOf",)
 
 
-def read_properties(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
+def read_properties(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     """Read `properties`, and the `required` of each property: it speaks of the object, not of the value."""
-    keywords.read_properties(document, place, keyword, value)
+    keywords.read_properties(document, schema, keyword, value)
     required: list[str] = []
     for name, member in value.items():
         asked = member.get("required", False)
         if asked.__class__ is not bool:
-            property_ = place.properties[name]
+            property_ = schema.properties[name]
             assert isinstance(property_, Schema), "it was read from the text"
             cure = "Set $schema (or draft=) to the draft the schema is written in."
             raise document.wrong(property_, "required", "takes true or false in draft 3", cure)
         if asked:
             required.append(name)
     if required:
-        place.required = tuple(required)
+        schema.required = tuple(required)
 
 
-def read_dependencies(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
+def read_dependencies(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is dict:
         value = {key: [member] if member.__class__ is str else member for key, member in value.items()}
-    keywords.read_dependencies(document, place, keyword, value)
+    keywords.read_dependencies(document, schema, keyword, value)
 
 
-def read_format(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
+def read_format(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is str and value not in dict(document.policies.custom_formats):
         value = _NAMES.get(value, value)
         if value in _PATTERNS:
             if document.policies.formats == "assert":
                 pattern = _PATTERNS[value]
-                place.all_of += (document.derived(f"{place.pointer}/format", pattern=pattern),)
-                document.patterns.setdefault(pattern, place)
+                schema.all_of += (document.derived(f"{schema.pointer}/format", pattern=pattern),)
+                document.patterns.setdefault(pattern, schema)
             return
-    keywords.read_format(document, place, keyword, value)
+    keywords.read_format(document, schema, keyword, value)

@@ -1,6 +1,6 @@
 """One function for each keyword of JSON Schema: how its value becomes fields of a `Schema`.
 
-A reader is handed the document, the place, the keyword and its value. It sets fields of the place, has
+A reader is handed the document, the schema, the keyword and its value. It sets fields of the schema, has
 subschemas read later (`Document.child`), and raises `SchemaError` for a value of a wrong kind. `dialects`
 says which drafts have which keyword.
 """
@@ -62,16 +62,14 @@ _KEYWORDS_OF = MappingProxyType(
 """The keywords that set a field of `Schema`; of every other field it is the name in camel case."""
 SPEAKS_OF: Mapping[str, str] = MappingProxyType(
     {
-        field: kind
-        for kind, fields in (
-            ("string", "pattern format min_length max_length grammar"),
-            ("number", "minimum maximum exclusive_minimum exclusive_maximum multiple_of"),
-            ("object", "properties pattern_properties additional required property_names min_properties"),
-            ("object", "max_properties dependent_required dependent_schemas unevaluated_properties"),
-            ("array", "items prefix min_items max_items unique_items unevaluated_items"),
-            ("array", "contains min_contains max_contains"),
-        )
-        for field in fields.split()
+        **dict.fromkeys(("pattern", "format", "min_length", "max_length", "grammar"), "string"),
+        **dict.fromkeys(("minimum", "maximum", "multiple_of"), "number"),
+        **dict.fromkeys(("exclusive_minimum", "exclusive_maximum"), "number"),
+        **dict.fromkeys(("properties", "pattern_properties", "additional", "property_names"), "object"),
+        **dict.fromkeys(("required", "min_properties", "max_properties"), "object"),
+        **dict.fromkeys(("dependent_required", "dependent_schemas", "unevaluated_properties"), "object"),
+        **dict.fromkeys(("items", "prefix", "min_items", "max_items", "unique_items"), "array"),
+        **dict.fromkeys(("unevaluated_items", "contains", "min_contains", "max_contains"), "array"),
     }
 )
 """Fields of `Schema` that speak of values of one type."""
@@ -117,34 +115,34 @@ def _texts(value: object) -> bool:
 # --- Keywords for values of any type ------------------------------------------------------------------------
 
 
-def read_type(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
+def read_type(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is str and value in TYPES:
-        place.types = TYPES[value]
+        schema.types = TYPES[value]
     elif _texts(value) and value and all(name in TYPES for name in value):
-        place.types = frozenset(value)
+        schema.types = frozenset(value)
     else:
         raise document.wrong(
-            place,
+            schema,
             "type",
             "takes object, array, string, number, integer, boolean, null, or a list of these",
             type_cure(value),
         )
-    if "integer" in place.types and place.scope.dialect.plain_integers:
-        place.plain_integers = True
+    if "integer" in schema.types and schema.scope.dialect.plain_integers:
+        schema.plain_integers = True
 
 
-def read_enum(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
-    """Read `enum`, or `const`; where the place has one already, the second must hold as well."""
+def read_enum(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
+    """Read `enum`, or `const`; where the schema has one already, the second must hold as well."""
     if keyword == "enum" and value.__class__ is not list:
         raise document.wrong(
-            place, "enum", "takes a list of values", "For one value, use const or a list of one."
+            schema, "enum", "takes a list of values", "For one value, use const or a list of one."
         )
     listed: Any = exact([value] if keyword == "const" else value, of_point=document.policies.of_point)
     values = tuple(listed)
-    if place.enum is None:
-        place.enum = values
+    if schema.enum is None:
+        schema.enum = values
     else:
-        place.all_of += (document.derived(f"{place.pointer}/{keyword}", enum=values),)
+        schema.all_of += (document.derived(f"{schema.pointer}/{keyword}", enum=values),)
 
 
 # --- Numbers ------------------------------------------------------------------------------------------------
@@ -154,115 +152,115 @@ _FLAGS = MappingProxyType({"minimum": "exclusiveMinimum", "maximum": "exclusiveM
 """The boolean keywords of draft 4 that make a bound exclusive."""
 
 
-def read_bound(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
+def read_bound(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     bound = number(exact(value, of_point=document.policies.of_point))
     if bound is None:
         old = "In draft 4 alone it is true or false beside the bound." if value.__class__ is bool else ""
-        raise document.wrong(place, keyword, "takes a number", old or number_cure(value))
+        raise document.wrong(schema, keyword, "takes a number", old or number_cure(value))
     flag = _FLAGS.get(keyword)
-    setattr(place, field_of(flag if flag is not None and place.raw.get(flag) is True else keyword), bound)
+    setattr(schema, field_of(flag if flag is not None and schema.raw.get(flag) is True else keyword), bound)
 
 
-def read_exclusive_flag(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
+def read_exclusive_flag(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     """Check draft 4's boolean keyword, which `read_bound` takes into account."""
     if value.__class__ is not bool:
         raise document.wrong(
-            place,
+            schema,
             keyword,
             "takes true or false in draft 4",
             "Set $schema to the draft the schema is written in; from draft 6 on it is a number.",
         )
 
 
-def read_multiple_of(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
+def read_multiple_of(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     """Read `multipleOf`, and draft 3's `divisibleBy`."""
     divisor, positive = number(value), keyword == "multipleOf"
     if not divisor or (positive and divisor < 0):
         takes = "takes a number " + ("greater than 0" if positive else "other than 0")
-        raise document.wrong(place, keyword, takes)
-    place.multiple_of = abs(divisor)
+        raise document.wrong(schema, keyword, takes)
+    schema.multiple_of = abs(divisor)
 
 
 # --- Counts, strings ----------------------------------------------------------------------------------------
 
 
-def read_count(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
+def read_count(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     bound = count(value)
     if bound is None:
-        raise document.wrong(place, keyword, "takes an integer of at least 0", number_cure(value))
-    if not keyword.endswith("Contains") or "contains" in place.raw:  # without that keyword it has no effect
-        setattr(place, field_of(keyword), bound)
+        raise document.wrong(schema, keyword, "takes an integer of at least 0", number_cure(value))
+    if not keyword.endswith("Contains") or "contains" in schema.raw:  # without that keyword it has no effect
+        setattr(schema, field_of(keyword), bound)
 
 
-def read_pattern(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
+def read_pattern(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is not str:
-        raise document.wrong(place, "pattern", "takes a regular expression in a string")
-    place.pattern = value
-    document.patterns.setdefault(value, place)
+        raise document.wrong(schema, "pattern", "takes a regular expression in a string")
+    schema.pattern = value
+    document.patterns.setdefault(value, schema)
 
 
-def read_format(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
+def read_format(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is not str:
-        raise document.wrong(place, "format", "takes a string")
-    if document.policies.formats != "assert" and not place.scope.dialect.asserts_formats:
+        raise document.wrong(schema, "format", "takes a string")
+    if document.policies.formats != "assert" and not schema.scope.dialect.asserts_formats:
         return
     own = dict(document.policies.custom_formats).get(value)
     if isinstance(own, str):
-        place.all_of += (document.derived(f"{place.pointer}/format", pattern=own),)
-        document.patterns.setdefault(own, place)
+        schema.all_of += (document.derived(f"{schema.pointer}/format", pattern=own),)
+        document.patterns.setdefault(own, schema)
     elif own is not None:
         fields = {field_of(name): Decimal(number) for name, number in own}
-        place.all_of += (document.derived(f"{place.pointer}/format", **fields),)
+        schema.all_of += (document.derived(f"{schema.pointer}/format", **fields),)
     elif value in FORMATS:
-        place.format = value
-        document.formats.setdefault(value, place)
+        schema.format = value
+        document.formats.setdefault(value, schema)
     else:
-        document.unknown_formats.append((place, value))
+        document.unknown_formats.append((schema, value))
 
 
-def read_grammar(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
+def read_grammar(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     """Read `x-grammar`: the value of a string is a text of the grammar."""
-    place.grammar = grammar_of(value, f"{place.pointer}/{keyword}", document.limits, document.grammars)
+    schema.grammar = grammar_of(value, f"{schema.pointer}/{keyword}", document.limits, document.grammars)
 
 
 # --- Objects ------------------------------------------------------------------------------------------------
 
 
-def read_properties(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
+def read_properties(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is not dict:
-        raise document.wrong(place, "properties", "takes an object of schemas")
+        raise document.wrong(schema, "properties", "takes an object of schemas")
     child = document.child
-    place.properties = {name: child(place, member, ("properties", name)) for name, member in value.items()}
-    place.applicators += ("properties",)
+    schema.properties = {name: child(schema, member, ("properties", name)) for name, member in value.items()}
+    schema.applicators += ("properties",)
 
 
-def read_pattern_properties(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
+def read_pattern_properties(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is not dict:
-        raise document.wrong(place, "patternProperties", "takes an object of schemas")
-    place.pattern_properties = tuple(
-        (source, document.child(place, member, ("patternProperties", source)))
+        raise document.wrong(schema, "patternProperties", "takes an object of schemas")
+    schema.pattern_properties = tuple(
+        (source, document.child(schema, member, ("patternProperties", source)))
         for source, member in value.items()
     )
     for source in value:
-        document.patterns.setdefault(source, place)
+        document.patterns.setdefault(source, schema)
 
 
-def read_required(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
+def read_required(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     if not _texts(value):
         raise document.wrong(
-            place,
+            schema,
             "required",
             "takes a list of names",
             "" if value.__class__ is not bool else "Name the property in `required` of the object around it.",
         )
     if value:
-        place.required = tuple(dict.fromkeys(value))
-        properties = place.raw.get("properties")
+        schema.required = tuple(dict.fromkeys(value))
+        properties = schema.raw.get("properties")
         if properties.__class__ is dict and not properties.keys() >= set(value):
-            document.undeclared.append(place)
+            document.undeclared.append(schema)
 
 
-def read_dependencies(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
+def read_dependencies(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     """Read `dependencies`, and the two keywords that replaced it, which may stand beside it.
 
     2019-09 split the keyword and kept it in the meta-schema as deprecated. It is enforced there too, as the
@@ -270,26 +268,26 @@ def read_dependencies(document: OpenDocument, place: Schema, keyword: str, value
     """
     takes = _DEPENDENT[keyword]
     if value.__class__ is not dict:
-        raise document.wrong(place, keyword, f"takes an object of {takes}")
-    names = {key: one for key, one in value.items() if keyword != "dependentSchemas" and _texts(one)}
+        raise document.wrong(schema, keyword, f"takes an object of {takes}")
+    names = {key: listed for key, listed in value.items() if keyword != "dependentSchemas" and _texts(listed)}
     if keyword == "dependentRequired" and len(names) < len(value):
-        raise document.wrong(place, keyword, f"takes an object of {takes}")
+        raise document.wrong(schema, keyword, f"takes an object of {takes}")
     if any(names.values()):
-        required = dict(place.dependent_required)
-        for key, one in names.items():
-            required[key] = tuple(dict.fromkeys((*required.get(key, ()), *one)))
-        place.dependent_required = required
+        required = dict(schema.dependent_required)
+        for key, listed in names.items():
+            required[key] = tuple(dict.fromkeys((*required.get(key, ()), *listed)))
+        schema.dependent_required = required
     if len(names) < len(value):
-        children: dict[str, Schema] = dict(place.dependent_schemas)
+        children: dict[str, Schema] = dict(schema.dependent_schemas)
         for key in [key for key in value if key not in names]:
-            child: Schema = document.child(place, value[key], (keyword, key))
+            child: Schema = document.child(schema, value[key], (keyword, key))
             if key in children:
                 both = (children[key], child)
-                child = document.derived(f"{place.pointer}/{keyword}", all_of=both, applicators=("allOf",))
+                child = document.derived(f"{schema.pointer}/{keyword}", all_of=both, applicators=("allOf",))
             children[key] = child
-        place.dependent_schemas = children
-        if "dependentSchemas" not in place.applicators:
-            place.applicators += ("dependentSchemas",)
+        schema.dependent_schemas = children
+        if "dependentSchemas" not in schema.applicators:
+            schema.applicators += ("dependentSchemas",)
 
 
 _DEPENDENT = MappingProxyType(
@@ -305,105 +303,105 @@ _DEPENDENT = MappingProxyType(
 # --- Arrays -------------------------------------------------------------------------------------------------
 
 
-def read_prefix(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
-    place.prefix = children(document, place, keyword, value)
+def read_prefix(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
+    schema.prefix = children(document, schema, keyword, value)
 
 
-def read_items(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
+def read_items(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     """Read `items`: one schema, or up to 2019-09 a list of them."""
     if value.__class__ is not list:
-        read_schema(document, place, keyword, value)
-    elif "prefixItems" in place.scope.dialect.keywords:
+        read_schema(document, schema, keyword, value)
+    elif "prefixItems" in schema.scope.dialect.keywords:
         raise document.wrong(
-            place,
+            schema,
             "items",
             "takes one schema in draft 2020-12",
             "Name the list prefixItems, or set $schema (or draft=) to the draft the schema is written in.",
         )
     else:
-        read_prefix(document, place, keyword, value)
+        read_prefix(document, schema, keyword, value)
 
 
-def read_additional_items(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
-    if place.raw.get("items").__class__ is list:  # without a list it says nothing
-        read_schema(document, place, keyword, value)
+def read_additional_items(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
+    if schema.raw.get("items").__class__ is list:  # without a list it says nothing
+        read_schema(document, schema, keyword, value)
 
 
-def read_unique_items(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
+def read_unique_items(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is not bool:
-        raise document.wrong(place, "uniqueItems", "takes true or false")
+        raise document.wrong(schema, "uniqueItems", "takes true or false")
     if value:
-        place.unique_items = True
+        schema.unique_items = True
 
 
-def read_contains(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
+def read_contains(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     """Read `contains` as from 2020-12 on: the items that meet it are evaluated."""
-    read_schema(document, place, keyword, value)
-    place.contains_evaluates = True
+    read_schema(document, schema, keyword, value)
+    schema.contains_evaluates = True
 
 
 # --- Combinations -------------------------------------------------------------------------------------------
 
 
-def read_schema(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
+def read_schema(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     """Read a keyword that holds one schema."""
-    setattr(place, field_of(keyword), document.child(place, value, (keyword,)))
+    setattr(schema, field_of(keyword), document.child(schema, value, (keyword,)))
 
 
-def read_schemas(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
+def read_schemas(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     """Read a keyword that holds a list of schemas."""
     field = field_of(keyword)
-    setattr(place, field, getattr(place, field) + children(document, place, keyword, value))
-    place.applicators += (keyword,)
+    setattr(schema, field, getattr(schema, field) + children(document, schema, keyword, value))
+    schema.applicators += (keyword,)
 
 
-def children(document: OpenDocument, place: Schema, keyword: str, value: Any) -> tuple[Schema, ...]:
-    """Return the places of a list of schemas. Raises SchemaError for anything else."""
+def children(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> tuple[Schema, ...]:
+    """Return the schemas of a list. Raises SchemaError for anything else."""
     # draft 3 alone lets the list be empty
-    if value.__class__ is not list or not (value or place.scope.dialect.draft == "3"):
-        raise document.wrong(place, keyword, "takes a list of at least one schema")
-    return tuple([document.child(place, member, (keyword, index)) for index, member in enumerate(value)])
+    if value.__class__ is not list or not (value or schema.scope.dialect.draft == "3"):
+        raise document.wrong(schema, keyword, "takes a list of at least one schema")
+    return tuple([document.child(schema, member, (keyword, index)) for index, member in enumerate(value)])
 
 
-def read_if(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
+def read_if(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     """Read `if`, `then` or `else`."""
     others = ("then", "else") if keyword == "if" else ("if",)
-    if not place.raw.keys().isdisjoint(others):
-        read_schema(document, place, keyword, value)
-        place.applicators += (keyword,)
+    if not schema.raw.keys().isdisjoint(others):
+        read_schema(document, schema, keyword, value)
+        schema.applicators += (keyword,)
     elif keyword == "if":
         # Alone it asserts nothing; what it evaluates matters where something is unevaluated.
-        document.tests.append((place, value))
+        document.tests.append((schema, value))
 
 
-def read_reference(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
+def read_reference(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     if keyword == "$recursiveRef" and value != "#":
-        raise document.wrong(place, keyword, 'takes "#" alone')
+        raise document.wrong(schema, keyword, 'takes "#" alone')
     if value.__class__ is not str:
-        raise document.wrong(place, keyword, "takes a URI reference in a string")
-    document.refer(place, keyword, value)
+        raise document.wrong(schema, keyword, "takes a URI reference in a string")
+    document.refer(schema, keyword, value)
 
 
-def read_property_dependencies(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
+def read_property_dependencies(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     """Read the proposal of v1: where a property has a certain string, the schema under it holds too."""
     if value.__class__ is not dict or not all(member.__class__ is dict for member in value.values()):
-        raise document.wrong(place, "propertyDependencies", "takes an object of objects of schemas")
+        raise document.wrong(schema, "propertyDependencies", "takes an object of objects of schemas")
     for name, members in value.items():
         for word, member in members.items():
-            pointer = f"{place.pointer}/propertyDependencies/{escape(name)}/{escape(word)}"
+            pointer = f"{schema.pointer}/propertyDependencies/{escape(name)}/{escape(word)}"
             equal = document.derived(pointer, enum=(word,))
             there = document.derived(
                 pointer, types=TYPES["object"], required=(name,), properties={name: equal}
             )
             # Not a plain `if`: that would count the property as evaluated.
             test = document.derived(pointer, not_=document.derived(pointer, not_=there))
-            then = document.child(place, member, ("propertyDependencies", name, word))
-            place.all_of += (document.derived(pointer, if_=test, then=then, applicators=("if", "then")),)
-            if "allOf" not in place.applicators:
-                place.applicators += ("allOf",)
+            then = document.child(schema, member, ("propertyDependencies", name, word))
+            schema.all_of += (document.derived(pointer, if_=test, then=then, applicators=("if", "then")),)
+            if "allOf" not in schema.applicators:
+                schema.applicators += ("allOf",)
 
 
-def read_unevaluated(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
+def read_unevaluated(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     """Read a keyword for members that no other keyword evaluates."""
-    read_schema(document, place, keyword, value)
+    read_schema(document, schema, keyword, value)
     document.unevaluated = True

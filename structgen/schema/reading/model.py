@@ -52,7 +52,7 @@ class Scope:
     root: Any
     """Its JSON value."""
     prefix: str
-    """Its root's place, `#...`."""
+    """Where its root stands, `#...`."""
     base: str
     """Its URI without a fragment, or "" where it has none."""
     dialect: Dialect
@@ -99,8 +99,8 @@ class Schema:
     id: int
     """Dense, from 0, of the schemas of a document."""
     at: Any
-    """Where it stands: `#...`, or the `at` of the place around it and the segments from there. It does not
-    hold that place, which holds this one: a document is gone when it is dropped."""
+    """Where it stands: `#...`, or the `at` of the schema around it and the segments from there. It does not
+    hold that schema, which holds this one: a document is gone when it is dropped."""
     raw: Any
     """Its JSON value, a dict or a bool; None where the text has no such schema."""
     scope: Scope
@@ -194,7 +194,7 @@ class Schema:
 
     @property
     def pointer(self) -> str:
-        """The place as `#/properties/a`: a JSON pointer after "#" (after a URI in another document).
+        """Where it stands, as `#/properties/a`: a JSON pointer after "#" (after a URI in another document).
 
         Spelled out when asked, since deep schemas would need quadratic memory; "#" alone is the root.
         """
@@ -243,18 +243,18 @@ def with_others(value: object, by: Mapping[int, Schema]) -> object:
     if isinstance(value, Schema):
         return by.get(value.id, value)
     if isinstance(value, Mapping):
-        return {key: with_others(one, by) for key, one in value.items()}
+        return {key: with_others(part, by) for key, part in value.items()}
     if isinstance(value, tuple) and value and isinstance(value[-1], (Schema, tuple)):
-        return tuple([with_others(one, by) for one in value])
+        return tuple([with_others(part, by) for part in value])
     return value
 
 
 @dataclass(frozen=True, slots=True)
 class KeywordRefusal:
-    """A keyword that is not handled, at a place that the root reaches."""
+    """A keyword that is not handled, in a schema that the root reaches."""
 
     pointer: str
-    """The place of the schema that holds the keyword."""
+    """Of the schema that holds the keyword."""
     keyword: str
     what: str
     cure: str = ""
@@ -275,56 +275,56 @@ class OpenDocument(ABC):
     def begin(self) -> None:
         """Forget what was read."""
         self.schemas: list[Schema] = []
-        """By id: the places that were read, and those that the network derived."""
+        """By id: those that were read, and those that the network derived."""
         self.refusals: list[KeywordRefusal] = []
         self.patterns: dict[str, Schema] = {}
-        """Every regular expression of `pattern` and `patternProperties`, with its first place."""
+        """Every regular expression of `pattern` and `patternProperties`, and the first schema that has it."""
         self.tests: list[tuple[Schema, Any]] = []
         """Every `if` without `then` and `else`. It is read only if `unevaluated*` asks what it evaluates."""
         self.unevaluated = False
         """`unevaluatedProperties` or `unevaluatedItems` stands somewhere."""
         self.formats: dict[str, Schema] = {}
-        """Every format that is asserted, with its first place."""
+        """Every format that is asserted, with the first schema that has it."""
         self.unknown_formats: list[tuple[Schema, str]] = []
-        """Where formats are asserted: each format that is not known, by its place and its name."""
+        """Where formats are asserted: each format that is not known, with its schema."""
         self.undeclared: list[Schema] = []
-        """Every place whose `required` names a key that its `properties` lack."""
+        """Every schema whose `required` names a key that its `properties` lack."""
         self.unknown: list[tuple[Schema, str]] = []
-        """Every keyword that its draft does not know, with its place; one that `$ref` makes void is not in
+        """Every keyword that its draft does not know, with its schema; one that `$ref` makes void is not in
         it."""
 
     @abstractmethod
     def child(self, up: Schema, raw: Any, at: tuple[str | int, ...]) -> Schema:
-        """Return the place of the subschema `raw`, to be read; `at` is the way to it from `up`."""
+        """Return the subschema `raw`, to be read; `at` is the way to it from `up`."""
 
     @abstractmethod
-    def refer(self, place: Schema, keyword: str, reference: str) -> None:
-        """Have a place hold the target of its `$ref`, `$dynamicRef` or `$recursiveRef`."""
+    def refer(self, schema: Schema, keyword: str, reference: str) -> None:
+        """Have a schema hold the target of its `$ref`, `$dynamicRef` or `$recursiveRef`."""
 
     def new(self, raw: Any, up: Schema | None, at: Any, scope: Scope) -> Schema:
-        """Return a new place, `at` from the one around it; without that one, `at` is its pointer."""
-        place = Schema(len(self.schemas), at if up is None else (up.at, *at), raw)
-        place.scope = scope
-        self.schemas.append(place)
-        return place
+        """Return a new schema, `at` from the one around it; without that one, `at` is its pointer."""
+        schema = Schema(len(self.schemas), at if up is None else (up.at, *at), raw)
+        schema.scope = scope
+        self.schemas.append(schema)
+        return schema
 
     def derived(self, pointer: str, **fields: Any) -> Schema:
-        """Return a new synthetic schema with these fields of `Schema`, which messages place at `pointer`."""
-        place = self.new(None, None, pointer, self.top)
-        vars(place).update(fields)
-        return place
+        """Return a new synthetic schema with these fields of `Schema`, of which messages say `pointer`."""
+        schema = self.new(None, None, pointer, self.top)
+        vars(schema).update(fields)
+        return schema
 
-    def refuse(self, place: Schema, keyword: str, what: str = "", cure: str = "") -> None:
-        """Note that `keyword`, in use at `place`, is not handled."""
+    def refuse(self, schema: Schema, keyword: str, what: str = "", cure: str = "") -> None:
+        """Note that `keyword`, in use in `schema`, is not handled."""
         what = what or f"{keyword} is not handled."
         cure = cure or f"Leave {keyword} out, or check it on the finished document."
-        self.refusals.append(KeywordRefusal(place.pointer, keyword, what, cure))
+        self.refusals.append(KeywordRefusal(schema.pointer, keyword, what, cure))
 
-    def wrong(self, place: Schema, keyword: str, takes: str, cure: str = "") -> SchemaError:
-        """Return the error for a keyword of `place` whose value is of the wrong kind."""
+    def wrong(self, schema: Schema, keyword: str, takes: str, cure: str = "") -> SchemaError:
+        """Return the error for a keyword of `schema` whose value is of the wrong kind."""
         return SchemaError(
-            f"{keyword} {takes}, not {shown(place.raw[keyword])}.",
-            where=f"{place.pointer}/{escape(keyword)}",
+            f"{keyword} {takes}, not {shown(schema.raw[keyword])}.",
+            where=f"{schema.pointer}/{escape(keyword)}",
             cure=cure or f"Correct {keyword}.",
         )
 
@@ -339,4 +339,4 @@ def shown(value: Any) -> str:
 
 
 Reader: TypeAlias = Callable[[OpenDocument, Schema, str, Any], None]
-"""Reads one keyword: the document, the place, the keyword and its value."""
+"""Reads one keyword: the document, the schema, the keyword and its value."""

@@ -2,7 +2,7 @@
 
 Sources, as they stood in November 2026: the guide "Structured model outputs", section "Supported schemas"
 (developers.openai.com/api/docs/guides/structured-outputs), and where it is silent the server's own errors: on
-keywords beside `$ref`, references to other places than definitions, places without a type, arrays without
+keywords beside `$ref`, references to other schemas than definitions, schemas without a type, arrays without
 items, look-arounds, and `default`. A keyword that the guide does not name as supported is refused, other
 annotations apart: `minLength` is in its list for fine-tuned models alone, and the server refuses it for all.
 It does not say how levels of nesting are counted; here an object inside an object, through arrays and anyOf
@@ -52,7 +52,7 @@ _SUPPORTED = frozenset(
 )
 _MAPS = ("properties", "$defs", "definitions")
 _TYPED = frozenset(("type", "enum", "const", "$ref", "anyOf", "oneOf", "allOf", "not"))
-"""Keywords beside which a place needs no type, or which are refused themselves."""
+"""Keywords beside which a schema needs no type, or which are refused themselves."""
 _TARGET = re.compile(r"#(?:/(?:\$defs|definitions)/[^/]*)?")
 _LOOK_AROUND = re.compile(r"(?s)(?:\\.|[^\\])*?\(\?<?[=!]")
 _Told: TypeAlias = tuple[str, str]
@@ -64,38 +64,38 @@ class OpenAIRefusal:
     """One thing that such a server refuses."""
 
     pointer: str
-    """The place of the schema; "#" where it is the schema as a whole."""
+    """Where the schema stands; "#" where it is the schema as a whole."""
     keyword: str
     why: str
 
 
 def refusals(schema: Json) -> list[OpenAIRefusal]:
     """Return what the documented subset rules out in a schema, in the order of its text. Linear."""
-    found = [OpenAIRefusal("#", *told) for told in _root(schema)]
+    refused = [OpenAIRefusal("#", *told) for told in _root(schema)]
     nodes: list[dict[str, Any]] = []
     stack: list[tuple[Json, str, int]] = [(schema, "#", 0)]
     while stack:
         node, pointer, level = stack.pop()
         if not isinstance(node, dict):
-            found.append(OpenAIRefusal(pointer, "", "A schema is an object here, not true or false."))
+            refused.append(OpenAIRefusal(pointer, "", "A schema is an object here, not true or false."))
             continue
         level += _is_object(node)
-        found += [OpenAIRefusal(pointer, *told) for told in _place(node, pointer == "#", level)]
+        refused += [OpenAIRefusal(pointer, *told) for told in _subschema(node, pointer == "#", level)]
         nodes.append(node)
         inside = [(child, f"{pointer}/{path}", start) for child, path, start in _children(node, level)]
         stack.extend(reversed(inside))
-    return [*found, *(OpenAIRefusal("#", *told) for told in _totals(nodes))]
+    return [*refused, *(OpenAIRefusal("#", *told) for told in _totals(nodes))]
 
 
 def check_subset(schema: Json) -> None:
     """Raise `UnsupportedError` for the first thing that the subset rules out, and name how many more."""
-    found = refusals(schema)
-    if found:
-        more = f" ({len(found) - 1} more like it.)" if len(found) > 1 else ""
+    refused = refusals(schema)
+    if refused:
+        more = f" ({len(refused) - 1} more like it.)" if len(refused) > 1 else ""
         raise UnsupportedError(
-            f"A server for OpenAI's strict structured outputs refuses this: {found[0].why}{more}",
-            keyword=found[0].keyword,
-            where=found[0].pointer,
+            f"A server for OpenAI's strict structured outputs refuses this: {refused[0].why}{more}",
+            keyword=refused[0].keyword,
+            where=refused[0].pointer,
             cure="Change the schema, or leave out subset.",
         )
 
@@ -119,7 +119,7 @@ def _is_object(node: dict[str, Any]) -> bool:
     return "properties" in node or "object" in _types(node)
 
 
-def _place(node: dict[str, Any], is_root: bool, level: int) -> Iterator[_Told]:
+def _subschema(node: dict[str, Any], is_root: bool, level: int) -> Iterator[_Told]:
     is_object, types, target = _is_object(node), _types(node), node.get("$ref")
     pattern, form = node.get("pattern"), node.get("format")
     beside = ", ".join(name for name in node if name != "$ref")
@@ -132,13 +132,16 @@ def _place(node: dict[str, Any], is_root: bool, level: int) -> Iterator[_Told]:
             "properties",
             f"Objects are nested more than {DEEPEST} levels deep.",
         ),
-        *((one not in _SUPPORTED, one, f"{one} is not among the supported keywords.") for one in node),
+        *(
+            (keyword not in _SUPPORTED, keyword, f"{keyword} is not among the supported keywords.")
+            for keyword in node
+        ),
         (target is not None and beside, "$ref", f"Beside $ref stands nothing else: {beside}."),
         (not leads, "$ref", f"{target!r} is neither the root (#) nor a definition (#/$defs/NAME)."),
         (not is_root and not node.keys() & _TYPED, "type", "Each schema says a type."),
         ("array" in types and "items" not in node, "items", "Each array has items."),
         (looks_around, "pattern", "A pattern has no look-ahead and no look-behind."),
-        *((one not in [*TYPES], "type", f"{one!r} is not among the supported types.") for one in types),
+        *((name not in [*TYPES], "type", f"{name!r} is not among the supported types.") for name in types),
         (form not in (None, *FORMATS), "format", f"{form!r} is not among the supported formats."),
         (is_open, "additionalProperties", "Each object has additionalProperties: false."),
     ):

@@ -9,7 +9,8 @@ from typing import TypeAlias
 
 from structgen.base.errors import LimitError
 from structgen.base.limits import Limits
-from structgen.schema.meaning.place import NEVER, PlaceTables
+from structgen.schema.meaning.literals import NEVER, Literal
+from structgen.schema.meaning.place import NOTHING, PlaceTables
 from structgen.schema.meaning.shape import (
     Alternative,
     ArrayShape,
@@ -27,19 +28,21 @@ from structgen.schema.recogniser.members import Unmet
 
 Progress: TypeAlias = tuple[Unmet, tuple[int, ...]]
 """Open obligations, and how many items each counter has counted (as far as it matters)."""
-Values: TypeAlias = frozenset[int]
+Values: TypeAlias = frozenset[Literal]
 """Values of items, as literals."""
 
 MANY_KINDS = 3
 """Up to so many kinds of items that are still required, every set of them that one item may meet is tried."""
 _NONE: Values = frozenset()
-_Part: TypeAlias = tuple[tuple[int, ...], int]
+_Part: TypeAlias = tuple[tuple[Literal, ...], int]
 """The literals that an item meets, and 1 where that meets an obligation, or counts."""
 
 
 def repeats(progress: Progress) -> bool:
     """Return whether a thread still needs two equal items."""
-    return any(isinstance(one, RepeatedItem) for obligation in progress[0] for one in obligation)
+    return any(
+        isinstance(alternative, RepeatedItem) for obligation in progress[0] for alternative in obligation
+    )
 
 
 def watches(shape: ArrayShape, progress: Progress) -> bool:
@@ -60,22 +63,22 @@ class ArrayProgress:
     def item(self, shape: ArrayShape, index: int) -> int:
         """Return the demand on the item at an index."""
         index = min(index, shape.settled)
-        found = shape.items_memo.get(index)
-        if found is None:
+        demand = shape.items_memo.get(index)
+        if demand is None:
             facets = shape.facets
             if len(facets) == 1 and not shape.values:
                 schema = facets[0]
                 if index < len(schema.prefix):
-                    found = self.tables.demand_of(schema.prefix[index])
+                    demand = self.tables.demand_of(schema.prefix[index])
                 else:
-                    found = 0 if schema.items is None else self.tables.demand_of(schema.items)
+                    demand = 0 if schema.items is None else self.tables.demand_of(schema.items)
             else:
                 literals = self.shapes.obligations.item_literals(
                     [((), schema) for schema in facets], dict(shape.values.items()), index
                 )
-                found = self.tables.demand(literals)
-            found = shape.items_memo[index] = self.tables.of_value(found)
-        return found
+                demand = self.tables.demand(literals)
+            demand = shape.items_memo[index] = self.tables.of_value(demand)
+        return demand
 
     def begin(self, shape: ArrayShape) -> Progress:
         """Return the progress of a shape before the first item."""
@@ -92,7 +95,7 @@ class ArrayProgress:
         Those that meet most obligations come first. `seen`: the values of the items before.
         """
         base = self.item(shape, index)
-        if base == NEVER or (shape.hi is not None and index >= shape.hi):
+        if base == NOTHING or (shape.hi is not None and index >= shape.hi):
             return
         here = self.tables.constants.among(seen) if seen else NEVER
         if seen and shape.unique:
@@ -110,7 +113,7 @@ class ArrayProgress:
                     yield both, (still, counted)
 
     def _ways(
-        self, shape: ArrayShape, base: int, progress: Progress, index: int, here: int
+        self, shape: ArrayShape, base: int, progress: Progress, index: int, here: Literal
     ) -> Iterator[tuple[int, Progress]]:
         """Yield what `options` is made of: obligations that can no longer be met are among it."""
         unmet, counts = progress
@@ -120,7 +123,7 @@ class ArrayProgress:
         if index >= shape.settled and self.pays_singly(shape, progress):
             for at, count in reversed([*enumerate(counts)]):
                 counter = shape.counters[at]
-                demand = self.tables.both(base, (counter.literal,)) if count < counter.least else NEVER
+                demand = self.tables.both(base, (counter.literal,)) if count < counter.least else NOTHING
                 if not self.tables.hopeless(demand):
                     yield demand, ((), (*counts[:at], count + 1, *counts[at + 1 :]))
             yield base, progress
@@ -135,7 +138,7 @@ class ArrayProgress:
         for combination in product(*ways):
             extra = [literal for literals, _ in combination for literal in literals]
             demand = self.tables.both_judging(base, extra) if extra else base
-            if demand == NEVER or (extra and self.tables.hopeless(demand)):
+            if demand == NOTHING or (extra and self.tables.hopeless(demand)):
                 continue
             left = tuple(
                 obligation for obligation, (_, met) in zip(unmet, combination, strict=False) if not met
@@ -145,7 +148,9 @@ class ArrayProgress:
             )
             yield demand, (left, counted)
 
-    def _item_parts(self, shape: ArrayShape, progress: Progress, index: int, here: int) -> list[list[_Part]]:
+    def _item_parts(
+        self, shape: ArrayShape, progress: Progress, index: int, here: Literal
+    ) -> list[list[_Part]]:
         """Return for each open obligation, and for each counter, what an item may do to it: the literals that
         the item then meets, and 1 where the obligation is met, or the item counted."""
         unmet, counts = progress
@@ -158,7 +163,7 @@ class ArrayProgress:
                         own.append((literals, 1))
                     case FromIndex(at, literals) if at <= index:
                         own.append((literals, 1))
-                    case RepeatedItem() if here != NEVER:
+                    case RepeatedItem() if here is not NEVER:
                         own.append(((here,), 1))
             parts.append([((), 1)] if ((), 1) in own else [*own, ((), 0)])
         for counter, count in zip(shape.counters, counts, strict=True):
@@ -175,13 +180,13 @@ class ArrayProgress:
         Any number of items may follow then, and an item of several kinds is counted for all of them once its
         value is known (`_joined`)."""
         owed = sum(n < counter.least for counter, n in zip(shape.counters, progress[1], strict=True))
-        found = owed > MANY_KINDS and counts_singly(shape, progress[0])
-        self.singly = self.singly or found
-        return found
+        pays = owed > MANY_KINDS and counts_singly(shape, progress[0])
+        self.singly = self.singly or pays
+        return pays
 
     def where(self, shape: ArrayShape) -> str:
-        """Return the place of a schema that asks for the items of a shape, "" where none does."""
-        counted = (self.tables.about(counter.literal) for counter in shape.counters)
+        """Return the pointer of a schema that asks for the items of a shape, "" where none does."""
+        counted = (counter.literal.schema for counter in shape.counters)
         return next((schema.pointer for schema in (*shape.facets, *counted)), "")
 
     def still_open(self, unmet: Unmet, count: int) -> Unmet | None:
@@ -235,18 +240,18 @@ class ArrayProgress:
 
     def longest(self, shape: ArrayShape, progress: Progress, index: int, cap: int) -> int:
         """Return how many more items a shortest rest has at the most."""
-        found = max(0, cap - index) + len(progress[0]) + 1 + sum(counter.least for counter in shape.counters)
+        most = max(0, cap - index) + len(progress[0]) + 1 + sum(counter.least for counter in shape.counters)
         for obligation in progress[0]:
             for alternative in obligation:
                 if isinstance(alternative, Differs):
-                    found += max(map(len, alternative.rests)) + 1
+                    most += max(map(len, alternative.rests)) + 1
                 elif isinstance(alternative, RepeatedItem):
-                    found += 1
-        return found
+                    most += 1
+        return most
 
 
 def counts_singly(shape: ArrayShape, unmet: Unmet) -> bool:
     """Return whether a thread asks for least counts of many kinds alone: each item may count for one."""
     if unmet or shape.hi is not None or shape.unique or len(shape.counters) <= MANY_KINDS:
         return False
-    return all(one.most is None for one in shape.counters)
+    return all(counter.most is None for counter in shape.counters)

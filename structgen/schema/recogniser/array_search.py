@@ -20,7 +20,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from structgen.base.errors import LimitError
 from structgen.base.system.public_calls import THIS_CALL
-from structgen.schema.meaning.place import NEVER
+from structgen.schema.meaning.literals import Literal
+from structgen.schema.meaning.place import NOTHING
 from structgen.schema.meaning.shape import ArrayShape, AtLeast, AtMost
 from structgen.schema.reading.json_values import EMPTY, JsonPieces, repeated
 from structgen.schema.recogniser.array_progress import ArrayProgress, Progress, Values, repeats, watches
@@ -81,8 +82,8 @@ class ArrayWitness:
         # What is not known yet is asked for at once, not one at a time.
         if required is None or None in [self.ask(demand) for demand in required]:
             return None
-        found = self._search(progress, True, {})
-        return None if found is None else JsonPieces((found.text, b"]"))
+        text = self._search(progress, True, {})
+        return None if text is None else JsonPieces((text.text, b"]"))
 
     def required(self) -> dict[int, int] | None:
         """Return the demands of the required items, with the number of items each; None where one has no
@@ -93,7 +94,7 @@ class ArrayWitness:
             return None
         for at in range(self.index, min(shape.lo, max(shape.settled, self.index) + 1)):
             demand = self.effects.item(shape, at)
-            if demand == NEVER:
+            if demand == NOTHING:
                 return None
             required[demand] = required.get(demand, 0) + (shape.lo - at if at >= shape.settled else 1)
         return required
@@ -191,7 +192,7 @@ class ArrayWitness:
         groups: list[tuple[JsonPieces | None, int]] = []
         for kind, times in zip(self.shape.counters, missing, strict=True):
             if times:
-                demand = NEVER if base == NEVER else tables.both(base, (kind.literal,))
+                demand = NOTHING if base == NOTHING else tables.both(base, (kind.literal,))
                 groups.append((None if tables.hopeless(demand) else self.ask(demand), times))
         known = [(text, times) for text, times in groups if text is not None]
         if len(known) < len(groups):
@@ -209,7 +210,12 @@ class ArrayWitness:
         if self._end is not None or now.size < shape.settled or after[0] != unmet:
             return (1,)
         ends = [shape.lo, now.size if shape.hi is None else shape.hi]
-        ends += [one.count for each in unmet for one in each if isinstance(one, AtLeast | AtMost)]
+        ends += [
+            alternative.count
+            for each in unmet
+            for alternative in each
+            if isinstance(alternative, AtLeast | AtMost)
+        ]
         until = [end - now.size for end in ends if end > now.size]
         owed = len(unmet)
         for counter, count, then in zip(shape.counters, counts, after[1], strict=True):
@@ -245,7 +251,7 @@ class ArrayWitness:
 
     def _values(
         self, now: ItemsAdded, demand: int, taken: Values, with_text: bool
-    ) -> Iterator[tuple[JsonPieces, int | None]]:
+    ) -> Iterator[tuple[JsonPieces, Literal | None]]:
         """Yield the values of an item that a rest may need, with their literals; None where any will do.
 
         Where all must differ, each later item can take one of them; where one must be repeated, the values
@@ -273,14 +279,14 @@ class ArrayWitness:
     def _pairs(self, progress: Progress, demand: int, start: int, end: int) -> list[int]:
         """Return the demands on an item that one of the later items up to an end can repeat."""
         tables = self.effects.tables
-        found: dict[int, None] = {}
+        pairs: dict[int, None] = {}
         for later in range(start, end):
             for other, _ in self.effects.options(self.shape, progress, later):
                 self._spend(1)
                 both = tables.both(demand, tables.demands[other])
                 if not tables.hopeless(both):
-                    found[both] = None
-        return list(found)
+                    pairs[both] = None
+        return list(pairs)
 
     # The next item, where its value matters
 
@@ -291,12 +297,12 @@ class ArrayWitness:
         if self.shape.unique and progress == ((), ()):
             required = self.required()
             return None if required is None else self.distinct.matched(required, self.seen, self.ask)
-        found = self._search(progress, False, {})
-        if found is None:
+        text = self._search(progress, False, {})
+        if text is None:
             return None
-        return found.chosen if self.shape.unique else _NONE
+        return text.chosen if self.shape.unique else _NONE
 
-    def _with(self, value: int) -> ArrayWitness:
+    def _with(self, value: Literal) -> ArrayWitness:
         """Return the question about the array with one more value among its items."""
         return replace(self, seen=self.seen | {value})
 
@@ -308,19 +314,19 @@ class ArrayWitness:
             dead = frozenset(literal for literal in needed if self._with(literal).critical(progress) is None)
             if dead:
                 demand = self.effects.tables.both(demand, (self.effects.tables.constants.none_of(dead),))
-            return [demand] if demand != NEVER else []
+            return [demand] if demand != NOTHING else []
         if not repeats(progress):
             return []
         # Only an item that a later one can repeat.
         end = self.index + self.effects.longest(self.shape, progress, self.index, self.cap)
-        found: list[int] = []
+        demands: list[int] = []
         for both in self._pairs(progress, demand, self.index, end):
             text = self.distinct.text(both)
             if text is not None:
                 literal = self.distinct.literal(text.flat())
                 if self._with(literal).critical(progress) is not None:
-                    found.append(both)
-        return found
+                    demands.append(both)
+        return demands
 
     def skippable(self, progress: Progress) -> bool:
         """Return whether the value of the item before makes no difference until another item is compared with
@@ -333,7 +339,7 @@ class ArrayWitness:
             return False
         need = sum(required.values()) + len(self.seen) + 3
         following = self.effects.item(shape, self.index)
-        if (shape.hi is None or self.index < shape.hi) and following != NEVER:
+        if (shape.hi is None or self.index < shape.hi) and following != NOTHING:
             required.setdefault(following, 0)
         return all(self.distinct.has(demand, need, self.ask) for demand in required)
 

@@ -1,7 +1,7 @@
 """Points that must differ: how many a demand has, which, and whether items can all be different.
 
 A demand with more values than are asked for never stands in the way. One with fewer has them listed, and
-whether each place can have its own is a question of matching (Kuhn's algorithm).
+whether each item can have its own is a question of matching (Kuhn's algorithm).
 """
 
 from __future__ import annotations
@@ -17,13 +17,8 @@ from structgen.base.language.ir import FALSE, TRUE, Formula, Length, Not, PlainI
 from structgen.base.language.number_ranges import Ranges, points
 from structgen.base.system.public_calls import Part
 from structgen.schema.meaning.formulas import EXACT_EXPONENT, LISTED, steps_and_ranges
-from structgen.schema.meaning.place import (
-    ARRAY,
-    NUMBER,
-    OBJECT,
-    STRING,
-    PlaceTables,
-)
+from structgen.schema.meaning.literals import ARRAY, NUMBER, OBJECT, STRING, Literal
+from structgen.schema.meaning.place import PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import ArrayShape, Differs, ObjectShape
 from structgen.schema.meaning.shape_disjunctions import Shapes
@@ -59,20 +54,20 @@ class Distinct:
         self.of_point: Callable[[str], Json] = nearest_double
         """Set by the network: the value of a numeral with a point or an exponent."""
         self.item, self.member = item, member
-        self.looked_for: dict[int, bytes] = {}
+        self.looked_for: dict[Literal, bytes] = {}
         """Values, each with a text, of which somebody asked whether an array holds them: what else it holds
         made no difference."""
-        self._read: dict[bytes, int] = {}
+        self._read: dict[bytes, Literal] = {}
         self._open: WeakValueDictionary[int, Part] = WeakValueDictionary()
         """The demands whose values are being looked for, while a frame holds what stands here."""
         self._enough: dict[int, int] = {}
         self._fewer: dict[int, int] = {}
 
-    def literal(self, text: bytes) -> int:
+    def literal(self, text: bytes) -> Literal:
         """Return the literal of the value of a JSON text. Raises `LimitError` for a number that no decimal
         holds, as numbers="any" may write it."""
-        found = self._read.get(text)
-        if found is None:
+        literal = self._read.get(text)
+        if literal is None:
             if len(self._read) > _COUNTED:
                 self._read.clear()
             try:
@@ -83,8 +78,8 @@ class Distinct:
                     limit="number_chars",
                     cure='Write numbers as numbers="bounded" allows.',
                 ) from None
-            found = self._read[text] = self.tables.constants.value(value, "")
-        return found
+            literal = self._read[text] = self.tables.constants.value(value, "")
+        return literal
 
     # How many
 
@@ -99,12 +94,12 @@ class Distinct:
             return True
         if need >= self._fewer.get(demand, need + 1):
             return False
-        found = self._many(demand, need, ask, _DEPTH) or (not surely and self._exactly(demand, need))
-        if found:
+        is_many = self._many(demand, need, ask, _DEPTH) or (not surely and self._exactly(demand, need))
+        if is_many:
             self._enough[demand] = need
         elif not surely:
             self._fewer[demand] = need
-        return found
+        return is_many
 
     def _exactly(self, demand: int, need: int) -> bool:
         return any(nth >= need for nth, _ in enumerate(self.values(demand, self.text), 1))
@@ -112,12 +107,12 @@ class Distinct:
     def _many(self, demand: int, need: int, ask: Ask, depth: int) -> bool:
         """Return whether a cheap proof shows that a demand has so many values. False: unknown."""
         scalars, types = self.scalars, self.scalars.types(demand)
-        found = len(scalars.constants(demand, types))
+        count = len(scalars.constants(demand, types))
         if types & NUMBER:
-            found += self._numbers(scalars.demand(demand, NUMBER), need)
-        if types & STRING and found < need:
-            found += self._strings(scalars.demand(demand, STRING), need)
-        if found >= need:
+            count += self._numbers(scalars.demand(demand, NUMBER), need)
+        if types & STRING and count < need:
+            count += self._strings(scalars.demand(demand, STRING), need)
+        if count >= need:
             return True
         if not depth:
             return False
@@ -140,20 +135,20 @@ class Distinct:
         steps, ranges, is_known = steps_and_ranges(formula)
         if len(steps) > 1 or not is_known or PlainInteger() in conjuncts(formula):
             return 0
-        found = 0
+        count = 0
         for low, high in ranges.ends():
             if low is None or high is None:
                 return need
             ends = Decimal(low[0]), Decimal(high[0])
             if ends[0] == ends[1]:
-                found += not steps
+                count += not steps
             elif not any(abs(value.adjusted()) > EXACT_EXPONENT for value in (*ends, *steps) if value):
                 width, most = ends[1] - ends[0], max(Decimal(1), abs(ends[0]), abs(ends[1]))
                 if steps:
-                    found += max(0, int(width / steps[0]) - 1) if steps[0] > _NARROW**2 * most else 0
+                    count += max(0, int(width / steps[0]) - 1) if steps[0] > _NARROW**2 * most else 0
                 elif width > _NARROW * most and need < 10**6:
                     return need
-        return min(found, need)
+        return min(count, need)
 
     def _strings(self, formula: Formula, need: int) -> int:
         """Return how many strings a formula has, up to `need`."""
@@ -199,7 +194,7 @@ class Distinct:
         if not shape.loose:
             return False
         # It loses one value at most for each that it must differ from.
-        need += sum(len(one.rests) for (one,) in shape.obligations if isinstance(one, Differs))
+        need += sum(len(differs.rests) for (differs,) in shape.obligations if isinstance(differs, Differs))
         if any(ask(self.member(shape, key)) is None for key in shape.required):
             return False
         if all(facet.additional is None for facet in shape.facets) and not shape.key_literals:
@@ -216,7 +211,9 @@ class Distinct:
 
     # Which
 
-    def untaken(self, demand: int, ask: Ask, taken: frozenset[int]) -> Iterator[tuple[JsonPieces, int]]:
+    def untaken(
+        self, demand: int, ask: Ask, taken: frozenset[Literal]
+    ) -> Iterator[tuple[JsonPieces, Literal]]:
         """Yield those of `values` that are not among the values of an array (`looked_for`)."""
         for text, literal in self.values(demand, ask):
             if taken:
@@ -224,9 +221,9 @@ class Distinct:
             if literal not in taken:
                 yield text, literal
 
-    def values(self, demand: int, ask: Ask) -> Iterator[tuple[JsonPieces, int]]:
+    def values(self, demand: int, ask: Ask) -> Iterator[tuple[JsonPieces, Literal]]:
         """Yield the values of a demand, the shortest text first, each with its literal."""
-        known: set[int] = set()
+        known: set[Literal] = set()
         if demand in self._open:
             raise self._endless(demand)
         listed = self._listed(demand)
@@ -252,7 +249,7 @@ class Distinct:
         part = self._open[demand] = Part()
         return part
 
-    def _listed(self, demand: int) -> list[tuple[JsonPieces, int]] | None:
+    def _listed(self, demand: int) -> list[tuple[JsonPieces, Literal]] | None:
         """Return the values of a demand that has finitely many scalars alone, where that shows, else None."""
         scalars, types = self.scalars, self.scalars.types(demand)
         if types & (OBJECT | ARRAY):
@@ -286,11 +283,13 @@ class Distinct:
 
     # All different
 
-    def matched(self, demands: Mapping[int, int], taken: frozenset[int], ask: Ask) -> frozenset[int] | None:
+    def matched(
+        self, demands: Mapping[int, int], taken: frozenset[Literal], ask: Ask
+    ) -> frozenset[Literal] | None:
         """Return values for those demands that have few, so that all items can be different from each other
         and from those `taken`; None where they cannot. `demands`: how many items have which demand."""
         need = sum(demands.values()) + len(taken) + 1  # one more may be written that is not known yet
-        few: list[list[int]] = []
+        few: list[list[Literal]] = []
         for demand, times in demands.items():
             if ask(demand) is None:
                 return None
@@ -300,16 +299,16 @@ class Distinct:
             if len(values) < times:
                 return None
             few.extend([values] * times)
-        owner: dict[int, int] = {}
+        owner: dict[Literal, int] = {}
         for at in range(len(few)):
             if not _augment(few, owner, at):
                 return None
         return frozenset(owner)
 
 
-def _augment(few: list[list[int]], owner: dict[int, int], start: int) -> bool:
-    """Give one more place a value, moving others where it must be; breadth first."""
-    asking: dict[int, int] = {}
+def _augment(few: list[list[Literal]], owner: dict[Literal, int], start: int) -> bool:
+    """Give one more item a value, moving others where it must be; breadth first."""
+    asking: dict[Literal, int] = {}
     queue = [start]
     for at in queue:
         for value in few[at]:
@@ -319,8 +318,8 @@ def _augment(few: list[list[int]], owner: dict[int, int], start: int) -> bool:
             if value in owner:
                 queue.append(owner[value])
                 continue
-            held = {place: owned for owned, place in owner.items()}
-            free: int | None = value
+            held = {item: owned for owned, item in owner.items()}
+            free: Literal | None = value
             while free is not None:
                 owner[free] = asking[free]
                 free = held.get(asking[free])

@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
+from structgen.schema.meaning.literals import Literal
 from structgen.schema.meaning.place import PlaceTables
 from structgen.schema.meaning.shape import Alternative, Differs, Obligation, ValueRest
 
 Way = tuple[int, tuple[Obligation, ...]]
 """A demand on a value, and the unmet obligations after it."""
-Members = frozenset[tuple[str, int]]
+UnwrittenMembers = frozenset[tuple[str, Literal]]
 """The members of an object that are not yet written, with the literals of their values."""
 
 
@@ -28,12 +29,14 @@ def parted(unmet: tuple[Obligation, ...]) -> tuple[tuple[Obligation, ...], Diffe
     return unmet, None
 
 
-def member_ways(tables: PlaceTables, ways: list[Way], held: Differs[Members], key: str | None) -> list[Way]:
+def member_ways(
+    tables: PlaceTables, ways: list[Way], held: Differs[UnwrittenMembers], key: str | None
+) -> list[Way]:
     """Return the ways to take a member (key None: one that no value has) that also follow `held`.
 
     Of the ways that come of one, each value that was met keeps its own, and all others share the first.
     """
-    after: dict[int, list[Members]] = {}
+    after: dict[Literal, list[UnwrittenMembers]] = {}
     if key is not None:
         for rest in held.rests:
             for name, literal in rest:
@@ -42,31 +45,33 @@ def member_ways(tables: PlaceTables, ways: list[Way], held: Differs[Members], ke
     return _split(tables, ways, after)
 
 
-def item_ways(tables: PlaceTables, ways: list[Way], held: Differs[tuple[int, ...]]) -> list[Way]:
+def item_ways(tables: PlaceTables, ways: list[Way], held: Differs[tuple[Literal, ...]]) -> list[Way]:
     """Return the ways to take the next item that also follow `held`."""
-    after: dict[int, list[tuple[int, ...]]] = {}
+    after: dict[Literal, list[tuple[Literal, ...]]] = {}
     for rest in held.rests:
         if rest:
             after.setdefault(rest[0], []).append(rest[1:])
     return _split(tables, ways, after)
 
 
-def _split(tables: PlaceTables, ways: list[Way], after: dict[int, list[ValueRest]]) -> list[Way]:
+def _split(tables: PlaceTables, ways: list[Way], after: dict[Literal, list[ValueRest]]) -> list[Way]:
     if not after:
         return ways
     other = tables.constants.none_of(frozenset(after))
-    found: list[Way] = []
+    split: list[Way] = []
     for demand, left in ways:
         for literal in (other, *sorted(after)):
             both = tables.both_judging(demand, (literal,))
             if not tables.hopeless(both):
                 rests = after.get(literal)
                 still: tuple[Obligation, ...] = () if rests is None else ((Differs(frozenset(rests)),),)
-                found.append((both, left + still))
-    return found
+                split.append((both, left + still))
+    return split
 
 
-def reachable(held: Differs[Members], gone: Callable[[str], bool]) -> Differs[Members] | None:
+def reachable(
+    held: Differs[UnwrittenMembers], gone: Callable[[str], bool]
+) -> Differs[UnwrittenMembers] | None:
     """Return the excluded values that can still be completed when the keys in `gone` may not come, or
     None."""
     rests = frozenset(rest for rest in held.rests if not any(gone(key) for key, _ in rest))
@@ -78,10 +83,10 @@ def closes(alternative: Alternative) -> bool:
     return isinstance(alternative, Differs) and all(alternative.rests)
 
 
-def values_of(rests: Collection[Members]) -> dict[str, set[int]]:
+def values_of(rests: Collection[UnwrittenMembers]) -> dict[str, set[Literal]]:
     """Return the literals that objects have under each of their keys."""
-    found: dict[str, set[int]] = {}
+    values: dict[str, set[Literal]] = {}
     for rest in rests:
         for key, literal in rest:
-            found.setdefault(key, set()).add(literal)
-    return found
+            values.setdefault(key, set()).add(literal)
+    return values

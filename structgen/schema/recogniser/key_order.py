@@ -12,13 +12,12 @@ _READ = ("properties", "$ref", "allOf", "anyOf", "oneOf", "if", "then", "else", 
 
 
 def declared(schemas: Iterable[Schema]) -> list[str]:
-    """Return the keys that have a place of their own in the objects of a location, in that order.
+    """Return the keys that have a position of their own in the objects at a place, in that order.
 
-    A key's place is its first mention in `properties`. The members of each schema are read in text order, and
-    into `allOf`, `anyOf`, `oneOf`, `$ref` (each target once), `dependentSchemas`, and `if`, `then` and `else`
-    where they have an effect (an `if` alone has none), never `not`. Next come the keys named only in
-    `required`. All other keys may follow in any order.
-    Linear, iterative.
+    A key's position is its first mention in `properties`. The members of each schema are read in text order,
+    and into `allOf`, `anyOf`, `oneOf`, `$ref` (each target once), `dependentSchemas`, and `if`, `then` and
+    `else` where they have an effect (an `if` alone has none), never `not`. Next come the keys named only in
+    `required`. All other keys may follow in any order. Linear, iterative.
     """
     mentioned: dict[str, None] = {}
     required: dict[str, None] = {}

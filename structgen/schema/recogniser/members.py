@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from structgen.base.limits import Limits
-from structgen.schema.meaning.place import NEVER, STRING, PlaceTables
+from structgen.schema.meaning.literals import STRING, Literal
+from structgen.schema.meaning.place import NOTHING, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import (
     Alternative,
@@ -21,7 +22,7 @@ from structgen.schema.meaning.shape import (
     Without,
 )
 from structgen.schema.recogniser.excluded_values import closes, member_ways, parted, reachable
-from structgen.schema.recogniser.object_frames import Frames
+from structgen.schema.recogniser.object_frames import ObjectFrames
 from structgen.schema.recogniser.object_keys import Frame, Where, Written
 from structgen.schema.recogniser.value_outcomes import ValueOutcomes
 
@@ -34,12 +35,12 @@ Unmet: TypeAlias = tuple[Obligation, ...]
 class AskedSets(NamedTuple):
     """The sets of values that matter to obligations."""
 
-    asked: tuple[tuple[int, ...], ...]
+    asked: tuple[tuple[Literal, ...], ...]
     """Each set as the literals that its values meet."""
     sets: list[int]
     """For each obligation the sets any of which meets it, as bits; -1: every value meets it."""
 
-    def only(self, at: int) -> tuple[int, ...] | None:
+    def only(self, at: int) -> tuple[Literal, ...] | None:
         """Return the literals of the only set that meets an obligation, or None where there are several."""
         own = self.sets[at]
         return self.asked[own.bit_length() - 1] if own and not own & (own - 1) else None
@@ -130,7 +131,7 @@ class MemberStep(NamedTuple):
 class Members:
     """The effects of members on threads; without residues."""
 
-    def __init__(self, tables: PlaceTables, scalars: Scalars, frames: Frames, limits: Limits) -> None:
+    def __init__(self, tables: PlaceTables, scalars: Scalars, frames: ObjectFrames, limits: Limits) -> None:
         self.tables = tables
         self.scalars = scalars
         self.frames = frames
@@ -144,7 +145,7 @@ class Members:
             else self.frames.extra(frame, shape, where)
         )
 
-    def discharge(self, frame: Frame, alternative: Alternative, where: Where) -> tuple[int, ...] | None:
+    def discharge(self, frame: Frame, alternative: Alternative, where: Where) -> tuple[Literal, ...] | None:
         """Return the literals under which a member at `where` makes an alternative true; None: it cannot."""
         match alternative:
             case AtKey(key, literals):
@@ -186,16 +187,18 @@ class Members:
         least helpful value leaves open, since a value that meets more is no worse; else one for each way.
         """
         base = self.base(frame, shape, where)
-        if base == NEVER:
+        if base == NOTHING:
             return []
         if not unmet:
             return [(base, _NOTHING)] if goes_on is None or goes_on(unmet) else []
         others, held = parted(unmet)
         step = MemberStep(frame, where, before, frame.after(before, where))
         asked = self._asked_sets(frame, base, others, where)
-        after = [step.left_of(one) if asked.sets[at] >= 0 else () for at, one in enumerate(others)]
+        after = [
+            step.left_of(obligation) if asked.sets[at] >= 0 else () for at, obligation in enumerate(others)
+        ]
         owed = self._with_owed(base, asked, after)
-        if owed == NEVER:
+        if owed == NOTHING:
             return []
         if owed != base:
             base, asked = owed, self._asked_sets(frame, owed, others, where)
@@ -205,7 +208,7 @@ class Members:
         found = [
             (demand, Left(after, asked.sets, met))
             for demand, met in self.outcomes.of(base, asked.asked)
-            if all(one & met for one in needed)
+            if all(sets & met for sets in needed)
         ]
         if held is not None:
             still = reachable(held, step.gone)
@@ -220,24 +223,24 @@ class Members:
 
     def _with_owed(self, base: int, asked: AskedSets, after: Sequence[Obligation | None]) -> int:
         """Return the demand on a value, with all that it must meet because nothing else meets an obligation
-        (None in `after`); NEVER where it cannot."""
-        musts: dict[int, None] = {}
+        (None in `after`); NOTHING where it cannot."""
+        musts: dict[Literal, None] = {}
         for at, rest in enumerate(after):
             if rest is None:
                 if not asked.sets[at]:
-                    return NEVER
+                    return NOTHING
                 musts.update(dict.fromkeys(asked.only(at) or ()))
         if not musts:
             return base
         demand = self.tables.both_judging(base, list(musts))
-        if demand == NEVER or self.scalars.contradictory(self.tables.demands[demand]):
-            return NEVER
+        if demand == NOTHING or self.scalars.contradictory(self.tables.demands[demand]):
+            return NOTHING
         return demand
 
     def _asked_sets(self, frame: Frame, base: int, unmet: Unmet, where: Where) -> AskedSets:
         """Return which sets the value of a member must lie in to meet obligations."""
         said = self.tables.demands[base]
-        asked: dict[tuple[int, ...], int] = {}
+        asked: dict[tuple[Literal, ...], int] = {}
         sets: list[int] = []
         for obligation in unmet:
             own = 0
@@ -249,7 +252,7 @@ class Members:
                 literals = self.discharge(frame, alternative, where)
                 if literals is not None:
                     # What every value meets is not asked.
-                    news = tuple([one for one in literals if not self.scalars.surely(said, one)])
+                    news = tuple([literal for literal in literals if not self.scalars.surely(said, literal)])
                     if not news:
                         own = -1
                         break

@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeAlias
 
 from structgen.automata.unicode.decoded_text import in_order
 from structgen.base.language.ir import Formula
+from structgen.schema.meaning.literals import Literal
 from structgen.schema.meaning.shape import ObjectShape
 
 
@@ -20,7 +21,7 @@ class KeyClass:
     infinite: bool
     """Whether there are infinitely many of them."""
     formula: Formula | None = None
-    """Worked out on demand (`Frames.formula`)."""
+    """Worked out on demand (`ObjectFrames.formula`)."""
 
 
 Where: TypeAlias = str | KeyClass
@@ -52,7 +53,7 @@ class FrameStanding:
                 self.free_required |= 1 << index
         ordered.sort()
         self.required = ordered
-        """Indices of the required keys that have a place in the order, ascending."""
+        """Indices of the required keys that have a position in the order, ascending."""
         self.last = ordered[-1] if ordered else -1
         self.always: frozenset[str] | None = None
         """The keys that other keys or obligations require and that may come at any time; computed on
@@ -62,12 +63,12 @@ class FrameStanding:
 
     def owed(self, written: Written) -> list[int]:
         """Return the indices of the required keys that are still to be written, ascending."""
-        found = self.required[bisect_left(self.required, written.pos) :]
+        owed = self.required[bisect_left(self.required, written.pos) :]
         free = self.free_required & ~written.mask
         while free:
-            found.append((free & -free).bit_length() - 1)
+            owed.append((free & -free).bit_length() - 1)
             free &= free - 1
-        return found
+        return owed
 
 
 @dataclass(slots=True, eq=False)
@@ -82,8 +83,8 @@ class Frame:
     index: dict[str, int] = field(init=False)
     predicates: list[Formula] = field(default_factory=list)
     pattern_at: dict[str, int] = field(default_factory=dict)
-    literal_at: dict[int, int] = field(default_factory=dict)
-    key_literals: tuple[int, ...] = ()
+    literal_at: dict[Literal, int] = field(default_factory=dict)
+    key_literals: tuple[Literal, ...] = ()
     """What all keys of which predicates are asked meet."""
     cap: int = 0
     """Members are counted up to here; beyond it their number does not matter."""

@@ -13,7 +13,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from structgen.schema.meaning.place import NEVER, PlaceTables
+from structgen.schema.meaning.literals import Literal
+from structgen.schema.meaning.place import NOTHING, PlaceTables
 from structgen.schema.meaning.shape import (
     Alternative,
     AtKey,
@@ -25,9 +26,9 @@ from structgen.schema.meaning.shape import (
     Without,
 )
 from structgen.schema.reading.json_values import JsonPieces
-from structgen.schema.recogniser.excluded_values import values_of
+from structgen.schema.recogniser.excluded_values import UnwrittenMembers, values_of
 from structgen.schema.recogniser.members import Members, Unmet
-from structgen.schema.recogniser.object_frames import Frames
+from structgen.schema.recogniser.object_frames import ObjectFrames
 from structgen.schema.recogniser.object_keys import Frame, KeyClass, Where, Written
 
 Ask: TypeAlias = Callable[[int], JsonPieces | None]
@@ -44,7 +45,7 @@ class Member:
     """A member that is to be written: under which key, with which value."""
 
     where: Where
-    literals: frozenset[int]
+    literals: frozenset[Literal]
     demand: int
     text: JsonPieces
     """The shortest of its values."""
@@ -76,7 +77,7 @@ class Witness:
     taken: Collection[str] = ()
     """Keys that the object already holds and the frame does not name."""
     tables: PlaceTables = field(init=False)
-    frames: Frames = field(init=False)
+    frames: ObjectFrames = field(init=False)
     _required: frozenset[str] = field(init=False)
     _fresh: dict[int, list[str]] = field(default_factory=dict)
     _steps: int = 0
@@ -158,7 +159,8 @@ class Witness:
         return self.frames.scalars.written(name) + b":"
 
     def _text(self, plan: MemberPlan, begun: bool) -> JsonPieces:
-        """Return the text of a plan, the brace included: keys with a place in the order, then the others."""
+        """Return the text of a plan, the brace included: keys with a position in the order, then the
+        others."""
         frame = self.frame
         entries: list[tuple[int, bytes, int, bytes, JsonPieces]] = []
         for slot, member in plan.members.items():
@@ -210,7 +212,7 @@ class Witness:
                 same = frozenset(rest for rest in obligation[0].rests if not self._differs(plan, rest))
                 if same:
                     left.append((Differs(same),))
-            elif not any(self._met(plan, one) for one in obligation):
+            elif not any(self._met(plan, alternative) for alternative in obligation):
                 left.append(obligation)
         left.sort(key=lambda obligation: (self._rank(plan, obligation), len(obligation)))
         return tuple(left)
@@ -218,7 +220,10 @@ class Witness:
     def _rank(self, plan: MemberPlan, obligation: Obligation) -> int:
         if isinstance(obligation[0], Differs):
             return 2
-        return any(isinstance(one, Without) and one.key not in plan.members for one in obligation)
+        return any(
+            isinstance(alternative, Without) and alternative.key not in plan.members
+            for alternative in obligation
+        )
 
     def _met(self, plan: MemberPlan, alternative: Alternative) -> bool:
         match alternative:
@@ -237,7 +242,7 @@ class Witness:
                 return True
         return False
 
-    def _differs(self, plan: MemberPlan, rest: frozenset[tuple[str, int]]) -> bool:
+    def _differs(self, plan: MemberPlan, rest: UnwrittenMembers) -> bool:
         """Return whether every object of a plan differs from one of which these members are not written."""
         said = dict(rest)
         if any(slot not in said for slot in plan.members) or plan.least - self.written.size > len(said):
@@ -292,7 +297,7 @@ class Witness:
                 for more in self._unnamed(plan, alternative):
                     yield more, left
 
-    def _different(self, plan: MemberPlan, held: Differs[frozenset[tuple[str, int]]]) -> Iterator[MemberPlan]:
+    def _different(self, plan: MemberPlan, held: Differs[UnwrittenMembers]) -> Iterator[MemberPlan]:
         """Yield the plans of objects that differ from the smallest of some excluded values."""
         values = values_of(held.rests)
         smallest = min(held.rests, key=lambda rest: (len(rest), sorted(rest)))
@@ -315,13 +320,13 @@ class Witness:
                 if other is not None:
                     yield other
 
-    def _stronger(self, plan: MemberPlan, slot: Slot, literals: tuple[int, ...]) -> MemberPlan | None:
+    def _stronger(self, plan: MemberPlan, slot: Slot, literals: tuple[Literal, ...]) -> MemberPlan | None:
         """Return the plan with more asked of a member, or None where no value is known to meet that."""
         member = plan.members[slot]
         stronger = self._member(member.where, member.literals.union(literals))
         return None if stronger is None else replace(plan, members={**plan.members, slot: stronger})
 
-    def _named(self, plan: MemberPlan, name: str, literals: tuple[int, ...]) -> MemberPlan | None:
+    def _named(self, plan: MemberPlan, name: str, literals: tuple[Literal, ...]) -> MemberPlan | None:
         """Return the plan with one named member more, or None where it cannot come."""
         if name in plan.members or not self._may_come(name):
             return None
@@ -333,9 +338,9 @@ class Witness:
         if plan.most is not None and self.written.size + len(plan.members) >= plan.most:
             return
         classes = self.frames.classes(self.frame)
-        found = 0
+        met = 0
         for key_class in classes:
-            literals: tuple[int, ...] | None = ()
+            literals: tuple[Literal, ...] | None = ()
             if alternative is not None:
                 literals = self.effects.discharge(self.frame, alternative, key_class)
             used = sum(1 for member in plan.members.values() if member.where is key_class)
@@ -343,12 +348,12 @@ class Witness:
                 fresh = self._member(key_class, frozenset(literals))
                 if fresh is not None:
                     yield replace(plan, members={**plan.members, (key_class.index, used): fresh})
-                    found += 1
-                    if self._with_text and found >= _SOME_CLASSES and len(classes) > _MANY_CLASSES:
+                    met += 1
+                    if self._with_text and met >= _SOME_CLASSES and len(classes) > _MANY_CLASSES:
                         return
 
     def _with(
-        self, plan: MemberPlan, keys: Collection[str], literals: tuple[int, ...] = ()
+        self, plan: MemberPlan, keys: Collection[str], literals: tuple[Literal, ...] = ()
     ) -> MemberPlan | None:
         """Return the plan with named members and those that they require, or None where one cannot come.
 
@@ -381,10 +386,10 @@ class Witness:
             return None
         return replace(plan, members=members)
 
-    def _member(self, where: Where, literals: frozenset[int]) -> Member | None:
+    def _member(self, where: Where, literals: frozenset[Literal]) -> Member | None:
         """Return a member that meets the shape and the literals, or None where no value is known to."""
         demand = self.effects.base(self.frame, self.shape, where)
-        if demand != NEVER and literals:
+        if demand != NOTHING and literals:
             demand = self.tables.both_judging(demand, sorted(literals))
             if self.tables.hopeless(demand):
                 return None
@@ -397,11 +402,11 @@ class Witness:
 
     def _keys(self, key_class: KeyClass, wanted: int) -> list[str]:
         """Return so many keys of a class, the shortest first, or all that there are."""
-        found = self._fresh.get(key_class.index, [])
-        if len(found) < wanted:
-            found = self.frames.fresh_keys(self.frame, key_class, wanted, self.taken)
-            self._fresh[key_class.index] = found
-        return found[:wanted]
+        names = self._fresh.get(key_class.index, [])
+        if len(names) < wanted:
+            names = self.frames.fresh_keys(self.frame, key_class, wanted, self.taken)
+            self._fresh[key_class.index] = names
+        return names[:wanted]
 
     def _fuller(self, plan: MemberPlan, missing: int) -> Iterator[Way]:
         """Yield the plans with members more that nothing asks for: all that are missing where none of them
@@ -414,10 +419,10 @@ class Witness:
             member = self._member(name, frozenset())
             if member is not None:
                 options.append((name in requires, self._price(name, member), name, member))
-                if not self._with_text and sum(not one[0] for one in options) >= missing:
+                if not self._with_text and sum(not option[0] for option in options) >= missing:
                     break
         # keys that require others may be impossible: they do not count
-        is_short = sum(not one[0] for one in options) < missing
+        is_short = sum(not option[0] for option in options) < missing
         for more in self._unnamed(plan, None) if is_short or self._with_text else ():
             slot, member = list(more.members.items())[-1]
             assert isinstance(member.where, KeyClass) and not isinstance(slot, str)

@@ -14,16 +14,8 @@ from weakref import proxy
 from structgen.base.errors import LimitError, UnsupportedError
 from structgen.base.language.ir import TRUE
 from structgen.base.limits import Limits
-from structgen.schema.meaning.place import (
-    ANYTHING,
-    ARRAY,
-    EVERY,
-    NEVER,
-    NUMBER,
-    OBJECT,
-    STRING,
-    PlaceTables,
-)
+from structgen.schema.meaning.literals import ARRAY, EVERY, NUMBER, OBJECT, STRING
+from structgen.schema.meaning.place import ANYTHING, NOTHING, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import EMPTY, JsonPieces
@@ -59,8 +51,8 @@ class Oracle:
         self.undecided: dict[str, None] = {}
         """Pointers of places that were taken to be live without an answer (limits.liveness = "flag")."""
         self._known: tuple[dict[int, JsonPieces | None], ...] = (
-            {ANYTHING: EMPTY, NEVER: None},
-            {ANYTHING: scalars.shortest(TRUE, NUMBER), NEVER: None},
+            {ANYTHING: EMPTY, NOTHING: None},
+            {ANYTHING: scalars.shortest(TRUE, NUMBER), NOTHING: None},
         )
         """The answers, without and with a text."""
 
@@ -98,14 +90,14 @@ class Oracle:
         """Note the answer for a demand that needs no search; return whether it is one."""
         if with_text:
             is_alive = self.alive(demand)
-            found = self._leaf(demand) if is_alive else None
-            if is_alive and found is None:
+            text = self._leaf(demand) if is_alive else None
+            if is_alive and text is None:
                 return False
         elif self._quick(demand):
-            found = EMPTY
+            text = EMPTY
         else:
             return False
-        self._known[with_text][demand] = found
+        self._known[with_text][demand] = text
         return True
 
     def _search(self, root: int, with_text: bool) -> None:
@@ -140,11 +132,11 @@ class Oracle:
                 )
             self.tables.spend(3, self.limits, "Which values are possible", (root,))
             lookups.clear()
-            found = self._value(demand, best.get(demand), ask, with_text)
-            improved = found is not None and found is not best.get(demand)
-            best[demand] = found
-            if found is not None and not with_text:
-                known[demand] = found
+            text = self._value(demand, best.get(demand), ask, with_text)
+            improved = text is not None and text is not best.get(demand)
+            best[demand] = text
+            if text is not None and not with_text:
+                known[demand] = text
                 if demand == root:
                     return
             else:
@@ -158,8 +150,8 @@ class Oracle:
                 if child not in best:
                     queued.add(child)
                     stack.append(child)
-        for demand, found in best.items():
-            known.setdefault(demand, found)
+        for demand, text in best.items():
+            known.setdefault(demand, text)
 
     def _value(self, demand: int, best: JsonPieces | None, ask: Ask, with_text: bool) -> JsonPieces | None:
         """Return the shortest text of a demand, given those of others; `best` where none is shorter.
@@ -219,9 +211,9 @@ class Oracle:
     def _quick(self, demand: int) -> bool:
         """Return whether a demand is one plain schema, or a union of such, and shows a value on its face."""
         literals = self.tables.demands[demand]
-        if len(literals) != 1 or literals[0] & 1 or self.scalars.is_narrow:
+        if len(literals) != 1 or literals[0].denied or self.scalars.is_narrow:
             return False
-        schema = self.tables.about(literals[0])
+        schema = literals[0].schema
         if schema.kinds == EVERY and vars(schema).keys() - {"applicators"} == {"any_of"}:
             return any(map(self._has_value, map(self.tables.resolved, schema.any_of)))
         return self._has_value(schema)

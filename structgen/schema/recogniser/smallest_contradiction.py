@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeAlias
 
 from structgen.base.errors import StructgenError
 from structgen.base.json_text.exact_json import write
+from structgen.schema.meaning.literals import ALWAYS, Literal
 from structgen.schema.meaning.wording import joined
 from structgen.schema.reading.keywords import keywords_of
 from structgen.schema.reading.model import Schema, parts_of, with_others
@@ -40,9 +41,6 @@ _MOST_SHOWN = 24
 _MOST_LISTED = 12
 """Keywords that one message lists."""
 _FIELDS = tuple(name for name in Schema.__annotations__ if name not in Schema.__slots__)
-_ANYTHING = Schema(-1, "")
-_ANYTHING.verdict = True
-"""Stands where the keywords of a schema were taken out; its id is no other's, nor that of a copy."""
 
 Keyword: TypeAlias = tuple[Schema, str]
 """A schema and the name of one of its fields."""
@@ -61,10 +59,8 @@ class Contradiction(NamedTuple):
     """What to change."""
 
 
-def smallest(
-    oracle: Oracle, roots: Sequence[tuple[Schema, bool]], given: Sequence[Schema] = ()
-) -> Contradiction:
-    """Return keywords of some schemas that no value meets together (True: negated).
+def smallest(oracle: Oracle, roots: Sequence[Literal], given: Sequence[Schema] = ()) -> Contradiction:
+    """Return keywords of the schemas of some literals that no value meets together.
 
     `given`: schemas that the value meets too, and whose keywords stay and are not named. A schema inside that
     no value meets either is searched in place of the one around it. Halves of the keywords are taken out,
@@ -75,17 +71,17 @@ def smallest(
     search = _Search(oracle, roots, given)
     is_sure = search.run()
     at: dict[str, list[str]] = {}
-    found: dict[str, None] = {}
+    pointers: dict[str, None] = {}
     for schema, field in search.keywords:
         place, keyword, shown = _named(schema, field)
         pointer = f"{place}/{keyword}" if keyword and field != "verdict" else place
-        if pointer not in found:
-            found[pointer] = None
+        if pointer not in pointers:
+            pointers[pointer] = None
             at.setdefault(place, []).append(shown)
     listed = [f"{joined(said[:_MOST_LISTED])} ({place})" for place, said in at.items()]
     if len(listed) > _MOST_LISTED:
         listed = [*listed[:_MOST_LISTED], f"keywords at {len(listed) - _MOST_LISTED} more places"]
-    several = len(found) > 1
+    several = len(pointers) > 1
     verb = "contradict each other" if several else "allows nothing"
     if given:
         verb = "exclude it" if several else "excludes it"
@@ -98,12 +94,15 @@ def smallest(
     elif _comes_back(search.keywords):
         told += ": they ask for another such value inside itself, without end"
         cure = "Take a key out of required, lower minItems to 0, or allow null there."
-    return Contradiction(tuple(found), tuple(at) or (roots[0][0].pointer or "#",), told, cure)
+    return Contradiction(tuple(pointers), tuple(at) or (roots[0].schema.pointer or "#",), told, cure)
 
 
 class _Search:
-    def __init__(self, oracle: Oracle, roots: Sequence[tuple[Schema, bool]], given: Sequence[Schema]) -> None:
-        self.oracle, self.roots = oracle, roots
+    def __init__(self, oracle: Oracle, roots: Sequence[Literal], given: Sequence[Schema]) -> None:
+        self.oracle = oracle
+        roots = [root for root in roots if root.schema is not ALWAYS.schema]
+        self.asked = [root.schema for root in roots if not root.denied]
+        self.denied = [root.schema for root in roots if root.denied]
         self.given = tuple(map(oracle.tables.literal, given))
         self.left = oracle.limits.oracle_steps // 5
         """Subschemas that may still be copied."""
@@ -116,7 +115,7 @@ class _Search:
         """Take out what can go; return whether nothing else can."""
         led, inner = self._led_inside()
         if led:
-            part = _Search(self.oracle, [(inner, False)], ())
+            part = _Search(self.oracle, [self.oracle.tables.signed(inner)], ())
             is_sure = part._take_out()
             self.keywords, self.left = [*dict.fromkeys([*led, *part.keywords])], part.left
             around = {schema.id for schema, _ in led}
@@ -127,19 +126,19 @@ class _Search:
     def _led_inside(self) -> tuple[list[Keyword], Schema]:
         """Return the keywords that lead from the root to the innermost schema that no value meets, and that
         schema; no keywords and the root where there is none, or the roots are several."""
-        (schema, negated), *others = self.roots
+        schema, *others = (*self.asked, *self.denied)
         led: list[Keyword] = []
-        if negated or others or self.given:
+        if self.denied or others or self.given:
             return led, schema
         seen: set[int] = set()
         while True:
             seen.add(schema.id)
-            inside = (one for one in _inside(schema) if one[1].id not in seen)
-            found = next((one for one in inside if self._leaves_none(one[1:])), None)
-            if found is None:
+            inside = (part for part in _inside(schema) if part[1].id not in seen)
+            part = next((one for one in inside if self._leaves_none(one[1:])), None)
+            if part is None:
                 return led, schema
-            led += [(schema, field) for field in found[0] if _is_keyword(schema, field)]
-            schema = found[1]
+            led += [(schema, field) for field in part[0] if _is_keyword(schema, field)]
+            schema = part[1]
 
     def _take_out(self) -> bool:
         size = len(self.keywords)
@@ -174,16 +173,16 @@ class _Search:
                 self.copied[key] = tables.schema("", **fields)
             return self.copied[key], {}
 
-        copies = tables.copies([schema for schema, negated in self.roots if not negated], copied)
-        asked = [copies[one.id] for one, negated in self.roots if not negated]
-        return self._leaves_none(asked, [one for one, _ in self.roots if (one, _DENIED) in kept])
+        copies = tables.copies(self.asked, copied)
+        denied = [schema for schema in self.denied if (schema, _DENIED) in kept]
+        return self._leaves_none([copies[schema.id] for schema in self.asked], denied)
 
     def _leaves_none(self, asked: Iterable[Schema], denied: Iterable[Schema] = ()) -> bool:
         """Return whether no value meets some schemas and the given ones, but none of those that are denied;
         False where that is unknown."""
         tables = self.oracle.tables
         try:
-            excluded = (tables.literal(one, True) for one in denied)
+            excluded = (tables.literal(schema, True) for schema in denied)
             demand = tables.demand((*map(tables.literal, asked), *excluded, *self.given))
             return not self.oracle.alive(tables.of_value(demand))
         except StructgenError:
@@ -192,18 +191,18 @@ class _Search:
     def _reached(self, kept: frozenset[Keyword] | None) -> list[Keyword]:
         """Return the keywords that are reached from the roots through those that are kept (None: all), in
         the order of the text."""
-        found = [(one, _DENIED) for one, negated in self.roots if negated]
+        keywords = [(schema, _DENIED) for schema in self.denied]
         seen: set[int] = set()
-        stack = [schema for schema, negated in reversed(self.roots) if not negated]
+        stack = self.asked[::-1]
         while stack:
             schema = stack.pop()
             if schema.id in seen:
                 continue
             seen.add(schema.id)
             said = _fields(schema, kept)
-            found += [(schema, field) for field in said if _is_keyword(schema, field)]
+            keywords += [(schema, field) for field in said if _is_keyword(schema, field)]
             stack.extend(reversed([*parts_of(_taken_apart(schema, said).values())]))
-        return found if kept is None else [keyword for keyword in found if keyword in kept]
+        return keywords if kept is None else [keyword for keyword in keywords if keyword in kept]
 
 
 def _inside(schema: Schema) -> Iterator[tuple[tuple[str, ...], Schema]]:
@@ -238,16 +237,16 @@ def _comes_back(keywords: Iterable[Keyword]) -> bool:
 
 def _fields(schema: Schema, kept: frozenset[Keyword] | None) -> dict[str, object]:
     """Return the fields that a schema sets, without the keywords that are taken out."""
-    found: dict[str, object] = {}
+    fields: dict[str, object] = {}
     for name in _FIELDS:
         value = getattr(schema, name)
         if value == getattr(Schema, name):
             continue
         if kept is None or not _is_keyword(schema, name) or (schema, name) in kept:
-            found[name] = value
+            fields[name] = value
         elif any((schema, other) in kept for other in _LEFT_OVER.get(name, ())):
-            found[name] = with_others(value, {one.id: _ANYTHING for one in parts_of([value])})
-    return found
+            fields[name] = with_others(value, {part.id: ALWAYS.schema for part in parts_of([value])})
+    return fields
 
 
 def _taken_apart(schema: Schema, fields: Mapping[str, object]) -> dict[str, object]:
@@ -305,8 +304,3 @@ def _operator(place: str) -> tuple[str, str, str]:
     if keyword.isdigit():
         place, _, keyword = place.rpartition("/")
     return place or "#", keyword.lstrip("#"), keyword.lstrip("#") or "the schema"
-
-
-def signed(oracle: Oracle, literals: Iterable[int]) -> list[tuple[Schema, bool]]:
-    """Return the schemas of literals, and which of them are negated."""
-    return [(oracle.tables.about(one), bool(one & 1)) for one in literals if one >= 0]

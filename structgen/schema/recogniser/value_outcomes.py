@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from structgen.base.limits import Limits
-from structgen.schema.meaning.place import NEVER, PlaceTables
+from structgen.schema.meaning.literals import Literal
+from structgen.schema.meaning.place import NOTHING, PlaceTables
 from structgen.schema.meaning.scalars import Scalars, ValueSet
 
 _NAMED_SETS = 3
-"""Up to so many finite sets are asked one by one: the demands then name the places of the text."""
+"""Up to so many finite sets are asked one by one: the demands then name the keywords of the text."""
 _CELLS_FOR_ALTERNATIVES = 10
 """An outcome costs about as much as so many alternatives: automata are asked whether it is empty."""
 
@@ -34,7 +35,7 @@ class ValueOutcome(NamedTuple):
 class _Cell(NamedTuple):
     """The values of a base that lie in the same sets of those looked at so far."""
 
-    inside: tuple[int, ...]
+    inside: tuple[Literal, ...]
     """The literals of the sets in which they lie."""
     met: int
     values: ValueSet
@@ -47,9 +48,9 @@ class ValueOutcomes:
         self.tables = tables
         self.scalars = scalars
         self.limits = limits
-        self._found: dict[tuple[int, tuple[tuple[int, ...], ...]], list[ValueOutcome]] = {}
+        self._found: dict[tuple[int, tuple[tuple[Literal, ...], ...]], list[ValueOutcome]] = {}
 
-    def of(self, base: int, asked: Sequence[tuple[int, ...]]) -> list[ValueOutcome]:
+    def of(self, base: int, asked: Sequence[tuple[Literal, ...]]) -> list[ValueOutcome]:
         """Return outcomes such that the values of a base that lie in some combination of the asked sets are
         in one whose `met` is that combination.
 
@@ -59,12 +60,12 @@ class ValueOutcomes:
         if not asked:
             return [ValueOutcome(base, 0)]
         key = base, tuple(asked)
-        found = self._found.get(key)
-        if found is None:
-            found = self._found[key] = self._divide(base, key[1])
-        return found
+        outcomes = self._found.get(key)
+        if outcomes is None:
+            outcomes = self._found[key] = self._divide(base, key[1])
+        return outcomes
 
-    def _divide(self, base: int, asked: tuple[tuple[int, ...], ...]) -> list[ValueOutcome]:
+    def _divide(self, base: int, asked: tuple[tuple[Literal, ...], ...]) -> list[ValueOutcome]:
         tables = self.tables
         finite = [at for at, literals in enumerate(asked) if self._is_list(literals)]
         if len(finite) <= _NAMED_SETS:
@@ -99,45 +100,45 @@ class ValueOutcomes:
                     "alternatives",
                     (base,),
                 )
-        found: dict[ValueOutcome, None] = {}
+        outcomes: dict[ValueOutcome, None] = {}
         for cell in cells:
             demand = tables.both_judging(base, cell.inside) if cell.inside else base
-            if demand != NEVER:
-                found[ValueOutcome(demand, cell.met)] = None
-        return list(found)
+            if demand != NOTHING:
+                outcomes[ValueOutcome(demand, cell.met)] = None
+        return list(outcomes)
 
-    def _within(self, cell: _Cell, literals: tuple[int, ...], met: int) -> _Cell | None:
+    def _within(self, cell: _Cell, literals: tuple[Literal, ...], met: int) -> _Cell | None:
         """Return the part of a cell that meets more literals, or None where it is empty."""
         values = self.scalars.narrower(cell.values, literals)
         if values.is_empty(self.scalars.satisfiable):
             return None
         return _Cell((*cell.inside, *literals), met, values)
 
-    def _is_list(self, literals: tuple[int, ...]) -> bool:
+    def _is_list(self, literals: tuple[Literal, ...]) -> bool:
         """Return whether a set, or its complement, is a list of values."""
-        if len(literals) != 1 or literals[0] < 0:
+        if len(literals) != 1:
             return False
-        schema = self.tables.about(literals[0])
+        schema = literals[0].schema
         return schema.only_values and schema.enum is not None
 
-    def _groups(self, asked: Sequence[tuple[int, ...]], finite: list[int]) -> list[tuple[int, int]]:
+    def _groups(self, asked: Sequence[tuple[Literal, ...]], finite: list[int]) -> list[tuple[Literal, int]]:
         """Return the literals of groups of values that lie in the same finite sets, all values that are in
         none first; each with the bits of the sets in which it lies."""
-        constants, tables = self.tables.constants, self.tables
-        inside: dict[int, int] = {}
+        constants = self.tables.constants
+        inside: dict[Literal, int] = {}
         complements = 0
         for at in finite:
             literal = asked[at][0]
-            schema = tables.about(literal)
-            complements |= (literal & 1) << at
+            schema = literal.schema
+            complements |= literal.denied << at
             for value in schema.enum or ():
                 one = constants.value(value, schema.pointer)
                 inside[one] = inside.get(one, 0) | 1 << at
-        groups: dict[int, list[int]] = {}
+        groups: dict[int, list[Literal]] = {}
         for one, sets in inside.items():
             groups.setdefault(sets, []).append(one)
-        found = [(constants.none_of(frozenset(inside)), complements)]
+        told = [(constants.none_of(frozenset(inside)), complements)]
         for sets, values in groups.items():
             # A complement holds for the values outside of its set.
-            found.append((constants.among(frozenset(values)), sets ^ complements))
-        return found
+            told.append((constants.among(frozenset(values)), sets ^ complements))
+        return told

@@ -13,9 +13,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
-from structgen.schema.meaning.place import NEVER
+from structgen.schema.meaning.place import NOTHING
 from structgen.schema.meaning.shape import ObjectShape
-from structgen.schema.recogniser.object_frames import Frames
+from structgen.schema.recogniser.object_frames import ObjectFrames
 from structgen.schema.recogniser.object_keys import Frame
 
 Threads: TypeAlias = Sequence[tuple[int, ObjectShape, object]]
@@ -34,7 +34,7 @@ class KeyDefaults(NamedTuple):
 class WideUnions:
     """The keys of the residues of one network's objects that have many threads."""
 
-    def __init__(self, frames: Frames) -> None:
+    def __init__(self, frames: ObjectFrames) -> None:
         self._frames = frames
         self.alive: Callable[[int], bool]
         """Set by the network: whether some value meets a demand."""
@@ -55,7 +55,7 @@ class WideUnions:
         Cost of a name: the number of threads that mention it, and of groups.
         """
         ends: list[int] = []
-        """For each thread the place in the order of its next required key, which no key may pass over."""
+        """For each thread the position in the order of its next required key, which no key may pass over."""
         mentions: dict[str, list[int]] = {}
         groups: dict[int, deque[int]] = {}
         for at, (_, shape, _) in enumerate(threads):
@@ -73,7 +73,7 @@ class WideUnions:
             first: dict[int, int] = {}
             mentioning = dict.fromkeys(mentions.get(name, ()))
             for at in mentioning:
-                demand = self._frames.value(threads[at][1], name) if ends[at] >= reach else NEVER
+                demand = self._frames.value(threads[at][1], name) if ends[at] >= reach else NOTHING
                 if self.alive(demand):
                     first.setdefault(demand, at)
             for default, members in groups.items():

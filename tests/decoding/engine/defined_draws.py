@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy.typing as npt
 import torch
 from structgen_kernels import reference
 
-from structgen.decoding.engine.choice import ChoiceRow
+from structgen.decoding.engine.choice import Choice, ChoiceRow
 
 
 def defined_tokens(
@@ -30,8 +31,24 @@ def defined_tokens(
     if mask is not None:
         allowed = reference.allowed_of(torch.from_numpy(mask), scores.shape[1])
         scores.masked_fill_(~allowed, float("-inf"))
-    heat, top_p, min_p, top_k = torch.tensor([row.options for row in rows], dtype=torch.float64).T
+    hows = [row.sampling for row in rows]
+    options = [(how.temperature, how.top_p, how.min_p, min(how.top_k, 1 << 40)) for how in hows]
+    heat, top_p, min_p, top_k = torch.tensor(options, dtype=torch.float64).T
     scores = reference.filtered(scores, heat, top_k.long(), top_p, min_p)
     noise = torch.tensor([(row.stream, row.position) for row in rows])
     found: list[int] = reference.draw(scores, heat, reference.position_keys(*noise.T)).tolist()
     return found
+
+
+def by_columns(way: Callable[..., list[Choice]]) -> Callable[..., Any]:
+    """Return what gives a list for each figure of the choices of `choose`, and `tokens`."""
+
+    def chosen(logits: Any, mask: Any, rows: Any, places: Any = None, lines: Any = None) -> Any:
+        every = range(len(rows))
+        found = way(
+            logits, mask, rows, every if places is None else places, every if lines is None else lines
+        )
+        columns = {name: [getattr(one, name) for one in found] for name in Choice._fields}
+        return SimpleNamespace(tokens=columns["token"], **columns)
+
+    return chosen

@@ -13,7 +13,7 @@ from for_each import for_each
 
 import structgen as sg
 from structgen.base.language import checks
-from structgen.base.language.exclusions import Exclusions
+from structgen.base.language.exclusions import Exclusion, Exclusions, _each
 from structgen.decoding.engine.requests import Request, Sampling
 from structgen.doors.cli.flags import NAMES
 
@@ -111,7 +111,8 @@ def test_two_strategies_of_a_request_exclude_one_another_beside_a_sampling() -> 
 
 
 def test_a_row_without_a_finding_refuses_nothing_and_one_with_a_keyword_is_unsupported() -> None:
-    table = Exclusions("number if many: {} is many. | Give less. | x", many=lambda one: one > 3 and one)
+    many = Exclusion("number", "{} is many.", "Give less.", when=lambda one: one > 3 and one, keyword="x")
+    table = Exclusions(many)
     table.refuse(3)
     with pytest.raises(sg.errors.UnsupportedError, match=r"^number: 4 is many\. Give less\.") as refused:
         table.refuse(4)
@@ -139,9 +140,10 @@ def test_a_row_of_a_table_has_options_cases_a_fault_and_a_cure(name: str) -> Non
     table = TABLES[name]
     assert table.rows
     for row in table.rows:
-        assert {*row.names} <= OPTIONS | PLACES and {*row.others} <= OPTIONS | {*table.cases}, row
-        assert row.names and bool(row.others) == bool(row.verb), row
-        assert row.text.endswith(".") and row.cure.endswith((".", '".', "'.")), row
+        others = {one for one in (*_each(row.beside), *_each(row.without)) if not callable(one)}
+        assert {*_each(row.names)} <= OPTIONS | PLACES and others <= OPTIONS, row
+        assert row.names and bool(row.beside) + bool(row.without) + bool(row.when) <= 1, row
+        assert row.what.endswith(".") and row.cure.endswith((".", '".', "'.")), row
 
 
 KINDS = (

@@ -183,7 +183,6 @@ def test_roll_backs_leak_no_page(tmp_path: Path, times: int) -> None:
         del texts
         assert all(len(cache._held) <= -(-(cache.length + most) // PAGE) for cache in caches), turn
     caches.clear()
-    begun = model._begun[1]  # what prompts begin with is kept for the next one
-    kept = [] if begun is None else [*map(id, begun._held)]
+    kept = [*map(id, model._begun[1]._held)]  # what prompts begin with is kept for the next one
     assert len(kept) <= 1024 // PAGE
     assert all(page() is None or at in kept for at, page in every.items())

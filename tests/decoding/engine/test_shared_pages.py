@@ -1,19 +1,24 @@
-"""Texts that share pages come and go, grow and are copied, and none feels another."""
+"""Texts that share pages come and go, grow and are copied, and none feels another; memory is given back."""
 
 from __future__ import annotations
 
 import random
+import tracemalloc
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from small_models import write_llama
 
+from structgen.decoding.engine.forward_pass import llama
 from structgen.decoding.engine.forward_pass.llama import Llama
 
 COLUMNS = 64
 """Two pages."""
-CPU, KIND = torch.device("cpu"), torch.float32
+PAGE = 2 * 2 * 3 * 64 * 32 * 4
+"""Bytes of a page: two layers with three heads of keys and values, 32 columns."""
 
 
 @pytest.fixture(scope="module")
@@ -85,13 +90,46 @@ def test_what_two_prompts_begin_with_is_read_no_third_time(
     monkeypatch.setattr(Llama, "_run", lambda *args, **how: read.append(len(args[1])) or run(*args, **how))
     for last in range(4):
         model.prefill([*range(100), 200 + last])
-    assert read == [101, 101, 1, 1]
+    assert read == [101, 100, 1, 1, 1]
     model.prefill([7] * 50)
     model.prefill([*range(100), 300])
-    assert read[4:] == [50, 1]
+    assert read[5:] == [50, 1]
     for last in range(3):
         model.prefill([*range(30, 90), last])
-    assert read[6:] == [61, 61, 1]
+    assert read[7:] == [61, 60, 1, 1]
     model.prefill_many([[*range(200, 260), last] for last in range(3)])
     model.prefill([*range(200, 260), 9])
-    assert read[9:] == [60, 3, 1]
+    assert read[11:] == [60, 3, 1]
+
+
+def test_what_is_full_is_shared_and_memory_is_given_back(folder: Path) -> None:
+    model = Llama.read(folder)
+    alike = [*range(COLUMNS + 8)]
+    (_, one), (_, other) = model.prefill_many([[*alike, 1, 2], [*alike, 3]])
+    assert (one.nbytes, one.nbytes_beside(other)) == (3 * PAGE, PAGE)
+    twin = one.copy()
+    assert (twin.length, twin.nbytes_beside(one)) == (one.length, PAGE)
+    tracemalloc.start()
+    try:
+        least = tracemalloc.get_traced_memory()[0]
+        others = [model.prefill([at] * 300)[1] for at in range(20)]
+        assert tracemalloc.get_traced_memory()[0] - least >= 20 * 10 * PAGE
+        assert all(cache.nbytes == 10 * PAGE for cache in others)
+        del others
+        assert tracemalloc.get_traced_memory()[0] - least < PAGE
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_a_fresh_page_holds_is_not_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, fresh = Llama.read(folder), llama.fresh_page
+
+    def full_of_nan(page_bytes: int) -> Any:
+        page = fresh(page_bytes)
+        page[:] = np.uint8(0xFF)
+        return page
+
+    monkeypatch.setattr(llama, "fresh_page", full_of_nan)
+    logits, cache = model.prefill([4])
+    assert torch.isfinite(logits).all()
+    assert torch.isfinite(model.decode([5], [cache])).all()

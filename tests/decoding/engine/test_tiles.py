@@ -1,7 +1,8 @@
-"""Products of rows with packed matrices: right, and each row's the same whatever rows are beside it."""
+"""Products of rows with packed matrices are those of the ten lines that define them."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from structgen.base.native.jit import entry
+from structgen.decoding.engine.forward_pass import tiles
 from structgen.decoding.engine.forward_pass.llama import _packed
 from structgen.decoding.engine.forward_pass.tiles import MOST_ROWS, PANEL
 from structgen.decoding.engine.forward_pass.tiles import product as _product
@@ -31,19 +33,26 @@ def multiplied(x: Any, matrix: Any, half: bool) -> Any:
     return out[:-1]
 
 
+def defined(x: Any, matrix: Any) -> Any:
+    """Return what the docstring of `tiles` defines."""
+    lines = re.findall(r"(?m)^ {4}(.*)$", tiles.__doc__ or "")
+    scope: dict[str, Any] = {"np": np}
+    exec("\n".join(lines), scope)
+    return scope["product"](x, matrix.numpy())
+
+
 @pytest.mark.parametrize("half", [False, True], ids=["float32", "bfloat16"])
 @pytest.mark.parametrize("panels", [1, 2, 3, 5])
-def test_a_row_is_multiplied_alike_alone_and_among_any_others(panels: int, half: bool) -> None:
+def test_each_row_is_its_defined_product_to_the_bit_whatever_rows_are_beside_it(
+    panels: int, half: bool
+) -> None:
     random = np.random.default_rng(panels)
     most = 2 * MOST_ROWS + 3
     x = random.standard_normal((most, 48)).astype(np.float32)
-    matrix = (
-        torch.from_numpy(random.standard_normal((panels * PANEL, 48)).astype(np.float32)).bfloat16().float()
-    )
-    alone = np.concatenate([multiplied(x[row : row + 1], matrix, half) for row in range(most)])
-    assert np.allclose(alone, x @ matrix.numpy().T, atol=1e-4)
+    matrix = torch.from_numpy(random.standard_normal((panels * PANEL, 48)).astype(np.float32))
+    matrix = matrix.bfloat16().float() if half else matrix
+    expected = defined(x, matrix)
     for rows in range(1, most + 1):
         for start in {0, most - rows}:
-            assert np.array_equal(
-                multiplied(x[start : start + rows], matrix, half), alone[start : start + rows]
-            ), (rows, start)
+            part = slice(start, start + rows)
+            assert np.array_equal(multiplied(x[part], matrix, half), expected[part]), (rows, start)

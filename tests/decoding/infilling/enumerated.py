@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from structgen.decoding.infilling.lattice import NULL, OPEN, Lattice
+from structgen.decoding.infilling.lattice import NULL, OPEN
 from structgen.decoding.infilling.token_automaton import TokenAutomaton, token_automaton
 from structgen.machines.core.dfa import Dfa
 
@@ -74,20 +74,3 @@ def fillings_of(
         if is_valid and accepts(automaton, text):
             weights[filling] = weight
     return weights
-
-
-def check(lattice: Lattice, weights: Weights, at: np.ndarray | None = None) -> None:
-    """Compare everything that a lattice says with the list of all fillings. `at`: the place in a filling of
-    each slot of the lattice, below 0 where it has none; by default its own."""
-    at = np.arange(len(lattice)) if at is None else at
-    assert lattice.is_feasible == bool(weights)
-    held = {slot: {some[at[slot]] for some in weights} for slot in lattice.open_slots.tolist()}
-    same = {slot: tokens.copy().pop() for slot, tokens in held.items() if len(tokens) == 1}
-    assert dict(lattice.forced()) == same
-    if not weights:
-        return
-    for slot, tokens in held.items():
-        count = len(lattice.automaton.token_class)
-        mask = np.flatnonzero(lattice.token_mask(slot)).tolist()
-        assert {NULL if one == count else one for one in mask} == tokens
-        assert {one for one in (NULL, *range(count)) if lattice.allows(slot, one)} == tokens

@@ -2,78 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 
 import jsonschema
 import lark
-import numpy as np
 import pytest
-from enumerated import accepts, check, random_automaton
 from for_each import for_each
 from object_schemas import BOOLEAN, object_of
 from toy_models import filled as fill
 
 import structgen as sg
-from structgen.decoding.infilling.canvas import Piece, whole_part
-from structgen.decoding.infilling.intersection import intersection
-from structgen.decoding.infilling.lattice import NULL
 from structgen.decoding.infilling.schedulers import NAMES
-
-TOKENS, END, PAD = 5, 3, 4
-
-
-TEMPLATES = {
-    "typed": (Piece(name="a", slots=3), Piece((0,), "0"), Piece(name="b", slots=2, least=1)),
-    "adjacent": (Piece(name="a", slots=2), Piece(name="b", slots=3), Piece((1, 2), "12")),
-    "beside any": (Piece((2,), "2"), Piece(name="a", slots=2), Piece(name="any", slots=2), Piece((1,), "1")),
-    "exact": (Piece(name="any", slots=2), Piece(name="a", slots=2, least=2), Piece(name="b", slots=1)),
-}
-
-
-def fillings(
-    pieces: tuple[Piece, ...], whole: object, types: dict[str, object]
-) -> dict[tuple[int, ...], float]:
-    """Return all valid fillings of the canvas: the slow obvious way."""
-    choices = []
-    for piece in pieces:
-        texts = [piece.tokens] if not piece.name else []
-        for size in range(piece.least, piece.slots + 1) if piece.name else ():
-            texts += itertools.product(range(TOKENS), repeat=size)
-        choices.append(texts)
-    found = {}
-    for texts in itertools.product(*choices):
-        is_typed = all(
-            accepts(types[piece.name], list(text))
-            for piece, text in zip(pieces, texts, strict=True)
-            if piece.name in types
-        )
-        if not is_typed or not accepts(whole, [token for text in texts for token in text]):
-            continue
-        filling: list[int] = []
-        for piece, text in zip(pieces, texts, strict=True):
-            filling += [*text, *[NULL] * (len(piece) - len(text))]
-        found[tuple(filling)] = 0.0
-    return found
-
-
-@pytest.mark.parametrize("name", TEMPLATES)
-def test_masks_are_those_of_all_fillings_of_both(name: str) -> None:
-    pieces = TEMPLATES[name]
-    outline = tuple(one.name or one.tokens for one in pieces)
-    feasible = 0
-    for seed in range(8):
-        chance = np.random.default_rng(seed)
-        whole = random_automaton(chance, 4, TOKENS)
-        types = {one: random_automaton(chance, 3, TOKENS) for one in "ab" if one in outline}
-        both, marks = intersection(whole, outline, tuple(types.items()), 1000)
-        part = whole_part(pieces, both, marks, end_token=END, pad_token=PAD)
-        wanted = fillings(pieces, whole, types)
-        check(part.lattice, wanted, part.at[0])
-        feasible += bool(wanted)
-    assert feasible >= 2
-
 
 SCHEMA = object_of(
     id={"type": "integer", "minimum": 5, "maximum": 40}, tag={"type": "string", "maxLength": 5}, on=BOOLEAN

@@ -1,122 +1,161 @@
-"""Masks and laws of slots of a lattice, against all fillings listed."""
+"""Which tokens each slot may hold, as a scheduler is told it: against all texts that fit, listed. Tokens span
+terminals and holes' ends, characters span slots, and holes have types of their own under a grammar."""
 
 from __future__ import annotations
 
+import itertools
 import math
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
-from enumerated import Weights, check, fillings_of, random_automaton
 from for_each import for_each
+from toy_models import Toy
 
-from structgen.decoding.infilling.lattice import NULL, OPEN, Lattice
-from structgen.decoding.infilling.token_automaton import TokenAutomaton
-from structgen.errors import StructgenError
+import structgen as sg
+from structgen.decoding.infilling.lattice import NULL, OPEN
+from structgen.decoding.infilling.schedulers import CanvasStep
 
-END, PAD = 5, 6
-WIDTH = 7
-"""Six tokens of texts at most, and the end and the pad, which the automata refuse."""
-
-
-def problem(seed: int, spread: float = 2.0) -> tuple[Lattice, Weights]:
-    """Return a lattice and its twin: three to five slots, some fixed, some in holes that may stay empty."""
-    chance = np.random.default_rng(seed)
-    automaton = random_automaton(chance, int(chance.integers(2, 6)), 5)
-    automaton = TokenAutomaton(
-        **{
-            **{name: getattr(automaton, name) for name in automaton.__dataclass_fields__},
-            "token_class": np.append(automaton.token_class, [-1, -1]).astype(np.int32),
-        }
-    )
-    count = int(chance.integers(3, 6))
-    tokens = [OPEN if chance.random() < 0.75 else int(chance.integers(0, 5)) for _ in range(count)]
-    nullable, closes = [False] * count, [False] * count
-    if chance.random() < 0.6:
-        first = int(chance.integers(0, count))
-        last = int(chance.integers(first, count))
-        for slot in range(first, last + 1):
-            nullable[slot], tokens[slot] = True, OPEN
-        closes[last] = True
-    logits = (spread * chance.standard_normal((count, WIDTH))).astype(np.float32)
-    lattice = Lattice(automaton, tokens, nullable=nullable, closes=closes, end_token=END, pad_token=PAD)
-    for slot in range(count):
-        lattice.set_logits(slot, logits[slot])
-    return lattice, fillings_of(automaton, tokens, logits, nullable, closes, END, PAD)
+TEXTS = (
+    *(b'"', b"a", b'a"', b'": ', b'":', b" ", b"1", b": 1"),
+    *(b"\xc3", b"\xa9", b'\xa9"', b'1, "', b"\xa9a", b":", b","),
+)
+"""Tokens that end in the midst of a character, or reach from a string into what stands behind it."""
+PATTERNS = (
+    r'"[aé]{1,3}": ?1?',
+    r'("a*é?": 1(, )?)+',
+    r'a|é|"[é1 ]*"',
+)
 
 
-@for_each("seed", range(30))
-def test_a_lattice_says_what_the_list_of_all_fillings_says(seed: int) -> None:
-    check(*problem(seed))
+@cache
+def tokenizer() -> sg.Tokenizer:
+    """Return a tokenizer of these, of all other single bytes, which no pattern takes, end, pad and mask."""
+    rest = [bytes((byte,)) for byte in range(256) if bytes((byte,)) not in TEXTS]
+    return sg.Tokenizer.from_bytes([*TEXTS, *rest, None, None, None], eos_token_id=len(TEXTS) + len(rest))
 
 
-def test_after_commits_a_lattice_says_what_the_list_of_all_fillings_says() -> None:
-    commits = 0
-    for seed in range(20):
-        lattice, weights = problem(seed)
-        chance = np.random.default_rng(seed)
-        while lattice.is_feasible and len(lattice.open_slots):
-            # A mask is asked for in between, so that another part is there to be brought up to date.
-            lattice.token_mask(int(chance.choice(lattice.open_slots)))
-            slot = int(chance.choice(lattice.open_slots))
-            # Any token of the slot's mask, not only the best: what it excludes may lie anywhere.
-            token = int(chance.choice(sorted({some[slot] for some in weights})))
-            lattice.commit(slot, token)
-            weights = {some: weight for some, weight in weights.items() if some[slot] == token}
-            commits += 1
-            check(lattice, weights)
-    assert commits > 30
+def fits(pattern: str, filling: tuple[int, ...]) -> bool:
+    """Return what Python's re says of the text of some tokens."""
+    try:
+        return re.fullmatch(pattern, b"".join(TEXTS[one] for one in filling).decode()) is not None
+    except UnicodeDecodeError:
+        return False
 
 
-@for_each("seed", range(15))
-def test_the_allowed_law_of_a_slot_is_its_own_softmax_over_what_some_filling_holds(seed: int) -> None:
-    lattice, weights = problem(seed)
-    if not weights:
+CASES = {
+    **{name: ("{a}", PATTERNS[at], (4,), ()) for at, name in enumerate(("member", "list", "choice"))},
+    "fixed text": ('"{a}é{b}', PATTERNS[0], (2, 2), ()),
+    "half a character before": ("é{a}", PATTERNS[2], (2,), ()),
+    "typed": ("{a}1{b}", '[a" 1]*', (2, 2), (("a", 'a*"?'), ("b", "[ 1]*"))),
+    "adjacent": ("{a}{b} ", r"[a1: ]*", (2, 2), (("a", "a*1?"), ("b", "[a:]*"))),
+    "typed and free": (":{a}{any}", ":[a1, ]*", (2, 2), (("a", "1*"),)),
+}
+"""Template, grammar, slots of the holes, and types of holes."""
+
+
+def fillings(name: str, is_exact: bool) -> Iterator[tuple[int, ...]]:
+    """Yield what the slots of the canvas may hold, by trying everything."""
+    template, grammar, slots, types = CASES[name]
+    parts = re.split(r"\{(\w+)\}", template)
+    choices = []
+    for at, part in enumerate(parts):
+        if not at % 2:
+            choices.append([tuple(tokenizer().encode(part.encode()))])
+            continue
+        size = slots[at // 2]
+        own = dict(types).get(part, "(?s:.*)")
+        tried = itertools.product(range(len(TEXTS)), repeat=size)
+        texts = list(tried) if is_exact else [*tried, *_shorter(size)]
+        choices.append([one for one in texts if own == "(?s:.*)" or fits(own, one)])
+    for texts in itertools.product(*choices):
+        if fits(grammar, tuple(itertools.chain(*texts))):
+            yield tuple(
+                token
+                for at, text in enumerate(texts)
+                for token in (*text, *[NULL] * ((slots[at // 2] if at % 2 else len(text)) - len(text)))
+            )
+
+
+def _shorter(size: int) -> Iterator[tuple[int, ...]]:
+    for length in range(size):
+        yield from itertools.product(range(len(TEXTS)), repeat=length)
+
+
+class Judge:
+    """Fills one slot a step, any of them by any token that fits, and compares what it is told with a list."""
+
+    def __init__(self, left: list[tuple[int, ...]], seed: int) -> None:
+        self.left, self.chance, self.asked = left, np.random.default_rng(seed), 0
+
+    def fill(self, step: CanvasStep) -> None:
+        canvas = step.canvas.tokens.tolist()
+        self.left = [
+            one for one in self.left if all(a in (OPEN, b) for a, b in zip(canvas, one, strict=True))
+        ]
+        held = {place: {one[place.position] for one in self.left} for place in step.masked()}
+        for place, tokens in held.items():
+            law = step.law(place)
+            told = np.flatnonzero(law).tolist()
+            assert {NULL if one == len(law) - 1 else one for one in told} == tokens
+            assert len(tokens) > 1 and law.sum() == pytest.approx(1.0)  # a slot without a choice is filled
+            lattice = step.canvas.parts[place.part].lattice
+            assert {one for one in (NULL, *range(len(law) - 1)) if lattice.allows(place.slot, one)} == tokens
+            self.asked += 1
+        place = [*held][int(self.chance.integers(len(held)))]
+        step.write(place, sorted(held[place])[int(self.chance.integers(len(held[place])))], 1.0)
+
+
+@for_each("is_exact", [False, True])
+@for_each("name", CASES)
+def test_a_lattice_says_what_the_list_of_all_fillings_says(name: str, is_exact: bool) -> None:
+    template, grammar, slots, types = CASES[name]
+    every = list(fillings(name, is_exact))
+    options: dict[str, Any] = {
+        "grammar": grammar,
+        "holes": dict(types),
+        "slots": dict(zip(re.findall(r"\{(\w+)\}", template), slots, strict=True)),
+        "length": "exact" if is_exact else "at most",
+        "tokenizer": tokenizer(),
+        "prompt": "a",
+    }
+    if not every:
+        with pytest.raises(sg.errors.NoFillingError):
+            sg.infill(Toy(tokenizer()), template, **options)
         return
-    for slot in lattice.open_slots.tolist():
-        row = lattice.logits[slot].astype(np.float64)
-        held = {some[slot] for some in weights}
-        wanted = {token: math.exp(row[token if token != NULL else END]) for token in held}
-        total = sum(wanted.values())
-        law = lattice.allowed_law(slot)
-        assert law[-1] == pytest.approx(wanted.get(NULL, 0.0) / total, rel=1e-9)
-        for token, chance in enumerate(law[:-1].tolist()):
-            assert chance == pytest.approx(wanted.get(token, 0.0) / total, rel=1e-9)
+    for seed in range(4):
+        judge = Judge(every, seed)
+        found = sg.infill(Toy(tokenizer()), template, scheduler=judge, **options)
+        assert not found.usage.scheduler
+        assert found.steps[-1].canvas in every
+    assert judge.asked or len(every) == 1
 
 
-def test_a_null_behind_a_null_of_its_hole_has_the_logit_of_the_pad() -> None:
-    base = random_automaton(np.random.default_rng(0), 3, 5)
-    automaton = TokenAutomaton(
-        **{
-            **{name: getattr(base, name) for name in base.__dataclass_fields__},
-            "accepting": np.ones(base.states, np.bool_),
-        }
-    )
-    row = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 3.0, 5.0], np.float32)
-    for closes, logit in (([False, False, True], 5.0), ([False, True, True], 3.0)):
-        lattice = Lattice(
-            automaton, [OPEN] * 3, nullable=[True] * 3, closes=closes, end_token=END, pad_token=PAD
-        )
-        for slot in range(3):
-            lattice.set_logits(slot, row)
-        lattice.commit(1, NULL)
-        null = lattice.allowed_law(2)[-1]
-        allowed = int(lattice.token_mask(2)[:-1].sum())
-        assert null == pytest.approx(math.exp(logit) / (math.exp(logit) + allowed), rel=1e-9)
+def test_some_text_has_a_character_in_two_slots_and_a_token_over_two_terminals() -> None:
+    split, spanning = TEXTS.index(b"\xc3"), TEXTS.index(b'\xa9"')
+    assert fits(PATTERNS[0], (0, split, spanning, TEXTS.index(b": 1")))
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-@pytest.mark.parametrize("token", range(WIDTH))
+@pytest.mark.parametrize("token", [0, 7, 200])
 def test_a_logit_that_is_no_number_is_found_whatever_its_token(value: float, token: int) -> None:
-    lattice = Lattice(random_automaton(np.random.default_rng(0), 3, 5), [OPEN])
-    row = np.zeros(WIDTH, np.float32)
-    row[token] = value
-    with pytest.raises(StructgenError, match="as a logit"):
-        lattice.set_logits(0, row)
+    class Broken(Toy):
+        def forward(self, ids: np.ndarray) -> np.ndarray:
+            logits = super().forward(ids)
+            logits[1, token] = value
+            return logits
+
+    with pytest.raises(sg.StructgenError, match="as a logit"):
+        sg.infill(Broken(tokenizer()), "{a: /[a1]*/, 2}", tokenizer=tokenizer(), prompt="a")
 
 
 def test_logits_that_exclude_all_tokens_that_fit_are_an_error_that_names_the_slot() -> None:
-    lattice, _ = next(one for one in map(problem, range(40)) if one[1] and len(one[0].open_slots))
-    slot = int(lattice.open_slots[0])
-    lattice.set_logits(slot, np.full(WIDTH, -math.inf, np.float32))
-    with pytest.raises(StructgenError, match=f"slot {slot}: No filling is valid"):
-        lattice.allowed_law(slot)
+    class Never(Toy):
+        def forward(self, ids: np.ndarray) -> np.ndarray:
+            return np.full((len(ids), self.vocab_size), -math.inf, np.float32)
+
+    with pytest.raises(sg.StructgenError, match="slot 0: No filling is valid"):
+        sg.infill(Never(tokenizer()), "{a: /[a1]*/, 2}", tokenizer=tokenizer(), prompt="a")

@@ -14,7 +14,6 @@ from for_each import for_each
 from tasks import Even, Task
 
 import structgen as sg
-from structgen.decoding.samplers.intervals.attempts import NEVER, Attempts
 
 TASK = Task("intervals", "[abc]{0,4}(a|cc)", 5, (b"a", b"b", b"c", b"ab"), seed=21)
 MANY = Task("many texts", "[abc]{4,7}", 7, (b"a", b"b", b"c"), seed=3, sharp=0.3)
@@ -108,42 +107,6 @@ def test_a_number_of_draws_that_is_none_is_refused(n):
 
 
 # --- joined runs --------------------------------------------------------------------------------------------
-
-
-def rows_of(found: sg.Samples[str], theta: float) -> list[float]:
-    """Return the unit of each attempt for the mean length over 20, from its definition: the known texts'
-    part, and that of the walk."""
-    tried, masses = found.attempts, np.exp(found.logprobs)
-    values = np.array([len(text) / 20 for text in found.texts])
-    units = []
-    for weight, batch, text in zip(tried.weights, tried.batches, tried.texts, strict=True):
-        known = tried.listed[(tried.since <= batch) & (batch < tried.until)]
-        unit = float((masses[known] * (values[known] - theta)).sum())
-        units.append(unit + (float(weight * (values[text] - theta)) if text >= 0 else 0.0))
-    return units
-
-
-@for_each("method", ["raj", "importance"])
-def test_units_are_those_of_the_definition(method):
-    """Of one run, and of two runs of which neither knows what the other has drawn."""
-    one, other = (TASK.sample(12, method, seed=seed) for seed in (1, 2))
-    for found in (one, one.joined(other), one.add(6)):
-        values = np.array([[len(text) / 20] for text in found.texts])
-        units = found.attempts.units_of_means(values, np.ones_like(values), np.exp(found.logprobs))
-        for theta in (0.11, 0.24):
-            x = (units.a - theta * units.b)[:, 0]
-            wanted = [one for one in rows_of(found, theta) if one or method == "raj"]
-            assert float(x @ units.counts) == pytest.approx(sum(wanted))
-            assert sorted(np.repeat(x, units.counts.astype(int))) == pytest.approx(sorted(wanted))
-
-
-def test_known_texts_of_a_run_are_those_that_it_drew_before():
-    found = TASK.sample(12, "raj")
-    tried = found.attempts
-    for batch in np.unique(tried.batches):
-        before = set(tried.texts[(tried.batches < batch) & (tried.texts >= 0)].tolist())
-        assert set(tried.listed[(tried.since <= batch) & (batch < tried.until)].tolist()) == before
-    assert (tried.until == NEVER).all()
 
 
 @for_each("method", ADDED)
@@ -251,16 +214,6 @@ def test_an_interrupt_in_the_middle_of_a_batch_leaves_intervals_that_hold(method
     truth = sum(mass * len(spelt(tokens)) for tokens, mass in MANY.law.items()) / MANY.exact.z
     _, interval = found.expectation(len, (0, 7))
     assert interval.low <= truth <= interval.high
-
-
-@for_each("method", ADDED)
-def test_the_attempts_of_the_first_batches_are_those_of_a_shorter_run(method):
-    found = TASK.sample(30, method)
-    last = int(found.attempts.batches[-1])
-    part = found.attempts.first(last)
-    assert 0 < len(part) < len(found.attempts) and int(part.batches[-1]) < last
-    assert dataclasses.replace(part, is_planned=True).worth < found.worth
-    assert isinstance(part, Attempts) and len(found.attempts.first(0)) == 0
 
 
 class Away:

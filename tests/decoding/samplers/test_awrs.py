@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,85 +14,6 @@ from structgen.decoding.samplers.methods import awrs
 from structgen.decoding.samplers.target import TargetStep
 
 PATTERN = sg.compile(sg.regex("[abc]{1,5}"), TOKENIZER)
-
-
-class Undecided(Exception):
-    """The script of draws has come to its end."""
-
-
-class Scripted:
-    """Random numbers that draw the edges of a script, of those that were not refused."""
-
-    def __init__(self, masses, script):
-        self.masses, self.script, self.refused = list(masses), iter(script), set()
-
-    def random(self):
-        edge = next(self.script, None)
-        if edge is None:
-            raise Undecided
-        assert edge not in self.refused
-        return (sum(self.masses[:edge]) + self.masses[edge] / 2) / sum(self.masses)
-
-    def refuse(self, edge):
-        self.refused.add(edge)
-        left = [0.0 if one in self.refused else mass for one, mass in enumerate(self.masses)]
-        # Refused edges are drawn in vain until the sums are made anew; the script leaves that out.
-        if sum(left) < 0.5 * sum(self.masses):
-            self.masses = left
-
-
-@pytest.mark.parametrize("valid", [{0}, {2}, {0, 3}, {1, 2, 4}, {0, 1, 2, 3, 4}, {4}, set()])
-def test_the_mean_over_all_draws_is_the_mass_of_each_valid_edge(valid):
-    masses = np.array([0.3, 0.05, 0.2, 0.1, 0.15])  # the last one is the end
-    step = TargetStep(np.arange(4), masses[:4], float(masses[4]))
-    found, whole = np.zeros(5), 0.0
-    scripts: list[tuple[tuple[int, ...], float]] = [((), 1.0)]
-    while scripts:
-        script, probability = scripts.pop()
-        draws, asked = Scripted(masses, script), set()
-
-        def answer(edge, after, draws=draws, asked=asked):
-            assert edge not in asked
-            asked.add(edge)
-            if edge in valid:
-                return after
-            draws.refuse(edge)
-            return None
-
-        target = SimpleNamespace(
-            extend=lambda prefix, token, answer=answer: answer(token, (prefix, token)),
-            passes=lambda prefix, answer=answer: answer(4, prefix) is not None,
-        )
-        try:
-            taken = awrs.propose(target, "prefix", step, draws)
-        except Undecided:
-            open_edges = [edge for edge in range(5) if edge not in draws.refused]
-            left = sum(masses[edge] for edge in open_edges)
-            scripts += [((*script, edge), probability * masses[edge] / left) for edge in open_edges]
-            continue
-        whole += probability
-        if taken is not None:
-            assert taken.after == ("prefix" if taken.edge == 4 else ("prefix", taken.edge))
-            found[taken.edge] += probability * taken.mass
-    assert whole == pytest.approx(1, abs=1e-12)
-    wanted = [mass if edge in valid else 0.0 for edge, mass in enumerate(masses)]
-    np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-15)
-
-
-def test_edges_that_were_refused_are_not_drawn_again():
-    """By simulation: the script of the test above draws no edge that was refused."""
-    masses = np.array([0.4, 0.05, 0.05, 0.05, 0.3])
-    step = TargetStep(np.arange(4), masses[:4], float(masses[4]))
-    target = SimpleNamespace(
-        extend=lambda prefix, token: prefix if token in (1, 3) else None, passes=lambda prefix: False
-    )
-    draws = np.random.default_rng(8)
-    found = np.zeros((2000, 5))
-    for row in found:
-        taken = awrs.propose(target, "prefix", step, draws)
-        row[taken.edge] = taken.mass
-    errors = found.std(axis=0) / math.sqrt(len(found))
-    assert (np.abs(found.mean(axis=0) - [0, 0.05, 0, 0.05, 0]) <= 4 * errors).all()
 
 
 def test_the_mass_that_is_left_keeps_its_digits():

@@ -22,8 +22,6 @@ from structgen.decoding.samplers.intervals.betting import (
     Units,
     cells_of,
     ends_of,
-    hazard,
-    refused,
 )
 from structgen.decoding.samplers.run_limits import tried_of
 from structgen.decoding.samplers.tree import PrefixTree
@@ -110,18 +108,6 @@ def test_the_game_is_fair_at_the_truth(task, finish, monkeypatch):
     assert dict(after) == pytest.approx(dict.fromkeys(after, 1.0), rel=1e-9)
 
 
-def test_a_game_that_knows_its_batch_is_not_fair(monkeypatch):
-    """The measure of the test above: bets on what a walk turned out to be gain by themselves."""
-    task, total = SMALL[0], 0.0
-    for chance, (attempts, drawn) in outcomes(
-        lambda source: attempts_of(task, Finish.WEIGHT, (1, 1), source, monkeypatch)
-    ):
-        units = units_of(attempts, drawn, "Z")
-        x = [float(one) for one in (units.a - task.exact.z * units.b)[:, 0]]
-        total += chance * math.prod(1 + (0.5 if one > 0 else 0.0) * one for one in x)
-    assert total > 1.01
-
-
 # --- cells --------------------------------------------------------------------------------------------------
 
 
@@ -139,20 +125,6 @@ def random_units(seed: int, count: int = 40) -> Units:
     return Units(*columns, room, np.ones(count), blocks, np.maximum(count - blocks[:-1], 1).astype(float))
 
 
-@for_each("side", SIDES)
-@for_each("seed", range(30))
-def test_the_capital_falls_where_the_hypothesis_comes_nearer(side, seed):
-    """With the stakes of a cell fixed: for the bettor on large units where the hypothesis rises, for the
-    other where it falls. So what is refused at the hard end of a cell is refused in all of it."""
-    units = random_units(seed)
-    stakes = np.random.default_rng(seed).exponential(3.0, (len(units.left), 1))
-    each = np.repeat(stakes, np.diff(units.blocks), axis=0)
-    gains = [
-        betting._gains(units, slice(None), each, np.array([theta]), side) for theta in np.linspace(0, 1, 23)
-    ]
-    assert (side * np.diff(np.stack(gains), axis=0) <= 1e-12).all()
-
-
 @for_each("seed", range(8))
 def test_ends_are_those_of_trying_each_hypothesis(seed):
     units, cells = random_units(seed), cells_of(60)
@@ -166,40 +138,6 @@ def test_ends_are_those_of_trying_each_hypothesis(seed):
                     kept.append(theta)
         wanted = min(kept) if side > 0 else max(kept)
         assert abs(float(end[0]) - wanted) <= max(np.diff(cells)) / 8 + 1e-9
-
-
-def test_figures_that_share_a_run_have_the_ends_of_each_alone():
-    parts = [random_units(seed) for seed in (1, 1, 4)]
-    one, other = parts[0], random_units(1)
-    values = np.random.default_rng(0).random((40, 5))
-    together = Units(
-        *(np.minimum(one.a, values), one.b, one.least * 0, one.most, one.slope, one.room, one.counts),
-        *(one.blocks, one.left),
-    )
-    low, high = ends_of(together, cells_of(40))
-    for at in range(5):
-        alone = Units(
-            *(np.minimum(other.a, values[:, at : at + 1]), other.b, other.least * 0, other.most, other.slope),
-            *(other.room, other.counts, other.blocks, other.left),
-        )
-        assert (low[at], high[at]) == tuple(float(end[0]) for end in ends_of(alone, cells_of(40)))
-
-
-def test_a_hypothesis_is_refused_where_its_own_capital_reaches_the_goal():
-    for seed in range(12):
-        units = random_units(seed)
-        for theta in (0.02, 0.3, 0.7, 0.98):
-            wanted = [
-                max(capitals(units, stakes_of(units, theta, side), theta, side)) * TAIL >= 1 for side in SIDES
-            ]
-            assert [bool(one[0]) for one in refused(units, theta)] == wanted
-
-
-def test_the_hazard_is_that_of_the_normal_law():
-    logs = np.array([-70.0, -20.0, -3.7, -1.0, -0.1])
-    at = scipy_stats().norm.isf(np.exp(logs))
-    assert hazard(logs) == pytest.approx(scipy_stats().norm.pdf(at) / np.exp(logs), rel=0.03)
-    assert list(hazard(np.array([0.0, 0.5]))) == [0.0, 0.0]
 
 
 # --- coverage -----------------------------------------------------------------------------------------------

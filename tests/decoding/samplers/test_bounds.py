@@ -1,5 +1,4 @@
-"""What a prefix tree knows, node by node against h by dynamic programming; what it answers for the model; and
-how accepted texts are distributed by their place in a run."""
+"""What a prefix tree proves of Z, what it answers for the model, and how wide stated intervals are."""
 
 from __future__ import annotations
 
@@ -12,9 +11,7 @@ from for_each import for_each
 from tasks import PROMPT, SMALL, TOKENIZER, Even, Task, Without
 
 import structgen as sg
-from structgen.decoding.samplers.beam import Beam, LookAhead
 from structgen.decoding.samplers.tree import PrefixTree
-from structgen.decoding.samplers.walk import Finish, Walker
 
 LARGER = (
     Task("tight", "[ab]{0,3}c?(ab|c)", 3, (b"a", b"b", b"c", b"ab", b"aa"), seed=11),
@@ -24,53 +21,19 @@ LARGER = (
 )
 
 
-def nodes_of(tree):
-    """Yield (tokens, node) of all nodes."""
-    waiting = [((), tree.root)] if tree.root is not None else []
-    while waiting:
-        tokens, node = waiting.pop()
-        yield tokens, node
-        waiting += [((*tokens, int(node.tokens[slot])), child) for slot, child in node.children.items()]
-
-
-def hold_to_h(task, tree, before):
-    """Hold every bound of a tree to h, and to what it was before: tokens -> (upper, lower)."""
-    now = {}
-    for tokens, node in nodes_of(tree):
-        h = task.exact.h(tokens)
-        now[tokens] = node.upper, node.lower
-        for slot, token in enumerate(node.tokens.tolist()):
-            now[*tokens, token, "edge"] = node.uppers[slot], node.lowers[slot]
-            behind = task.exact.h((*tokens, token))
-            assert node.lowers[slot] <= behind * (1 + 1e-12) and behind <= node.uppers[slot] * (1 + 1e-12)
-        assert node.lower <= h * (1 + 1e-12) and h <= node.upper * (1 + 1e-12), tokens
-    for key, (upper, lower) in before.items():
-        assert now[key][0] <= upper and now[key][1] >= lower, key
-    return now
-
-
 @for_each("task", LARGER)
 @for_each(
-    ("finish", "kept"),
-    [
-        (Finish.IGNORE, 64),
-        (Finish.COIN, 64),
-        (Finish.COIN, 2),
-        (Finish.WEIGHT, 1),
-        (Finish.WEIGHT, 64),
-        (Finish.WEIGHT, 2),
-    ],
+    ("method", "kept"),
+    [("asap", 64), ("cars", 64), ("cars", 2), ("importance", 1), ("importance", 64), ("importance", 2)],
 )
-def test_every_bound_holds_and_only_ever_tightens(task, finish, kept):
-    tree = PrefixTree(kept=kept)
-    walker = Walker(task.target(), finish, tree, seed=3)
-    bounds = {}
-    for width in [1] * 8 + [2] * 4 + [7] * 3:
-        if walker.is_spent:
-            break
-        walker.attempts(width)
-        bounds = hold_to_h(task, tree, bounds)
-    assert len(bounds) > 10
+def test_every_bound_holds_and_only_ever_tightens(task, method, kept):
+    tree, (lower, upper), z = PrefixTree(kept=kept), (0.0, 1.0), task.exact.z
+    for seed, n in enumerate([1] * 8 + [2] * 4 + [7] * 3):
+        task.sample(n, method, tree=tree, seed=seed)
+        low, high = tree.bracket
+        assert lower <= low <= z * (1 + 1e-12) and z <= high * (1 + 1e-12) and high <= upper
+        lower, upper = low, high
+    assert lower > 0.0 and upper < 1.0
 
 
 @pytest.mark.parametrize("task", LARGER, ids=str)
@@ -148,27 +111,25 @@ def test_the_half_width_that_is_stated_bounds_the_errors_that_are_seen(method):
 # --- beams --------------------------------------------------------------------------------------------------
 
 
-def beam_of(target, tree, width, seed, ahead=None):
-    return Beam(target, tree, width, np.random.default_rng(seed), ahead or LookAhead())
-
-
 def test_beams_that_share_a_tree_read_no_prefix_twice():
-    task, asked = LARGER[1], []
-    target, tree, ahead = task.target(), PrefixTree(), LookAhead()
-    read = target.rows.read
-    target.rows.read = lambda prefixes: (asked.extend(map(tuple, prefixes)), read(prefixes))[1]
+    task, tree, asked = LARGER[1], PrefixTree(), []
+    model = task.model()
+
+    def noting(ids):
+        asked.append(tuple(ids))
+        return model(ids)
+
     for seed in range(6):
-        assert beam_of(target, tree, 4, seed, ahead).run(lambda rows: True, lambda step: 4)
+        task.sample(4 * seed + 4, "beams", noting, tree=tree, seed=seed)
     assert len(asked) == len(set(asked)) > 6
 
 
 def test_a_beam_that_is_cut_short_is_no_estimate_and_leaves_true_bounds():
     task, tree = LARGER[1], PrefixTree()
-    left = iter([True, True, False])
-    assert not beam_of(task.target(), tree, 50, 1).run(lambda rows: next(left), lambda step: 50)
+    found = task.sample(10_000, "beams", tree=tree, budget=3)
     low, high = tree.bracket
-    assert low <= task.exact.z <= high
-    assert tree.root is not None
+    assert low <= task.exact.z <= high and tree.root is not None
+    assert math.isnan(found.log_z)
 
 
 def test_texts_too_unlikely_for_a_float_are_still_drawn():

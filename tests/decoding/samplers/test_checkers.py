@@ -321,15 +321,6 @@ def test_a_forced_rest_is_checked_before_its_rows_are_read():
     assert found == pytest.approx(law_of_texts(model, {b"baba"}, 8), rel=1e-9)
 
 
-def test_a_rest_that_a_token_without_text_may_follow_is_not_forced():
-    tokens = [*TOKENS[:-2], None, TOKENS[-2], TOKENS[-1]]
-    special = len(TOKENS) - 2
-    vocabulary = sg.Tokenizer.from_bytes(tokens, eos_token_id=[len(TOKENS) - 1, len(TOKENS)])
-    grammar = sg.sequence(sg.literal("ab"), sg.either(sg.literal(""), sg.special(special)), sg.literal(""))
-    compiled = sg.compile(grammar, vocabulary)
-    assert target_of(compiled, Even())._rest(compiled.start.index) is None
-
-
 # --- what is wrong with a checker ---------------------------------------------------------------------------
 
 
@@ -429,7 +420,7 @@ def test_the_states_that_a_run_keeps_are_bounded_and_end_with_it(monkeypatch):
             alive.add(found := Counted())
             return found
 
-    monkeypatch.setattr(target_module, "_REMEMBERED", 8)
+    monkeypatch.setattr(target_module, "REMEMBERED", 8)
     options = {"tokenizer": TOKENIZER, "name": "m", "method": "cars", "max_tokens": 6}
     gc.disable()  # what the run makes stays young, and is all that is looked at
     try:

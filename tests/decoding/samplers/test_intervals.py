@@ -17,8 +17,6 @@ from tasks import Even, Task
 
 import structgen as sg
 from structgen.decoding.samplers.estimates import clamped
-from structgen.decoding.samplers.intervals.attempts import Attempts
-from structgen.decoding.samplers.intervals.binomial import beta_quantile
 from structgen.decoding.samplers.intervals.figures import Interval
 from structgen.decoding.samplers.methods import METHODS, auto
 
@@ -136,14 +134,6 @@ def test_the_share_of_planned_exact_draws_has_the_exact_interval(method):
     beta = scipy_stats().beta
     exact = [beta.ppf(0.025, has, 31 - has), beta.ppf(0.975, has + 1, 30 - has)]
     assert found.expectation(with_a)[1] == pytest.approx(exact, rel=1e-3)
-
-
-@for_each("first", [0.5, 1, 3.3, 20, 5000])
-@for_each("second", [0.5, 1, 17.5, 300, 100_000])
-def test_quantiles_of_the_beta_distribution(first, second):
-    for share in (0.025, 0.975):
-        wanted = scipy_stats().beta.ppf(share, first, second)
-        assert beta_quantile(share, first, second) == pytest.approx(wanted, rel=1e-3)
 
 
 def test_draws_that_agree_tell_of_the_others():
@@ -363,39 +353,6 @@ def test_one_draw_has_figures_and_no_error(method):
     mean, interval = found.expectation(len, (0, 9))
     assert mean > 0 and (interval is None or interval.low <= mean <= interval.high)
     assert found.quantile(len)[0] >= 4 and found.marginals(len)[0].share > 0
-
-
-def of_weights(weights: list[float], bound: float = 1.0) -> sg.Samples[str]:
-    """Return draws of given weights, of texts of 4 to 7 characters."""
-    found = MANY.sample(len(weights), "importance")
-    many, batches = len(weights), np.arange(len(weights))
-    hits = np.array(weights) > 0
-    tried = Attempts(
-        np.array(weights),
-        np.full(many, bound),
-        np.zeros(many),
-        batches,
-        np.arange(many, 0, -1).astype(float),
-        np.where(hits, batches, -1),
-    )
-    logs = np.log(np.maximum(weights, 1e-300)) - math.log(many)
-    return dataclasses.replace(found, attempts=tried, log_weights=logs, log_z=math.log(np.mean(weights)))
-
-
-def test_all_weights_equal_to_the_bound_are_exact_draws():
-    found = of_weights([1.0] * 60)
-    assert found.worth == pytest.approx(60)
-    interval = found.expectation(with_a)[1]
-    has = sum(map(with_a, found.texts))
-    beta = scipy_stats().beta
-    exact = beta.ppf(0.975, has + 1, 60 - has) - beta.ppf(0.025, has, 61 - has)
-    assert exact * 0.9 < interval.high - interval.low < exact * 1.4
-
-
-def test_one_weight_among_zeros_is_worth_one_draw():
-    found = of_weights([1.0] + [0.0] * 59)
-    assert found.worth == pytest.approx(1)
-    assert found.expectation(with_a)[1] is None and "worth 1 exact draws" in found.why_no_interval
 
 
 @for_each("method", WITH)

@@ -8,13 +8,11 @@ from collections import Counter
 import numpy as np
 import pytest
 from exact import ALIVE, TOKENIZER, Automaton, Bigram, Exact, Ngram, law_of_texts
-from tasks import Task, texts_of
+from tasks import texts_of
 
 import structgen as sg
-from structgen.decoding.samplers.frontier import Frontier, Particle
 from structgen.decoding.samplers.sample import sample
-from structgen.decoding.samplers.target import END, TargetStep
-from structgen.decoding.samplers.tree import Node, PrefixTree
+from structgen.decoding.samplers.tree import PrefixTree
 
 PATTERN = "[abc]{0,3}a?(b|c)?"
 
@@ -79,18 +77,6 @@ def test_masked_draws_have_the_law_of_masking_and_not_the_target():
     assert found.is_biased
     assert chi_square(found.token_ids, task.masked()) < 5
     assert chi_square(found.token_ids, task.law()) > 20
-
-
-def test_a_node_that_the_tree_has_no_room_for_teaches_it_nothing():
-    step = TargetStep(np.array([1, 2]), np.array([0.5, 0.3]), 0.2)
-    tree = PrefixTree(most=Node(step, 2).nbytes + 1)
-    frontier = Frontier(Task("any", "a*", 3).target(), tree)
-    root = frontier.start(Particle)
-    frontier.arrive(root, step)
-    other = Particle(root.prefix, None, parent=root)
-    frontier.arrive(other, step)
-    frontier.learn(other, END, 0.0, 0.0)
-    assert tree.bracket == (0.0, 1.0)
 
 
 @pytest.mark.parametrize("method", ["rejection", "cars"])

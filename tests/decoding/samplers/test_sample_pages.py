@@ -6,14 +6,12 @@ import dataclasses
 import html
 import json
 import math
-import os
-import shutil
-import subprocess
 import warnings
 
 import numpy as np
 import pytest
 from exact import ALIVE, TOKENIZER, Bigram, law_of_texts
+from pages_in_browsers import BROWSER, is_so
 from tasks import texts_of
 from typer.testing import CliRunner
 
@@ -26,7 +24,6 @@ from structgen.decoding.samplers.report_page import _growth, page_of
 from structgen.doors.cli import app
 from structgen.errors import DrawsWarning
 
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 MODEL = Bigram(1, ALIVE)
 PROMPT = TOKENIZER.encode(b"a")
 
@@ -129,7 +126,7 @@ def test_texts_are_escaped_in_the_page():
     found = draw(30).with_values(str)
     evil = dataclasses.replace(
         found,
-        ranges={},
+        find_ranges=dict,
         texts=["<script>alert(1)</script>\x1b"] * len(found.texts),
         about={"model": "<b>&\"'"},
     )
@@ -188,13 +185,7 @@ def test_labels_stay_inside_their_boxes(tmp_path, width):
     page = tmp_path / "page.html"
     write_page(page, page_of(drawn, found))
     boxes = "[...document.querySelectorAll('.field, .card')]"
-    asked = f"document.title = {boxes}.every(e => e.scrollWidth <= e.clientWidth)"
-    page.write_text(page.read_text() + f"<script>{asked}</script>")
-    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
-    command = [str(BROWSER), *options, f"--window-size={width},900", "--dump-dom", page.as_uri()]
-    home = {**os.environ, "HOME": str(tmp_path)}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600, env=home)
-    assert "<title>true</title>" in done.stdout
+    assert is_so(page, f"{boxes}.every(e => e.scrollWidth <= e.clientWidth)", width)
 
 
 # --- what restricts draws -----------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import pytest
 from pages_in_browsers import BROWSER, HOSTILE, Page, policy_for, shape, shown
 
 from structgen.base.printable import printable
-from structgen.doors.extraction import extraction_page
+from structgen.base.system import marked_texts
 from structgen.doors.extraction.extraction_page import page_of
 from structgen.doors.extraction.found_items import FoundItem, FoundValue
 
@@ -37,7 +37,7 @@ def attributes(page: str, name: str) -> list[str]:
 
 
 def test_the_texts_stand_whole_and_marks_cover_exactly_the_places(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extraction_page, "_BLOCK", re.compile(r".{1,7}(?:\n|\Z)|.{1,7}(?<=\s)|.{1,7}", re.S))
+    monkeypatch.setattr(marked_texts, "_BLOCK", re.compile(r".{1,7}(?:\n|\Z)|.{1,7}(?<=\s)|.{1,7}", re.S))
     source = random.Random(94)
     for _ in range(20):
         texts = {name: "".join(source.choices("ab <&\n\r\0", k=source.randrange(40))) for name in "xyz"}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -28,16 +30,17 @@ def text_of(pattern: str, stops: tuple[int, ...] = ()) -> EngineText:
 
 
 def test_grammars_that_are_kept_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    grammars = EngineGrammars(str(FOLDER), (), 8192)
-    asked = [{"structured_outputs": {"regex": f"[a-z]{{{size}}}"}} for size in range(1, 7)]
-    made = [grammars.compiled(one) for one in asked[:5]]
-    monkeypatch.setattr(engine_grammars, "_WEIGHED_EVERY", 1)
-    monkeypatch.setattr(engine_grammars, "_MOST_BYTES", 3 * max(one.nbytes for one in made))
-    grammars.compiled(asked[5])
-    assert grammars.compiled(asked[4]) is made[4] and grammars.compiled(asked[0]) is not made[0]
     monkeypatch.setattr(engine_grammars, "_MOST_BYTES", 1)
-    last = grammars.compiled({"structured_outputs": {"regex": "x"}})
-    assert grammars.compiled({"structured_outputs": {"regex": "x"}}) is last
+    monkeypatch.setattr(engine_grammars, "_WEIGHED_EVERY", 4)
+    grammars = EngineGrammars(str(FOLDER), (), 8192)
+    kept = []
+    for size in range(1, 21):
+        asked = {"structured_outputs": {"regex": f"[a-z]{{{size}}}"}}
+        made = grammars.compiled(asked)
+        assert grammars.compiled(asked) is made
+        kept.append(weakref.ref(made))
+    gc.collect()
+    assert sum(one() is not None for one in kept) < 10
 
 
 def test_a_schema_of_an_engine_s_request_holds_strings_to_texts_alone() -> None:

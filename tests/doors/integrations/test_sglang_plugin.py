@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import json
 import random
 import re
@@ -20,11 +19,12 @@ import pytest
 import sglang_stand_in
 import torch
 import transformers
+from changed_hooks import change
 from object_schemas import STRING, object_of
 from sglang_stand_in import FINISH_ABORT, Req, masks_of, walked
 
 import structgen as sg
-from structgen.doors.integrations import engine_hooks, sglang_plugin
+from structgen.doors.integrations import engine_grammars, engine_hooks, sglang_plugin
 from structgen.doors.integrations.engine_grammars import EngineGrammars
 from structgen.tokens.token_mask import TokenMask
 
@@ -108,12 +108,7 @@ def test_an_unknown_release_is_refused_when_it_is_chosen(sglang: SimpleNamespace
 def test_a_hook_that_changed_is_refused(
     sglang: SimpleNamespace, hook: engine_hooks.Hook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module, _, path = hook.place.partition(":")
-    *owners, name = path.split(".")
-    owner: Any = importlib.import_module(module)
-    for one in owners:
-        owner = getattr(owner, one)
-    monkeypatch.setattr(owner, name, lambda self, other: None)
+    change(hook, monkeypatch)
     with pytest.raises(sg.errors.OptionError, match=r"takes \(self, other\), not \("):
         started(sglang)
 
@@ -284,10 +279,8 @@ def test_a_stop_token_comes_where_the_text_is_complete_alone(sglang: SimpleNames
 def test_many_schemas_one_after_the_other_are_let_go(
     sglang: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from structgen.doors.integrations import engine_grammars
-
-    monkeypatch.setattr(engine_grammars, "_MOST_KEPT", 4)
     manager = started(sglang)
+    monkeypatch.setattr(engine_grammars, "MOST_KEPT", 4)
     made: Callable[[int], tuple[str, str]] = lambda number: ("regex", f"a{{{number}}}")  # noqa: E731
     for number in (1, 2, 3, 4, 1, 5):
         admitted(manager, Req(*made(number)))

@@ -46,7 +46,7 @@ def test_the_column_and_the_exit_status_of_a_fault(called, engine, column, statu
 def test_a_limit_has_a_row_of_its_own(called):
     table = called("Limited").stdout
     assert re.search(r"stopped by a limit of the engine +1\n", table)
-    assert re.search(r"^ +crashed +0$", table, re.MULTILINE)
+    assert re.search(r"^crashed +0$", table, re.MULTILINE)
 
 
 def test_failures_are_written_as_json_lines(called, tmp_path):

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import json
 import math
 from array import array
@@ -9,8 +8,8 @@ import pytest
 from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
+from structgen.doors.cli.output import echo, echo_table
 from structgen.doors.maskbench.measurements import NOT_MEASURED, CaseResult, StepResult, Verdict
 from structgen.doors.maskbench.run_report import microseconds, report_of, tables, times, timing
 
@@ -118,30 +117,31 @@ def test_the_report_has_counts_reasons_and_times():
     assert found["ns"]["mask"]["p99_9"] == 10 and found["ns_common"]["mask + commit"]["p50"] == 11
 
 
-def printed(report, terminal, width):
+def printed(report, terminal, width, monkeypatch, capsys):
     """Return what is shown of a report on a screen."""
-    out = io.StringIO()
-    screen = Console(file=out, force_terminal=terminal, width=width)
-    for title, table in tables(report):
-        screen.print(title, table, sep="\n")
-    return out.getvalue()
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("FORCE_COLOR", "1" * terminal)
+    for title, head, rows in tables(report):
+        echo(title)
+        echo_table(head, rows)
+    return capsys.readouterr().out
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_the_tables_show_every_column(terminal):
+def test_the_tables_show_every_column(terminal, monkeypatch, capsys):
     refused = result("b", split="t", reason="limit: depth [red]", **REFUSED)
-    shown = printed(report_of([result("a", pairs=[10, 1]), refused]), terminal, 250)
+    shown = printed(report_of([result("a", pairs=[10, 1]), refused]), terminal, 250, monkeypatch, capsys)
     told = ("Schemas", "by split", "invalid accepted", "timed out", "limit: depth [red]", "take token")
     assert [word for word in told if word not in shown] == []
     assert ("\x1b[" in shown) is terminal
 
 
-def test_the_tables_fit_eighty_columns_with_four_engines():
+def test_the_tables_fit_eighty_columns_with_four_engines(monkeypatch, capsys):
     results = []
     for engine in ("structgen", "llguidance", "xgrammar", "glrmask"):
         results.append(result("a", engine=engine, pairs=[1234567, 13457]))
         results.append(result("b", engine=engine, split="Github_medium"))
-    lines = printed(report_of(results), False, 80).splitlines()
+    lines = printed(report_of(results), False, 80, monkeypatch, capsys).splitlines()
     assert max(map(len, lines)) <= 80 and not any("…" in line for line in lines)
     assert any("passing: all instances judged right" in line for line in lines)
 

@@ -228,7 +228,7 @@ def _unread() -> Any:
 
 
 def _answered(make: Callable[[], Any], shards: list[Any], **options: Any) -> list[Any]:
-    return list(ray_answers(make, shards, 1, **options))[2:]
+    return list(ray_answers(make, shards, 1, **options))[1:]
 
 
 def _until_all_ended(cluster: Any) -> None:
@@ -257,7 +257,9 @@ def test_workers_that_find_no_room_hold_up_nobody(tmp_path: Path, cluster: Any) 
 
 
 def test_there_are_as_many_workers_as_processors(tmp_path: Path, cluster: Any) -> None:
-    assert list(ray_answers(partial(Squares, tmp_path), [], 1)) == [2, "one version"]
+    counts = list[int]()
+    assert list(ray_answers(partial(Squares, tmp_path), [], 1, counted=counts.append)) == ["one version"]
+    assert counts == [2]
 
 
 def test_a_device_that_the_cluster_lacks_is_refused(tmp_path: Path, cluster: Any) -> None:
@@ -286,7 +288,8 @@ def test_errors_of_a_worker_are_told_and_end_all(
 
 def test_whoever_leaves_early_ends_the_workers(tmp_path: Path, cluster: Any) -> None:
     with pytest.raises(KeyError), closing(ray_answers(partial(Squares, tmp_path), range(9), 1)) as answers:
-        assert [next(answers) for _ in range(3)][:2] == [2, "one version"]
+        assert next(answers) == "one version"
+        next(answers)
         raise KeyError
     _until_all_ended(cluster)
 

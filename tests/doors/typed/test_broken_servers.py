@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 from asked import ADA, Person
+from openai_server import claude_events as events
 from openai_server import serving
-from test_protocols import events
 
 import structgen as sg
 from structgen.doors.typed import remote, servers

@@ -1,14 +1,21 @@
-"""What a dict asks for: what is no schema and no form is refused; policies; integers."""
+"""What a dict asks for: what is no schema is refused; policies; integers. Habits of other libraries: pickle,
+`-> dict`, stop, logit_bias, speculation."""
 
 from __future__ import annotations
 
+import json
+import pickle
 from typing import Any
 
+import picklable_functions
 import pytest
+from asked import asked
 from for_each import for_each
-from told_models import told
+from pydantic import BaseModel
+from told_models import TOKENIZER, told
 
 import structgen as sg
+from structgen.decoding.engine.engine import Engine
 from structgen.doors.typed.wanted_forms import form_of
 
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
@@ -122,3 +129,84 @@ def test_an_integer_is_an_int_however_it_is_written(numbers: str) -> None:
             [sg.Request([1], sg.json_schema({"type": "integer"}, **policies), max_tokens=20)]
         )
         assert type(result.value) is int and result.value == float(text)
+
+
+# --- habits -------------------------------------------------------------------------------------------------
+
+
+def test_a_typed_function_pickles_by_its_name() -> None:
+    assert pickle.loads(pickle.dumps(picklable_functions.age)) is picklable_functions.age
+
+
+def test_a_typed_method_pickles_with_its_instance() -> None:
+    found = pickle.loads(pickle.dumps(picklable_functions.Reader("km").size))
+    assert found.prompt("Oslo") == picklable_functions.Reader("km").size.prompt("Oslo")
+
+
+def test_a_typed_function_inside_another_says_why_it_does_not_pickle() -> None:
+    with pytest.raises(pickle.PicklingError, match="Define it at the top of a module"):
+        pickle.dumps(asked(int, model="structgen/extract"))
+
+
+@pytest.mark.parametrize("hint", [dict, dict[str, Any], dict[Any, Any]])
+def test_a_dict_is_any_object_of_json(hint: Any) -> None:
+    form = form_of(hint)
+    assert form.schema == {"additionalProperties": True, "type": "object"}
+    text = '{"a": [1, {"b": null}], "": "x"}'
+    assert sg.run(told(text)[0], "Which?", hint) == json.loads(text)
+
+
+def test_a_free_text_ends_at_a_stop_string() -> None:
+    assert sg.run(told("one two. three")[0], "Say", str, stop=".") == "one two"
+    with pytest.raises(sg.errors.OptionError, match="stop"):
+        sg.run(told("1")[0], "Say", int, stop=".")
+
+
+def test_a_free_text_has_at_least_min_tokens() -> None:
+    short = sg.run(told("Hi")[0], "Say", str, detailed=True, max_tokens=9)
+    how = sg.Sampling(temperature=0.0, min_tokens=6)
+    longer = sg.run(told("Hi")[0], "Say", str, detailed=True, max_tokens=9, sampling=how)
+    assert short.usage.tokens < 6 <= longer.usage.tokens
+    with pytest.raises(sg.errors.OptionError, match="minLength"):
+        sg.run(told("1")[0], "Say", int, sampling=how)
+
+
+def test_a_bias_bans_a_token_and_forces_another_within_the_grammar() -> None:
+    (a,), (b,) = TOKENIZER.encode(b"a"), TOKENIZER.encode(b"b")
+    choice = sg.choice(["a", "b"])
+    assert sg.run(told("a")[0], "Which?", choice) == "a"
+    for bias in ({a: -100}, {str(b): 100}):
+        how = sg.Sampling(temperature=0.0, logit_bias=bias)  # type: ignore[arg-type]
+        assert sg.run(told("a")[0], "Which?", choice, sampling=how) == "b"
+    with pytest.raises(sg.errors.OptionError, match="none of the model"):
+        sg.run(told("a")[0], "Which?", choice, sampling=sg.Sampling(logit_bias={10**6: 1.0}))
+
+
+class Order(BaseModel):
+    customer: str
+    paid: bool
+
+
+PROMPT = "Zorvik has paid."
+
+
+@pytest.mark.parametrize("speculation", ["auto", "off", sg.Speculation(edit='{"customer": "Zorvik"')])
+def test_it_reaches_the_engine_and_changes_nothing(speculation: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    said, submit = list[Any](), Engine.submit
+
+    def noted(self: Engine, request: sg.Request) -> Any:
+        said.append(request.speculation)
+        return submit(self, request)
+
+    monkeypatch.setattr(Engine, "submit", noted)
+    sg.run("structgen/extract", PROMPT, Order)
+    assert said.pop() == "auto"
+    order = asked(Order, model="structgen/extract", speculation=speculation)
+    found = order(PROMPT)
+    assert sg.run("structgen/extract", PROMPT, Order, speculation=speculation) == found
+    assert found == Order(customer="Zorvik", paid=True)
+    assert order.batch([PROMPT, PROMPT]) == [found, found]
+    assert order.detailed(PROMPT).usage.speculation == ""
+    partials = list(order.stream(PROMPT))
+    assert partials[-1].result == found
+    assert said == [speculation] * 6

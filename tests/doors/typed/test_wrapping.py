@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal, Optional
 import pytest
 from asked import Person, asked, awaited, listed
 from for_each import for_each
-from openai_server import serving
 from pydantic import AfterValidator, BaseModel, Field, RootModel, TypeAdapter
 from told_models import told
 from typing_extensions import TypedDict
@@ -293,41 +292,6 @@ def test_a_draw_is_refused_where_the_bare_one_would_be(
         text = document if wrong else document.replace("5", "4").replace("3", "4")
         found = [check.closed(sg.samplers.ClosedValue(at, text.encode())) for check, at in checks]
         assert found == [not wrong] * 2
-
-
-# --- servers ------------------------------------------------------------------------------------------------
-
-
-def test_a_server_is_asked_for_an_object_and_its_text_is_kept() -> None:
-    with serving('{ "value" : [1, 2]}') as server:
-        outcome = asked(list[int], model=server.model).detailed("x")
-        sent = server.bodies[0]["response_format"]["json_schema"]["schema"]
-    assert sent["required"] == ["value"]
-    assert (outcome.text, outcome.value) == ('{ "value" : [1, 2]}', [1, 2])
-
-
-def test_a_server_that_takes_any_schema_can_be_asked_for_the_document_itself() -> None:
-    with serving("[1, 2]", '"red"') as server:
-        outcome = asked(list[int], model=server.model, wrap=False).detailed("x")
-        colour = sg.run(server.model, "x", {"choice": ["red", "blue"]}, wrap=False)
-        sent = [body["response_format"]["json_schema"]["schema"]["type"] for body in server.bodies]
-    assert (outcome.text, outcome.value, colour, sent) == ("[1, 2]", [1, 2], "red", ["array", "string"])
-
-
-@pytest.mark.parametrize(
-    ("target", "text"),
-    [({"type": "integer"}, "3"), ({}, '{"name": "Bo"}'), ({"choice": ["red"]}, "red")],
-)
-def test_the_text_of_a_schema_is_its_document_whatever_was_sent(target: Any, text: str) -> None:
-    reply = json.dumps({"value": text if "choice" in target else json.loads(text)})
-    with serving(reply) as server:
-        assert sg.run(server.model, "x", target, detailed=True).text == text
-
-
-@pytest.mark.parametrize("reply", ['{"other": [1, 2]}', '{"value": [1, 2], "more": 3}'])
-def test_a_reply_without_the_wrapper_is_asked_for_again(reply: str) -> None:
-    with serving(reply, '{"value": [1, 2]}') as server:
-        assert asked(list[int], model=server.model).detailed("x").attempts == 2
 
 
 # --- how characters are written in the object that says a text ----------------------------------------------

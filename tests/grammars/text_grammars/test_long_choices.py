@@ -178,8 +178,8 @@ def test_one_text_of_a_megabyte_is_forced() -> None:
 @for_each(
     ("given", "said"),
     [
-        ([], "nothing to choose"), (["a", "\ud800"], "lone surrogate"), (["a", 1], "is a string"),
-        (["a", b"a"], "is a string"),
+        ([], "nothing to choose"), (["a", "\ud800"], "surrogate pair"), (["a", 1], "texts: 1 is not"),
+        (["a", b"a"], "texts: b'a' is not"),
     ],
 )  # fmt: skip
 def test_bad_choices_are_refused(given: list[Any], said: str) -> None:

@@ -89,11 +89,11 @@ def test_what_is_left_to_write_is_counted() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"until": ""}, "empty text"),
-        ({"until": 3}, "until is 3"),
+        ({"until": ""}, "until: '' is not allowed"),
+        ({"until": 3}, "until: 3 is not allowed"),
         ({"until": "\ud800"}, "surrogate"),
-        ({"max_tokens": 0}, "max_tokens is 0"),
-        ({"max_tokens": 1.5}, "max_tokens is 1.5"),
+        ({"max_tokens": 0}, "max_tokens: 0 is not allowed"),
+        ({"max_tokens": 1.5}, "max_tokens: 1.5 is not allowed"),
     ],
 )
 def test_bad_arguments_are_refused(arguments: dict[str, object], said: str) -> None:

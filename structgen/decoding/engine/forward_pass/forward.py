@@ -9,10 +9,9 @@ bits alone and in any batch, read at once or token by token.
 from __future__ import annotations
 
 import math
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.base.native.jit import entry, jit
 from structgen.decoding.engine.forward_pass.paged_attention import (
@@ -25,9 +24,7 @@ from structgen.decoding.engine.forward_pass.paged_attention import (
     take,
 )
 from structgen.decoding.engine.forward_pass.tiles import MOST_ROWS, PANEL, floats, product, words
-from structgen.decoding.engine.row_loops import exponentials
-
-Array: TypeAlias = npt.NDArray[Any]
+from structgen.decoding.engine.row_loops import Array, exponentials
 
 BEFORE, QKV, OUT, BETWEEN, GATE_UP, DOWN = range(6)
 """Columns of the weights' offsets, one row for each layer. The row after the last layer has the last norm and
@@ -39,21 +36,18 @@ HEADS, GROUPS, HEAD, WIDTH, INNER, VOCABULARY, HALF = range(7)
 @loose
 def squares(row: Array) -> Any:
     """Return the sum of squares."""
-    found = np.float32(0.0)
+    total = np.float32(0.0)
     for value in row:
-        found += value * value
-    return found
+        total += value * value
+    return total
 
 
 @jit
-def normalise(x: Array, rows: Array, weight: Array, epsilon: Any, out: Array) -> None:
-    """Write the given rows of `x` [texts, width], normalised (RMSNorm), side by side."""
-    width = x.shape[1]
-    for i in range(len(rows)):
-        row = x[rows[i]]
-        scale = np.float32(1.0 / math.sqrt(squares(row) / np.float32(width) + epsilon))
-        for d in range(width):
-            out[i * width + d] = row[d] * scale * weight[d]
+def normalise(row: Array, weight: Array, epsilon: Any, out: Array) -> None:
+    """Write a row, normalised (RMSNorm)."""
+    scale = np.float32(1.0 / math.sqrt(squares(row) / np.float32(len(row)) + epsilon))
+    for d in range(len(row)):
+        out[d] = row[d] * scale * weight[d]
 
 
 @jit
@@ -82,21 +76,11 @@ def gate(wide: Array, count: int, inner: int, part: Array, out: Array) -> None:
 
 @jit
 def attend_all(
-    rows: Array,
-    layer: int,
-    wide: Array,
-    heads: int,
-    groups: int,
-    head: int,
-    cos: Array,
-    sin: Array,
-    queries: Array,
-    scores: Array,
-    paths: Array,
-    out: Array,
+    rows: Array, layer: int, wide: Array, sizes: Array, tables: Any, scratch: Any, out: Array
 ) -> None:
     """Write keys and values of each row to its column, and the attention's output to `out`. `wide` has
-    queries, keys and values."""
+    queries, keys and values; `tables` and `scratch` are as in `attend`."""
+    heads, groups, head = sizes[HEADS], sizes[GROUPS], sizes[HEAD]
     parts = heads + 2 * groups
     begins = layer * 8 * groups * PANEL * head
     start, every = 0, len(rows)
@@ -107,10 +91,44 @@ def attend_all(
         count, some = stop - start, rows[start:stop]
         own = wide[start * parts * head : stop * parts * head].reshape(count, parts, head)
         for i in range(count):
-            take(own[i], heads, some[i, PAGES], some[i, PLACE], some[i, WHERE], begins, cos, sin)
+            take(own[i], heads, some[i, PAGES], some[i, PLACE], some[i, WHERE], begins, tables)
         own_out = out[start * heads * head : stop * heads * head].reshape(count, heads * head)
-        attend(some, own, heads, groups, head, begins, cos, sin, queries, scores, paths, own_out)
+        attend(some, own, heads, begins, tables, scratch, own_out)
         start = stop
+
+
+@jit
+def run_layer(
+    sizes: Array,
+    epsilon: Any,
+    weights: Array,
+    at: Array,
+    layer: int,
+    tables: Any,
+    rows: Array,
+    x: Array,
+    scratch: Any,
+) -> None:
+    """Run rows, in place, through a layer whose weights begin at the offsets `at`. `scratch`: as in
+    `run_layers`."""
+    narrow, wide, part, attention = scratch
+    heads, groups, head = sizes[HEADS], sizes[GROUPS], sizes[HEAD]
+    width, inner, half, count = sizes[WIDTH], sizes[INNER], sizes[HALF] != 0, len(rows)
+    here, there, base = narrow.ctypes.data, wide.ctypes.data, weights.ctypes.data
+    norm = weights[at[BEFORE] : at[BEFORE] + width]
+    for i in range(count):
+        normalise(x[i], norm, epsilon, narrow[i * width : (i + 1) * width])
+    product(here, 4 * width, count, width, base + 4 * at[QKV], (heads + 2 * groups) * head, half, there)
+    attend_all(rows, layer, wide, sizes, tables, attention, narrow)
+    product(here, 4 * heads * head, count, heads * head, base + 4 * at[OUT], width, half, there)
+    add(x, wide)
+    norm = weights[at[BETWEEN] : at[BETWEEN] + width]
+    for i in range(count):
+        normalise(x[i], norm, epsilon, narrow[i * width : (i + 1) * width])
+    product(here, 4 * width, count, width, base + 4 * at[GATE_UP], 2 * inner, half, there)
+    gate(wide, count, inner, part, narrow)
+    product(here, 4 * inner, count, inner, base + 4 * at[DOWN], width, half, there)
+    add(x, wide)
 
 
 @jit
@@ -119,48 +137,40 @@ def run_layers(
     epsilon: Any,
     weights: Array,
     offsets: Array,
-    cos: Array,
-    sin: Array,
+    tables: Any,
     rows: Array,
     asked: Array,
     x: Array,
-    narrow: Array,
-    wide: Array,
-    queries: Array,
-    scores: Array,
-    paths: Array,
+    scratch: Any,
     logits: Array,
 ) -> None:
-    """Run rows, whose embeddings are `x`, through all layers, for `run_rows`, which allocates the scratch
-    memory.
+    """Run rows, whose embeddings are `x`, through all layers, for `run_rows`, which allocates the memory:
+    `scratch` is narrow rows, wide rows, a part of a wide row, and what `attend` needs.
 
     The inner loops take slices of these arrays; so they are arrays without reference counts.
     """
-    weights, offsets, cos, sin = floats(weights), words(offsets), floats(cos), floats(sin)
-    rows, asked, x, narrow, wide = words(rows), words(asked), floats(x), floats(narrow), floats(wide)
-    queries, scores, paths = floats(queries), floats(scores), words(paths)
-    heads, groups, head = sizes[HEADS], sizes[GROUPS], sizes[HEAD]
-    width, inner, half = sizes[WIDTH], sizes[INNER], sizes[HALF] != 0
-    count, layers, base = len(rows), len(offsets) - 1, weights.ctypes.data
-    columns = (heads + 2 * groups) * head
-    here, there = narrow.ctypes.data, wide.ctypes.data
-    every, part = np.arange(count), np.empty(inner, np.float32)
+    weights, offsets, rows, x = floats(weights), words(offsets), words(rows), floats(x)
+    narrow, wide, part, (queries, scores, paths) = scratch
+    halves = floats(scores[0]), floats(scores[1])
+    own = floats(narrow), floats(wide), floats(part), (floats(queries), halves, words(paths))
+    tables = floats(tables[0]), floats(tables[1])
+    layers, width = len(offsets) - 1, sizes[WIDTH]
     for layer in range(layers):
-        at = offsets[layer]
-        normalise(x, every, weights[at[BEFORE] : at[BEFORE] + width], epsilon, narrow)
-        product(here, 4 * width, count, width, base + 4 * at[QKV], columns, half, there)
-        attend_all(rows, layer, wide, heads, groups, head, cos, sin, queries, scores, paths, narrow)
-        product(here, 4 * heads * head, count, heads * head, base + 4 * at[OUT], width, half, there)
-        add(x, wide)
-        normalise(x, every, weights[at[BETWEEN] : at[BETWEEN] + width], epsilon, narrow)
-        product(here, 4 * width, count, width, base + 4 * at[GATE_UP], 2 * inner, half, there)
-        gate(wide, count, inner, part, narrow)
-        product(here, 4 * inner, count, inner, base + 4 * at[DOWN], width, half, there)
-        add(x, wide)
+        run_layer(sizes, epsilon, weights, offsets[layer], layer, tables, rows, x, own)
     at = offsets[layers]
-    normalise(x, asked, weights[at[BEFORE] : at[BEFORE] + width], epsilon, narrow)
+    norm = weights[at[BEFORE] : at[BEFORE] + width]
+    for i in range(len(asked)):
+        normalise(x[asked[i]], norm, epsilon, own[0][i * width : (i + 1) * width])
+    head = weights.ctypes.data + 4 * at[QKV]
     product(
-        here, 4 * width, len(asked), width, base + 4 * at[QKV], sizes[VOCABULARY], half, logits.ctypes.data
+        narrow.ctypes.data,
+        4 * width,
+        len(asked),
+        width,
+        head,
+        sizes[VOCABULARY],
+        sizes[HALF] != 0,
+        logits.ctypes.data,
     )
 
 
@@ -190,33 +200,20 @@ def run_rows(
     """
     heads, groups, head = sizes[HEADS], sizes[GROUPS], sizes[HEAD]
     width, inner, count = sizes[WIDTH], sizes[INNER], len(rows)
-    columns = (heads + 2 * groups) * head
-    x = np.empty((count, width), np.float32)
-    narrow = np.empty(count * max(width, heads * head, inner), np.float32)
-    wide = np.empty(count * max(columns, 2 * inner, width), np.float32)
-    most = 0
+    x, most = np.empty((count, width), np.float32), 0
     for i in range(count):
         most = max(most, rows[i, WHERE] + 1)
         x[i] = embedding[rows[i, TOKEN]]
+    narrow = np.empty(count * max(width, heads * head, inner), np.float32)
+    wide = np.empty(count * max((heads + 2 * groups) * head, 2 * inner, width), np.float32)
     together = min(count, MOST_ROWS)
     queries = np.empty((together * (heads // groups), head), np.float32)
     # score rows begin in different cache sets
     scores = np.empty((2, min(len(queries), MOST_ROWS), (most // PANEL + 1) * PANEL + PANEL // 2), np.float32)
-    paths = np.empty((together, most), np.int64)
-    run_layers(
-        sizes,
-        epsilon,
-        weights,
-        offsets,
-        cos,
-        sin,
-        rows,
-        asked,
-        x,
+    scratch = (
         narrow,
         wide,
-        queries,
-        scores,
-        paths,
-        logits,
+        np.empty(inner, np.float32),
+        (queries, scores, np.empty((together, most), np.int64)),
     )
+    run_layers(sizes, epsilon, weights, offsets, (cos, sin), rows, asked, x, scratch, logits)

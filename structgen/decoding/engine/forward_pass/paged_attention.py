@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import numba
 import numpy as np
-import numpy.typing as npt
 
 from structgen.base.native.jit import alone, entry, jit
 from structgen.base.native.raw_memory import load64
@@ -24,9 +23,7 @@ from structgen.decoding.engine.forward_pass.tiles import (
     floats_at,
     listed_product,
 )
-from structgen.decoding.engine.row_loops import exponentials, highest, total
-
-Array: TypeAlias = npt.NDArray[Any]
+from structgen.decoding.engine.row_loops import Array, exponentials, highest, total
 
 TOKEN, PLACE, PAGES, WHERE, BEGIN, PARENTS = range(6)
 """Columns of a row: its token; its position in the text; the address of its text's list of pages; the number
@@ -51,14 +48,13 @@ def rotate(x: Array, cos: Array, sin: Array, out: Array, start: int, step: int) 
 
 
 @jit
-def take(
-    own: Array, heads: int, pages: int, place: int, where: int, layer: int, cos: Array, sin: Array
-) -> None:
+def take(own: Array, heads: int, pages: int, place: int, where: int, layer: int, tables: Any) -> None:
     """Write a row's keys and values to column number `where`, the keys rotated to position `place`.
 
     `own` [heads + 2 groups, head] has its queries, keys and values, not rotated; `pages` is the address of
-    the text's list of pages, `layer` the offset of the layer in a page.
+    the text's list of pages, `layer` the offset of the layer in a page, `tables` as in `attend`.
     """
+    cos, sin = tables
     head = own.shape[1]
     groups = (len(own) - heads) // 2
     column, size = where % PANEL, PANEL * head
@@ -90,20 +86,78 @@ def path_of(row: Array, shared: int, path: Array) -> Any:
 
 
 @jit
-def attend(
-    rows: Array,
-    wide: Array,
-    heads: int,
-    groups: int,
-    head: int,
-    layer: int,
-    cos: Array,
-    sin: Array,
-    queries: Array,
-    scores: Array,
-    paths: Array,
-    out: Array,
+def shared_by(rows: Array) -> Any:
+    """Return how many of the first columns all of some rows of one text attend to: all nodes see a tree's
+    first node; all later rows see a row that is no node."""
+    for row in rows:
+        if row[WHERE] != row[PLACE]:
+            return row[BEGIN] + 1
+    return rows[0, PLACE] + 1
+
+
+@jit
+def take_queries(rows: Array, wide: Array, group: int, tables: Any, queries: Array) -> None:
+    """Write the queries of a group, rotated to the positions of their rows and scaled."""
+    cos, sin = tables
+    head, each = wide.shape[2], len(queries) // len(rows)
+    scale = np.float32(1.0 / math.sqrt(head))
+    for at in range(len(queries)):
+        i, place = at // each, rows[at // each, PLACE]
+        rotate(wide[i, group * each + at % each], cos[place], sin[place], queries[at], 0, 1)
+        for d in range(head):
+            queries[at, d] *= scale
+
+
+@jit
+def weigh(scores: Array, seen: int, shared: int, path: Array, shares: Array) -> None:
+    """Write the weights of the columns that a row attends to, from its scores of all columns: those of its
+    `path` come behind the `shared` ones. The weights are e^(score - greatest score)."""
+    for at in range(shared, seen):
+        # a column's index is at least its place in the path: what is overwritten was read
+        scores[at] = scores[path[at - shared]]
+    exponentials(scores, 0, seen, highest(scores[:seen]), shares)
+
+
+@jit
+def add_path(
+    shares: Array, seen: int, shared: int, path: Array, pages: int, values: int, sums: Array
 ) -> None:
+    """Add to the sums of a row the values of the columns of its path, each times its weight. `values`: the
+    offset of values in a page."""
+    head, at = len(sums), shared
+    while at < seen:
+        column, stop = path[at - shared], at + 1
+        while stop < seen and path[stop - shared] == column + stop - at and (column + stop - at) % PANEL:
+            stop += 1
+        here = load64(pages, column // PANEL) + values + 4 * head * (column % PANEL)
+        add_weighted(shares.ctypes.data + 4 * at, 1, 0, stop - at, here, 0, head, sums.ctypes.data)
+        at = stop
+
+
+@jit
+def write_mean(sums: Array, weight: Any, out: Array) -> None:
+    """Write sums, divided by the sum of their weights."""
+    whole = np.float32(1.0 / weight)
+    for d in range(len(sums)):
+        out[d] = sums[d] * whole
+
+
+@jit
+def add_shared(shares: Array, count: int, shared: int, pages: int, values: int, out: Array) -> None:
+    """Add to `count` rows the values of the `shared` columns, each times its weight. `values`: the offset of
+    values in a page."""
+    page, step, head = load64(pages, 0), 4 * shares.shape[1], out.shape[1]
+    for column in range(0, shared, PANEL):
+        following = load64(pages, (column + PANEL) // PANEL) if column + PANEL < shared else page
+        add_weighted(
+            shares.ctypes.data + 4 * column, count, step, min(PANEL, shared - column), page + values,
+            following - page, head, out.ctypes.data,
+        )  # fmt: skip
+        page = following
+
+
+@jit
+def attend(rows: Array, wide: Array, heads: int, layer: int, tables: Any, scratch: Any, out: Array) -> None:
     """Write the attention's output of up to MOST_ROWS adjacent rows of one text.
 
     Columns that all of the rows attend to are read once for all of them. A row's sums run over these in
@@ -111,77 +165,39 @@ def attend(
     the results are the same to the bit whatever other rows there are.
 
     `rows` has the columns above. `wide` [rows, heads + 2 groups, head] has queries, keys and values, not
-    rotated. `layer` is the offset of the layer in a page. Scratch memory: `queries` [rows * heads in a group,
-    head], `scores` [2, MOST_ROWS or all queries, columns], `paths` [rows, columns]. `out` is [rows, heads *
-    head]. Cost: reading the columns once for MOST_ROWS queries of a group.
+    rotated. `layer` is the offset of the layer in a page. `tables` are cosines and sines, of all positions.
+    `scratch` is memory: queries [rows * heads in a group, head], two of scores [MOST_ROWS or all queries,
+    columns], paths [rows, columns]. `out` is [rows, heads * head]. Cost: reading the columns once for
+    MOST_ROWS queries of a group.
     """
-    count, each = len(rows), heads // groups
-    scale, size = np.float32(1.0 / math.sqrt(head)), 4 * PANEL * head
-    pages, last = rows[0, PAGES], rows[count - 1, WHERE]
-    # all nodes see a tree's first node; all later rows see a row that is no node
-    shared = rows[0, PLACE] + 1
-    for i in range(count):
-        if rows[i, WHERE] != rows[i, PLACE]:
-            shared = rows[0, BEGIN] + 1
-    for i in range(count):
+    queries, (raw, shares), paths = scratch
+    head, groups = wide.shape[2], (wide.shape[1] - heads) // 2
+    each, pages, shared = heads // groups, rows[0, PAGES], shared_by(rows)
+    queries = queries[: len(rows) * each]
+    for i in range(len(rows)):
         path_of(rows[i], shared, paths[i])
-    step = 4 * scores.shape[2]
     for group in range(groups):
-        for i in range(count):
-            place = rows[i, PLACE]
-            for one in range(each):
-                query = queries[i * each + one]
-                rotate(wide[i, group * each + one], cos[place], sin[place], query, 0, 1)
-                for d in range(head):
-                    query[d] *= scale
-        keys = layer + group * size
-        values = keys + groups * size
-        start, every = 0, count * each
-        while start < every:
-            some = min(MOST_ROWS, every - start)
-            own = queries[start : start + some]
-            raw, shares = scores[0], scores[1]
+        take_queries(rows, wide, group, tables, queries)
+        keys = layer + 4 * group * PANEL * head
+        values = keys + 4 * groups * PANEL * head
+        for start in range(0, len(queries), MOST_ROWS):
+            own = queries[start : start + MOST_ROWS]
             # whole panels are scored; the scores of unseen columns are ignored
-            listed_product(own.ctypes.data, some, head, pages, last // PANEL + 1, keys, raw.ctypes.data, step)
-            for one in range(some):
-                i = (start + one) // each
-                seen, row, path = rows[i, PLACE] + 1, raw[one], paths[i]
-                for at in range(shared, seen):
-                    # a column's index is at least its place in the path: what is overwritten was read
-                    row[at] = row[path[at - shared]]
-                exponentials(row, 0, seen, highest(row[:seen]), shares[one])
+            listed_product(
+                own.ctypes.data, len(own), head, pages, rows[-1, WHERE] // PANEL + 1, keys,
+                raw.ctypes.data, 4 * raw.shape[1],
+            )  # fmt: skip
+            for at in range(len(own)):
+                i = (start + at) // each
+                weigh(raw[at], rows[i, PLACE] + 1, shared, paths[i], shares[at])
             # the queries are no longer needed: the sums reuse their memory
             own[:] = np.float32(0.0)
-            page = load64(pages, 0)
-            for column in range(0, shared, PANEL):
-                following = load64(pages, (column + PANEL) // PANEL) if column + PANEL < shared else page
-                add_weighted(
-                    shares.ctypes.data + 4 * column, some, step, min(PANEL, shared - column), page + values,
-                    following - page, head, own.ctypes.data,
-                )  # fmt: skip
-                page = following
-            for one in range(some):
-                i = (start + one) // each
-                seen, path, at = rows[i, PLACE] + 1, paths[i], shared
-                while at < seen:
-                    column, stop = path[at - shared], at + 1
-                    while (
-                        stop < seen
-                        and path[stop - shared] == column + stop - at
-                        and (column + stop - at) % PANEL
-                    ):
-                        stop += 1
-                    add_weighted(
-                        shares[one].ctypes.data + 4 * at, 1, step, stop - at,
-                        load64(pages, column // PANEL) + values + 4 * head * (column % PANEL), 0, head,
-                        own[one].ctypes.data,
-                    )  # fmt: skip
-                    at = stop
-                whole = np.float32(1.0 / total(shares[one], 0, seen))
-                first = (group * each + (start + one) % each) * head
-                for d in range(head):
-                    out[i, first + d] = own[one, d] * whole
-            start += some
+            add_shared(shares, len(own), shared, pages, values, own)
+            for at in range(len(own)):
+                i, seen = (start + at) // each, rows[(start + at) // each, PLACE] + 1
+                add_path(shares[at], seen, shared, paths[i], pages, values, own[at])
+                first = (group * each + (start + at) % each) * head
+                write_mean(own[at], total(shares[at], 0, seen), out[i, first : first + head])
 
 
 @entry("void(int64, int64[::1], int64, int64, int64, int64)")

@@ -1,9 +1,18 @@
-"""Compiled products of a few rows with a matrix: each row is multiplied by itself, in a fixed order.
+"""Compiled products of rows with a matrix, defined to the bit by ten lines of numpy:
 
-The matrix is packed in panels of 32 columns. So a tile of rows reads its part from front to back, once for up
-to eight rows. An element of a product is a chain of fused multiply-adds over the depth, the same for a row
-alone and among others, by construction. The sums of a tile stay in registers; numba's own loops do not keep
-vectors there, so the LLVM instructions are written by hand.
+    def product(rows, matrix):  # float32 [rows, depth] and [columns, depth]
+        sums = np.zeros((len(rows), len(matrix)), np.float32)
+        for k in range(rows.shape[1]):
+            exact = np.multiply.outer(rows[:, k].astype(np.float64), matrix[:, k].astype(np.float64))
+            sums = (exact + sums).astype(np.float32)
+        return sums
+
+An element is a chain of fused multiply-adds over the depth. So it is the same for a row alone and among
+others, by construction. The tests compare with these lines.
+
+What is below makes that fast. The matrix is packed in panels of 32 columns. So a tile of rows reads its part
+from front to back, once for up to eight rows. The sums of a tile stay in registers; numba's own loops do not
+keep vectors there, so the LLVM instructions are written by hand.
 
 One row waits for the matrix to come from memory; eight rows keep the processor busy. In between, the time
 hardly grows if memory delivers without stalls. So each tile prefetches what it reads about 64 depths later or
@@ -13,22 +22,22 @@ more (`_AHEAD`), also across pages, where the processor's own prefetching stops.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 import numba
-import numpy.typing as npt
 from llvmlite import binding
 from llvmlite import ir as llvm
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from structgen.base.native.jit import jit
-
-Array: TypeAlias = npt.NDArray[Any]
+from structgen.decoding.engine.row_loops import Array
 
 PANEL = 32
-"""Columns of a panel: two vectors of 16."""
-_LANES = 16
+"""Columns of a panel: two vectors."""
+LINE = 64
+"""Bytes of a cache line."""
+_LANES = PANEL // 2
 _WORD, _INT, _FLOAT, _BYTES = (
     llvm.IntType(64),
     llvm.IntType(32),
@@ -36,9 +45,6 @@ _WORD, _INT, _FLOAT, _BYTES = (
     llvm.IntType(8).as_pointer(),
 )
 _BITS, _VECTOR = llvm.VectorType(_INT, _LANES), llvm.VectorType(_FLOAT, _LANES)
-_HIGH = 0xFFFF0000
-_LINE = 64
-"""Bytes of a cache line."""
 _AHEAD = 8192
 """Bytes between a prefetch and its read, divided by the panels of a tile. Measured with 512 to 8192 on
 matrices in memory: eight rows gain twofold, one row a tenth."""
@@ -54,8 +60,68 @@ _TWO, _TWO_SUMMED = (3, 4) if _WIDE else (1, 1)
 processor waiting, because each sum waits for its predecessor and eight sums are needed in flight."""
 
 
-def _constant(bits: int) -> Any:
-    return llvm.Constant(_BITS, [bits] * _LANES)
+class _Kind(NamedTuple):
+    """What a tile does."""
+
+    half: bool
+    """Whether the weights are bfloat16."""
+    listed: bool
+    """Whether `weights` is a list of the addresses of panels, to each of which `apart` is added. The next
+    panels of the list are prefetched. It ends with four zeros."""
+    more: bool
+    """Whether products are added to `out`."""
+
+
+class _Operands(NamedTuple):
+    """What a tile works on, as LLVM's values: addresses, steps in bytes, and the depth."""
+
+    x: Any
+    x_step: Any
+    """From row to row."""
+    weights: Any
+    deep: Any
+    """From depth to depth."""
+    apart: Any
+    """From panel to panel."""
+    later: Any
+    """From a read to its prefetch."""
+    out: Any
+    out_step: Any
+    """From row to row."""
+    depth: Any
+
+
+def _panels(builder: Any, given: _Operands, panels: int, listed: bool) -> list[tuple[Any, Any]]:
+    """Return the address of each panel, and the one of what is to be prefetched beside it."""
+    if not listed:
+        places = [
+            builder.add(given.weights, builder.mul(given.apart, _WORD(panel))) for panel in range(panels)
+        ]
+        return [(place, builder.add(place, given.later)) for place in places]
+    pairs = []
+    for panel in range(panels):
+        this, following = (
+            builder.load(builder.inttoptr(builder.add(given.weights, _WORD(8 * number)), _WORD.as_pointer()))
+            for number in (panel, panel + panels)
+        )
+        ends_here = builder.icmp_signed("==", following, _WORD(0))
+        wanted = builder.select(ends_here, this, following)
+        pairs.append((builder.add(this, given.apart), builder.add(wanted, given.apart)))
+    return pairs
+
+
+def _intrinsic(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
+    """Return a function of LLVM."""
+    return cgutils.get_or_insert_function(builder.module, llvm.FunctionType(result, arguments), name)
+
+
+def _prefetch(builder: Any, at: Any, size: int) -> None:
+    """Emit the prefetch of some bytes."""
+    prefetch = _intrinsic(builder, "llvm.prefetch.p0i8", llvm.VoidType(), [_BYTES, _INT, _INT, _INT])
+    for line in range(0, size, LINE):
+        pointer = builder.inttoptr(builder.add(at, _WORD(line)), _BYTES)
+        # arguments: for reading, into all caches, data
+        builder.call(prefetch, [pointer, _INT(0), _INT(3), _INT(1)])
 
 
 def _columns(builder: Any, at: Any, half: bool) -> tuple[Any, Any]:
@@ -63,84 +129,73 @@ def _columns(builder: Any, at: Any, half: bool) -> tuple[Any, Any]:
     of the first vector in its lower half, and one of the second in its upper half."""
     pointer = builder.inttoptr(at, _BITS.as_pointer())
     if half:
-        both = builder.load(pointer, align=4)
-        low = builder.shl(both, _constant(16))
-        high = builder.and_(both, _constant(_HIGH))
+        both, half_word = builder.load(pointer, align=4), llvm.Constant(_BITS, [16] * _LANES)
+        low = builder.shl(both, half_word)
+        high = builder.shl(builder.lshr(both, half_word), half_word)
     else:
         low = builder.load(pointer, align=4)
         high = builder.load(builder.gep(pointer, [llvm.Constant(_WORD, 1)]), align=4)
     return builder.bitcast(low, _VECTOR), builder.bitcast(high, _VECTOR)
 
 
-def _write_tile(
-    builder: Any, rows: int, panels: int, half: bool, listed: bool, more: bool, ahead: bool, given: Any
-) -> None:
-    """Emit the loop that multiplies some rows with some panels. `_tiles` documents `given`."""
-    x, x_step, weights, deep, apart, later, out, out_step, depth = given
-    word = _WORD
-    fused = cgutils.get_or_insert_function(
-        builder.module, llvm.FunctionType(_VECTOR, [_VECTOR] * 3), f"llvm.fma.v{_LANES}f32"
-    )
-    prefetch = cgutils.get_or_insert_function(
-        builder.module, llvm.FunctionType(llvm.VoidType(), [_BYTES, _INT, _INT, _INT]), "llvm.prefetch.p0i8"
-    )
-    start = builder.block
-    loop = builder.append_basic_block("depth")
-    after = builder.append_basic_block("after")
-    starts = [builder.add(x, builder.mul(x_step, word(row))) for row in range(rows)]
-    places, wanted = [], []
-    for panel in range(panels):
-        if listed:
-            this, following = (
-                builder.load(builder.inttoptr(builder.add(weights, word(8 * number)), word.as_pointer()))
-                for number in (panel, panel + panels)
-            )
-            ends_here = builder.icmp_signed("==", following, word(0))
-            places.append(builder.add(this, apart))
-            wanted.append(builder.add(builder.select(ends_here, this, following), apart))
-        else:
-            places.append(builder.add(weights, builder.mul(apart, word(panel))))
-            wanted.append(builder.add(places[-1], later))
-    ends = []
+def _in_all_lanes(builder: Any, at: Any) -> Any:
+    """Return the vector of one number, which stands at an address."""
+    blank = llvm.Constant(_VECTOR, llvm.Undefined)
+    number = builder.load(builder.inttoptr(at, _FLOAT.as_pointer()))
+    first = builder.insert_element(blank, number, _INT(0))
+    return builder.shuffle_vector(first, blank, llvm.Constant(_BITS, None))
+
+
+def _row(builder: Any, first: Any, step: Any, row: int) -> Any:
+    """Return the address of a row."""
+    return builder.add(first, builder.mul(step, _WORD(row)))
+
+
+def _ends(builder: Any, given: _Operands, rows: int, panels: int) -> list[Any]:
+    """Return pointers to the vectors of `out`, row by row."""
+    firsts = [_row(builder, given.out, given.out_step, row) for row in range(rows)]
+    pointers = [builder.inttoptr(first, _VECTOR.as_pointer()) for first in firsts]
+    return [builder.gep(pointer, [_WORD(at)]) for pointer in pointers for at in range(2 * panels)]
+
+
+def _added(builder: Any, kind: _Kind, given: _Operands, rows: int, panels: Any, depth: Any, sums: Any) -> Any:
+    """Return the sums with the products of one depth. `panels`: as `_panels` returns them."""
+    fused = _intrinsic(builder, f"llvm.fma.v{_LANES}f32", _VECTOR, [_VECTOR] * 3)
+    at = builder.mul(depth, given.deep)
+    columns: list[Any] = []
+    for place, wanted in panels:
+        # one row reads keys and values as fast as they come
+        if rows > 1 or not (kind.listed or kind.more):
+            _prefetch(builder, builder.add(wanted, at), LINE if kind.half else 2 * LINE)
+        columns += _columns(builder, builder.add(place, at), kind.half)
+    grown: list[Any] = []
     for row in range(rows):
-        base = builder.add(out, builder.mul(out_step, word(row)))
-        pointer = builder.inttoptr(base, _VECTOR.as_pointer())
-        ends += [builder.gep(pointer, [word(place)]) for place in range(2 * panels)]
-    none = llvm.Constant(_VECTOR, None)
-    before = [builder.load(end, align=4) if more else none for end in ends]
+        first = _row(builder, given.x, given.x_step, row)
+        number = _in_all_lanes(builder, builder.add(first, builder.mul(depth, _WORD(4))))
+        for column in columns:
+            grown.append(builder.call(fused, [number, column, sums[len(grown)]]))
+    return grown
+
+
+def _write_tile(builder: Any, rows: int, panels: int, kind: _Kind, given: _Operands) -> None:
+    """Emit the loop over the depth that multiplies some rows with some panels."""
+    start = builder.block
+    loop, after = builder.append_basic_block("depth"), builder.append_basic_block("after")
+    places, ends = _panels(builder, given, panels, kind.listed), _ends(builder, given, rows, panels)
+    before = [builder.load(end, align=4) if kind.more else llvm.Constant(_VECTOR, None) for end in ends]
     builder.branch(loop)
     builder.position_at_end(loop)
-    k = builder.phi(word)
-    k.add_incoming(word(0), start)
-    sums = [builder.phi(_VECTOR) for _ in range(2 * rows * panels)]
-    for one, held in zip(sums, before, strict=True):
-        one.add_incoming(held, start)
-    at = builder.mul(k, deep)
-    columns: list[Any] = []
-    for place, next_place in zip(places, wanted, strict=True):
-        for line in range(0, (_LINE if half else 2 * _LINE) if ahead else 0, _LINE):
-            pointer = builder.inttoptr(builder.add(builder.add(next_place, at), word(line)), _BYTES)
-            # arguments: for reading, into all caches, data
-            builder.call(prefetch, [pointer, _INT(0), _INT(3), _INT(1)])
-        columns += _columns(builder, builder.add(place, at), half)
-    grown: list[Any] = []
-    blank = llvm.Constant(_VECTOR, llvm.Undefined)
-    first = llvm.Constant(_BITS, [0] * _LANES)
-    for row in range(rows):
-        pointer = builder.inttoptr(builder.add(starts[row], builder.mul(k, word(4))), _FLOAT.as_pointer())
-        one = builder.insert_element(blank, builder.load(pointer), _INT(0))
-        spread = builder.shuffle_vector(one, blank, first)
-        for column in columns:
-            total = sums[len(grown)]
-            grown.append(builder.call(fused, [spread, column, total]))
-    for one, sum_ in zip(sums, grown, strict=True):
-        one.add_incoming(sum_, loop)
-    following = builder.add(k, word(1))
-    k.add_incoming(following, loop)
-    builder.cbranch(builder.icmp_signed("<", following, depth), loop, after)
+    depth, sums = builder.phi(_WORD), [builder.phi(_VECTOR) for _ in ends]
+    grown = _added(builder, kind, given, rows, places, depth, sums)
+    next_depth = builder.add(depth, _WORD(1))
+    values = [depth, *sums], [_WORD(0), *before], [next_depth, *grown]
+    for value, first, following in zip(*values, strict=True):
+        value.add_incoming(first, start)
+        value.add_incoming(following, loop)
+    builder.cbranch(builder.icmp_signed("<", next_depth, given.depth), loop, after)
     builder.position_at_end(after)
-    for one, end in zip(grown, ends, strict=True):
-        builder.store(one, end, align=4)
+    for total, end in zip(grown, ends, strict=True):
+        builder.store(total, end, align=4)
 
 
 def _tiles(
@@ -153,49 +208,31 @@ def _tiles(
     """Return an intrinsic that multiplies rows with panels, for the (rows, panels) of `shapes`; for others it
     does nothing.
 
-    tile(rows, panels, half, x, x_step, weights, deep, apart, later, out, out_step, depth). `half`: the
-    weights are bfloat16. `x`, `weights`, `out`: addresses. Steps in bytes: `x_step` and `out_step` from row
-    to row, `deep` from depth to depth, `apart` from panel to panel, `later` from a read to its prefetch.
-    `depth` is at least 1. `listed`: `weights` is a list of the addresses of panels, to each of which `apart`
-    is added; the next panels of the list are prefetched; it ends with four zeros. `more`: add to `out`. One
-    row prefetches only within a matrix: it reads keys and values as fast as they come.
+    tile(rows, panels, half, operands): as `_Kind` and `_Operands` say. The depth is at least 1.
     """
 
     @intrinsic  # type: ignore[untyped-decorator]
-    def tile(
-        typingctx: Any,
-        rows: Any,
-        panels: Any,
-        half: Any,
-        x: Any,
-        x_step: Any,
-        weights: Any,
-        deep: Any,
-        apart: Any,
-        later: Any,
-        out: Any,
-        out_step: Any,
-        depth: Any,
-    ) -> Any:
+    def tile(typingctx: Any, rows: Any, panels: Any, half: Any, operands: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            rows, panels, half, *given = args
-            word = _WORD
-            shape = builder.add(builder.mul(rows, word(8)), panels)
-            key = builder.add(builder.mul(shape, word(2)), builder.zext(half, word))
+            rows, panels, half, operands = args
+            given = _Operands(*cgutils.unpack_tuple(builder, operands))
+            shape = builder.add(builder.mul(rows, _WORD(8)), panels)
+            key = builder.add(builder.mul(shape, _WORD(2)), builder.zext(half, _WORD))
             done = builder.append_basic_block("done")
             chosen = builder.switch(key, done)
             for row_count, panel_count in shapes:
                 for is_half in halves:
                     block = builder.append_basic_block("tile")
-                    chosen.add_case(word(2 * (8 * row_count + panel_count) + is_half), block)
+                    chosen.add_case(_WORD(2 * (8 * row_count + panel_count) + is_half), block)
                     builder.position_at_end(block)
-                    ahead = row_count > 1 or not (listed or more)
-                    _write_tile(builder, row_count, panel_count, is_half, listed, more, ahead, given)
+                    kind = _Kind(is_half, listed, more)
+                    _write_tile(builder, row_count, panel_count, kind, given)
                     builder.branch(done)
             builder.position_at_end(done)
             return context.get_dummy_value()
 
-        return types.void(types.int64, types.int64, types.boolean, *[types.int64] * 9), codegen
+        every = types.UniTuple(types.int64, len(_Operands._fields))  # type: ignore[attr-defined]
+        return types.void(types.int64, types.int64, types.boolean, every), codegen
 
     return tile
 
@@ -261,10 +298,8 @@ def product(
         row = 0
         for tile in range(tiles):
             stop = rows * (tile + 1) // tiles
-            _matrix_tile(
-                stop - row, together, half, x + row * step, step, w, deep, apart, _AHEAD // together,
-                o + row * wide, wide, depth,
-            )  # fmt: skip
+            operands = x + row * step, step, w, deep, apart, _AHEAD // together, o + row * wide, wide, depth
+            _matrix_tile(stop - row, together, half, operands)
             row = stop
         panel += together
 
@@ -281,9 +316,8 @@ def listed_product(
         if panel + together > panels:
             together = 1
         o = out + 4 * PANEL * panel
-        _listed_tile(
-            rows, together, False, x, 4 * depth, pages + 8 * panel, 4 * PANEL, apart, 0, o, wide, depth
-        )
+        operands = x, 4 * depth, pages + 8 * panel, 4 * PANEL, apart, 0, o, wide, depth
+        _listed_tile(rows, together, False, operands)
         panel += together
 
 
@@ -304,5 +338,5 @@ def add_weighted(
             together = 1
         o = out + 4 * column
         v = values + 4 * column
-        _added_tile(rows, together, False, shares, step, v, wide, 4 * PANEL, later, o, wide, count)
+        _added_tile(rows, together, False, (shares, step, v, wide, 4 * PANEL, later, o, wide, count))
         column += together * PANEL

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from structgen.base.errors import LimitError
 from structgen.decoding.engine.model_protocol import Model
@@ -14,9 +14,7 @@ from structgen.decoding.engine.strategies.strategy import Decision, Scores
 from structgen.decoding.engine.strategies.text_strategies import RequestStrategies
 from structgen.decoding.engine.text import LogitsOf, Text
 from structgen.decoding.speculation.drafts.model_rows import ModelRows, numbers
-
-_CACHED: Final = 1 << 26
-"""The most bytes of caches that a decision keeps beside the text's own; at least 64 branches'."""
+from structgen.decoding.speculation.planning.drafting import MOST_BYTES
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,12 +67,13 @@ def _place(text: Text, logits: LogitsOf) -> TextPlace:
 
 
 class SearchRun:
-    """A decision under way. The branches begin as copies of the text's cache, which stays as it is."""
+    """A decision under way. The branches begin as copies of the text's cache, which stays as it is. Caches of
+    `MOST_BYTES` are kept beside it, at least those of 64 branches."""
 
     def __init__(self, of: RequestStrategies, place: TextPlace, model: Model) -> None:
         self._of, self._place = of, place
         begun = [*place.prompt, *place.tokens]
-        self._rows = ModelRows(model, begun, "", most=_CACHED, begun=(place.logits, place.cache))
+        self._rows = ModelRows(model, begun, "", most=MOST_BYTES, begun=(place.logits, place.cache))
         self._steps: Generator[Sequence[Branch], list[Scores], Decision] | None = None
         self._answer: Any = None
 
@@ -84,7 +83,7 @@ class SearchRun:
         if self._steps is None:
             search = self._of.search
             assert search is not None
-            if len(self._place.root().allowed) < 2 and not search.looks_over_forced:
+            if len(self._place.root().allowed) < 2 and not search.is_once:
                 return Decision()  # nothing is left to decide
             self._steps = search.plan(self._place, self._of.held)
         try:

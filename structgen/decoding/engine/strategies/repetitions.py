@@ -3,7 +3,7 @@
 A model may write the same words for ever, and every text so far begins a document of the grammar. A *run* is
 the end of a text in which each character is the one a period before it. A run that is long enough ends at the
 next place where the grammar lets it: what was written stays, and only the choice of the next tokens is
-narrowed (`OpenRun.amended`). It begins where the document is nearest to its end, in a list behind a whole
+narrowed (`Text.take`). It begins where the document is nearest to its end, in a list behind a whole
 item, and has three stages:
 
     1  nothing may come that leads away from the end of the document: an item is finished, no other begins
@@ -26,7 +26,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import InitVar, dataclass, field, replace
 from decimal import Decimal
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 from structgen.base.errors import fields_named
 from structgen.base.json_text.events import EventLog, JsonError
@@ -39,23 +39,35 @@ _NEEDLE: Final = 32
 _LONGEST_PERIOD: Final = 512
 _CANDIDATES: Final = 8
 """Places that are looked at: inside of a period its own parts may repeat themselves."""
-_CODE: Final = re.compile(rb"(?=.*[0-9])(?=.*[A-Za-z])[0-9A-Za-z+/=\n]*", re.DOTALL)
-_CODE_TIMES: Final = 5
-"""A period of a code is repeated so many times more often than one of language: digests and certificates that
-were made up repeat a hundred lines."""
-_SHORT_CODE_TIMES: Final = 128
-"""Times that a short period of a code is repeated, up to twice the length of a run."""
-_ROWS: Final = re.compile(rb"[^0-9A-Za-z\x7f]*|[^A-Za-z\"\x7f]*\[[^A-Za-z\"\x7f]*")
-_ROW_TIMES: Final = 1.6
-"""A matrix of 32 equal rows is whole."""
-_TIMES_OF_SHARE: Final = 3
-"""How often a run's period stands in it at least, where the run takes its share of the tokens."""
+
+
+class _Kind(NamedTuple):
+    """A kind of periods, and how often they are repeated (docs/decisions/056-values-that-end.md)."""
+
+    pattern: re.Pattern[bytes]
+    times: float
+    """How many times more often than one of language."""
+    short_times: int = 0
+    """How often a short one is repeated at least, up to twice the length of a run."""
+
+
+_LANGUAGE: Final = _Kind(re.compile(rb".*", re.DOTALL), 1)
+_KINDS: Final = (
+    # digests and certificates that were made up repeat a hundred lines
+    _Kind(re.compile(rb"(?=.*[0-9])(?=.*[A-Za-z])[0-9A-Za-z+/=\n]*", re.DOTALL), 5, 128),
+    # signs alone, and rows of numbers: a matrix of 32 equal rows is whole
+    _Kind(re.compile(rb"[^0-9A-Za-z\x7f]*|[^A-Za-z\"\x7f]*\[[^A-Za-z\"\x7f]*"), 1.6),
+    _LANGUAGE,
+)
+_FEWEST_TIMES: Final = 3
+"""How often a period stands in a run at least, where the run takes its share of the tokens; and a period of
+digits in the last ones of a number."""
 _STEP: Final = 8
-"""Bytes between two stages, besides a period."""
+"""Bytes between two stages, besides a period: a token holds a short period several times."""
 LAST_STAGE: Final = 3
-_SOONER: Final = 4
-"""Behind a run that was closed, another one is so many times shorter."""
-_MOST_CLOSINGS: Final = 4
+_PATIENCE: Final = 4
+"""Behind a run that was closed another one is so many times shorter, and after so many choices against runs
+the text is completed in the shortest way."""
 _WHOLE: Final = 1 << 64
 """Integers below it are often identities, of which each digit counts."""
 _ZEROS: Final = 23
@@ -65,7 +77,6 @@ _LARGEST_MAGNITUDE: Final = 40
 """A bound of more digits, as that of doubles, says nothing of the digits that a number should have."""
 _LOOKED_AT: Final = 12
 """Digits from which on a numeral is looked at, and of which a short period is repeated."""
-_SHORT_PERIOD: Final = 4
 NUMERAL: Final = b"0123456789.eE+-"
 _MEMBER: Final = re.compile(rb'(?<!\\)"\s*:\s*(-?[0-9][0-9.eE+-]*)\Z')
 _SPELT: Final = re.compile(rb"\\u[0-9a-fA-F]{4}|\\.|[\xc0-\xff]?[\x80-\xbf]+|\n[ \t]*|(?<=[,:]) ", re.DOTALL)
@@ -103,16 +114,13 @@ class Repetitions:
     def needed(self, period: bytes, last: int = 0) -> int:
         """Return the bytes that a run of this period has at least. `last`: the bytes of its share of the
         tokens; 0 where they are not written yet."""
-        found = spelt(period)
-        size, is_code, is_rows = len(found), _CODE.fullmatch(found), _ROWS.fullmatch(found)
-        if is_code:
-            short = min(_SHORT_CODE_TIMES * size, 2 * self.length)
-            characters = max(self.length, short, _CODE_TIMES * self.times * size)
-        else:
-            characters = max(self.length, round(self.times * (_ROW_TIMES if is_rows else 1) * size))
+        written = spelt(period)
+        size, kind = len(written), next(kind for kind in _KINDS if kind.pattern.fullmatch(written))
+        short = min(kind.short_times * size, 2 * self.length)
+        characters = max(self.length, short, round(self.times * kind.times * size))
         most = -(-characters * len(period) // size)
-        is_left_out = not last or is_code or is_rows
-        return most if is_left_out else min(most, max(last, _TIMES_OF_SHARE * len(period)))
+        is_left_out = not last or kind is not _LANGUAGE
+        return most if is_left_out else min(most, max(last, _FEWEST_TIMES * len(period)))
 
 
 def _kind(spelt: re.Match[bytes]) -> bytes:
@@ -125,7 +133,7 @@ def _kind(spelt: re.Match[bytes]) -> bytes:
 def spelt(period: bytes) -> bytes:
     """Return the characters of a period, a byte each, wherever in it the text ends: never inside of one."""
     around = period + period
-    first = min((found for sign in _BORDERS if (found := around.find(sign)) >= 0), default=-1)
+    first = min((border for sign in _BORDERS if (border := around.find(sign)) >= 0), default=-1)
     if first < 0:
         lead = _LEAD.search(period)
         first = lead.start() if lead else 0
@@ -217,17 +225,17 @@ class OpenRun:
         if self.repeats is not None and len(self.text) - self._looked > self._looked // _NEEDLE:
             self._looked = len(self.text)  # it reads the whole text: in all that stays linear
             self._again = self._again or self.repeats(self.text.decode("utf-8", "ignore"))
-            self._closings = _MOST_CLOSINGS if self._again else self._closings
+            self._closings = _PATIENCE if self._again else self._closings
 
     @property
     def is_long(self) -> bool:
         """Whether the text ends with a run that is to be closed."""
-        return self._began > 0 or self._closings >= _MOST_CLOSINGS
+        return self._began > 0 or self._closings >= _PATIENCE
 
     def count_closing(self) -> None:
         """Note that a choice was made against the run, before its bytes are written."""
         if self._closings == 0:
-            length, times = max(self.how.length // _SOONER, _NEEDLE), max(self.how.times // _SOONER, 2)
+            length, times = max(self.how.length // _PATIENCE, _NEEDLE), max(self.how.times // _PATIENCE, 2)
             self.how = replace(self.how, length=length, times=times)
         self._closings += 1
 
@@ -235,7 +243,7 @@ class OpenRun:
         """Return the bytes of the run that are still to come before it is closed: within the next period
         there is a place where the shortest completion is shortest, in a list behind a whole item. Cost: once
         for a run, that of a completion for each byte of its period."""
-        if self._closings >= _MOST_CLOSINGS:
+        if self._closings >= _PATIENCE:
             return b""
         ahead = bytes(self.text[-self._period :])
         if self._goal < 0:
@@ -256,56 +264,10 @@ class OpenRun:
         completion."""
         if self._least is None or left < self._least:
             self._least, self._began = left, len(self.text)
-        if self._closings >= _MOST_CLOSINGS:
+        if self._closings >= _PATIENCE:
             return LAST_STAGE
         grown = max(len(self.text) - self._began, 0)
         return min(1 + grown // (self._period + _STEP), LAST_STAGE)
-
-    def amended(self, text: Any, matcher: Matcher, step: Any, again: Any) -> Any:
-        """Return the step that a text takes in place of a chosen one: another one, chosen with the same
-        noise, where a number would have too many digits, or where a run is to be closed. The types are those
-        of `engine.text`, which knows this module: hence Any."""
-        data = text.start.tokenizer.token_bytes[step.token] or b""
-        if self.has_too_many_digits(data):
-            closed = "a number of too many digits"
-            step = again.within(text, matcher, text.room, closed, _ends_numeral) or step
-        if not self.is_long:
-            return step
-        awaited = self.awaited(matcher)
-        if not awaited:
-            return self._towards_end(text, matcher, step, again)
-        if len(data) > len(awaited) and data.startswith(awaited):
-            step = (
-                again.within(
-                    text, matcher, text.room, self.told, lambda data: data != b"" and awaited.startswith(data)
-                )
-                or step
-            )
-        return step
-
-    def _towards_end(self, text: Any, matcher: Matcher, step: Any, again: Any) -> Any:
-        """Return the step behind a run: another one where the chosen one leads away from the end of what
-        repeats itself. The matcher stays where it is."""
-        text.least = least = matcher.tokens_to_finish()
-        room = text.room
-        completion = matcher.compiled.completion(matcher.state)
-        stage, end = self.stage(len(completion)), completion[:1]
-        is_last = stage == LAST_STAGE
-        data = text.start.tokenizer.token_bytes[step.token] or b""
-        matcher.advance(step.token)
-        is_over = step.token in text.row.ends
-        after = -1 if is_over else matcher.tokens_to_finish()
-        is_away = after > (min(room, least) if is_last else room) - 1
-        if not (is_last or is_away or is_over):
-            is_longer = len(matcher.compiled.completion(matcher.state)) > len(completion)
-            is_away = is_longer or (stage > 1 and data[:1] != end)
-        matcher.rollback(1)
-        if not is_away:
-            return step
-        budget = min(room, least + (not is_last))
-        begins = None if is_last else lambda data: data[:1] == end
-        found = again.within(text, matcher, budget, self.told, begins)
-        return found or again.within(text, matcher, budget, self.told) or step
 
     @property
     def told(self) -> str:
@@ -331,8 +293,8 @@ class OpenRun:
         """Return the numeral that the text ends with; empty where it is a part of something else. In a text
         that is no document of JSON, such as one of tools, a numeral is the value of a member."""
         if self.schema is None:
-            found = _MEMBER.search(self.text, max(len(self.text) - 128, 0))
-            return b"" if found is None else found[1]
+            member = _MEMBER.search(self.text, max(len(self.text) - 128, 0))
+            return b"" if member is None else member[1]
         new, self._read = bytes(self.text[self._read :]), len(self.text)
         try:
             self._log.write_document(new)
@@ -347,7 +309,7 @@ class OpenRun:
         return self._asked
 
 
-def _ends_numeral(data: bytes) -> bool:
+def ends_numeral(data: bytes) -> bool:
     """Tell whether a token's bytes are no part of a numeral; an end token has none."""
     return not data or data[:1] not in NUMERAL
 
@@ -371,7 +333,7 @@ def is_beyond(numeral: bytes, most: int) -> bool:
 def _repeats(digits: bytes) -> bool:
     """Return whether the last digits repeat a short period."""
     last = digits[-_LOOKED_AT:]
-    return any(last[size:] == last[:-size] for size in range(1, _SHORT_PERIOD + 1))
+    return any(last[size:] == last[:-size] for size in range(1, _LOOKED_AT // _FEWEST_TIMES + 1))
 
 
 def digits_named(schema: Any) -> Iterator[int]:
@@ -379,15 +341,15 @@ def digits_named(schema: Any) -> Iterator[int]:
     of 64 bits. Linear in the schema; iterative at any depth."""
     left = [schema]
     while left:
-        one = left.pop()
-        if isinstance(one, dict):
-            left += one.values()
-            if one.get("format") in ("int64", "uint64"):
+        part = left.pop()
+        if isinstance(part, dict):
+            left += part.values()
+            if part.get("format") in ("int64", "uint64"):
                 yield len(str(_WHOLE))
-        elif isinstance(one, list):
-            left += one
-        elif isinstance(one, int | float | Decimal) and not isinstance(one, bool):
-            number = Decimal(one) if isinstance(one, int | Decimal) else Decimal(repr(one))
+        elif isinstance(part, list):
+            left += part
+        elif isinstance(part, int | float | Decimal) and not isinstance(part, bool):
+            number = Decimal(part) if isinstance(part, int | Decimal) else Decimal(repr(part))
             if number.is_finite():
                 written = number.as_tuple()  # arithmetic would round it
                 yield len(bytes(written.digits).strip(b"\0"))

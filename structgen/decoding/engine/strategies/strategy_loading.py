@@ -29,17 +29,18 @@ def strategies_of(
     `prompt`: its tokens; `besides`: tokens that are neither prompt nor text. Raises OptionError for a second
     prompt that does not fit the context, and what the search raises.
     """
-    found = RequestStrategies(prompt)
-    for one in request.chosen_by.strategies:
-        if isinstance(one, Narrowing):
-            found.narrowing = one
-        elif isinstance(one, SearchStrategy):
-            found.search, found.held = one, one.begin(model, reading.tokenizer)
-            found.edits += (SearchEdit(model),)
-        elif isinstance(one, Mixture) and not one.is_neutral:
-            found.mixture, found.other = one, _read(one, request, reading, model.context - besides)
-            found.edits += (SecondRowsEdit(model),)
-    return found
+    strategies = RequestStrategies(prompt)
+    for strategy in request.chosen_by.strategies:
+        if isinstance(strategy, Narrowing):
+            strategies.narrowing = strategy
+        elif isinstance(strategy, SearchStrategy):
+            strategies.search, strategies.held = strategy, strategy.begin(model, reading.tokenizer)
+            strategies.edits += (SearchEdit(model),)
+        elif isinstance(strategy, Mixture) and not strategy.is_neutral:
+            strategies.mixture = strategy
+            strategies.other = _read(strategy, request, reading, model.context - besides)
+            strategies.edits += (SecondRowsEdit(model),)
+    return strategies
 
 
 def _read(mixture: Mixture, request: Request, reading: RequestTokens, context: int) -> list[int]:
@@ -72,33 +73,34 @@ class SecondRowsEdit:
             for text in texts
             if (law := text.row.law) is not None and law.second is not None
         ]
-        before = [row.calls for row, _ in rows]
         try:
-            read_on(self.model, [(row, text.written) for row, text in rows])
+            read_on(self.model, rows)
         except Exception as error:  # any error of the model: it is unknown what the caches hold
             for _row, text in rows:
                 text.fail(failed(error))
-        for (row, text), calls in zip(rows, before, strict=True):
-            text.usage.strategy_calls += row.calls - calls
         return [text for text in texts if text.decided.error is None]
 
 
-def read_on(model: Model, rows: Sequence[tuple[SecondRow, Sequence[int]]]) -> None:
-    """Have a model read rows up to the last of the tokens that stand beside each. Raises whatever it raises;
-    the rows are then of no use.
+def read_on(model: Model, rows: Sequence[tuple[SecondRow, Text]]) -> None:
+    """Have a model read rows up to the last tokens of their texts, and count its passes. Raises whatever it
+    raises; the rows are then of no use.
 
     Cost: a prompt each at first, then one pass for each token of the longest rest.
     """
     begun: dict[tuple[int, ...], SecondRow] = {}
-    for row, tokens in rows:
+    for row, text in rows:
         if row.cache is None:
-            known = begun.setdefault((*row.prompt, *tokens), row)
+            tokens = [*row.prompt, *text.written]
+            known = begun.setdefault(tuple(tokens), row)
             if known is row:
-                row.logits, row.cache = model.prefill([*row.prompt, *tokens])
+                row.logits, row.cache = model.prefill(tokens)
             else:
                 row.logits, row.cache = known.logits, known.cache.copy()
-            row.read, row.calls = len(tokens), row.calls + 1
-    while late := [one for one in rows if one[0].read < len(one[1])]:
-        logits = model.decode([of[row.read] for row, of in late], [row.cache for row, _ in late])
-        for (row, _), own in zip(late, logits, strict=True):
-            row.logits, row.read, row.calls = own, row.read + 1, row.calls + 1
+            row.read = len(text.written)
+            text.usage.strategy_calls += 1
+    while late := [(row, text) for row, text in rows if row.read < len(text.written)]:
+        tokens = [text.written[row.read] for row, text in late]
+        logits = model.decode(tokens, [row.cache for row, _ in late])
+        for (row, text), own in zip(late, logits, strict=True):
+            row.logits, row.read = own, row.read + 1
+            text.usage.strategy_calls += 1

@@ -25,9 +25,8 @@ from statistics import NormalDist
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from structgen.decoding.samplers.target import Floats, Ids
+from structgen.decoding.samplers.target import Bools, Floats, Ids
 
 TAIL: Final = 0.025
 """The chance that each of the two bettors refuses the truth: together 5 %."""
@@ -36,14 +35,14 @@ MOST_LOST: Final = 0.95
 _PRIOR: Final = 0.1
 """The variance of units that is believed before any was drawn, as if one unit had shown it. With 0.02 to 0.2
 the widths differ by 2 %."""
-_LEAST_VARIANCE: Final = 1e-8
 _CELLS: Final = 6.0
 """Cells for the square root of the units: a cell is then narrower than a standard error. With 2 the intervals
 are 6 % wider, with 4 they are 1 % wider."""
 _HALVINGS: Final = 16
 """An end is found to 2^-16 of a cell."""
-_LEAST_LOG: Final = -80.0
-_STEPS: Final = 4000
+_LOGS: Final = np.arange(-4000, 1) / 50
+"""The logarithms of a capital over the goal for which the hazard is tabulated. One in between has that of the
+lower one: a bettor who is near the goal stakes a little more, and reaches it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ def ends_of(units: Units, cells: Floats) -> tuple[Floats, Floats]:
     return _end(units, cells, 1), _end(units, cells, -1)
 
 
-def refused(units: Units, hypothesis: float) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+def refused(units: Units, hypothesis: float) -> tuple[Bools, Bools]:
     """Return for each figure whether one hypothesis is refused as too small, and whether as too large, bool
     [F] each."""
     at = np.array([hypothesis])
@@ -128,7 +127,7 @@ def _gains(units: Units, rows: slice, stakes: Floats, at: Floats, side: int, *ce
     """
     limits = units.least if side > 0 else units.most
     shared = (units.a, units.b, units.slope, limits, units.room[:, None], units.counts[:, None])
-    a, b, slope, limit, room, counts = (one[(rows, slice(None), *cells)] for one in shared)
+    a, b, slope, limit, room, counts = (array[(rows, slice(None), *cells)] for array in shared)
     lost = side * (slope * at - limit)
     stakes = np.minimum(stakes / room, MOST_LOST / np.maximum(lost, 1e-300))
     # Rounding errors of a tiny room may not cost more than that.
@@ -137,7 +136,7 @@ def _gains(units: Units, rows: slice, stakes: Floats, at: Floats, side: int, *ce
     return gains
 
 
-def _stakes(units: Units, at: Floats, side: int) -> tuple[Floats, npt.NDArray[np.bool_]]:
+def _stakes(units: Units, at: Floats, side: int) -> tuple[Floats, Bools]:
     """Return the stakes of each block, figure and cell over the room, [B, F, G], and whether the bettor
     refuses the cell, bool [F, G]."""
     figures = max(units.a.shape[1], units.b.shape[1], units.slope.shape[1])
@@ -145,7 +144,7 @@ def _stakes(units: Units, at: Floats, side: int) -> tuple[Floats, npt.NDArray[np
     peak, stakes = capital.copy(), np.empty((len(units.left), figures, len(at)))
     sums = np.zeros((5, figures))
     a, b = units.a / units.room[:, None], units.b / units.room[:, None]
-    moments = np.stack([np.broadcast_to(one, (len(a), figures)) for one in (a, b, a * a, a * b, b * b)])
+    moments = np.stack([np.broadcast_to(moment, (len(a), figures)) for moment in (a, b, a * a, a * b, b * b)])
     moments *= units.counts[:, None]
     done = 0.0
     for block, left in enumerate(units.left):
@@ -154,7 +153,7 @@ def _stakes(units: Units, at: Floats, side: int) -> tuple[Floats, npt.NDArray[np
         total = sa - at * sb
         squares = saa - 2 * at * sab + at * at * sbb
         variance = (squares - total * total / max(done, 1.0) + _PRIOR) / (done + 1)
-        spread = np.sqrt(np.maximum(variance, _LEAST_VARIANCE) * max(left, 1.0))
+        spread = np.sqrt(variance * max(left, 1.0))
         stakes[block] = hazard(capital) / spread
         if units.begin is not None:
             stakes[block][units.begin > block] = 0.0
@@ -177,14 +176,13 @@ def _peak(units: Units, stakes: Floats, at: Floats, side: int) -> Floats:
 def hazard(logs: Floats) -> Floats:
     """Return the hazard of the normal law, its density over its upper tail, where the tail has the given
     logarithms: what a bettor stakes who must reach the goal and has so much of it. 0 from the goal on."""
-    steps = (np.minimum(logs, 0.0) - _LEAST_LOG) * (_STEPS / -_LEAST_LOG)
-    found: Floats = _hazards()[np.maximum(steps, 0.0).astype(np.int64)]
-    return found
+    places = np.searchsorted(_LOGS, np.maximum(logs, _LOGS[0]), side="right") - 1
+    hazards: Floats = _hazards()[places]
+    return hazards
 
 
 @cache
 def _hazards() -> Floats:
     normal = NormalDist()
-    logs = _LEAST_LOG * (1 - np.arange(_STEPS + 1) / _STEPS)
-    tails = [math.exp(one) for one in logs[:-1]]
+    tails = [math.exp(log) for log in _LOGS[:-1]]
     return np.array([*(normal.pdf(normal.inv_cdf(tail)) / tail for tail in tails), 0.0])

@@ -15,9 +15,9 @@ from structgen.base.errors import OptionError, StructgenError
 from structgen.base.language import checks
 from structgen.decoding.samplers.intervals.field_paths import ITEM, Path, parsed, shown, values_at
 from structgen.decoding.samplers.intervals.figures import Interval
-from structgen.decoding.samplers.target import Floats
+from structgen.decoding.samplers.target import Bounds, Floats
 
-Range: TypeAlias = "tuple[float, float] | None"
+Range: TypeAlias = "Bounds | None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def column_of(
     given: Range,
     values: Sequence[Any],
     texts: Sequence[str],
-    ranges: Mapping[str, tuple[float, float]] | None,
+    ranges: Mapping[str, Bounds] | None,
     where: str,
 ) -> DrawnNumbers:
     """Return the numbers of a function, or of the field at a path, at each draw.
@@ -126,7 +126,7 @@ def _answer(read: Callable[[Any], Any], value: Any, text: str, where: str) -> An
     return answer
 
 
-def _checked(given: Any) -> tuple[float, float]:
+def _checked(given: Any) -> Bounds:
     """Return a range that was named. Raises OptionError."""
     try:
         least, most = given
@@ -134,7 +134,7 @@ def _checked(given: Any) -> tuple[float, float]:
         raise OptionError(
             f"{given!r} is no range.", where="range", cure="Give two numbers: range=(0, 100)."
         ) from None
-    numbers = [checks.number("range", one, -1e300, 1e300, "a finite number") for one in (least, most)]
+    numbers = [checks.number("range", end, -1e300, 1e300, "a finite number") for end in (least, most)]
     if not numbers[0] < numbers[1]:
         raise OptionError(
             f"The range ({least}, {most}) is empty.", where="range", cure="Give the smaller number first."

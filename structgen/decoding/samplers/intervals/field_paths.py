@@ -10,6 +10,8 @@ ABSENT: Final = "(absent)"
 """The value of a field that a draw does not have."""
 LENGTH_OF_TEXT: Final = "length of the text"
 """What reports call the number of characters of a text."""
+MOST_FIELDS: Final = 64
+"""The most fields of which reports tell, and of which ranges are looked up: those of one page."""
 ITEM: Final = "[]"
 """A step of a path to any item of a list."""
 LENGTH: Final = "length"
@@ -28,11 +30,11 @@ def shown(path: Path) -> str:
 
 def paths_of(values: list[Any]) -> list[Path]:
     """Return the paths of all fields that hold a value, in order of first appearance."""
-    found: dict[Path, None] = {}
+    paths: dict[Path, None] = {}
     for value in values:
         for path in _paths(value, ()):
-            found.setdefault(path)
-    return list(found)
+            paths.setdefault(path)
+    return list(paths)
 
 
 def _paths(value: Any, path: Path) -> Iterator[Path]:
@@ -49,10 +51,10 @@ def _paths(value: Any, path: Path) -> Iterator[Path]:
 
 def values_at(value: Any, path: Path) -> dict[Any, Any]:
     """Return the values of a draw at a path, by `_name`: several for a path through lists."""
-    found = [value]
+    values = [value]
     for step in path:
-        found = [inner for one in found for inner in _inner(one, step)]
-    return named(found if ITEM in path else found[:1] or [ABSENT])
+        values = [inner for held in values for inner in _inner(held, step)]
+    return named(values if ITEM in path else values[:1] or [ABSENT])
 
 
 def parsed(text: str) -> Path:
@@ -68,8 +70,8 @@ def _inner(value: Any, step: str) -> list[Any]:
     return [getattr(value, step)] if hasattr(value, step) else []
 
 
-def named(found: list[Any]) -> dict[Any, Any]:
-    return {_name(one): _plain(one) for one in found}
+def named(values: list[Any]) -> dict[Any, Any]:
+    return {_name(value): _plain(value) for value in values}
 
 
 def _plain(value: Any) -> Any:

@@ -13,20 +13,17 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.decoding.samplers.estimates import log
 from structgen.decoding.samplers.intervals.attempts import Attempts
 from structgen.decoding.samplers.intervals.betting import TAIL, cells_of, ends_of, refused
 from structgen.decoding.samplers.intervals.binomial import interval_of_share
-from structgen.decoding.samplers.target import Floats
+from structgen.decoding.samplers.target import ROUNDING, Bools, Floats
 
 LEAST_WORTH: Final = 4
 """A run that is worth fewer exact draws has proven bounds alone: intervals would exclude next to nothing."""
 _LOG_CELL: Final = 0.05
-"""The width of a cell of log Z."""
-_ROUNDING: Final = 1e-12
-"""What the logarithm of an upper end gets, so that rounding excludes no truth."""
+"""The width of a cell of log Z: the standard error of a run that is worth 400 exact draws."""
 _LEAST_Z: Final = math.log(1e-7)
 """Hypotheses of Z below this share of its proven bound are not tested: the lower end is the proven one."""
 
@@ -50,7 +47,7 @@ class Ends(NamedTuple):
 
     low: Floats
     high: Floats
-    are_proven: npt.NDArray[np.bool_]
+    are_proven: Bools
     """Whether they are bounds that hold for certain."""
 
 
@@ -63,7 +60,7 @@ class ProvenMass:
     """Infinite where nothing bounds Z: checkers weigh texts, or the draws are of another law."""
     probabilities: Floats
     """float64 [D]: P of each draw."""
-    is_first: npt.NDArray[np.bool_]
+    is_first: Bools
     """bool [D]: whether no earlier draw is the same text."""
 
     @property
@@ -119,8 +116,8 @@ def ends_of_means(
             columns = values[:, others], given[:, others], known.probabilities
             units = attempts.with_bets.units_of_means(*columns)
             begin = units.named() if are_seen else None
-            found = ends_of(replace(units, tail=tail, begin=begin), cells_of(float(attempts.left[0])))
-            low[others], high[others] = found
+            ends = ends_of(replace(units, tail=tail, begin=begin), cells_of(float(attempts.left[0])))
+            low[others], high[others] = ends
     are_proven = (low <= bottom) & (high >= top)
     low, high = np.maximum(low, bottom), np.minimum(high, top)
     return Ends(np.minimum(low, means), np.maximum(high, means), are_proven)
@@ -142,12 +139,13 @@ def interval_of_mass(attempts: Attempts, known: ProvenMass, log_z: float) -> Int
     low, high = max(low, lower), min(high, upper)
     if not low > 0:
         return None
-    return Interval(min(math.log(low), log_z), max(math.log(high) + _ROUNDING, log_z))
+    # rounding may exclude no truth
+    return Interval(min(math.log(low), log_z), max(math.log(high) + ROUNDING, log_z))
 
 
 def refused_shares(
     attempts: Attempts | None, known: ProvenMass, has: Floats, share: float
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+) -> tuple[Bools, Bools]:
     """Return for each of F properties whether its share is proved greater than `share`, and whether it is
     proved less, each with a chance of 2.5 % of an error. `has`: float64 [D, F], 1 for a draw that has it."""
     ones = np.ones_like(has)

@@ -22,6 +22,7 @@ from structgen.base.language.ir import All, Formula, Not, NumberAtom
 from structgen.base.language.number_ranges import Cut, Ranges, common, interval, points, united
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.decoding.samplers.intervals.field_paths import ITEM, LENGTH
+from structgen.decoding.samplers.target import Bounds
 from structgen.grammars.json_grammars.plain_network import network_of
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.machines.core.compiled import CompiledGrammar
@@ -60,11 +61,11 @@ class ValueRanges:
     """Between the items of one list."""
 
     @property
-    def text_length(self) -> tuple[float, float]:
+    def text_length(self) -> Bounds:
         """The least and the greatest number of characters of a text. A character has at least a byte."""
         return 0.0, float(self._most_bytes)
 
-    def at(self, path: tuple[str, ...]) -> tuple[float, float] | None:
+    def at(self, path: tuple[str, ...]) -> Bounds | None:
         """Return the least and the greatest number that a valid text can have at a path: keys, `ITEM`,
         `LENGTH`. True counts as 1 and False as 0.
 
@@ -116,19 +117,19 @@ def _numbers(network: SchemaNetwork, demand: int) -> Ranges:
     menu = network.entry(network.tables.place((demand,)))
     if {menu.object, menu.array, menu.string, menu.null} != {None}:
         return _EVERY
-    found = [points([value for value, known in enumerate((menu.false, menu.true)) if known is not None])]
+    parts = [points([value for value, known in enumerate((menu.false, menu.true)) if known is not None])]
     for formula in menu.number.formulas if menu.number is not None else ():
         numbers = folded(formula, _joined)
-        found += map(_whole, numbers.ends()) if only_integers(formula) else [numbers]
-    return united(found)
+        parts += map(_whole, numbers.ends()) if only_integers(formula) else [numbers]
+    return united(parts)
 
 
 def _joined(formula: Formula, atoms: list[NumberAtom], parts: list[Ranges]) -> Ranges:
     """Return a set that holds the numbers of a connective, given those of its parts."""
-    found = [*(one if isinstance(one, Ranges) else _EVERY for one in atoms), *parts]
+    ranges = [*(atom if isinstance(atom, Ranges) else _EVERY for atom in atoms), *parts]
     if isinstance(formula, Not):
         return _EVERY
-    return common(found) if isinstance(formula, All) else united(found)
+    return common(ranges) if isinstance(formula, All) else united(ranges)
 
 
 def _whole(ends: tuple[Cut | None, Cut | None]) -> Ranges:

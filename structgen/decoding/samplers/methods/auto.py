@@ -29,8 +29,8 @@ from typing import Final
 from structgen.decoding.samplers.estimates import carriers, log_sum, normalised
 from structgen.decoding.samplers.methods import awrs, beams, smc
 from structgen.decoding.samplers.methods.raj import RemainderWalks
-from structgen.decoding.samplers.run_limits import CUTS, Drawn, Particles, SamplingRun, attempts_of, drawn
-from structgen.decoding.samplers.target import Floats
+from structgen.decoding.samplers.run_limits import Drawn, Particles, SamplingRun, attempts_of, drawn
+from structgen.decoding.samplers.target import ROUNDING, Floats
 from structgen.decoding.samplers.walk import Attempt, Finish, Walker
 
 FEW_TEXTS: Final = 64
@@ -45,9 +45,8 @@ _SHARE_OF_PILOT: Final = 0.1
 """The pilot may cost this part of what `n` separate texts would. Where the tree answers most walks it is
 long."""
 _DEAR: Final = 2.5
-"""Walks that cost so many times as much as separate texts give way to particles."""
-_HALVINGS: Final = 30
-"""Steps of the search for a power: it is then known to 1e-9."""
+"""Walks that cost so many times as much as separate texts give way to particles. With it `auto` reads at most
+a quarter more rows than the cheapest unbiased method (tests/decoding/samplers/test_enumerated.py)."""
 
 
 def draw(run: SamplingRun) -> Drawn:
@@ -62,7 +61,7 @@ def _draws(run: SamplingRun) -> Drawn:
     """Return `n` draws: by walks through the remainder with repeats of known texts, or by particles where the
     walks would cost too much."""
     # The bit of the seed keeps the random numbers of these walks, of particles and of `_within` apart.
-    found = RemainderWalks(run, seed=run.seed ^ (1 << 61), flips=True)
+    walks = RemainderWalks(run, seed=run.seed ^ (1 << 61), flips=True)
     begun = run.model_rows
 
     def paid() -> int:
@@ -70,29 +69,29 @@ def _draws(run: SamplingRun) -> Drawn:
 
     def is_cheap() -> bool:
         """Whether a draw costs little more than a separate text, as the rows so far say."""
-        return found.made >= _PILOT and paid() <= _DEAR * found.made * found.longest
+        return walks.made >= _PILOT and paid() <= _DEAR * walks.made * walks.longest
 
     def is_known() -> bool:
         """Whether the walks are cheap, or the pilot has cost its share, or has made half of the draws."""
-        is_paid = paid() >= max(_SHARE_OF_PILOT * run.n, 1) * found.longest > 0
-        return is_cheap() or is_paid or 2 * found.made >= run.n > 3
+        is_paid = paid() >= max(_SHARE_OF_PILOT * run.n, 1) * walks.longest > 0
+        return is_cheap() or is_paid or 2 * walks.made >= run.n > 3
 
-    found.go_on(run.n, repeats=True, is_enough=is_known)
-    is_well = 2 * found.made >= run.n or is_cheap()
-    if found.made < run.n and not run.stopped and is_well:
-        found.pilot = len(found.attempts)
+    walks.go_on(run.n, repeats=True, is_enough=is_known)
+    is_well = 2 * walks.made >= run.n or is_cheap()
+    if walks.made < run.n and not run.stopped and is_well:
+        walks.pilot = len(walks.attempts)
         # Where the pilot was wrong, half of the draws cost as much as all may.
-        found.go_on(
+        walks.go_on(
             run.n,
             repeats=True,
-            is_enough=lambda: 2 * found.made < run.n and paid() >= _DEAR * found.longest * run.n,
+            is_enough=lambda: 2 * walks.made < run.n and paid() >= _DEAR * walks.longest * run.n,
         )
-    if found.made < run.n and not run.stopped:
+    if walks.made < run.n and not run.stopped:
         particles = _particles(run)
         if particles is not None:
             return particles
-        found.go_on(run.n, repeats=True)
-    return found.drawn()
+        walks.go_on(run.n, repeats=True)
+    return walks.drawn()
 
 
 def _particles(run: SamplingRun) -> Drawn | None:
@@ -109,28 +108,30 @@ def _particles(run: SamplingRun) -> Drawn | None:
         clouds.append(("smc", run.n))
     for method, count in clouds:
         run.particles = Particles(count, replaced=True)
-        found = smc.draw(run) if method == "smc" else awrs.draw(run)
-        if len(found.tokens) >= run.n or run.stopped:
-            return found
+        draws = smc.draw(run) if method == "smc" else awrs.draw(run)
+        if len(draws.tokens) >= run.n or run.stopped:
+            return draws
         run.seed ^= 1 << 62  # other random numbers than those of the clouds that died
     return None
 
 
 def _within(run: SamplingRun, budget: int) -> Drawn:
     """Return the draws that a budget pays for."""
-    found: list[Attempt] = []
+    attempts: list[Attempt] = []
     walker = Walker(run.target, Finish.WEIGHT, run.tree, seed=run.seed ^ (1 << 63))
     is_small = run.tree.root is None and budget < FEW_TEXTS * (run.target.max_tokens + 1)
     if is_small or run.n < budget:
-        found = _tried(run, walker, _PILOT, goes_on=True)
-    cost = run.model_rows * run.n / len(found) if found else math.inf
-    if not is_small or budget * len(found) >= FEW_TEXTS * run.model_rows:
+        attempts = _tried(run, walker)
+    cost = run.model_rows * run.n / len(attempts) if attempts else math.inf
+    if not is_small or budget * len(attempts) >= FEW_TEXTS * run.model_rows:
         return _beams_first(run, budget, cost)
     if cost <= budget:
         return _draws(run)
-    found = attempts_of(run, walker, min(run.n, 2 * FEW_TEXTS), found)
-    if not run.tree.is_exhausted and (run.stopped or sum(one.weight > 0 for one in found) == run.n):
-        return _weighted(found, run.n)
+    attempts = attempts_of(run, walker, min(run.n, 2 * FEW_TEXTS), attempts)
+    if not run.tree.is_exhausted and (
+        run.stopped or sum(attempt.weight > 0 for attempt in attempts) == run.n
+    ):
+        return _weighted(attempts, run.n)
     return beams.draw(run)
 
 
@@ -144,34 +145,29 @@ def _beams_first(run: SamplingRun, budget: int, cost: float) -> Drawn:
     if not kept_back or len(listed.tokens) >= run.n or run.stopped != "budget":
         return listed
     run.stopped = ""
-    found = _draws(run)
-    if len(found.tokens) >= run.n:
-        return found
+    exact = _draws(run)
+    if len(exact.tokens) >= run.n:
+        return exact
     run.stopped = run.stopped or "budget"
     return listed
 
 
-def _tried(run: SamplingRun, walker: Walker, count: int, *, goes_on: bool) -> list[Attempt]:
-    """Return so many attempts, one after another, or those that the limits of the run allow. `goes_on`:
-    whether others follow one that gave no text."""
-    found: list[Attempt] = []
-    try:
-        while len(found) < count and not walker.is_spent and run.afford(0):
-            found += walker.attempts(1, run.afford)
-            if found and not found[-1].weight and not goes_on:
-                break
-    except CUTS as error:
-        run.cut(error)
-    return found
+def _tried(run: SamplingRun, walker: Walker) -> list[Attempt]:
+    """Return the attempts of a pilot, one after another, or those that the limits of the run allow."""
+    attempts: list[Attempt] = []
+    with run.cut_short():
+        while len(attempts) < _PILOT and not walker.is_spent and run.afford(0):
+            attempts += walker.attempts(1, run.afford)
+    return attempts
 
 
 def _weighted(attempts: list[Attempt], wanted: int) -> Drawn:
     """Return the draws of walks with tempered weights, and the estimate of Z by the whole weights."""
-    found = drawn(attempts, wanted, weighted=True, estimated=True)
-    weights = tempered(found.log_weights)
-    found.log_weights = weights - log_sum(weights) + found.log_z
-    found.is_biased, found.tried = True, None
-    return found
+    draws = drawn(attempts, wanted, weighted=True, estimated=True)
+    weights = tempered(draws.log_weights)
+    draws.log_weights = weights - log_sum(weights) + draws.log_z
+    draws.is_biased, draws.tried = True, None
+    return draws
 
 
 def tempered(log_weights: Floats) -> Floats:
@@ -180,7 +176,7 @@ def tempered(log_weights: Floats) -> Floats:
     low, high = 0.0, 1.0
     if not len(log_weights) or carriers(normalised(log_weights)) >= SHARE * len(log_weights):
         return log_weights
-    for _ in range(_HALVINGS):
+    while high - low > ROUNDING:
         middle = (low + high) / 2
         is_enough = carriers(normalised(middle * log_weights)) >= SHARE * len(log_weights)
         low, high = (middle, high) if is_enough else (low, middle)

@@ -34,9 +34,9 @@ from structgen.decoding.samplers.target import Floats, Prefix, Target, TargetSte
 
 def draw(run: SamplingRun) -> Drawn:
     """Return at least `n` weighted draws, of at least two independent runs of particles."""
-    found = smc.draw(run, propose=propose)
-    found.method = "awrs"
-    return found
+    draws = smc.draw(run, propose=propose)
+    draws.method = "awrs"
+    return draws
 
 
 def propose(target: Target, prefix: Prefix, step: TargetStep, draws: np.random.Generator) -> TakenEdge | None:

@@ -25,8 +25,8 @@ import numpy as np
 
 from structgen.decoding.samplers.beam import Beam, FoundText, LookAhead
 from structgen.decoding.samplers.estimates import log_sum
-from structgen.decoding.samplers.run_limits import CUTS, Drawn, SamplingRun
-from structgen.decoding.samplers.target import stream
+from structgen.decoding.samplers.run_limits import Drawn, SamplingRun
+from structgen.decoding.samplers.target import Tokens, stream
 
 FIRST: Final = 8
 """The width of the first beam."""
@@ -50,7 +50,7 @@ def draw(run: SamplingRun) -> Drawn:
     known = dict(run.tree.known())
     rounds: list[_Round] = []
     plan, ahead = _Plan(run), LookAhead()
-    try:
+    with run.cut_short():
         while len(known) < run.n and run.afford(0):
             if run.tree.is_exhausted:
                 run.stopped = "exhausted"
@@ -67,15 +67,13 @@ def draw(run: SamplingRun) -> Drawn:
                 break
             plan.learn(beam)
             rounds.append(_Round(width, len(known), beam.found))
-            fresh = {one.tokens: one.log_probability for one in beam.found if one.is_kept}
+            fresh = {text.tokens: text.log_probability for text in beam.found if text.is_kept}
             known |= fresh
             run.tried(width, len(fresh))
             run.tell(len(known))
-    except CUTS as error:
-        run.cut(error)
-    found = _combined(run, known, rounds)
-    found.method = "beams"
-    return found
+    drawn = _combined(run, known, rounds)
+    drawn.method = "beams"
+    return drawn
 
 
 class _Plan:
@@ -104,24 +102,24 @@ class _Plan:
         return int(left / expected * self._width) if expected else left
 
 
-def _combined(run: SamplingRun, known: dict[tuple[int, ...], float], rounds: list[_Round]) -> Drawn:
+def _combined(run: SamplingRun, known: dict[Tokens, float], rounds: list[_Round]) -> Drawn:
     """Return the mean of the rounds' estimates, weighted by their widths."""
     all_known = run.tree.is_exhausted or not rounds
     logprobs = dict(known)
     if not all_known:
-        for one in rounds:
-            logprobs |= {found.tokens: found.log_probability for found in one.found}
+        for beam in rounds:
+            logprobs |= {text.tokens: text.log_probability for text in beam.found}
     tokens, log_probabilities = [*logprobs], np.array([*logprobs.values()])
     if all_known:
         log_z = log_sum(log_probabilities) if run.tree.is_exhausted else math.nan
         return Drawn(tokens, log_probabilities, log_probabilities, len(rounds), log_z)
     place = {text: i for i, text in enumerate(tokens)}
-    log_shares = np.log([one.width for one in rounds]) - math.log(sum(one.width for one in rounds))
+    log_shares = np.log([beam.width for beam in rounds]) - math.log(sum(beam.width for beam in rounds))
     log_weights = np.full(len(tokens), -np.inf)
-    for log_share, one in zip(log_shares, rounds, strict=True):
-        part = log_weights[: one.known]
-        np.logaddexp(part, log_share + log_probabilities[: one.known], out=part)
-        for text in one.found:
+    for log_share, beam in zip(log_shares, rounds, strict=True):
+        part = log_weights[: beam.known]
+        np.logaddexp(part, log_share + log_probabilities[: beam.known], out=part)
+        for text in beam.found:
             at = place[text.tokens]
             log_weights[at] = np.logaddexp(log_weights[at], log_share + text.log_weight)
     log_z = log_sum(log_weights)

@@ -26,29 +26,28 @@ import numpy as np
 
 from structgen.decoding.samplers.estimates import log_sum
 from structgen.decoding.samplers.intervals.attempts import Attempts
-from structgen.decoding.samplers.run_limits import CUTS, Drawn, SamplingRun, tried_of
-from structgen.decoding.samplers.target import Floats, drawn_edge, stream
+from structgen.decoding.samplers.run_limits import Drawn, SamplingRun, tried_of
+from structgen.decoding.samplers.target import Floats, Tokens, drawn_edge, stream
 from structgen.decoding.samplers.walk import Attempt, Finish, Walker
 
 _SLOW: Final = 8
 """A batch has at most this part of the texts that were drawn: what walks of a batch learn helps later ones
 alone."""
-Tokens = tuple[int, ...]
 
 
 def draw(run: SamplingRun) -> Drawn:
     """Return `n` texts that were not known, and those that the tree knew before, each once, with weights; all
     valid texts where the run finds them all."""
-    found = RemainderWalks(run)
-    found.go_on(run.n)
-    return found.drawn()
+    walks = RemainderWalks(run)
+    walks.go_on(run.n)
+    return walks.drawn()
 
 
 def draw_repeated(run: SamplingRun) -> Drawn:
     """Return `n` draws, repeats of known texts among them, as `auto` makes them."""
-    found = RemainderWalks(run, flips=True)
-    found.go_on(run.n, repeats=True)
-    return found.drawn()
+    walks = RemainderWalks(run, flips=True)
+    walks.go_on(run.n, repeats=True)
+    return walks.drawn()
 
 
 class RemainderWalks:
@@ -92,7 +91,7 @@ class RemainderWalks:
         """Draw until there are `wanted` texts, every valid text is known, the run is over, or `is_enough`
         says so after a batch. `repeats`: whether known texts are drawn too, as often as they would be."""
         run, walker = self._run, self._walker
-        try:
+        with run.cut_short():
             while self.made < wanted and run.afford(0):
                 if walker.is_spent and not (repeats and self._known):
                     run.stopped = "exhausted"
@@ -108,12 +107,10 @@ class RemainderWalks:
                 left = max((run.planned(self.made) - (slots - walks)) * (1 - share), 1.0)
                 fresh = walker.attempts(walks, run.afford, left)
                 self._take(fresh, repeats)
-                run.tried(len(fresh), sum(one.weight > 0 for one in fresh))
+                run.tried(len(fresh), sum(attempt.weight > 0 for attempt in fresh))
                 run.tell(self.made)
                 if run.is_enough(self.drawn, self.made) or is_enough():
                     break
-        except CUTS as error:
-            run.cut(error)
         run.tree_rows += walker.tree_rows
         walker.tree_rows = 0
 
@@ -129,35 +126,35 @@ class RemainderWalks:
     def _take(self, fresh: Sequence[Attempt], repeats: bool) -> None:
         """Note the attempts of a batch. Two of them may have found one text: it is then a repeat."""
         self.attempts += fresh
-        self.longest = max([self.longest, *(len(one.tokens) + 1 for one in fresh)])
-        for one in fresh:
-            if not one.weight > 0:
+        self.longest = max([self.longest, *(len(attempt.tokens) + 1 for attempt in fresh)])
+        for attempt in fresh:
+            if not attempt.weight > 0:
                 continue
             self.accepted += 1
-            if one.tokens in self._texts:
+            if attempt.tokens in self._texts:
                 # In a full tree the same text is found again and again, and is a draw each time.
-                is_draw = repeats or not one.is_kept
-                self._repeats += [one.tokens] * is_draw
+                is_draw = repeats or not attempt.is_kept
+                self._repeats += [attempt.tokens] * is_draw
                 self._twice += is_draw
                 continue
-            self._texts[one.tokens] = one.logprob
-            if one.is_kept and one.tokens not in self._before:
-                self._known.append(one.tokens)
-                self._logs.append(one.logprob)
+            self._texts[attempt.tokens] = attempt.logprob
+            if attempt.is_kept and attempt.tokens not in self._before:
+                self._known.append(attempt.tokens)
+                self._logs.append(attempt.logprob)
 
     def drawn(self) -> Drawn:
         """Return the draws: each text, with its repeats behind all texts, which share its weight. The
         weights are exact where the tree knows all valid texts."""
         logs = self._before | self._texts
         tokens = list(logs)
-        places = {one: at for at, one in enumerate(tokens)}
+        places = {text: at for at, text in enumerate(tokens)}
         tried = replace(
             tried_of(self.attempts, draws=places, known=list(self._before)),
             repeats=len(self._repeats) - self._twice,
             pilot=self.pilot,
         )
         tokens += self._repeats  # each text once, then its repeats
-        logprobs = np.array([logs[one] for one in tokens])
+        logprobs = np.array([logs[text] for text in tokens])
         scale = 1.0
         if self.made >= self._run.n and self.accepted > 1:
             # The n-th text ended the run (see `run_limits.drawn`).
@@ -181,7 +178,7 @@ def masses_of(logprobs: Floats, tried: Attempts, scale: float = 1.0) -> Floats:
     np.add.at(sums, tried.texts[hits], shares[hits] * tried.weights[hits] * scale)
     # The shares of the attempts from each one on: what the attempts that knew a text have of it.
     behind = np.append(np.cumsum(shares[::-1])[::-1], 0.0)
-    since, until = (behind[np.searchsorted(tried.batches, one)] for one in (tried.since, tried.until))
+    since, until = (behind[np.searchsorted(tried.batches, batches)] for batches in (tried.since, tried.until))
     np.add.at(sums, tried.listed, (since - until) * np.exp(logprobs[tried.listed]))
     return sums
 
@@ -190,7 +187,7 @@ def shared(tokens: Sequence[Tokens], masses: Floats) -> Floats:
     """Return the log weights of draws: the mass of each text, given at its first draw, shared with its
     repeats."""
     first: dict[Tokens, int] = {}
-    places = np.array([first.setdefault(one, at) for at, one in enumerate(tokens)], np.int64)
+    places = np.array([first.setdefault(text, at) for at, text in enumerate(tokens)], np.int64)
     copies = np.bincount(places, minlength=len(tokens))
-    found: Floats = np.log(np.maximum(masses, 5e-324))[places] - np.log(copies[places])
-    return found
+    weights: Floats = np.log(np.maximum(masses, 5e-324))[places] - np.log(copies[places])
+    return weights

@@ -20,9 +20,19 @@ import numpy as np
 from structgen.base.errors import StructgenError
 from structgen.decoding.samplers.checkers import GeneratedText
 from structgen.decoding.samplers.constraints import name_of
-from structgen.decoding.samplers.estimates import log, log_mean
-from structgen.decoding.samplers.run_limits import CUTS, USUAL, Drawn, Particles, SamplingRun
-from structgen.decoding.samplers.target import Floats, Ids, Prefix, Target, TargetStep, drawn_edge, stream
+from structgen.decoding.samplers.estimates import log
+from structgen.decoding.samplers.frontier import Afford
+from structgen.decoding.samplers.run_limits import USUAL, Drawn, Particles, SamplingRun
+from structgen.decoding.samplers.target import (
+    Floats,
+    Ids,
+    Prefix,
+    Target,
+    TargetStep,
+    Tokens,
+    drawn_edge,
+    stream,
+)
 
 PARTICLES: Final = 16
 """Particles of a run, if enough draws are wanted."""
@@ -107,16 +117,16 @@ def _asked(proposal: Proposal, prefix: Prefix, tokens: Ids, masses: Floats) -> A
         ) from error
 
 
-def _checked(found: Any, masses: Floats) -> Floats:
+def _checked(answer: Any, masses: Floats) -> Floats:
     """Return a proposal as probabilities, 0 where the model's are. Raises StructgenError for none, and for
     one that is 0 where the model is not: texts would be lost, and no weight could tell."""
     try:
-        weights = np.asarray(found, np.float64)
+        weights = np.asarray(answer, np.float64)
     except (TypeError, ValueError):
         weights = np.empty(0)
     if weights.shape != masses.shape or not np.isfinite(weights).all() or (weights < 0).any():
         raise StructgenError(
-            f"The proposal returned {str(found)[:60]}.",
+            f"The proposal returned {str(answer)[:60]}.",
             where="proposal",
             cure=f"Return {len(masses):,} numbers, none of them negative: one for each allowed token and, "
             "last, one for the end.",
@@ -145,7 +155,7 @@ def draw(run: SamplingRun, propose: Propose = masked) -> Drawn:
         particles = runs * how.particles
     propose = propose if how.proposal is None else proposed_by(how.proposal)
     done: list[Cloud] = []
-    try:
+    with run.cut_short():
         # As many clouds at a time as fit into a pass; a cloud is at most as wide as needed. Clouds are
         # made one by one, and so are their sizes: `n` may be far more than the budget allows.
         together = max(1, run.width // -(-particles // runs))
@@ -164,14 +174,12 @@ def draw(run: SamplingRun, propose: Propose = masked) -> Drawn:
                 break
             done += batch
             run.tell(sum(cloud.count for cloud in done))
-    except CUTS as error:
-        run.cut(error)
     return _drawn(done)
 
 
 def _drawn(clouds: list[Cloud]) -> Drawn:
     """Return the particles of finished clouds, without those of weight 0."""
-    tokens = list[tuple[int, ...]]()
+    tokens = list[Tokens]()
     logprobs, log_weights = list[float](), list[float]()
     many, particles = len(clouds), 0  # what is returned holds no cloud, and so none of its rows
     for cloud in clouds:
@@ -186,8 +194,8 @@ def _drawn(clouds: list[Cloud]) -> Drawn:
         np.array(logprobs),
         np.array(log_weights),
         particles,
-        log_mean(estimates),
-        log_z_of_clouds=np.array([log(one) for one in estimates]),
+        log(float(estimates.mean())) if clouds else math.nan,
+        log_z_of_clouds=np.array([log(estimate) for estimate in estimates]),
         method="smc",
     )
 
@@ -237,9 +245,7 @@ class Cloud:
         """The unbiased estimate of Z."""
         return math.exp(self.log_z) * float(np.exp(self.log_weights).mean())
 
-    def step(
-        self, steps: dict[Prefix, TargetStep], afford: Callable[[int], bool] = lambda rows: True
-    ) -> bool:
+    def step(self, steps: dict[Prefix, TargetStep], afford: Afford = lambda rows: True) -> bool:
         """Take a token for each active particle; resample if it is time. False where `afford(0)` says, before
         a particle, that the run is over."""
         for i in self.active:

@@ -56,10 +56,10 @@ def draw(run: SamplingRun, method: str) -> Drawn:
     walker = Walker(run.target, finish, run.tree if learns else None, seed=run.seed)
     weighted, biased = finish is Finish.WEIGHT, finish is Finish.IGNORE
     made = partial(drawn, wanted=run.n, weighted=weighted, estimated=not biased)
-    found = made(attempts_of(run, walker, as_drawn=made))
-    found.is_exact, found.is_biased, found.method = finish is Finish.COIN, biased, method
+    draws = made(attempts_of(run, walker, as_drawn=made))
+    draws.is_exact, draws.is_biased, draws.method = finish is Finish.COIN, biased, method
     if biased and learns:
-        found.tried = None  # the draws depend on each other
-    elif found.tried is not None and len(found.tokens) == run.n and not run.has_limits:
-        found.tried = replace(found.tried, is_planned=True)
-    return found
+        draws.tried = None  # the draws depend on each other
+    elif draws.tried is not None and len(draws.tokens) == run.n and not run.has_limits:
+        draws.tried = replace(draws.tried, is_planned=True)
+    return draws

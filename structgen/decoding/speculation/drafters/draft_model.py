@@ -89,14 +89,14 @@ class DraftModel:
         for level in range(1, depth + 1):
             logits = known[path] if path in known else rows.read([path])[0]
             self._known[path] = logits
-            found = list[tuple[int, int, int, float]]()
+            levels = list[tuple[int, int, int, float]]()
             for token, share in self._likeliest(logits, state, view):
                 after = view.after(state, token)
                 if after != REFUSED:
-                    found.append((tree.add(node, token, share), token, after, share))
-            if not found:
+                    levels.append((tree.add(node, token, share), token, after, share))
+            if not levels:
                 break
-            node, token, state, share = found[0]
+            node, token, state, share = levels[0]
             chance *= share
             if level == depth or len(tree) >= most or chance < self._least or token in view.ends:
                 break
@@ -115,9 +115,8 @@ class DraftModel:
             return []
         weights = np.exp(values - top)
         total = float(weights.sum(dtype=np.float64))
-        best = np.arange(len(values))
-        if len(values) > self._branches:
-            best = np.argpartition(-values, self._branches - 1)[: self._branches]
+        few = min(self._branches, len(values))
+        best = np.argpartition(-values, few - 1)[:few]
         ordered = sorted(best.tolist(), key=lambda at: (-values[at], at))
         return [(int(allowed[at]), float(weights[at]) / total) for at in ordered if weights[at] > 0.0]
 

@@ -24,8 +24,8 @@ MOST_TOKENS: Final = 1 << 14
 """The most tokens of a text that are known, at most 800 bytes each; of a longer one the last half is learnt
 again."""
 _MOST_FOLLOWERS: Final = 64
-"""The most tokens that are kept behind one context: the first ones."""
-_BRANCHES: Final = 4
+"""The most tokens that are kept behind one context, the first ones: all of them are counted at each
+look-up."""
 MOST_UNSURE: Final = 16
 SURE: Final = 0.2
 """A tree grows above `MOST_UNSURE` nodes only while the next one is at least `SURE`: what is less likely took
@@ -68,7 +68,7 @@ class NGrams:
                 for token, count in Counter(after).items():
                     chances[token] = chances.get(token, 0.0) + part * count
                 left *= 1.0 - share
-        return sorted(chances.items(), key=lambda one: -one[1])
+        return sorted(chances.items(), key=lambda follower: -follower[1])
 
 
 class KnownTexts:
@@ -131,9 +131,7 @@ def callers_text() -> KnownTexts:
     return KnownTexts("text", known)
 
 
-def grown(
-    after: Followers, before: list[int], view: DraftContext, most: int, branches: int = _BRANCHES
-) -> Draft:
+def grown(after: Followers, before: list[int], view: DraftContext, most: int, branches: int = 4) -> Draft:
     """Return the tree of the likeliest `most` continuations of a context, grown best-first; of one node at
     most `branches`. Above `MOST_UNSURE` nodes it grows as long as it is sure."""
     tree = DraftTree()

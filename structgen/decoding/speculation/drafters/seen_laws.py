@@ -19,9 +19,7 @@ SIZES: Final = (4, 2, 1)
 TOP: Final = 8
 """The likeliest tokens of a node that are remembered."""
 MOST_CONTEXTS: Final = 1 << 15
-"""The most contexts of a request; the oldest is dropped."""
-_BYTES: Final = 600
-"""Of a context with its law, about."""
+"""The most contexts of a request, some 600 bytes each; the oldest is dropped."""
 
 
 class SeenLaws:
@@ -34,11 +32,6 @@ class SeenLaws:
         """For the hash of each context, how often it was seen, and the mean. Two contexts of one hash do no
         harm: a guess may be wrong."""
 
-    @property
-    def nbytes(self) -> int:
-        """The memory of all laws."""
-        return _BYTES * len(self._laws)
-
     def learn(self, context: Sequence[int], law: dict[int, float]) -> None:
         """Note a law behind a context of at most `max(SIZES)` tokens. Cost: 5 us a size."""
         for size in SIZES:
@@ -46,8 +39,11 @@ class SeenLaws:
                 key = hash(tuple(context[-size:]))
                 count, mean = self._laws.pop(key, (0, {}))
                 tokens = mean.keys() | law.keys()
-                mean = {one: (count * mean.get(one, 0.0) + law.get(one, 0.0)) / (count + 1) for one in tokens}
-                best = sorted(mean.items(), key=lambda one: (-one[1], one[0]))[:TOP]
+                mean = {
+                    token: (count * mean.get(token, 0.0) + law.get(token, 0.0)) / (count + 1)
+                    for token in tokens
+                }
+                best = sorted(mean.items(), key=lambda pair: (-pair[1], pair[0]))[:TOP]
                 self._laws[key] = count + 1, dict(best)
         while len(self._laws) > MOST_CONTEXTS:
             del self._laws[next(iter(self._laws))]
@@ -56,8 +52,8 @@ class SeenLaws:
         """Return the tokens behind the longest known end of a context, the likeliest first, with their mean
         probabilities."""
         for size in SIZES:
-            if size <= len(context) and (found := self._laws.get(hash(tuple(context[-size:])))):
-                return list(found[1].items())
+            if size <= len(context) and (law := self._laws.get(hash(tuple(context[-size:])))):
+                return list(law[1].items())
         return []
 
 

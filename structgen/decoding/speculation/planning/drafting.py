@@ -20,18 +20,18 @@ from structgen.decoding.speculation.drafts.drafter import (
 
 _FIRST: Final = 4.0
 """The weight of the initial acceptance rate, in guesses."""
-_REMEMBERED: Final = 32.0
-"""About how many guesses count; older ones have less weight."""
-_SUREST: Final = 0.999
-"""The highest chance of a guess."""
+REMEMBERED: Final = 32
+"""About how many guesses of a drafter count, and passes of a batch; older ones have less weight, or none."""
 MOST_TOP: Final = 64
 """The most tokens of a node that a drafter may ask for."""
 MOST_DRAFTED: Final = 1 << 12
 """The most nodes of one drafter's draft, 16 times as many as a pass may check."""
 MOST_BYTES: Final = 1 << 26
-"""The most bytes that a drafter may hold by its own `nbytes`, and that those of a request may share."""
-_MEASURED_EVERY: Final = 16
-"""Calls of a drafter between two measurements of what is shared, which visit each object in it."""
+"""The most bytes that a drafter may hold by its own `nbytes`, those of a request may share, and a search
+keeps."""
+MEASURED_EVERY: Final = 16
+"""What drafters share is measured once in so many calls, and what compiled grammars hold once in so many
+requests: it takes some 15 us for each object."""
 
 
 class _Member:
@@ -69,7 +69,7 @@ class _Member:
         if (held := getattr(self.drafter, "nbytes", 0)) > MOST_BYTES:
             raise MemoryError(f"it holds {held:,} bytes, of at most {MOST_BYTES:,}")
         self.calls += 1
-        if self.calls % _MEASURED_EVERY == 0 and held_bytes(self.shared, MOST_BYTES) > MOST_BYTES:
+        if self.calls % MEASURED_EVERY == 0 and held_bytes(self.shared, MOST_BYTES) > MOST_BYTES:
             self.shared.clear()
             raise MemoryError(f"drafters share more than {MOST_BYTES:,} bytes")
         return draft if call == "propose" else NO_DRAFT
@@ -79,7 +79,7 @@ class _Member:
         return self.good / (self.good + self.bad)
 
     def learn(self, *, is_right: bool) -> None:
-        kept = min(_REMEMBERED / (self.good + self.bad + 1.0), 1.0)
+        kept = min(REMEMBERED / (self.good + self.bad + 1.0), 1.0)
         self.good, self.bad = kept * (self.good + is_right), kept * (self.bad + (not is_right))
 
 
@@ -111,7 +111,7 @@ class _JointTree(DraftTree):
                 self.states.append(after)
                 self.depths.append(self.depths[above + 1] + 1)
                 self.owners.append([])
-            node = places[i] = self.add(above, token, min(trust * chance, _SUREST))
+            node = places[i] = self.add(above, token, trust * chance)
             self.owners[node + 1].append(owner)
 
     def likeliest(self, most: int, *, chain: bool) -> Draft:
@@ -128,12 +128,12 @@ class _JointTree(DraftTree):
 def worths(parents: Sequence[int], chances: Sequence[float]) -> list[float]:
     """Return for each node of a tree the probability that the model reaches it, never above its parent's.
     Chances of siblings that add up to more than 1 are scaled down to 1."""
-    sums, found = [0.0] * (len(parents) + 1), list[float]()
+    sums, reached = [0.0] * (len(parents) + 1), list[float]()
     for parent, chance in zip(parents, chances, strict=True):
         sums[parent + 1] += chance
     for parent, chance in zip(parents, chances, strict=True):
-        found.append((1.0 if parent < 0 else found[parent]) * chance / max(sums[parent + 1], 1.0))
-    return found
+        reached.append((1.0 if parent < 0 else reached[parent]) * chance / max(sums[parent + 1], 1.0))
+    return reached
 
 
 class Drafting:
@@ -148,10 +148,8 @@ class Drafting:
         `candidates` returns drafts in which each node has at most one child."""
         self._chain = chain
         self.dropped: dict[str, str] = {}
-        self.accepted: dict[str, int] = {one.name: 0 for one in drafters}
-        """Accepted tokens by drafter; a token that several had proposed counts for each."""
         self.saved = 0
-        """Accepted tokens, each counted once."""
+        """How many drafted tokens were accepted."""
         self._members: dict[_Member, Guarded] = {}
         """The drafters that have not failed, and how to call each."""
         self._tree: _JointTree | None = None
@@ -189,7 +187,7 @@ class Drafting:
         self._reached = self._tree.children[self._reached + 1].get(token)
         if self._reached is None:
             return []
-        return list(dict.fromkeys(one.drafter.name for one in self._tree.owners[self._reached + 1]))
+        return list(dict.fromkeys(owner.drafter.name for owner in self._tree.owners[self._reached + 1]))
 
     def verified(self, seen: VerifiedDraft) -> None:
         """Tell the drafters that ask for it what the pass knew. Called before `observe`, of a pass whose
@@ -213,14 +211,13 @@ class Drafting:
         if tree is not None:
             self.saved += accepted
             node = -1
-            for at, token in enumerate(taken):
+            for token in taken:
                 below = tree.children[node + 1]
                 chosen = below.get(token)
                 right = [] if chosen is None else tree.owners[chosen + 1]
                 for member in self._members:
-                    if any(member in tree.owners[one + 1] for one in below.values()):
+                    if any(member in tree.owners[child + 1] for child in below.values()):
                         member.learn(is_right=member in right)
-                        self.accepted[member.drafter.name] += member in right and at < accepted
                 if chosen is None:
                     break
                 node = chosen

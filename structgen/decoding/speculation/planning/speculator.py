@@ -16,7 +16,7 @@ import numpy as np
 
 from structgen.decoding.speculation.drafts.draft import NO_DRAFT, Draft
 from structgen.decoding.speculation.drafts.drafter import DraftContext
-from structgen.decoding.speculation.planning.drafting import Drafting, worths
+from structgen.decoding.speculation.planning.drafting import REMEMBERED, Drafting, worths
 
 MOST_TEXTS: Final = 512
 """The most texts of a batch that is drafted for."""
@@ -76,8 +76,8 @@ class Speculator:
             if drafting is not None and view is not None and most > 0 and not is_enough:
                 self._pass.texts.append((drafting, drafting.saved))
                 drafts[i] = drafting.candidates(view, most)
-        one, more = self._pass.goodput.of_rows()
-        return plan(drafts, self._overhead + one, more)
+        a_pass, more = self._pass.goodput.of_rows()
+        return plan(drafts, self._overhead + a_pass, more)
 
     def ran(self, rows: int, seconds: float) -> None:
         """Note the seconds and rows of the model's pass."""
@@ -118,7 +118,7 @@ def plan(trees: Sequence[Draft], seconds: float, row: float) -> list[Draft]:
     ranked: list[tuple[float, int, int]] = []
     for text, tree in enumerate(trees):
         worth = worths(tree.parents.tolist(), tree.chances.tolist())
-        ranked += [(-one, text, node) for node, one in enumerate(worth)]
+        ranked += [(-share, text, node) for node, share in enumerate(worth)]
     # no node is worth more than its parent, and of equal ones the parent is the first
     ranked.sort()
     expected = len(trees) - np.cumsum([0.0, *(worth for worth, _, _ in ranked)])
@@ -137,10 +137,6 @@ LONGEST_WAIT: Final = 2048
 """The most passes between two trials."""
 _SHARE: Final = 0.01
 """The share of the time that trials may take."""
-_REMEMBERED: Final = 32
-"""Passes of a mode that are remembered."""
-_GAIN: Final = 0.03
-"""The share of the time that drafts must save to be used, so that noise does not switch modes."""
 _ROW: Final = 0.08
 """First guess: the time of one more row for a text, in passes without drafts."""
 
@@ -156,7 +152,7 @@ class Goodput:
         """`texts`: the number of texts in a batch."""
         self._shortest, self._tried = SHORTEST_WAIT + 2 * texts, max(TRIED // texts, 1)
         self._texts = texts
-        self._passes = {mode: deque[_Taken](maxlen=_REMEMBERED) for mode in (False, True)}
+        self._passes = {mode: deque[_Taken](maxlen=REMEMBERED) for mode in (False, True)}
         """The latest passes without drafts, and with."""
         self.is_warm = {False: False, True: False}
         """Whether a pass without drafts (False), and one with drafts (True), has run."""
@@ -185,7 +181,7 @@ class Goodput:
             self._try(not self.is_drafting)
         else:
             drafted, plain = self._rate(True), self._rate(False)
-            self.is_drafting, self._is_trial = drafted <= (1.0 - _GAIN) * plain, False
+            self.is_drafting, self._is_trial = drafted < plain, False
             lost = self._spent - self._written * min(drafted, plain)
             self._left = int(
                 min(max(lost / self._of_pass(self.is_drafting) / _SHARE, self._shortest), LONGEST_WAIT)
@@ -199,18 +195,18 @@ class Goodput:
 
     def _of_pass(self, drafting: bool) -> float:
         """Return the median seconds of a pass, which ignores one that waited for another process."""
-        return median(one.seconds for one in self._passes[drafting])
+        return median(taken.seconds for taken in self._passes[drafting])
 
     def _rate(self, drafting: bool) -> float:
         """Return seconds a token. A pass takes about as long however many guesses were accepted."""
-        return self._of_pass(drafting) / fmean(one.tokens for one in self._passes[drafting])
+        return self._of_pass(drafting) / fmean(taken.tokens for taken in self._passes[drafting])
 
     def of_rows(self) -> tuple[float, float]:
         """Return the model's seconds of a pass without drafts, and those of one more row: the median over the
         latest passes with drafts, so that a pass that waited for another process changes little."""
-        one = median(one.ran for one in self._passes[False])
-        more = [max(taken.ran - one, 0.0) / taken.rows for taken in self._passes[True] if taken.rows]
-        return one, median(more) if more else _ROW * one / self._texts
+        a_pass = median(taken.ran for taken in self._passes[False])
+        more = [max(taken.ran - a_pass, 0.0) / taken.rows for taken in self._passes[True] if taken.rows]
+        return a_pass, median(more) if more else _ROW * a_pass / self._texts
 
 
 class _Taken(NamedTuple):

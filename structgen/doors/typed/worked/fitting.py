@@ -2,8 +2,8 @@
 
 What comes in: pairs, and what a function scores on them. What goes out: `Fitted`, a function with the
 examples that did best on pairs that are none of them, and a report. The pairs are split by chance: the first
-part has the examples, the second chooses among candidates, and where an error is named, a third part gives
-each field its threshold. No pair is in two parts.
+part has the examples, the second chooses among candidates. Where an error is named, a third part gives each
+field its threshold. No pair is in two parts.
 
 A threshold is found by conformal risk control ("Learn then Test", Angelopoulos et al. 2021). The answers of
 the third part are sorted, the surest first. The k surest ones are those above the confidence of the next
@@ -35,9 +35,17 @@ from structgen.doors.typed.worked.worked_examples import likeness
 F = TypeVar("F")
 MISSES: Final = 0.1
 """How likely it may be, over the pairs, that the accepted answers of a field have a higher error."""
-CANDIDATES: Final = ("none", "first 1", "first 2", "nearest 2", "first 4", "nearest 4", "first 8")
-"""Examples that are tried: the first of their part, or the nearest ones of all of it. Fewer stand before
-more, and are chosen where both do equally well."""
+CANDIDATES: Final = (
+    ("none", 0),
+    ("first", 1),
+    ("first", 2),
+    ("nearest", 2),
+    ("first", 4),
+    ("nearest", 4),
+    ("first", 8),
+)
+"""Examples that are tried: so many, the first of their part, or the nearest ones of all of it. Fewer stand
+before more, and are chosen where both do equally well."""
 
 
 class Candidate(NamedTuple):
@@ -76,18 +84,20 @@ class Fitted(Tables, Generic[F]):
     def tables(self) -> list[Shown]:
         """The candidates; and the thresholds, if any."""
         tried = [
-            (one.name + " (chosen)" * (one.name == self.chosen), str(one.right), one.fault or str(one.of))
-            for one in self.candidates
+            (name + " (chosen)" * (name == self.chosen), str(right), fault or str(of))
+            for name, right, of, fault in self.candidates
         ]
-        sure = [(name or "the whole", _said(one), str(one.pairs)) for name, one in self.thresholds.items()]
-        found: list[Shown] = [(("examples", "right", "of"), tried)]
-        return [*found, (("field", "accepted from", "pairs"), sure)] if sure else found
+        sure = [
+            (name or "the whole", _said(field), str(field.pairs)) for name, field in self.thresholds.items()
+        ]
+        tables: list[Shown] = [(("examples", "right", "of"), tried)]
+        return [*tables, (("field", "accepted from", "pairs"), sure)] if sure else tables
 
 
-def _said(one: FieldThreshold) -> str:
-    if one.threshold is not None:
-        return percent(one.threshold)
-    return f"none: needs {one.needed} pairs" if one.pairs < one.needed else "none: too many are wrong"
+def _said(field: FieldThreshold) -> str:
+    if field.threshold is not None:
+        return percent(field.threshold)
+    return f"none: needs {field.needed} pairs" if field.pairs < field.needed else "none: too many are wrong"
 
 
 def tail(count: int, wrong: int, error: float) -> float:
@@ -107,45 +117,45 @@ def tail(count: int, wrong: int, error: float) -> float:
 
 @cache
 def sizes(error: float, most: int) -> list[int]:
-    """Return the numbers of answers that are tested, up to `most`: the least of which none may be wrong, one,
-    two, ..., and after eight every fourth part more. Cost: about linear in `most`."""
-    found, allowed = list[int](), 0
+    """Return the numbers of answers that are tested, up to `most`. They are the least of which none may be
+    wrong, one, two, ..., and after eight every fourth part more. Cost: about linear in `most`."""
+    listed, allowed = list[int](), 0
     while True:
         start = allowed + 1
         size = start + bisect_left(
-            range(start, most + 1), True, key=lambda one: tail(one, allowed, error) <= MISSES
+            range(start, most + 1), True, key=lambda size: tail(size, allowed, error) <= MISSES
         )
         if size > most:
-            return found
-        found.append(size)
+            return listed
+        listed.append(size)
         allowed += max(1, allowed // 4)
 
 
 def threshold(answers: Sequence[tuple[float, bool]], error: float) -> float | None:
     """Return the least confidence at which answers may be accepted, or None. `answers`: the confidence of
     each, and whether it is right."""
-    answers = sorted(answers, key=lambda one: -one[0])
-    found = None
+    answers = sorted(answers, key=lambda answer: -answer[0])
+    least = None
     for size in sizes(error, len(answers) - 1):
         last = answers[size - 1][0]
         below = next((sure for sure, _ in answers[size:] if sure < last), None)
         taken = [is_right for sure, is_right in answers if below is None or sure > below]
         if tail(len(taken), taken.count(False), error) > MISSES:
             break
-        found = last if below is None else math.nextafter(below, 2.0)
-    return found
+        least = last if below is None else math.nextafter(below, 2.0)
+    return least
 
 
 def thresholds(score: ScoreTable, error: float, seed: int) -> dict[str, FieldThreshold]:
     """Return how sure the model must be of each field of a score, for an error."""
     chance = random.Random(seed)
     needed = math.ceil(math.log(MISSES) / math.log1p(-error)) + 1
-    found = {}
+    made = {}
     for name, every in score.answers.items():
         known = [(at, (sure, is_right)) for at, is_right, sure in every if sure is not None]
         some = [chance.choice([*group])[1] for _, group in groupby(known, key=itemgetter(0))]
-        found[name] = FieldThreshold(threshold(some, error), len(some), needed)
-    return found
+        made[name] = FieldThreshold(threshold(some, error), len(some), needed)
+    return made
 
 
 async def fitted(function: Any, pairs: Pairs, error: float | None, held_out: float, seed: int) -> Fitted[Any]:
@@ -158,21 +168,22 @@ async def fitted(function: Any, pairs: Pairs, error: float | None, held_out: flo
     if not examples or not choosing or (error is not None and not last):
         what = f"{len(pairs)} pairs with held_out={held_out} leave a part of them empty."
         raise OptionError(what, where="pairs", cure="Give more pairs; some dozens tell more than chance.")
-    tried = [await _tried(function, name, examples, choosing) for name in CANDIDATES]
+    tried = [await _tried(function, *how, examples, choosing) for how in CANDIDATES]
     able = [(candidate, made) for candidate, made in tried if made is not None]
-    best, found = max(able, key=lambda both: both[0].right - both[0].of)
-    candidates = [one for one, _ in tried if one.of or one.fault]
+    best, chosen = max(able, key=lambda both: both[0].right - both[0].of)
+    candidates = [candidate for candidate, _ in tried if candidate.of or candidate.fault]
     if error is None:
-        return Fitted(found, best.name, candidates, {})
-    sure = thresholds(await found._scored(last), error, seed)
-    return Fitted(found._accepting(sure), best.name, candidates, sure)
+        return Fitted(chosen, best.name, candidates, {})
+    sure = thresholds(await chosen._scored(last), error, seed)
+    return Fitted(chosen._accepting(sure), best.name, candidates, sure)
 
 
-async def _tried(function: Any, name: str, examples: Pairs, choosing: Pairs) -> tuple[Candidate, Any]:
+async def _tried(
+    function: Any, way: str, most: int, examples: Pairs, choosing: Pairs
+) -> tuple[Candidate, Any]:
     """Return what a candidate scores, and the function with its examples; None where there are too few, or
     the model takes none."""
-    way, _, size = name.partition(" ")
-    most = int(size or 0)
+    name = f"{way} {most}" if most else way
     if most > len(examples) - (way == "nearest"):
         return Candidate(name, 0, 0), None
     given = Pairs(examples if way == "nearest" else examples[:most])

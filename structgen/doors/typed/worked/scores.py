@@ -46,36 +46,38 @@ class Field(NamedTuple):
     is_right: bool
 
 
-def compared(wanted: Any, found: Any, name: str = "", pointer: str = "") -> list[Field]:
+def compared(wanted: Any, answered: Any, name: str = "", pointer: str = "") -> list[Field]:
     """Return the fields of two plain JSON values: those that are wanted, and those found beside them."""
-    kind: Any = next((type(one) for one in (wanted, found) if one and isinstance(one, dict | list)), None)
+    kind: Any = next(
+        (type(side) for side in (wanted, answered) if side and isinstance(side, dict | list)), None
+    )
     if kind is None or name.count("/") >= DEEPEST:
-        is_right = wanted == found and isinstance(wanted, bool) == isinstance(found, bool)
+        is_right = wanted == answered and isinstance(wanted, bool) == isinstance(answered, bool)
         return [Field(name, pointer, is_right)]
-    one, other = (side if isinstance(side, kind) else kind() for side in (wanted, found))
+    expected, other = (side if isinstance(side, kind) else kind() for side in (wanted, answered))
     if kind is list:
-        return _matched(one, other, name, pointer)
+        return _matched(expected, other, name, pointer)
     # of an object that is not there, no member is null
-    no = None if isinstance(wanted, dict) and isinstance(found, dict) else _ABSENT
+    no = None if isinstance(wanted, dict) and isinstance(answered, dict) else _ABSENT
     return [
         field
-        for key in {**one, **other}
+        for key in {**expected, **other}
         for field in compared(
-            one.get(key, no), other.get(key, no), *(f"{at}/{escape(key)}" for at in (name, pointer))
+            expected.get(key, no), other.get(key, no), *(f"{at}/{escape(key)}" for at in (name, pointer))
         )
     ]
 
 
-def _matched(wanted: Sequence[Any], found: Sequence[Any], name: str, pointer: str) -> list[Field]:
+def _matched(wanted: Sequence[Any], answered: Sequence[Any], name: str, pointer: str) -> list[Field]:
     """Return the fields of two lists, each item beside the one that it is matched with, if any."""
 
     def fields(at: int | None, index: int | None) -> list[Field]:
-        both = _ABSENT if at is None else wanted[at], _ABSENT if index is None else found[index]
+        both = _ABSENT if at is None else wanted[at], _ABSENT if index is None else answered[index]
         return compared(*both, f"{name}/*", f"{pointer}/{index}")
 
-    places, indices = dict.fromkeys(range(len(wanted))), dict.fromkeys(range(len(found)))
+    places, indices = dict.fromkeys(range(len(wanted))), dict.fromkeys(range(len(answered)))
     taken = list[Field]()
-    if len(wanted) * len(found) <= MOST_MATCHED:
+    if len(wanted) * len(answered) <= MOST_MATCHED:
         made = {both: fields(*both) for both in product(places, indices)}
         for both in sorted(made, key=lambda both: -sum(field.is_right for field in made[both])):
             if both[0] in places and both[1] in indices:
@@ -111,13 +113,13 @@ class ScoredPair:
         return sum(field.is_right for field in self.fields)
 
 
-def scored_pair(wanted: Any, spelling: Spelling, found: Outcome[Any] | StructgenError) -> ScoredPair:
+def scored_pair(wanted: Any, spelling: Spelling, outcome: Outcome[Any] | StructgenError) -> ScoredPair:
     """Return what became of a pair: of a plain JSON value that is wanted, and an outcome or an error."""
-    error = found if isinstance(found, StructgenError) else found.error
-    if isinstance(found, StructgenError) or error is not None:
+    error = outcome if isinstance(outcome, StructgenError) else outcome.error
+    if isinstance(outcome, StructgenError) or error is not None:
         return ScoredPair(None, error, compared(wanted, _ABSENT), {})
-    sure = {pointer: one.probability for pointer, one in found.confidences.items()}
-    return ScoredPair(found.value, None, compared(wanted, spelling.read(found.text)), sure)
+    sure = {pointer: confidence.probability for pointer, confidence in outcome.confidences.items()}
+    return ScoredPair(outcome.value, None, compared(wanted, spelling.read(outcome.text)), sure)
 
 
 def accepted(outcome: Outcome[Any], spelling: Spelling, least: Mapping[str, float]) -> tuple[str, ...]:
@@ -126,10 +128,10 @@ def accepted(outcome: Outcome[Any], spelling: Spelling, least: Mapping[str, floa
         return ()
     value = spelling.read(outcome.text)
     return tuple(
-        one.pointer
-        for one in compared(value, value)
-        if one.pointer in outcome.confidences
-        and outcome.confidences[one.pointer].probability >= least.get(one.name, math.inf)
+        field.pointer
+        for field in compared(value, value)
+        if field.pointer in outcome.confidences
+        and outcome.confidences[field.pointer].probability >= least.get(field.name, math.inf)
     )
 
 
@@ -145,7 +147,7 @@ class Tables:
         return "\n\n".join(map(_in_columns, self.tables))
 
     def _repr_html_(self) -> str:
-        return "".join(cell([], *one) for one in self.tables)
+        return "".join(cell([], *table) for table in self.tables)
 
 
 def _in_columns(shown: Shown) -> str:
@@ -163,37 +165,37 @@ class ScoreTable(Tables):
     @cached_property
     def answers(self) -> Mapping[str, list[_Answer]]:
         """Of each field the answers: the number of the pair, whether it is right, and its confidence."""
-        found = defaultdict[str, list[_Answer]](list)
+        answers = defaultdict[str, list[_Answer]](list)
         for at, pair in enumerate(self.pairs):
-            for one in pair.fields:
-                found[one.name].append((at, one.is_right, pair.confidences.get(one.pointer)))
-        return found
+            for field in pair.fields:
+                answers[field.name].append((at, field.is_right, pair.confidences.get(field.pointer)))
+        return answers
 
     @cached_property
     def fields(self) -> dict[str, FieldScore]:
         """What is right of each field, by its JSON pointer with `*` for each index."""
-        found = {}
+        scores = {}
         for name, answers in self.answers.items():
-            sure = [one for _, _, one in answers if one is not None]
+            sure = [confidence for _, _, confidence in answers if confidence is not None]
             right = sum(is_right for _, is_right, _ in answers)
-            found[name] = FieldScore(right, len(answers), sum(sure) / len(sure) if sure else None)
-        return found
+            scores[name] = FieldScore(right, len(answers), sum(sure) / len(sure) if sure else None)
+        return scores
 
     @property
     def right(self) -> int:
         """Right fields."""
-        return sum(one.right for one in self.fields.values())
+        return sum(field.right for field in self.fields.values())
 
     @property
     def count(self) -> int:
         """Fields that are wanted, or were found beside them."""
-        return sum(one.count for one in self.fields.values())
+        return sum(field.count for field in self.fields.values())
 
     @property
     def tables(self) -> list[Shown]:
         """The fields behind all of them."""
         rows = [("all", str(self.right), str(self.count), "")]
-        for name, one in self.fields.items():
-            sure = "" if one.confidence is None else percent(one.confidence)
-            rows.append((name or "the whole", str(one.right), str(one.count), sure))
+        for name, field in self.fields.items():
+            sure = "" if field.confidence is None else percent(field.confidence)
+            rows.append((name or "the whole", str(field.right), str(field.count), sure))
         return [(("field", "right", "of", "confidence"), rows)]

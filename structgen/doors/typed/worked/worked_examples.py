@@ -38,7 +38,7 @@ class WrittenValue(NamedTuple):
     """What a model shall write for a value."""
 
     document: str
-    """As it is written, in its wrapper if it has one."""
+    """The text that is written, in its wrapper if it has one."""
     value: Any
     """The plain JSON value; of a text that is no JSON, the text."""
 
@@ -147,11 +147,11 @@ class Spelling:
 
 
 def _numerals(made: Any, said: Any) -> Any:
-    """Return the plain JSON value `said` of a value, with `7` for 7.0, which a grammar may not have, and with
+    """Return the plain JSON value `said` of a value. It has `7` for 7.0, which a grammar may not have, and
     numbers for decimals, unless they have more digits than a float."""
     match made:
         case dict():
-            return {key: _numerals(one, said[key]) for key, one in zip(said, made.values(), strict=True)}
+            return {key: _numerals(item, said[key]) for key, item in zip(said, made.values(), strict=True)}
         case list() | tuple():
             return [_numerals(*both) for both in zip(made, said, strict=True)]
         case Decimal() if made.is_finite() and Decimal(repr(float(made))) == made:
@@ -182,7 +182,7 @@ class Examples:
     @cached_property
     def _index(self) -> Any:
         """The statistics of words of the examples."""
-        return likeness()([_words(one) for one in self._sources])
+        return likeness()([_words(source) for source in self._sources])
 
 
 def likeness() -> Any:
@@ -195,7 +195,7 @@ def likeness() -> Any:
 def _words(source: PromptSource) -> list[str]:
     """Return the words of a question's arguments, or of its messages; at least one."""
     said = source.values or (str(source.prompt),)
-    return [word for one in said for word in _WORD.findall(one.casefold())] or [""]
+    return [word for text in said for word in _WORD.findall(text.casefold())] or [""]
 
 
 def written_pairs(form: WantedForm, pairs: Pairs) -> list[WrittenValue]:

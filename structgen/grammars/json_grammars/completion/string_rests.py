@@ -77,9 +77,9 @@ class Names:
 
     def all(self, root: int) -> frozenset[str]:
         """Look for all names of a set."""
-        found = frozenset(map(decode, self._machine.held(root))) if root else frozenset()
-        self._note(found)
-        return found
+        names = frozenset(map(decode, self._machine.held(root))) if root else frozenset()
+        self._note(names)
+        return names
 
     def look_for(self, keys: Iterable[bytes]) -> None:
         """Note names by their bytes, unless they begin inside a character."""
@@ -126,8 +126,8 @@ class Quoted:
         """Return the rest of a string; where it agrees with a list beside its automaton, of that too."""
         machine = self._machine
         regs = machine.registers(index)
-        place = regs.seen
-        if place <= 0:
+        prefix = regs.seen
+        if prefix <= 0:
             return self._unlisted(regs)
         row = machine.string_row(regs.residue)
         other: bytes | None = None
@@ -143,7 +143,7 @@ class Quoted:
                 ends = any(len(word) == here & L.POSITION_BITS for _, word in words)
                 rests = [] if ends or machine.after(node, b'"') < 0 else [text]
             other = min(rests if other is None else [*rests, other], key=order, default=None)
-        best = self._listed(row[StringRow.words], place, row[StringRow.outcomes])
+        best = self._listed(row[StringRow.words], prefix, row[StringRow.outcomes])
         return best if other is None else least(best, {0: other + b'"'})
 
     def _ways(self, index: int) -> Iterator[tuple[bytes, bytes, int, bool]]:
@@ -201,11 +201,11 @@ class Quoted:
         row = self._machine.string_row(regs.residue)
         return self._listed(row[StringRow.start], regs.position, row[StringRow.outcomes])
 
-    def _listed(self, words: int, place: int, outcomes: int) -> Demands:
+    def _listed(self, words: int, prefix: int, outcomes: int) -> Demands:
         machine = self._machine
         best: Demands = {}
-        for at, word in machine.listed(words, place):
-            text = self.written(word[place & L.POSITION_BITS :]) + b'"'
+        for at, word in machine.listed(words, prefix):
+            text = self.written(word[prefix & L.POSITION_BITS :]) + b'"'
             outcome = machine.word_outcome(outcomes + at)
             # a character that was begun is not written by an escape
             if outcome >= 0 and self._quoting.missing.isdisjoint(text):
@@ -214,24 +214,24 @@ class Quoted:
 
     def key(self, index: int) -> Demands:
         """Return the rest of an object in the middle of a key; once, for many blanks lead to one key."""
-        found = self._keys.get(index)
-        if found is None:
-            found = self._keys[index] = self._key(index)
-        return found
+        rests = self._keys.get(index)
+        if rests is None:
+            rests = self._keys[index] = self._key(index)
+        return rests
 
     def _key(self, index: int) -> Demands:
         machine = self._machine
         network = machine.network
         regs = machine.registers(index)
         row = regs.residue
-        residue, place = machine.residue(row), regs.position
+        residue, prefix = machine.residue(row), regs.position
         best: Demands = {}
-        if place >= 0:
+        if prefix >= 0:
             named = network.menu(residue).named
             heads: dict[str, bytes] = {}
-            for _at, word in machine.listed(machine.key_list(row), place):
+            for _at, word in machine.listed(machine.key_list(row), prefix):
                 key = decode(word)
-                head = self.written(word[place & L.POSITION_BITS :]) + b'":'
+                head = self.written(word[prefix & L.POSITION_BITS :]) + b'":'
                 if key in named and self._quoting.missing.isdisjoint(head):
                     heads[key] = head
             taken = self._names.held(regs.extras)
@@ -252,11 +252,11 @@ class Quoted:
         heads = machine.strings.finish(regs.lexeme & L.STATE_BITS)
         if is_new := machine.begins_key(regs.text):
             self._names.look_for(heads.values())
-        found = {head for head in heads.values() if self._class_at(self._closed(index, head)) is not None}
-        missing = {j for j, head in heads.items() if head not in found}
+        closing = {head for head in heads.values() if self._class_at(self._closed(index, head)) is not None}
+        missing = {j for j, head in heads.items() if head not in closing}
         if missing:
-            found.update(self._unused(index, missing, is_new))
-        for head in sorted(found, key=order):
+            closing.update(self._unused(index, missing, is_new))
+        for head in sorted(closing, key=order):
             after = self._closed(index, head)
             formulas = self._class_at(after)
             if formulas is None:

@@ -4,7 +4,7 @@ What a state needs is the sum of what each open value needs, and tokens that wri
 tokens that write the next write both. So a bound for a state is a bound for its innermost value and one for
 each frame below, each worked out once; and a token leads to one of few places: an object, an array, a string.
 The bound for a place holds wherever in it a token ends: in whichever key, before whichever value. The walk
-that collects a state's mask notes the places (`json_machine.masks.bound_noting`).
+that collects a state's mask notes the groups of states (`json_machine.masks.bound_noting`).
 """
 
 from __future__ import annotations
@@ -19,21 +19,18 @@ from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import decode
 from structgen.base.errors import LimitError
 from structgen.base.language.ir import Key, SimpleObject
+from structgen.base.language.remembering import remembered
 from structgen.grammars.json_grammars.completion.obligatory_space import one_line
-from structgen.machines.json_machine.inspection import Inspection, Place
+from structgen.machines.json_machine.inspection import Inspection, StateGroup
 from structgen.machines.json_machine.tables import json_blocks as L
 from structgen.machines.json_machine.tables.json_blocks import StringRow
 from structgen.machines.machine_core.text_costs import IMPOSSIBLE, TextCosts
 from structgen.schema.reading.missing_bytes import Quoting
 
-_QUOTED: Final = 12
-"""Bytes that finish an escape (at most a `u` and the digits of two halves) and close a string."""
-_WIDEST: Final = 12
-"""Bytes that write any character."""
+_ESCAPED: Final = len(rb"\ud800\udc00")
+"""Bytes that write any character. As many finish an escape that was begun, and close a string."""
 _KEYS: Final = 500_000
 """More keys than an object holds."""
-_SHORT: Final = 12
-"""Bytes of texts that are said to need as many tokens."""
 _COUNTED: Final = 32
 """The tokens of so many of some texts are counted, the longest ones; of the others, their bytes."""
 _ROWS: Final = {
@@ -62,37 +59,36 @@ class TokenBounds:
         machine, where walks find it."""
         self._machine, self._costs = machine, costs
         self._quoting, self._literal = quoting, quoting.literal
-        self._escape = _QUOTED if machine.escapes_any_key else 0
+        self._escape = _ESCAPED if machine.escapes_any_key else 0
         """Bytes that finish an escape in a key that is named."""
-        self._keys: dict[int, int] = {}
         self._objects: dict[tuple[int, ...], tuple[tuple[int, int], object]] = {}
 
     def of(self, index: int) -> int | None:
         """Return how many tokens suffice for a state whose mask was just walked, and one less after whichever
         token comes next; None where no bound is known.
 
-        Cost: some microseconds for each place that the walk has listed; for a new object its members.
-        """
-        places, most = self._machine.listed_places()
-        # between a blank before the document and a place that is listed, one more token
+        Cost: some microseconds for each group of states that the walk has listed; for a new object its
+        members."""
+        groups, most = self._machine.listed_groups()
+        # between a blank before the document and a state that is listed, one more token
         first = 2 if self._machine.registers(index).mode == L.M_DOC else 1
-        for place in () if places is None else places:
-            most = max(most, first + self._at(place))
-        return most if places is not None and most < L.UNBOUNDED else None
+        for group in () if groups is None else groups:
+            most = max(most, first + self._of_group(group))
+        return most if groups is not None and most < L.UNBOUNDED else None
 
-    # --- a place --------------------------------------------------------------------------------------------
+    # --- a group of states ----------------------------------------------------------------------------------
 
-    def _at(self, place: Place) -> int:
-        """Return a bound for the states at a place; UNBOUNDED where none is known."""
+    def _of_group(self, group: StateGroup) -> int:
+        """Return a bound for a group of states; UNBOUNDED where none is known."""
         if self._machine.space[0] == L.SPACE_INDENT:
             return L.UNBOUNDED  # a line's indent is as long as brackets are open
-        mode, row, frame = place
+        mode, row, frame = group
         if mode == L.M_NUMBER:
             row = self._machine.place_row(frame)
         try:
             return min(self._own(mode, row) + self._below(frame), L.UNBOUNDED)
         except LimitError:
-            # A bound asks about places that the state itself may never need.
+            # A bound asks about groups that the state itself may never need.
             return L.UNBOUNDED
 
     def _own(self, mode: int, row: int) -> int:
@@ -113,7 +109,7 @@ class TokenBounds:
                 known = machine.farthest_numeral(row)
             else:
                 rests = (self._literal(decode(word))[1:] for word in machine.words(row))
-                known = self._most(rests) + _QUOTED
+                known = self._most(rests) + _ESCAPED
             machine.put_rest(table, row, column, known)
         return known
 
@@ -129,11 +125,11 @@ class TokenBounds:
             if farthest == FAR:
                 return L.UNBOUNDED
             widest = self._machine.strings.widest(start) if farthest > 0 else 0
-            return _QUOTED + missing + farthest * widest
+            return _ESCAPED + missing + farthest * widest
         is_free = spec[StringRow.start] == StringPool.FREE and spec[StringRow.most] < 0
         # so many more characters can be written in more ways than there are words
         is_known = is_free and len(self._quoting.plain) > 1
-        return _QUOTED + missing + words.bit_length() if is_known else L.UNBOUNDED
+        return _ESCAPED + missing + words.bit_length() if is_known else L.UNBOUNDED
 
     def _below(self, frame: int) -> int:
         """Return a bound for what follows the value in a frame."""
@@ -221,7 +217,7 @@ class TokenBounds:
                 rest += head + self._one(spaced(min(texts, key=len))) if required else 0
         if simple.extra >= 0:
             value = self._spaced(b":" + text for text in self._texts_of(simple.extra))
-            most = max(most, _QUOTED + self._key(StringPool.FREE) + value)
+            most = max(most, _ESCAPED + self._key(StringPool.FREE) + value)
         return most + rest, rest
 
     def _union(self, row: int) -> int:
@@ -231,7 +227,7 @@ class TokenBounds:
         menu = network.menu(residue)
         most = self._of_rests(row, network.finish(residue).values())
         if menu.extra is not None:
-            key = _QUOTED + self._key(machine.key_start(row))
+            key = _ESCAPED + self._key(machine.key_start(row))
             for formulas, place in menu.extra_places.items():
                 value = self._spaced(b":" + text for text in self._texts_of(place))
                 most = max(most, key + value + self._after(row, formulas, place))
@@ -241,20 +237,16 @@ class TokenBounds:
             most = max(most, self._escape + member + self._after(row, name, place))
         return most
 
+    @remembered
     def _key(self, start: int) -> int:
         """Return how many bytes a key that is begun still needs, at most, to be none that the object holds,
         by the state in which it started."""
-        known = self._keys.get(start)
-        if known is None:
-            strings, plain = self._machine.strings, self._quoting.plain
-            if start == StringPool.FREE and len(plain) > 1:
-                known = 1 + int(log(_KEYS, len(plain)))
-            elif start >= 0:
-                known = min(strings.farthest_of_many(start, plain, _WIDEST, _KEYS), L.UNBOUNDED)
-            else:
-                known = L.UNBOUNDED
-            self._keys[start] = known
-        return known
+        strings, plain = self._machine.strings, self._quoting.plain
+        if start == StringPool.FREE and len(plain) > 1:
+            return 1 + int(log(_KEYS, len(plain)))
+        if start < 0:
+            return L.UNBOUNDED
+        return min(strings.farthest_of_many(start, plain, _ESCAPED, _KEYS), L.UNBOUNDED)
 
     def _array(self, row: int) -> int:
         machine = self._machine
@@ -284,15 +276,15 @@ class TokenBounds:
 
     def _spaced(self, texts: Iterable[bytes]) -> int:
         """Return `_most` of compact texts, spaced as the policy asks."""
-        one = self._machine.space[0] == L.SPACE_ONELINE
-        return self._most(map(one_line, texts) if one else texts)
+        is_line = self._machine.space[0] == L.SPACE_ONELINE
+        return self._most(map(one_line, texts) if is_line else texts)
 
     def _one(self, text: bytes) -> int:
         """Return `_most` of one text."""
-        if len(text) <= _SHORT or self._costs.is_full:
+        if self._costs.is_full:
             return len(text)
-        found = self._costs[self._costs.chain(text)]
-        return found if found < IMPOSSIBLE else L.UNBOUNDED
+        count = self._costs[self._costs.chain(text)]
+        return count if count < IMPOSSIBLE else L.UNBOUNDED
 
     def _most(self, texts: Iterable[bytes]) -> int:
         """Return the most tokens that a rest of any of some texts takes, no more than it has bytes; UNBOUNDED

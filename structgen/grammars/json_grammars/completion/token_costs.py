@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from heapq import heappop, heappush
 from weakref import WeakKeyDictionary, proxy
 
 import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.strings.string_pool import StringPool
+from structgen.base.language.best_first import OpenStates
 from structgen.grammars.json_grammars.completion.next_characters import QUOTED, escape_of
 from structgen.grammars.json_grammars.completion.shortest_completion import Shortest
 from structgen.grammars.json_grammars.completion.token_bounds import MaskWalker, TokenBounds
@@ -20,7 +20,7 @@ from structgen.machines.core.compiled import Tokens
 from structgen.machines.core.token_counts import TokenCounts
 from structgen.machines.json_machine.inspection import Inspection, StateRegisters
 from structgen.machines.json_machine.tables import json_blocks as L
-from structgen.machines.machine_core.text_costs import IMPOSSIBLE
+from structgen.machines.machine_core.text_costs import BLOCK, IMPOSSIBLE
 from structgen.schema.reading.missing_bytes import Quoting
 from structgen.tokens.vocabulary import Vocabulary
 
@@ -28,9 +28,6 @@ _BRANCHES = 8
 """States that chosen steps may lead to from one; were there more, the completion's first byte is chosen."""
 _FAR = 1 << 10
 """Bytes of a completion beyond which nothing is chosen: the far end of a document is written as it comes."""
-_CHOSEN = 64
-"""Steps are chosen as far as the next multiple of this many bytes from the end; what follows is written as it
-comes. Its states are not made: they would be as many as the bytes of all completions together."""
 _DIGITS = b"0123456789"
 _INSIDE = bytes(byte for byte in range(32, 192) if byte not in b'"\\\x7f')
 """What goes on with a string: characters of one byte, and the bytes that finish a longer one."""
@@ -118,14 +115,16 @@ class Completer(TokenCounts):
         return number
 
     def too_long(self, index: int, tokens: Tokens, left: int) -> Tokens:
-        """As TokenCounts'. Cost: 0.1 us a token, the length of the completion of each state that they lead to
+        """Return those of a state's allowed tokens after which more than `left` are needed.
+
+        Cost: 0.1 us a token, the length of the completion of each state that they lead to
         (5 us; 30 us near the end), and `tokens` of those where it says nothing. They are as many as there are
         classes of tokens, whatever the text so far (`Shortest.stand_in`)."""
         names = -1
         while names != self._shortest.names_asked:
             names = self._shortest.names_asked
-            found = super().too_long(index, tokens, left)
-        return found
+            late = super().too_long(index, tokens, left)
+        return late
 
     def after(self, index: int, tokens: Tokens) -> tuple[list[int], Tokens]:
         """Return states after some allowed tokens, and for each token which of them has its own's completion:
@@ -199,11 +198,11 @@ class Completer(TokenCounts):
         offset, data = self._vocabulary.token_offset, self._vocabulary.token_data
         firsts = np.zeros(256, np.bool_)
         firsts[[piece[0] for piece in pieces]] = True
-        found = firsts[data[offset[tokens]]]
-        found &= offset[tokens + 1] - offset[tokens] <= max(map(len, pieces), default=0)
-        for at in np.flatnonzero(found).tolist():
-            found[at] = self._bytes(tokens[at]) in pieces
-        return found
+        begun = firsts[data[offset[tokens]]]
+        begun &= offset[tokens + 1] - offset[tokens] <= max(map(len, pieces), default=0)
+        for at in np.flatnonzero(begun).tolist():
+            begun[at] = self._bytes(tokens[at]) in pieces
+        return begun
 
     def _bytes(self, token: int) -> bytes:
         begin, end = self._vocabulary.token_offset[token : token + 2].tolist()
@@ -213,8 +212,8 @@ class Completer(TokenCounts):
         """Return what each token does inside a free string, numbered: -1 where it may close it."""
         known = _KINDS.get(self._vocabulary)
         if known is None:
-            found = self._machine.text_kinds(self._vocabulary.vocab_size)
-            known = np.unique(found, return_inverse=True)[1] - int(found.min(initial=0) < 0)
+            kinds = self._machine.text_kinds(self._vocabulary.vocab_size)
+            known = np.unique(kinds, return_inverse=True)[1] - int(kinds.min(initial=0) < 0)
             _KINDS[self._vocabulary] = known
         return known
 
@@ -233,24 +232,23 @@ class Completer(TokenCounts):
 
     def _explore(self, start: int) -> int:
         """Work out the costs of a state and of all in its block that its chosen steps lead to, the longest
-        rests first; return its number."""
+        rests first; return its number. What follows the block, counted from the end, is written as it comes:
+        its states would be as many as the bytes of all completions together."""
         shortest, numbers = self._shortest, self._numbers
         length = shortest.length(start)
-        last = (length - 1) // _CHOSEN * _CHOSEN
+        last = (length - 1) // BLOCK * BLOCK
         steps: dict[int, list[tuple[int, int]]] = {}
         beyond: dict[int, int] = {}
-        queue = [(-length, start)]
-        while queue:
-            size, state = heappop(queue)
-            if state in steps or state in beyond:
-                continue
+        states = OpenStates[int, int, None]()
+        states.put(start, -length)
+        for state, size in states:
             if -size <= last:
                 # Taken as written, from here; by itself it may cost less, where its own block is looked at.
                 beyond[state] = self._costs.chain(*shortest.rest(state))
             elif state not in numbers:
                 steps[state] = self._steps(state, -size - 1)
                 for _byte, after in steps[state]:
-                    heappush(queue, (-shortest.length(after), after))
+                    states.put(after, -shortest.length(after))
         first = self._costs.next
         beyond |= {state: number for number, state in enumerate(reversed(steps), first)}
         self._costs.enter(
@@ -274,14 +272,14 @@ class Completer(TokenCounts):
             # where items are compared, nobody looked for what another text writes; of a text of a grammar the
             # bytes cost too much
             return [step]
-        found: dict[int, list[int]] = {}
+        bytes_to: dict[int, list[int]] = {}
         for byte, after in machine.after_each(state, wanted):
-            found.setdefault(after, []).append(byte)
-        if len(found) > _BRANCHES:
+            bytes_to.setdefault(after, []).append(byte)
+        if len(bytes_to) > _BRANCHES:
             return [step]
         steps = {
             (byte, after)
-            for after, group in found.items()
+            for after, group in bytes_to.items()
             if after == step[1] or shortest.length(after) <= least
             for byte in group
         }

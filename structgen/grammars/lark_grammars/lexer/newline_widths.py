@@ -7,7 +7,7 @@ behind a blank one more newline may follow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from structgen.grammars.lark_grammars.lexer.lexer_tables import LexerTables
@@ -36,89 +36,120 @@ def widths_of(
     """Return the widths of the newlines of a grammar. `starts`: the states before a lexeme;
     `terminals_of`: what a state may become; `behind`: what may follow a newline that leaves a carry, as bits,
     in some contexts. Cost: the rows of all states of the newline, and about 50 us for each."""
-    lexer, lines = rows.lexer, rows.lexer.tables.indentation
+    lines = rows.lexer.tables.indentation
     if lines is None:
         return Widths()
-    line_break, tab, blank = (lexer.classes[byte] for byte in b"\n\t ")
-    others = {kind for byte, kind in enumerate(lexer.classes) if byte not in b"\n\t "}
+    newlines = _Newlines(rows, starts, lines.newline, terminals_of, behind)
+    columns, first = newlines.columns(max(1, lines.tab_size))
+    carries = [[newlines.ends(states) for states in some] for some in columns]
+    has_wider, used = any(map(any, carries[first:])), [some for some in carries if any(some)]
+    leads, at_least = newlines.leads(), newlines.at_least()
+    goes_on = all(_has_each(leads[state], carries, at_least) for state in leads)
+    has_each = has_wider and all(_has_each(leads[state], used, at_least) for state in starts)
+    return Widths(goes_on, has_each, first, len(columns) - first)
 
-    def after(some: Iterable[int], kinds: Iterable[int]) -> set[int]:
-        found, columns = set[int](), sorted(kinds)
-        for state in some:
-            rows.put_row(state)
-            found.update(rows.moves[state, columns].tolist())
-        return {to for to in found if to >= 0 and lines.newline in terminals_of(to)}
 
-    def closed(some: Iterable[int], kinds: Iterable[int]) -> list[int]:
-        met = dict.fromkeys(some)
-        pending = list(met)
-        for state in pending:
-            fresh = [one for one in after((state,), kinds) if one not in met]
-            met |= dict.fromkeys(fresh)
-            pending += fresh
+def _has_each(here: int, columns: Sequence[Sequence[int]], at_least: Mapping[int, int]) -> bool:
+    """Return whether a state that leads to some line breaks and carries (bits) leads, with each column behind
+    them, to carries that do for each of its own."""
+    for some in columns:
+        left_behind = 0
+        for number, left in enumerate(some):
+            left_behind |= left if here >> number & 1 else 0
+        if any(here & bit and not left_behind & more for bit, more in at_least.items()):
+            return False
+    return True
+
+
+class _Newlines:
+    """The states of the lexer in which a newline goes on. Line breaks have numbers, by the state behind each;
+    what newlines leave behind them are bits above those of line breaks."""
+
+    def __init__(
+        self,
+        rows: LexerTables,
+        starts: set[int],
+        newline: int,
+        terminals_of: Callable[[int], frozenset[int]],
+        behind: Callable[[int], Sequence[int]],
+    ) -> None:
+        self._rows, self._newline, self._terminals_of, self._behind = rows, newline, terminals_of, behind
+        classes = rows.lexer.classes
+        self._break, self._tab, self._blank = (classes[byte] for byte in b"\n\t ")
+        self._others = {byte_class for byte, byte_class in enumerate(classes) if byte not in b"\n\t "}
+        self._states, known = sorted(starts), set(starts)
+        self._following: dict[int, set[int]] = {}
+        for state in self._states:  # the list grows meanwhile
+            self._following[state] = self._after((state,), range(rows.lexer.width))
+            self._states += sorted(self._following[state] - known)
+            known |= self._following[state]
+        broken = sorted(self._after(self._states, (self._break,)))
+        self._broken = {state: number for number, state in enumerate(broken)}
+        self._bits: dict[tuple[int, ...], int] = {}
+        """What may follow a newline, by contexts -> its bit."""
+
+    def _after(self, states: Iterable[int], classes: Iterable[int]) -> set[int]:
+        """Return the states of a newline behind bytes of some classes."""
+        states_behind, columns = set[int](), sorted(classes)
+        for state in states:
+            self._rows.put_row(state)
+            states_behind.update(self._rows.moves[state, columns].tolist())
+        return {to for to in states_behind if to >= 0 and self._newline in self._terminals_of(to)}
+
+    def _closed(self, states: Iterable[int]) -> list[int]:
+        """Return states, and those behind any bytes that leave the column as it is."""
+        pending = list(dict.fromkeys(states))
+        for state in pending:  # the list grows meanwhile
+            pending += self._after((state,), self._others).difference(pending)
         return pending
 
-    begun, known, following = sorted(starts), set(starts), dict[int, set[int]]()
-    for one in begun:
-        following[one] = after((one,), range(lexer.width))
-        begun += sorted(following[one] - known)
-        known |= following[one]
-    broken = {one: at for at, one in enumerate(sorted(after(begun, (line_break,))))}
-    bits: dict[tuple[int, ...], int] = {}
+    def columns(self, tab_size: int) -> tuple[list[list[list[int]]], int]:
+        """Return for each column and each line break the states that have the column behind it, as long as
+        they do not come again; and the column that comes again then."""
+        nothing = [list[int]()] * len(self._broken)
+        columns = [nothing] * tab_size + [[self._closed((state,)) for state in self._broken]]
+        met = dict[object, int]()
+        while (last := tuple(frozenset(some) for at in columns[-tab_size:] for some in at)) not in met:
+            met[last] = len(met)
+            before = zip(columns[-1], columns[-tab_size], strict=True)
+            behind = [
+                self._after(one, (self._blank,)) | self._after(two, (self._tab,)) for one, two in before
+            ]
+            columns.append([self._closed(states) for states in behind])
+        return columns[tab_size : tab_size + len(met)], met[last]
 
-    def ends(some: Iterable[int]) -> int:
-        """Return what newlines leave that end in some states, as bits above those of line breaks."""
-        found = 0
-        for terminal, carry in (end for state in some for end in lexer.states[state].ends):
-            if terminal == lines.newline:
-                more = tuple(behind(carry))
-                found |= bits.setdefault(more, 1 << (len(broken) + len(bits))) if more else 0
-        return found
+    def ends(self, states: Iterable[int]) -> int:
+        """Return what newlines leave that end in some states, as bits."""
+        bits = 0
+        for terminal, carry in (end for state in states for end in self._rows.lexer.states[state].ends):
+            if terminal == self._newline and (more := tuple(self._behind(carry))):
+                bits |= self._bits.setdefault(more, 1 << (len(self._broken) + len(self._bits)))
+        return bits
 
-    # behind each line break, the states that have a column: they come again
-    size = max(1, lines.tab_size)
-    columns = [[list[int]()] * len(broken)] * size + [[closed((one,), others) for one in broken]]
-    met = dict[object, int]()
-    while (last := tuple(frozenset(some) for at in columns[-size:] for some in at)) not in met:
-        met[last] = len(met)
-        before = zip(columns[-1], columns[-size], strict=True)
-        columns.append([closed(after(one, (blank,)) | after(two, (tab,)), others) for one, two in before])
-    carries = [[ends(some) for some in at] for at in columns[size:]]
+    def leads(self) -> dict[int, int]:
+        """Return the line breaks that each state leads to, and what newlines leave, as bits."""
+        bits = {}
+        for state in self._states:
+            breaks = (self._broken[to] for to in self._after((state,), (self._break,)))
+            bits[state] = self.ends((state,)) | sum(1 << number for number in breaks)
+        changed = True
+        while changed:
+            changed = False
+            for state in reversed(self._states):
+                more = bits[state]
+                for to in self._following[state]:
+                    more |= bits[to]
+                changed |= more != bits[state]
+                bits[state] = more
+        return bits
 
-    # the line breaks that each state leads to, and the carries
-    leads = {one: ends((one,)) | sum(1 << broken[to] for to in after((one,), (line_break,))) for one in begun}
-    changed = True
-    while changed:
-        changed = False
-        for one in reversed(begun):
-            more = leads[one]
-            for to in following[one]:
-                more |= leads[to]
-            changed |= more != leads[one]
-            leads[one] = more
-
-    at_least = {
-        bit: sum(
-            other for more, other in bits.items() if not any(a & ~b for a, b in zip(some, more, strict=True))
-        )
-        for some, bit in bits.items()
-    }
-
-    def has_each(state: int, some: Sequence[Sequence[int]]) -> bool:
-        here = leads[state]
-        for at in some:
-            found = 0
-            for number, left in enumerate(at):
-                found |= left if here >> number & 1 else 0
-            if any(here & bit and not found & more for bit, more in at_least.items()):
-                return False
-        return True
-
-    first = met[last]
-    has_wider, used = any(map(any, carries[first:])), [at for at in carries if any(at)]
-    return Widths(
-        all(has_each(one, carries) for one in begun),
-        has_wider and all(has_each(one, used) for one in starts),
-        first,
-        len(met) - first,
-    )
+    def at_least(self) -> dict[int, int]:
+        """Return for each bit of what newlines leave the bits behind which as much may follow."""
+        return {
+            bit: sum(
+                other
+                for more, other in self._bits.items()
+                if not any(one & ~two for one, two in zip(some, more, strict=True))
+            )
+            for some, bit in self._bits.items()
+        }

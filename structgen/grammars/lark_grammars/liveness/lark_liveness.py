@@ -1,39 +1,52 @@
 """Does some text go on? The saturation of one grammar (`saturation`), its certain boundaries, and exact
 answers.
 
-A boundary is a kind of carry with a *line*: PLAIN; LINE, behind the indenter's newline, where blocks open
-or close; DEDENTED, behind a closed block, where more close; ENDING, where the text has ended and the open
-blocks are closed. A newline may be of any width; where it cannot go on to each, or not even has each, a
-completion is searched for (`compiled.lark_completions`).
+A boundary is a kind of carry with a *line*, in the order of their numbers: PLAIN; LINE, behind the indenter's
+newline, where blocks open or close; DEDENTED, behind a closed block, where more close; ENDING, where the text
+has ended and the open blocks are closed. A newline may be of any width; where it cannot go on to each, or not
+even has each, a completion is searched for (`compiled.lark_completions`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from structgen.base.errors import LimitError
 from structgen.base.limits import Limits
-from structgen.grammars.lark_grammars.liveness.cells import cells_of, usable_rules
+from structgen.base.native.raw_memory import address_of
+from structgen.base.native.typed_blocks import word_of, words_of
+from structgen.grammars.lark_grammars.liveness.frames import frames_of, usable_rules
 from structgen.grammars.lark_grammars.liveness.letters import UNSETTLED, Letters, ones
 from structgen.grammars.lark_grammars.liveness.saturation import (
+    NO_ROOM,
     TOO_MUCH,
+    Descent,
+    Pushdown,
+    Saturation,
+    Search,
     certain,
-    make_cells,
     reaches,
     saturate,
 )
 from structgen.grammars.lark_grammars.reading.loaded_grammar import END, ParserTables
 
+Bits: TypeAlias = npt.NDArray[np.uint64]
+Fields: TypeAlias = dict[str, Any]
+"""Fields of a block by their names: numbers, and arrays."""
+
 PLAIN, LINE, DEDENTED, ENDING = range(4)
 """What was read before a boundary."""
 _WORK_PER_STEP: Final = 2_000
-"""A step (10 us) is so many letters and slots of compiled code."""
+"""A step (10 us) is so many letters and exits of compiled code."""
 _MOST_CHOICES: Final = 1 << 18
 """Nodes that the search for certain boundaries makes at most; the others are asked one by one."""
+
+_WORDS_PER_NODE: Final = 16
+"""Room for the ways of a node in that search."""
 
 
 class Solved(NamedTuple):
@@ -62,8 +75,8 @@ class Liveness:
         self.boundaries = kinds
         if indentation is not None:
             self.boundaries = ENDING * kinds + 1
-            lines = (one for one in ones(letters.noted) if letters.letters[one][0] == newline)
-            for kind in sorted({letters.letters[one][1] for one in lines}):
+            lines = (letter for letter in ones(letters.noted) if letters.letters[letter][0] == newline)
+            for kind in sorted({letters.letters[letter][1] for letter in lines}):
                 self._indents[kind], self._dedents[kind] = len(made), len(made) + 1
                 made += [(indentation.indent, kind), (indentation.dedent, DEDENTED * kinds + kind)]
             self._last_dedent = len(made)
@@ -73,11 +86,11 @@ class Liveness:
         self._words = (len(made) + 63) // 64
         alike, first = alike_terminals(tables), dict[tuple[int, int, bool], int]()
         self._first_alike = [
-            first.setdefault((alike[terminal], boundary, bool(letters.noted >> one & 1)), one)
-            for one, (terminal, boundary) in enumerate(made)
+            first.setdefault((alike[terminal], boundary, bool(letters.noted >> letter & 1)), letter)
+            for letter, (terminal, boundary) in enumerate(made)
         ]
         """For each letter the first one that the parser treats alike: the fixpoint is over these."""
-        self._others = sum(1 << one for one, of in enumerate(self._first_alike) if of != one)
+        self._others = sum(1 << letter for letter, of in enumerate(self._first_alike) if of != letter)
         self._put_parser()
         self._solve(self._variables(), solved)
         shape = len(tables.actions), self.boundaries, 2
@@ -91,7 +104,10 @@ class Liveness:
     def _bounded(self) -> list[tuple[int, int]]:
         """Return the letters as terminals, each with the boundary behind it."""
         lines = LINE * self._kinds
-        return [(one, lines + kind if one == self._newline else kind) for one, kind in self._letters.letters]
+        return [
+            (terminal, lines + kind if terminal == self._newline else kind)
+            for terminal, kind in self._letters.letters
+        ]
 
     @property
     def boundary(self) -> npt.NDArray[np.int32]:
@@ -105,102 +121,148 @@ class Liveness:
         actions, gotos = tables.actions.astype(np.int32), tables.gotos.astype(np.int32)
         rules = usable_rules(tables, {END, *self._terminal.tolist()})
         used = {symbol for rule in rules for symbol in rule.symbols} | {-1 - rule.origin for rule in rules}
-        actions[:, [one for one in range(1, actions.shape[1]) if one not in used]] = 0
-        gotos[:, [one for one in range(gotos.shape[1]) if -1 - one not in used]] = -1
+        actions[:, [terminal for terminal in range(1, actions.shape[1]) if terminal not in used]] = 0
+        gotos[:, [nonterminal for nonterminal in range(gotos.shape[1]) if -1 - nonterminal not in used]] = -1
         self.actions, self.gotos = actions, gotos
         """The parser's tables without the symbols of which no whole text has one: what is certain holds for
         stacks of the others."""
-        self._cells = cells_of(tables, rules)
-        modes = self._cells.modes
-        found, self._below, self._below_at = make_cells(
-            actions, gotos, tables.start, self._cells.steps, modes
-        )
-        cell_at = np.full(len(actions) * modes, -1, np.int32)
-        cell_at[found] = np.arange(len(found))
-        self._cell_state, self._cell_mode = found // modes, found % modes
-        self._cell_at = cell_at.reshape(-1, modes)
-        slots = [
+        self._frames = frames_of(tables, actions, gotos, rules)
+        exits = [
             sorted({(dot - 1, tables.rules[rule].origin) for rule, dot in kernel if dot})
             for kernel in tables.kernels
         ]
-        flat = [slot for some in slots for slot in some]
-        self._slot_at = np.cumsum([0, *(len(some) for some in slots)]).astype(np.int32)
-        self._parser = (
-            actions,
-            gotos,
-            np.array([rule.origin for rule in tables.rules], np.int32),
-            np.array([len(rule.symbols) for rule in tables.rules], np.int32),
-            tables.end,
-            self._cell_state,
-            self._cell_mode,
-            self._cell_at,
-            self._cells.steps,
-            self._slot_at,
-            np.array([origin for _below, origin in flat] or [0], np.int32),
-            np.array([below for below, _origin in flat] or [0], np.int32),
-            self._terminal,
-            self._boundary,
-        )
+        flat = [exit_pair for some in exits for exit_pair in some]
+        self._exit_at = np.cumsum([0, *map(len, exits)]).astype(np.int32)
+        self._deepest = max((depth for depth, _origin in flat), default=0)
+        self._sizes = np.array([len(rule.symbols) for rule in tables.rules], np.int32)
+        self._parser: Fields = {
+            "actions": actions,
+            "terminals": actions.shape[1],
+            "gotos": gotos,
+            "nonterminals": gotos.shape[1],
+            "origins": np.array([rule.origin for rule in tables.rules], np.int32),
+            "sizes": self._sizes,
+            "end_state": tables.end,
+            "frame_state": self._frames.state,
+            "frame_brackets": self._frames.brackets,
+            "frame_at": self._frames.at,
+            "most_brackets": self._frames.at.shape[1] - 1,
+            "opened": self._frames.opened,
+            "exit_at": self._exit_at,
+            "exit_origin": np.array([origin for _depth, origin in flat], np.int32),
+            "exit_depth": np.array([depth for depth, _origin in flat], np.int32),
+            "letter_terminal": self._terminal,
+            "letter_boundary": self._boundary,
+            "letters": len(self._terminal),
+            "words": self._words,
+            "found": self._rows(max(map(len, exits))),
+        }
+        self._known: npt.NDArray[np.int64] = np.empty(0, np.int64)
+
+    def _rows(self, count: int) -> Bits:
+        """Return rows of letters, as bits: no letters."""
+        return np.zeros((count, self._words), np.uint64)
+
+    def _block(self, kind: type[Pushdown], fields: Fields) -> npt.NDArray[np.int64]:
+        """Return a block with what is known of the parser and its runs, and other fields: who calls with the
+        block holds these."""
+        block = np.zeros(words_of(kind), np.int64)
+        block[: len(self._known)] = self._known
+        for name, value in fields.items():
+            block[word_of(kind, name)] = value if isinstance(value, int) else address_of(value)
+        return block
 
     def _variables(self) -> npt.NDArray[np.int32]:
-        """Return the variables of the fixpoint: the cell, and its letter or the row of its boundary."""
-        actions, sizes, state = self._parser[0], self._parser[3], self._cell_state
+        """Return the variables of the fixpoint: the frame, and its letter or the row of its boundary."""
+        actions, sizes, state = self.actions, self._sizes, self._frames.state
         by_letter = actions[:, self._terminal]
         is_empty = (by_letter < 0) & (sizes[np.maximum(-1 - by_letter, 0)] == 0)
         are_first = np.array(self._first_alike) == np.arange(len(self._terminal))
-        cells, letters = np.nonzero((((by_letter > 0) | is_empty) & are_first)[state])
+        frames, letters = np.nonzero((((by_letter > 0) | is_empty) & are_first)[state])
         self._letter_variable = np.full((len(state), len(self._terminal)), -1, np.int32)
-        self._letter_variable[cells, letters] = np.arange(len(cells))
+        self._letter_variable[frames, letters] = np.arange(len(frames))
         ends = self._boundaries(by_letter)
-        at_cells, boundaries = np.nonzero(ends[state])
+        at_frames, boundaries = np.nonzero(ends[state])
         self._boundary_variable = np.full((len(state), self.boundaries), -1, np.int32)
-        self._boundary_variable[at_cells, boundaries] = len(cells) + np.arange(len(at_cells))
+        self._boundary_variable[at_frames, boundaries] = len(frames) + np.arange(len(at_frames))
         rows, numbers = [0], dict[tuple[int, int, bool], int]()
         contexts = self._tables.context_of
         of_boundary = []
-        for cell, boundary in zip(at_cells.tolist(), boundaries.tolist(), strict=True):
-            key = int(contexts[state[cell]]), boundary, bool(self._cell_mode[cell])
+        for frame, boundary in zip(at_frames.tolist(), boundaries.tolist(), strict=True):
+            key = int(contexts[state[frame]]), boundary, bool(self._frames.brackets[frame])
             if key not in numbers:
                 numbers[key] = len(rows)
                 rows.append(self._letters_at(key[0], *divmod(boundary, self._kinds), key[2]))
             of_boundary.append(numbers[key])
         self._available = self._as_rows(rows)
-        self._boundary_cells, self._boundary_numbers = at_cells.astype(np.int32), boundaries
+        self._boundary_frames, self._boundary_numbers = at_frames.astype(np.int32), boundaries
         self._boundary_rows = np.array(of_boundary, np.int32)
-        variables = np.full((len(cells) + len(at_cells), 3), -1, np.int32)
-        variables[: len(cells), 0], variables[: len(cells), 1] = cells, letters
-        variables[len(cells) :, 0], variables[len(cells) :, 2] = at_cells, self._boundary_rows
+        variables = np.full((len(frames) + len(at_frames), 3), -1, np.int32)
+        variables[: len(frames), 0], variables[: len(frames), 1] = frames, letters
+        variables[len(frames) :, 0], variables[len(frames) :, 2] = at_frames, self._boundary_rows
         return variables
 
     def _solve(self, variables: npt.NDArray[np.int32], solved: Solved | None) -> None:
-        state = self._cell_state
-        slots = np.diff(self._slot_at)[state[variables[:, 0]]]
-        self._value_at = np.cumsum(slots) - slots
-        if solved is not None:
+        exits = np.diff(self._exit_at)[self._frames.state[variables[:, 0]]]
+        if solved is None:
+            self._values, self._accepts = self._rows(int(exits.sum())), np.zeros(len(variables), np.uint8)
+        else:
             self._values = np.frombuffer(solved.values, np.uint64).reshape(-1, self._words).copy()
             self._accepts = np.frombuffer(solved.accepts, np.uint8).copy()
-            return
-        self._values = np.zeros((int(slots.sum()), self._words), np.uint64)
-        self._accepts = np.zeros(len(variables), np.uint8)
-        most = self._limits.oracle_steps * _WORK_PER_STEP
-        fixed = self._available, self._value_at, self._values, self._accepts, most
-        work = saturate(self._parser, self._letter_variable, self._boundary_variable, variables, *fixed)
-        if work == TOO_MUCH:
+        self._parser |= {
+            "letter_variable": self._letter_variable,
+            "value_at": np.cumsum(exits) - exits,
+            "values": self._values,
+            "accepts": self._accepts,
+        }
+        self._known = self._block(Pushdown, self._parser)
+        if solved is None:
+            self._saturate(variables)
+
+    def _saturate(self, variables: npt.NDArray[np.int32]) -> None:
+        """Solve the fixpoint. Raises LimitError (oracle_steps)."""
+        count, nonterminals = len(variables), self.gotos.shape[1]
+        notes = np.empty((count, 2), np.int32)
+        fields: Fields = {
+            "variables": variables,
+            "variable_count": count,
+            "boundary_variable": self._boundary_variable,
+            "boundaries": self.boundaries,
+            "available": self._available,
+            "waits": np.ones(count, np.uint8),
+            "waiting": count,
+            "first_note": np.full(count, -1, np.int32),
+            "behind": self._rows(nonterminals),
+            "done": self._rows(nonterminals),
+            "fresh": self._rows(1),
+            "listed": np.empty(nonterminals, np.int32),
+            "is_listed": np.zeros(nonterminals, np.uint8),
+            "met": np.empty(nonterminals, np.int32),
+        }
+        block, answer = self._block(Saturation, fields), NO_ROOM
+        while answer == NO_ROOM:
+            notes, table = np.concatenate([notes, np.empty_like(notes)]), _no_slots(4 * len(notes), np.int64)
+            words = [
+                word_of(Saturation, name) for name in ("notes", "note_table", "most_notes", "table_mask")
+            ]
+            block[words] = address_of(notes), address_of(table), len(notes), len(table) - 1
+            answer = saturate(address_of(block), self._limits.oracle_steps * _WORK_PER_STEP)
+        if answer == TOO_MUCH:
             raise self._too_much()
 
     def _boundaries(self, by_letter: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
         """Return which boundaries each state may have."""
         tables = self._tables
-        found = np.zeros((len(tables.actions), self.boundaries), np.bool_)
+        has_boundary = np.zeros((len(tables.actions), self.boundaries), np.bool_)
         noted = [
-            one >= self._letters.made or bool(self._letters.noted >> one & 1)
-            for one in range(len(self._terminal))
+            letter >= self._letters.made or bool(self._letters.noted >> letter & 1)
+            for letter in range(len(self._terminal))
         ]
         where = (by_letter > 0) & np.array(noted)
-        found[by_letter[where] - 1, np.broadcast_to(self._boundary, where.shape)[where]] = True
-        found[tables.start, self._letters.first_kind] = True
-        found[:, 0] = True
-        return found
+        has_boundary[by_letter[where] - 1, np.broadcast_to(self._boundary, where.shape)[where]] = True
+        has_boundary[tables.start, self._letters.first_kind] = True
+        has_boundary[:, 0] = True
+        return has_boundary
 
     def _letters_at(self, context: int, line: int, kind: int, inside: bool) -> int:
         """Return the letters that may come at a boundary, as bits."""
@@ -208,37 +270,55 @@ class Liveness:
             return 0
         if line == ENDING:
             return 1 | 1 << self._last_dedent
-        found = self._letters.available(context, kind, inside) & self._known_letters
+        bits = self._letters.available(context, kind, inside) & self._known_letters
         if self._newline >= 0:
-            found |= 1 << self._last_dedent if found & 1 else 0
-            found |= 1 << self._dedents[kind] if line != PLAIN else 0
-            found |= 1 << self._indents[kind] if line == LINE else 0
-        return found
+            bits |= 1 << self._last_dedent if bits & 1 else 0
+            bits |= 1 << self._dedents[kind] if line != PLAIN else 0
+            bits |= 1 << self._indents[kind] if line == LINE else 0
+        return bits
 
     def _as_rows(self, bits: Sequence[int]) -> npt.NDArray[np.uint64]:
         size, made = 8 * self._words, []
         for row in bits:
-            firsts = {self._first_alike[one] for one in ones(row & self._others)}
-            made.append(row & ~self._others | sum(1 << one for one in firsts if not row >> one & 1))
-        joined = b"".join(one.to_bytes(size, "little") for one in made)
+            firsts = {self._first_alike[letter] for letter in ones(row & self._others)}
+            made.append(row & ~self._others | sum(1 << letter for letter in firsts if not row >> letter & 1))
+        joined = b"".join(row.to_bytes(size, "little") for row in made)
         return np.frombuffer(joined, np.uint64).reshape(-1, self._words).copy()
 
     def _find_certain(self) -> npt.NDArray[np.uint8]:
-        rows = np.ascontiguousarray(self._available[self._boundary_rows])
-        sure = certain(
-            self._parser, self._letter_variable, self._value_at, self._values, self._accepts,
-            self._below, self._below_at, self._boundary_cells, rows, _MOST_CHOICES,
-        )  # fmt: skip
-        found = np.zeros((len(self._tables.actions), self.boundaries, 2), np.uint8)
-        where = (
-            self._cell_state[self._boundary_cells],
-            self._boundary_numbers,
-            (self._cell_mode[self._boundary_cells] > 0).astype(np.int64),
-        )
-        found[where] = 1
-        refuted = sure == 0
-        found[tuple(one[refuted] for one in where)] = 0
-        return found
+        frames, wanted = self._frames, len(self._boundary_frames)
+        room, count = wanted + _MOST_CHOICES, len(frames.state)
+        ways, table = np.empty(_WORDS_PER_NODE * room, np.int32), _no_slots(2 * room, np.int32)
+        nodes, lives = np.empty(wanted, np.int32), np.zeros(room, np.uint8)
+        fields: Fields = {
+            "wanted_frame": self._boundary_frames,
+            "wanted_letters": np.ascontiguousarray(self._available[self._boundary_rows]),
+            "wanted_node": nodes,
+            "wanted": wanted,
+            "below": frames.below,
+            "below_at": frames.below_at,
+            "node_frame": np.empty(room, np.int32),
+            "node_letters": np.empty((room, self._words), np.uint64),
+            "most_nodes": room,
+            "node_table": table,
+            "table_mask": len(table) - 1,
+            "ways": ways,
+            "most_way_words": len(ways),
+            "ends": np.zeros(room, np.uint8),
+            "lives": lives,
+            "inner": np.empty(room, np.uint8),
+            "marks": np.zeros(count, np.int32),
+            "here": np.empty(count, np.int32),
+            "then": np.empty(count, np.int32),
+        }
+        certain(address_of(self._block(Search, fields)))
+        is_certain = np.zeros((len(self._tables.actions), self.boundaries, 2), np.uint8)
+        is_inside = (frames.brackets[self._boundary_frames] > 0).astype(np.int64)
+        where = frames.state[self._boundary_frames], self._boundary_numbers, is_inside
+        is_certain[where] = 1
+        refuted = lives[nodes] == 0
+        is_certain[tuple(places[refuted] for places in where)] = 0
+        return is_certain
 
     def _too_much(self) -> LimitError:
         return LimitError(
@@ -252,7 +332,7 @@ class Liveness:
     def is_exact(self) -> bool:
         """Whether letters tell what goes on: the parser's stack how many brackets and blocks are open, and a
         newline may be of any width."""
-        return self._cells.is_exact and self._letters.tell_lines
+        return self._frames.is_exact and self._letters.tell_lines
 
     # --- exact answers --------------------------------------------------------------------------------------
 
@@ -260,9 +340,9 @@ class Liveness:
         """Return whether some text goes on from a stack (states, the bottom first) where one of some letters
         is read; None: letters do not tell. `inside`: a bracket is open."""
         letters, bits = self._letters, 0
-        for one in some:
-            bits |= 1 << one
-            terminal, kind = letters.letters[one]
+        for letter in some:
+            bits |= 1 << letter
+            terminal, kind = letters.letters[letter]
             if letters.keeps_column and not inside and terminal == self._newline:
                 return None
             if terminal in self._tables.ignored or (inside and terminal == self._newline):
@@ -273,10 +353,10 @@ class Liveness:
     def tells(self, states: Sequence[int], inside: bool, lexeme: int) -> bool | None:
         """Return whether some text goes on before a lexeme, in a state of the lexer; None: letters do not
         tell."""
-        if not self._cells.is_exact:
+        if not self._frames.is_exact:
             return None
-        found = self._letters.letters_in(int(self._tables.context_of[states[-1]]), inside, lexeme)
-        lives, is_sure = self._reached(states, inside, found)
+        following = self._letters.letters_in(int(self._tables.context_of[states[-1]]), inside, lexeme)
+        lives, is_sure = self._reached(states, inside, following)
         return lives if (self.is_exact if lives else is_sure) else None
 
     def _put_certain(self, state: int, kind: int, inside: bool) -> None:
@@ -285,35 +365,43 @@ class Liveness:
         if kind == UNSETTLED or not self.certain[state, 0, int(inside)]:
             return
         context = int(self._tables.context_of[state])
-        free, found = (self._letters_at(context, PLAIN, one, inside) for one in (0, kind))
+        free, found = (self._letters_at(context, PLAIN, behind, inside) for behind in (0, kind))
         self.certain[state, kind, int(inside)] |= not free & ~found & ~self._letters.unsettled
 
     def _reached(self, states: Sequence[int], inside: bool, letters: int) -> tuple[bool, bool]:
         """Return whether some text goes on from a stack with some letters, and whether these and those behind
         ignored lexemes are all that there are."""
-        context, found, met = int(self._tables.context_of[states[-1]]), 0, letters
-        for one in ones(letters):
-            terminal, kind = self._letters.letters[one]
+        context, read, met = int(self._tables.context_of[states[-1]]), 0, letters
+        for letter in ones(letters):
+            terminal, kind = self._letters.letters[letter]
             if terminal in self._tables.ignored or (inside and terminal == self._newline):
-                found |= self._letters_at(context, PLAIN, kind, inside)
+                read |= self._letters_at(context, PLAIN, kind, inside)
                 met |= 0 if kind == UNSETTLED else self._letters.available(context, kind, inside)
             else:
-                found |= 1 << one & self._known_letters
-        mode = 0
-        stack = np.empty(len(states), np.int32)
-        for place, state in enumerate(states):
-            mode = mode if place == 0 else self._cells.after(mode, state)
-            stack[place] = self._cell_at[state, mode] if mode >= 0 else -1
-        is_sure = self._letters.are_all(met)
-        if stack.min() < 0:
+                read |= 1 << letter & self._known_letters
+        stack, is_sure = self._frames.of(states), self._letters.are_all(met)
+        if stack is None:
             return False, is_sure
-        reached: int = reaches(
-            self._parser, self._letter_variable, self._value_at, self._values, self._accepts,
-            stack, self._as_rows([found])[0], self._limits.oracle_steps * _WORK_PER_STEP,
-        )  # fmt: skip
+        nonterminals = self.gotos.shape[1]
+        fields: Fields = {
+            "stack": stack,
+            "height": len(stack),
+            "waiting": self._rows((self._deepest + 1) * nonterminals),
+            "deep": self._deepest + 1,
+            "done": self._rows(nonterminals),
+            "fresh": self._as_rows([read]),
+        }
+        reached = reaches(
+            address_of(self._block(Descent, fields)), self._limits.oracle_steps * _WORK_PER_STEP
+        )
         if reached == TOO_MUCH:
             raise self._too_much()
         return reached == 1, is_sure
+
+
+def _no_slots(least: int, kind: type[np.generic]) -> npt.NDArray[Any]:
+    """Return free slots, so many at least: a power of two."""
+    return np.full(1 << (least - 1).bit_length(), -1, kind)
 
 
 def alike_terminals(tables: ParserTables) -> list[int]:
@@ -336,6 +424,6 @@ def alike_terminals(tables: ParserTables) -> list[int]:
         special |= {lines.newline, lines.indent, lines.dedent, *lines.opening, *lines.closing}
     first: dict[bytes, int] = {}
     return [
-        one if one in special else first.setdefault(column.tobytes(), one)
-        for one, column in enumerate(np.ascontiguousarray(columns))
+        terminal if terminal in special else first.setdefault(column.tobytes(), terminal)
+        for terminal, column in enumerate(np.ascontiguousarray(columns))
     ]

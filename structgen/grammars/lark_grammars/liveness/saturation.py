@@ -2,602 +2,657 @@
 Bouajjani, J. Esparza, O. Maler, Reachability analysis of pushdown automata, 1997), compiled.
 
 The parser reads *letters*: a letter is a terminal with the *boundary* behind it, which says what is owed
-there. A *run* above a cell reads letters until it is reduced so far that the cell itself goes, or the text
-ends. How runs may end is one of the *slots* of the cell: a nonterminal and how many more cells go below (a
-kernel item of the parser's state), with the letters that may be next then, as bits. Runs that begin at a
-boundary are unions of runs that begin with a letter; the run of a shifted letter is what becomes of the
-runs of the boundary above. This is a least fixpoint over two kinds of variables, (cell, letter) and (cell,
-boundary).
+there. A *run* above a frame reads letters until it is reduced so far that the frame itself goes, or the text
+ends. How runs may end is one of the *exits* of the frame (as of a component of a recursive state machine: R.
+Alur, K. Etessami, M. Yannakakis, 2001): a nonterminal and how many more frames go below (a kernel item of the
+parser's state), with the letters that may be next then, as bits. Runs that begin at a boundary are unions of
+runs that begin with a letter; the run of a shifted letter is what becomes of the runs of the boundary above.
+This is a least fixpoint over two kinds of variables, (frame, letter) and (frame, boundary).
 
-A boundary is *certain* in a cell if whatever cells are below, some text leads to the end (`certain`): a
-greatest fixpoint around a least one, because ends that take no cell away must not go round in a circle.
+A boundary is *certain* in a frame if whatever frames are below, some text leads to the end (`certain`): a
+greatest fixpoint around a least one, because ends that take no frame away must not go round in a circle.
 """
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final
 
 import numba
-import numpy as np
-import numpy.typing as npt
 
 from structgen.base.native.bit_rows import trailing_zeros
 from structgen.base.native.jit import entry, jit
-
-Row: TypeAlias = npt.NDArray[np.int32]
-Rows: TypeAlias = npt.NDArray[np.int32]
-Bits: TypeAlias = npt.NDArray[np.uint64]
-Flags: TypeAlias = npt.NDArray[np.uint8]
+from structgen.base.native.typed_blocks import Block, Bytes, Int32s, Int64s, skip
 
 TOO_MUCH: Final = -1
-"""In place of the work that was done: more than may be."""
+"""In place of an answer: more work than may be."""
+NO_ROOM: Final = -2
+"""In place of an answer: the notes of uses need more room (`Saturation`)."""
 
 
-_PARSER: Final = (
-    "Tuple((int32[:, ::1], int32[:, ::1], int32[::1], int32[::1], int64, int32[::1], int32[::1],"
-    " int32[:, ::1], int32[::1], int32[::1], int32[::1], int32[::1], int32[::1], int32[::1]))"
-)
-"""The types of the fields of a `Parser`: entry points take it as a plain tuple."""
+class Pushdown(Block):
+    """The parser as a pushdown system, and how its runs end. Frames and letters have numbers; a row of
+    letters is `words` words of bits."""
 
-
-class Parser(NamedTuple):
-    """What the fixpoints read. Cells have numbers; below a cell lies one of `below`."""
-
-    actions: Rows
+    actions: Int32s
     """[states, terminals]"""
-    gotos: Rows
+    terminals: int
+    gotos: Int32s
     """[states, nonterminals]"""
-    origins: Row
-    sizes: Row
+    nonterminals: int
+    origins: Int32s
+    sizes: Int32s
     """[rules]"""
     end_state: int
-    cell_state: Row
-    cell_mode: Row
-    """[cells]"""
-    cell_at: Rows
-    """[states, modes]: the cell, -1: no stack has it."""
-    steps: Row
-    """[states]: by how much the mode changes (`cells.Cells`)."""
-    slot_at: Row
-    slot_origin: Row
-    slot_below: Row
-    """For each state, from SLOT_AT on, how runs above it may end."""
-    letter_terminal: Row
-    letter_boundary: Row
+    frame_state: Int32s
+    frame_brackets: Int32s
+    """[frames]"""
+    frame_at: Int32s
+    """[states, open brackets]: the frame, -1: no stack has it."""
+    most_brackets: int
+    """How many open brackets are counted."""
+    opened: Int32s
+    """[states]: how many brackets the symbol before a state opens (`frames.Frames`)."""
+    exit_at: Int32s
+    exit_origin: Int32s
+    exit_depth: Int32s
+    """For each state, from EXIT_AT on, how runs above it may end: reduced to a nonterminal, and how many more
+    frames go below."""
+    letter_terminal: Int32s
+    letter_boundary: Int32s
+    letters: int
+    words: int
+    # how runs end: the values of the variables of the fixpoint
+    letter_variable: Int32s
+    """[frames, letters]: the variable, -1: none."""
+    value_at: Int64s
+    """[variables]: which of `values` is the first."""
+    values: Int64s
+    """A row of letters for each exit of each variable's frame: those that may be next."""
+    accepts: Bytes
+    """[variables]: whether the text may end."""
+    found: Int64s
+    """Scratch: a row for each exit of a state (`run_from`)."""
 
 
 @jit
-def as_parser(t: Parser) -> Parser:
-    """Return a plain tuple with the names of its fields."""
-    return Parser(t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11], t[12], t[13])
+def _action(c: Pushdown, frame: int, letter: int) -> int:
+    """Return what the parser does in a frame where a letter comes."""
+    return c.actions[c.frame_state[frame] * c.terminals + c.letter_terminal[letter]]
 
 
 @jit
-def _cell_after(p: Parser, cell: int, state: int) -> int:
-    """Return the cell of a state above another cell, -1: none."""
-    mode, last = p.cell_mode[cell], p.cell_at.shape[1] - 1
-    if mode < last:
-        mode = min(last, mode + p.steps[state])
-    return p.cell_at[state, mode] if mode >= 0 else -1
-
-
-def make_cells(actions: Rows, gotos: Rows, start: int, steps: Row, modes: int) -> tuple[Row, Rows, Row]:
-    """Return the cells that stacks have, as state * modes + mode; and for each the cells that may be
-    directly below: (cell, cell below) pairs sorted by the first, and where those of each cell begin."""
-    after = np.concatenate([actions - 1, gotos], axis=1)
-    below, symbols = np.nonzero(after >= 0)
-    above, every = after[below, symbols], np.arange(modes)
-    # all brackets that the largest mode counts stay open
-    then = np.where(every == modes - 1, every, np.minimum(modes - 1, every + steps[above, None]))
-    pairs = np.stack([above[:, None] * modes + then, below[:, None] * modes + every], axis=2)[then >= 0]
-    has_stack, met = np.zeros(len(steps) * modes, np.bool_), np.array([start * modes])
-    while not has_stack[met].all():
-        has_stack[met] = True
-        met = pairs[has_stack[pairs[:, 1]], 0]
-    number = (np.cumsum(has_stack) - 1).astype(np.int32)
-    listed = number[pairs[has_stack[pairs[:, 1]]]]
-    listed = listed[np.argsort(listed[:, 0], kind="stable")]
-    cells = np.flatnonzero(has_stack)
-    begins = np.searchsorted(listed[:, 0], np.arange(len(cells) + 1))
-    return cells.astype(np.int32), listed, begins.astype(np.int32)
+def _frame_above(c: Pushdown, frame: int, state: int) -> int:
+    """Return the frame of a state above another frame, -1: none."""
+    brackets, most = c.frame_brackets[frame], c.most_brackets
+    if state < 0:
+        return -1
+    if brackets < most:
+        brackets = min(most, brackets + c.opened[state])
+    return c.frame_at[state * (most + 1) + brackets] if brackets >= 0 else -1
 
 
 @jit
-def _slot(p: Parser, state: int, origin: int, below: int) -> int:
-    """Return the number of a slot among those of a state."""
-    for i in range(p.slot_at[state], p.slot_at[state + 1]):
-        if p.slot_origin[i] == origin and p.slot_below[i] == below:
-            return int(i - p.slot_at[state])
+def _exit(c: Pushdown, state: int, origin: int, depth: int) -> int:
+    """Return the number of an exit among those of a state, -1: there is none."""
+    for i in range(c.exit_at[state], c.exit_at[state + 1]):
+        if c.exit_origin[i] == origin and c.exit_depth[i] == depth:
+            return int(i - c.exit_at[state])
     return -1
 
 
 @jit
-def _most_slots(p: Parser) -> int:
-    """Return how many slots a state has at most, 1 at least."""
-    found = 1
-    for i in range(len(p.slot_at) - 1):
-        found = max(found, p.slot_at[i + 1] - p.slot_at[i])
-    return int(found)
-
-
-@jit
-def _add(target: Bits, row: Bits) -> bool:
-    """Add bits; return whether any was new."""
+def _add(words: int, target: Int64s, row: Int64s) -> bool:
+    """Add letters to a row; return whether any was new."""
     grown = False
-    for w in range(len(row)):
+    for w in range(words):
         more = row[w] & ~target[w]
         if more:
-            target[w] |= more
+            target[w] = target[w] | more
             grown = True
     return grown
 
 
 @jit
-def _set(target: Bits, bit: int) -> bool:
-    one = numba.uint64(1) << numba.uint64(bit & 63)
-    if target[bit >> 6] & one:
+def _set(target: Int64s, letter: int) -> bool:
+    """Add a letter to a row; return whether it is new."""
+    bit, word = 1 << (letter & 63), letter >> 6
+    if target[word] & bit:
         return False
-    target[bit >> 6] |= one
+    target[word] = target[word] | bit
     return True
 
 
 @jit
-def run_from(
-    p: Parser, cell: int, letters: Bits, letter_variable: Rows, value_at: npt.NDArray[np.int64],
-    values: Bits, accepts: Flags, found: Bits,
-) -> bool:  # fmt: skip
-    """Write how runs may end that begin above a cell with some letters, by slot; return whether the text
-    may end."""
-    state, accept = p.cell_state[cell], False
-    slots = p.slot_at[state + 1] - p.slot_at[state]
-    found[:slots] = 0
-    for w in range(len(letters)):
+def _is_empty(words: int, row: Int64s) -> bool:
+    """Return whether a row has no letter."""
+    for w in range(words):
+        if row[w]:
+            return False
+    return True
+
+
+@jit
+def _lowest(bits: int, word: int) -> int:
+    """Return the letter of the lowest bit of a word of a row."""
+    return 64 * word + numba.int64(trailing_zeros(numba.uint64(bits)))  # type: ignore[no-any-return]
+
+
+@jit
+def _ends_text(c: Pushdown, goto: int, letters: Int64s) -> bool:
+    """Return whether the text ends behind a nonterminal; letter 0, the text's end, is taken away."""
+    if goto != c.end_state or not letters[0] & 1:
+        return False
+    letters[0] = letters[0] & ~1
+    return True
+
+
+@jit
+def run_from(c: Pushdown, frame: int, letters: Int64s) -> bool:
+    """Write to `found` how runs may end that begin above a frame with some letters, by exit; return whether
+    the text may end."""
+    state, accept = c.frame_state[frame], False
+    exits = c.exit_at[state + 1] - c.exit_at[state]
+    for i in range(exits * c.words):
+        c.found[i] = 0
+    for w in range(c.words):
         bits = letters[w]
         while bits:
-            one = 64 * w + numba.int64(trailing_zeros(bits))
-            bits &= bits - numba.uint64(1)
-            action = p.actions[state, p.letter_terminal[one]]
+            letter = _lowest(bits, w)
+            bits &= bits - 1
+            action = _action(c, frame, letter)
             if action == 0:
                 continue
-            source = letter_variable[cell, one]
+            source = c.letter_variable[frame * c.letters + letter]
             if source < 0:
                 rule = -1 - action
-                _set(found[_slot(p, state, p.origins[rule], p.sizes[rule] - 1)], one)
+                _set(skip(c.found, c.words * _exit(c, state, c.origins[rule], c.sizes[rule] - 1)), letter)
                 continue
-            accept = accept or accepts[source] != 0
-            for i in range(slots):
-                _add(found[i], values[value_at[source] + i])
+            accept = accept or c.accepts[source] != 0
+            for i in range(exits):
+                _add(c.words, skip(c.found, c.words * i), skip(c.values, c.words * (c.value_at[source] + i)))
     return accept
 
 
+# --- how runs end: a least fixpoint -------------------------------------------------------------------------
+
+
+class Saturation(Pushdown):
+    """The memory of the fixpoint. Variables wait until they are looked at, in rounds; those that use another
+    one wait again when it grows."""
+
+    variables: Int32s
+    """For each its frame, its letter (-1: it is a boundary's), and the boundary's row of `available`."""
+    variable_count: int
+    boundary_variable: Int32s
+    """[frames, boundaries]: the variable, -1: none."""
+    boundaries: int
+    available: Int64s
+    """Rows of the letters that may come at a boundary."""
+    waits: Bytes
+    """[variables]"""
+    waiting: int
+    """How many of them wait."""
+    # who uses whom
+    notes: Int32s
+    """For each its user, and the next note of the same variable (-1: the last)."""
+    first_note: Int32s
+    """[variables]"""
+    note_count: int
+    most_notes: int
+    note_table: Int64s
+    """Slots for `source << 32 | user`, -1: free."""
+    table_mask: int
+    # to what runs were reduced directly above a frame
+    behind: Int64s
+    """[nonterminals]: the letters behind each."""
+    done: Int64s
+    """[nonterminals]: those of them that were looked at."""
+    fresh: Int64s
+    """A row: those that are looked at now."""
+    listed: Int32s
+    """Nonterminals with letters that were not looked at."""
+    listed_count: int
+    is_listed: Bytes
+    met: Int32s
+    """Nonterminals with letters."""
+    met_count: int
+    work: int
+    """The letters and exits that were looked at so far."""
+
+
 @jit
-def _hashed(key: int) -> int:
-    """Return a hash of a number, 0 or more."""
+def _enqueue(c: Saturation, v: int) -> None:
+    """Have a variable wait, once."""
+    c.waiting = c.waiting + 1 - c.waits[v]
+    c.waits[v] = 1
+
+
+@jit
+def _slot_of(c: Saturation, key: int) -> int:
+    """Return the slot that holds a key, or the free one where it is to be."""
     mixed = numba.uint64(key) * numba.uint64(0x9E3779B97F4A7C15)
-    return numba.int64(mixed >> numba.uint64(20))  # type: ignore[no-any-return]
+    at = numba.int64(mixed >> numba.uint64(20)) & c.table_mask
+    while c.note_table[at] >= 0 and c.note_table[at] != key:
+        at = (at + 1) & c.table_mask
+    return at  # type: ignore[no-any-return]
 
 
 @jit
-def _use(edges: Rows, last: Row, table: npt.NDArray[np.int64], count: int, source: int, user: int) -> int:
-    """Note once that a variable uses another one, unless there is no room. Returns the number of notes."""
-    key = (source << 32) | user
-    mask = len(table) - 1
-    at = _hashed(key) & mask
-    while table[at] >= 0:
-        if table[at] == key:
-            return count
-        at = (at + 1) & mask
-    if count == len(edges):
-        return count
-    table[at] = key
-    edges[count, 0], edges[count, 1] = user, last[source]
-    last[source] = count
-    return count + 1
+def _use(c: Saturation, source: int, user: int) -> bool:
+    """Note once that a variable uses another one, unless there is no room; return whether the text may end
+    in that one's runs."""
+    key, count = (source << 32) | user, c.note_count
+    slot = _slot_of(c, key)
+    if c.note_table[slot] != key and count < c.most_notes:
+        c.note_table[slot] = key
+        c.notes[2 * count], c.notes[2 * count + 1] = user, c.first_note[source]
+        c.first_note[source], c.note_count = count, count + 1
+    return c.accepts[source] != 0
 
 
 @jit
-def _with_room(edges: Rows, last: Row, room: int) -> tuple[Rows, npt.NDArray[np.int64]]:
-    """Return the notes of uses with room for more, and the table that finds them."""
-    size = 1
-    while size < 2 * room:
-        size *= 2
-    table, wider, mask = np.full(size, -1, np.int64), np.empty((room, 2), np.int32), size - 1
-    wider[: len(edges)] = edges
-    for source in range(len(last)):
-        note = last[source]
-        while note >= 0:
-            key = (source << 32) | edges[note, 0]
-            at = _hashed(key) & mask
-            while table[at] >= 0:
-                at = (at + 1) & mask
-            table[at], note = key, edges[note, 1]
-    return wider, table
+def _list(c: Saturation, origin: int) -> None:
+    """List a nonterminal, once."""
+    if not c.is_listed[origin]:
+        c.listed[c.listed_count], c.is_listed[origin] = origin, 1
+        c.listed_count = c.listed_count + 1
 
 
-@entry(
-    f"int64({_PARSER}, int32[:, ::1], int32[:, ::1], int32[:, ::1], uint64[:, ::1], int64[::1],"
-    " uint64[:, ::1], uint8[::1], int64)"
-)
-def saturate(
-    parser: Parser,
-    letter_variable: Rows,
-    boundary_variable: Rows,
-    variables: Rows,
-    available: Bits,
-    value_at: npt.NDArray[np.int64],
-    values: Bits,
-    accepts: Flags,
-    most: int,
-) -> int:
-    """Solve the fixpoint: `values`, rows of bits for the slots of each variable's cell from `value_at` on,
-    and `accepts`.
+@jit
+def _put_letter(c: Saturation, v: int, state: int, rule: int, letter: int) -> bool:
+    """Add a run that a rule reduces before a letter, where one symbol of the rule is above a state, the rest
+    below; return whether an exit of the variable `v` has grown."""
+    origin, size = c.origins[rule], c.sizes[rule]
+    if size > 1:
+        number = _exit(c, state, origin, size - 2)
+        return number >= 0 and _set(skip(c.values, c.words * (c.value_at[v] + number)), letter)
+    if _set(skip(c.behind, c.words * origin), letter):
+        _list(c, origin)
+    return False
 
-    `letter_variable`, `boundary_variable`: [cells, letters or boundaries], -1: none. `variables`: the cell
-    of each, its letter (-1: it is a boundary's), and the boundary's row of `available`. Returns the work
-    that was done, in letters and slots; TOO_MUCH past `most`.
-    """
-    p = as_parser(parser)
-    count, words, nonterminals = len(variables), values.shape[1], p.gotos.shape[1]
-    last, used, work = np.full(count, -1, np.int32), 0, 0
-    edges, table = _with_room(np.empty((0, 2), np.int32), last, 32 * count + 1024)
-    queue, queued = np.arange(count).astype(np.int32), np.ones(count, np.uint8)
-    head, waiting = 0, count
-    pending, done = np.zeros((nonterminals, words), np.uint64), np.zeros((nonterminals, words), np.uint64)
-    stack, touched, is_listed = (
-        np.empty(nonterminals, np.int32),
-        np.empty(nonterminals, np.int32),
-        np.zeros(nonterminals, np.uint8),
-    )
-    letters, found = np.zeros(words, np.uint64), np.zeros((_most_slots(p), words), np.uint64)
-    while waiting:
-        v = queue[head]
-        head, waiting = (head + 1) % count, waiting - 1
-        queued[v] = 0
-        if work > most:
-            return TOO_MUCH
-        cell, letter, row = variables[v, 0], variables[v, 1], variables[v, 2]
-        state, base, grown, accept = p.cell_state[cell], value_at[v], False, accepts[v] != 0
-        if letter < 0:
-            # a boundary: the union over its letters
-            accept = run_from(p, cell, available[row], letter_variable, value_at, values, accepts, found)
-            for i in range(p.slot_at[state + 1] - p.slot_at[state]):
-                grown = _add(values[base + i], found[i]) or grown
-            for w in range(words):
-                bits = available[row, w]
-                while bits:
-                    source = letter_variable[cell, 64 * w + numba.int64(trailing_zeros(bits))]
-                    bits &= bits - numba.uint64(1)
-                    work += 1
-                    used = used if source < 0 else _use(edges, last, table, used, source, v)
-        else:
-            listed, met = 0, 0
-            action = p.actions[state, p.letter_terminal[letter]]
-            source, above = -1, -1
-            if action < 0:  # an empty rule
-                origin = p.origins[-1 - action]
-                _set(pending[origin], letter)
-                stack[0], listed, is_listed[origin] = origin, 1, 1
-            else:
-                above = _cell_after(p, cell, action - 1)
-                source = -1 if above < 0 else boundary_variable[above, p.letter_boundary[letter]]
-            # what becomes of the ends of runs directly above this cell
-            fresh = -1
-            position = 0
-            while True:
+
+@jit
+def _put_runs(c: Saturation, v: int, state: int, source: int, above: int) -> bool:
+    """Add what becomes of the runs of a variable of a frame that is directly above a state; return whether an
+    exit of the variable `v` has grown."""
+    words, over, grown = c.words, c.frame_state[above], False
+    first, last = c.exit_at[over], c.exit_at[over + 1]
+    c.work = c.work + last - first
+    for i in range(first, last):
+        bits, origin = skip(c.values, words * (c.value_at[source] + i - first)), c.exit_origin[i]
+        if c.exit_depth[i] > 0:
+            number = _exit(c, state, origin, c.exit_depth[i] - 1)
+            if number >= 0:
+                grown = _add(words, skip(c.values, words * (c.value_at[v] + number)), bits) or grown
+        elif _add(words, skip(c.behind, words * origin), bits):
+            _list(c, origin)
+    return grown
+
+
+@jit
+def _take_fresh(c: Saturation, origin: int) -> None:
+    """Have `fresh` hold the letters behind a nonterminal that were not looked at."""
+    words, done = c.words, skip(c.done, c.words * origin)
+    is_first = _is_empty(words, done)
+    for w in range(words):
+        c.fresh[w] = c.behind[words * origin + w] & ~done[w]
+        done[w] = done[w] | c.fresh[w]
+    if is_first and not _is_empty(words, c.fresh):
+        c.met[c.met_count] = origin
+        c.met_count = c.met_count + 1
+
+
+@jit
+def _forget_met(c: Saturation) -> None:
+    """Forget to what runs were reduced."""
+    for i in range(c.met_count):
+        for at in range(c.words * c.met[i], c.words * (c.met[i] + 1)):
+            c.behind[at], c.done[at] = 0, 0
+    c.met_count = 0
+
+
+@jit
+def _run_letter(c: Saturation, v: int, frame: int, letter: int) -> bool:
+    """Add how runs end that begin above a frame with a letter: the variable `v`. Return whether it grew."""
+    state, grown, accept, above, source = c.frame_state[frame], False, False, -1, -1
+    action = _action(c, frame, letter)
+    if action < 0:  # an empty rule
+        _set(skip(c.behind, c.words * c.origins[-1 - action]), letter)
+        _list(c, c.origins[-1 - action])
+    else:
+        above = _frame_above(c, frame, action - 1)
+    if above >= 0:
+        source = c.boundary_variable[above * c.boundaries + c.letter_boundary[letter]]
+    if source >= 0:
+        accept = _use(c, source, v)
+        grown = _put_runs(c, v, state, source, above)
+    while c.listed_count:
+        c.listed_count = c.listed_count - 1
+        origin = c.listed[c.listed_count]
+        c.is_listed[origin] = 0
+        _take_fresh(c, origin)
+        goto = c.gotos[state * c.nonterminals + origin]
+        accept = _ends_text(c, goto, c.fresh) or accept
+        above = _frame_above(c, frame, goto)
+        for w in range(c.words if above >= 0 else 0):
+            bits = c.fresh[w]
+            while bits:
+                following = _lowest(bits, w)
+                bits &= bits - 1
+                c.work = c.work + 1
+                action = _action(c, above, following)
+                source = c.letter_variable[above * c.letters + following]
                 if source >= 0:
-                    used = _use(edges, last, table, used, source, v)
-                    accept = accept or accepts[source] != 0
-                    over = p.cell_state[above]
-                    for i in range(p.slot_at[over], p.slot_at[over + 1]):
-                        bits_of = values[value_at[source] + i - p.slot_at[over]]
-                        work += 1
-                        if p.slot_below[i] > 0:
-                            slot = _slot(p, state, p.slot_origin[i], p.slot_below[i] - 1)
-                            if slot >= 0:
-                                grown = _add(values[base + slot], bits_of) or grown
-                        else:
-                            origin = p.slot_origin[i]
-                            if _add(pending[origin], bits_of) and not is_listed[origin]:
-                                stack[listed], is_listed[origin] = origin, 1
-                                listed += 1
-                    source = -1
-                # the next letter behind the nonterminal that is looked at, or the next nonterminal
-                if fresh < 0:
-                    if listed == 0:
-                        break
-                    listed -= 1
-                    fresh = stack[listed]
-                    is_listed[fresh] = 0
-                    any_new = False
-                    first_time = True
-                    for w in range(words):
-                        if done[fresh, w]:
-                            first_time = False
-                        letters[w] = pending[fresh, w] & ~done[fresh, w]
-                        done[fresh, w] |= letters[w]
-                        any_new = any_new or letters[w] != 0
-                    if first_time and any_new:
-                        touched[met] = fresh
-                        met += 1
-                    over_state = p.gotos[state, fresh]
-                    if over_state == p.end_state and letters[0] & numba.uint64(1):
-                        accept = True
-                        letters[0] &= ~numba.uint64(1)
-                    above = -1 if over_state < 0 else _cell_after(p, cell, over_state)
-                    if above < 0 or not any_new:
-                        fresh = -1
-                        continue
-                    position = 0
-                while position < words and letters[position] == 0:
-                    position += 1
-                if position == words:
-                    fresh = -1
-                    continue
-                bits = letters[position]
-                one = 64 * position + numba.int64(trailing_zeros(bits))
-                letters[position] = bits & (bits - numba.uint64(1))
-                work += 1
-                action = p.actions[p.cell_state[above], p.letter_terminal[one]]
-                if action == 0:
-                    continue
-                source = letter_variable[above, one]
-                if source < 0:
-                    rule = -1 - action
-                    origin = p.origins[rule]
-                    if p.sizes[rule] > 1:
-                        slot = _slot(p, state, origin, p.sizes[rule] - 2)
-                        if slot >= 0:
-                            grown = _set(values[base + slot], one) or grown
-                    elif _set(pending[origin], one) and not is_listed[origin]:
-                        stack[listed], is_listed[origin] = origin, 1
-                        listed += 1
-            for i in range(met):
-                pending[touched[i]] = 0
-                done[touched[i]] = 0
-        if used == len(edges):  # a use may have found no room: the variable is looked at again
-            edges, table = _with_room(edges, last, 2 * used)
-            if not queued[v]:
-                queued[v] = 1
-                queue[(head + waiting) % count] = v
-                waiting += 1
-        if grown or accept != (accepts[v] != 0):
-            accepts[v] = 1 if accept else 0
-            at = last[v]
-            while at >= 0:
-                user = edges[at, 0]
-                if not queued[user]:
-                    queued[user] = 1
-                    queue[(head + waiting) % count] = user
-                    waiting += 1
-                at = edges[at, 1]
-    return work
-
-
-# --- what is certain ----------------------------------------------------------------------------------------
+                    accept = _use(c, source, v) or accept
+                    grown = _put_runs(c, v, state, source, above) or grown
+                elif action != 0:
+                    grown = _put_letter(c, v, state, -1 - action, following) or grown
+    _forget_met(c)
+    return _has_grown(c, v, grown, accept)
 
 
 @jit
-def _node(cells: Row, rows: Bits, table: Row, count: int, cell: int, letters: Bits) -> tuple[int, int]:
-    """Return the number of a node, added where it is new, and how many there are; there is room."""
-    mixed = numba.uint64(cell + 1) * numba.uint64(0x9E3779B97F4A7C15)
-    for w in range(len(letters)):
-        mixed = (mixed ^ letters[w]) * numba.uint64(0xFF51AFD7ED558CCD)
-        mixed ^= mixed >> numba.uint64(29)
-    mask = len(table) - 1
-    at = numba.int64(mixed >> numba.uint64(20)) & mask
-    while table[at] >= 0:
-        node = table[at]
-        same = cells[node] == cell
-        for w in range(len(letters)):
-            same = same and rows[node, w] == letters[w]
-        if same:
-            return int(node), count
-        at = (at + 1) & mask
-    table[at], cells[count], rows[count] = count, cell, letters
-    return count, count + 1
+def _run_boundary(c: Saturation, v: int, frame: int, letters: Int64s) -> bool:
+    """Add how runs end that begin above a frame at a boundary, with one of its letters: the variable `v`.
+    Return whether it grew."""
+    words, state, accept, grown = c.words, c.frame_state[frame], run_from(c, frame, letters), False
+    for i in range(c.exit_at[state + 1] - c.exit_at[state]):
+        grown = _add(words, skip(c.values, words * (c.value_at[v] + i)), skip(c.found, words * i)) or grown
+    for w in range(words):
+        bits = letters[w]
+        while bits:
+            source = c.letter_variable[frame * c.letters + _lowest(bits, w)]
+            bits &= bits - 1
+            c.work = c.work + 1
+            if source >= 0:
+                _use(c, source, v)
+    return _has_grown(c, v, grown, accept)
 
 
-@entry(
-    f"uint8[::1]({_PARSER}, int32[:, ::1], int64[::1], uint64[:, ::1], uint8[::1], int32[:, ::1],"
-    " int32[::1], int32[::1], uint64[:, ::1], int64)"
-)
-def certain(
-    parser: Parser,
-    letter_variable: Rows,
-    value_at: npt.NDArray[np.int64],
-    values: Bits,
-    accepts: Flags,
-    below: Rows,
-    below_at: Row,
-    wanted_cells: Row,
-    wanted_rows: Bits,
-    most: int,
-) -> Flags:
-    """Return for each of some boundaries, cells with the letters that may come there, whether it is
-    certain.
+@jit
+def _has_grown(c: Saturation, v: int, grown: bool, accept: bool) -> bool:
+    """Note whether the text may end in a variable's runs; return whether that or an exit is new."""
+    is_new = accept and not c.accepts[v]
+    if is_new:
+        c.accepts[v] = 1
+    return grown or is_new
 
-    `below`, `below_at`: the cells that may be directly below a cell, as from `make_cells`. Past `most`
-    nodes or choices the others are taken for uncertain.
-    """
-    p = as_parser(parser)
-    words, wanted = values.shape[1], len(wanted_cells)
-    room = wanted + most
-    cells, rows = np.empty(room + 1, np.int32), np.empty((room + 1, words), np.uint64)
-    size = 1
-    while size < 2 * room:
-        size *= 2
-    table, count = np.full(size, -1, np.int32), 0
-    numbers = np.empty(wanted, np.int32)
-    for i in range(wanted):
-        node, count = _node(cells, rows, table, count, wanted_cells[i], wanted_rows[i])
-        numbers[i] = node
-    found = np.zeros((_most_slots(p), words), np.uint64)
-    # of each node, ways: (depth, goals...); a goal is nodes, of which one must do; all goals of a way must
-    # do.
-    # `said`: for each way its node, its depth, how many goals; for each goal how many nodes, and these nodes
-    said = np.empty(16 * room + 1024, np.int32)
-    used, expanded, full = 0, 0, False
-    ends = np.zeros(room + 1, np.uint8)
-    marks, here, other = (
-        np.zeros(len(p.cell_state), np.int32),
-        np.empty(len(p.cell_state), np.int32),
-        np.empty(len(p.cell_state), np.int32),
-    )
-    mark = 0
-    while expanded < count and not full:
-        node = expanded
-        cell = cells[node]
-        state = p.cell_state[cell]
-        expanded += 1
-        if run_from(p, cell, rows[node], letter_variable, value_at, values, accepts, found):
-            ends[node] = 1
+
+@entry("int64(int64, int64)")
+def saturate(address: int, most: int) -> int:
+    """Solve the fixpoint: `values` and `accepts`. Returns 0; TOO_MUCH where it takes more than `most` letters
+    and exits; NO_ROOM where the notes are full: with more room, and an empty table, it goes on."""
+    c = Saturation(address)
+    for source in range(c.variable_count):
+        note = c.first_note[source]
+        while note >= 0:
+            key = (source << 32) | c.notes[2 * note]
+            c.note_table[_slot_of(c, key)], note = key, c.notes[2 * note + 1]
+    v = 0
+    while c.waiting:
+        v = v + 1 if v + 1 < c.variable_count else 0
+        if not c.waits[v]:
             continue
-        first, last = p.slot_at[state], p.slot_at[state + 1]
-        for i in range(first, last):
-            depth, first_of_depth = p.slot_below[i], True
-            for j in range(first, i):
-                first_of_depth = first_of_depth and p.slot_below[j] != depth
-            is_empty = True
-            for j in range(i, last):
-                if p.slot_below[j] == depth:
-                    for w in range(words):
-                        is_empty = is_empty and found[j - first, w] == 0
-            if not first_of_depth or is_empty:
-                continue
-            # the cells that may be `depth` + 1 below
-            size, here[0] = 1, cell
-            for _ in range(depth + 1):
-                mark += 1
-                next_size = 0
-                for a in range(size):
-                    for b in range(below_at[here[a]], below_at[here[a] + 1]):
-                        under = below[b, 1]
-                        if marks[under] != mark:
-                            marks[under] = mark
-                            other[next_size] = under
-                            next_size += 1
-                here, other, size = other, here, next_size
-            if used + 3 + size * (1 + last - first) > len(said) or count + size * (last - first) > room:
-                full = True
-                break
-            way = used
-            said[way], said[way + 1], said[way + 2] = node, depth, 0
-            used += 3
-            for a in range(size):
-                goal, is_met = used, False
-                said[goal] = 0
-                used += 1
-                for j in range(first, last):
-                    if p.slot_below[j] != depth:
-                        continue
-                    bits, is_empty = found[j - first], True
-                    for w in range(words):
-                        is_empty = is_empty and bits[w] == 0
-                    if is_empty:
-                        continue
-                    after = p.gotos[p.cell_state[here[a]], p.slot_origin[j]]
-                    if after == p.end_state and bits[0] & numba.uint64(1):
-                        is_met = True
-                        continue
-                    above = -1 if after < 0 else _cell_after(p, here[a], after)
-                    if above >= 0:
-                        to, count = _node(cells, rows, table, count, above, bits)
-                        said[used] = to
-                        said[goal] += 1
-                        used += 1
-                if is_met:
-                    used = goal  # the text ends here: this goal asks nothing
-                else:
-                    said[way + 2] += 1
-    lives = np.ones(count, np.uint8)
-    for node in range(expanded, count):
-        lives[node] = 0
-    while True:
-        inner = ends[:count].copy()
-        changed = True
-        while changed:
-            changed = False
-            at = 0
-            while at < used:
-                node, depth, goals = said[at], said[at + 1], said[at + 2]
-                at += 3
-                reached = True
-                for _ in range(goals):
-                    size, any_one = said[at], False
-                    at += 1
-                    for i in range(size):
-                        to = said[at + i]
-                        any_one = any_one or (lives[to] if depth else inner[to]) != 0
-                    at += size
-                    reached = reached and any_one
-                if reached and lives[node] and not inner[node]:
-                    inner[node] = 1
-                    changed = True
-        same = True
-        for node in range(count):
-            same = same and inner[node] == lives[node]
-        lives = inner
-        if same:
-            break
-    answers = np.empty(wanted, np.uint8)
-    for i in range(wanted):
-        answers[i] = lives[numbers[i]]
-    return answers
+        c.waits[v], c.waiting = 0, c.waiting - 1
+        if c.work > most:
+            return TOO_MUCH
+        frame, letter, row = c.variables[3 * v], c.variables[3 * v + 1], c.variables[3 * v + 2]
+        if letter < 0:
+            grown = _run_boundary(c, v, frame, skip(c.available, c.words * row))
+        else:
+            grown = _run_letter(c, v, frame, letter)
+        note = c.first_note[v] if grown else -1
+        while note >= 0:
+            _enqueue(c, c.notes[2 * note])
+            note = c.notes[2 * note + 1]
+        if c.note_count == c.most_notes:
+            _enqueue(c, v)  # a use may have found no room
+            return NO_ROOM
+    return 0
 
 
-@entry(
-    f"int64({_PARSER}, int32[:, ::1], int64[::1], uint64[:, ::1], uint8[::1], int32[::1], uint64[::1], int64)"
-)
-def reaches(
-    parser: Parser,
-    letter_variable: Rows,
-    value_at: npt.NDArray[np.int64],
-    values: Bits,
-    accepts: Flags,
-    stack: Row,
-    letters: Bits,
-    most: int,
-) -> int:
-    """Return 1 if the text's end is reached from a stack (its cells, the bottom first) when one of some
-    letters is read, else 0; TOO_MUCH past `most` runs.
+# --- what is certain: a greatest fixpoint -------------------------------------------------------------------
 
-    Ends of runs go down the stack: what was reduced directly above a cell waits until all that may be reduced
-    higher up is known.
+
+class Search(Pushdown):
+    """The memory of the search for certain boundaries.
+
+    A node is a frame with letters that may come there. It goes on in ways: each takes away some frames (its
+    depth), and has goals, which must all be met. A goal is nodes, of which one must do.
     """
-    p = as_parser(parser)
-    words, nonterminals, deep = len(letters), p.gotos.shape[1], 1
-    for i in range(len(p.slot_below)):
-        deep = max(deep, 1 + p.slot_below[i])
-    found, new = np.zeros((_most_slots(p), words), np.uint64), letters.copy()
-    waiting = np.zeros((deep, nonterminals, words), np.uint64)
-    done = np.zeros((nonterminals, words), np.uint64)
-    under, cell, tries = len(stack) - 2, stack[-1], 0
-    while cell >= 0:
+
+    wanted_frame: Int32s
+    wanted_letters: Int64s
+    wanted_node: Int32s
+    """The boundaries that are asked for, each a frame and a row of letters; the node of each is written."""
+    wanted: int
+    below: Int32s
+    """Pairs of a frame and one that may be directly below it, sorted by the first..."""
+    below_at: Int32s
+    """... and where those of each frame begin."""
+    node_frame: Int32s
+    node_letters: Int64s
+    """Rows."""
+    node_count: int
+    most_nodes: int
+    node_table: Int32s
+    """Slots that find nodes by their hashes, -1: free."""
+    table_mask: int
+    ways: Int32s
+    """For each way its node, its depth, how many goals; for each goal how many nodes, and these."""
+    way_words: int
+    most_way_words: int
+    ends: Bytes
+    """[nodes]: whether the text may end there."""
+    lives: Bytes
+    """[nodes]: whether it is certain that some text leads to the end."""
+    inner: Bytes
+    """Scratch: the same, in the least fixpoint."""
+    marks: Int32s
+    """For each frame the last walk that met it."""
+    walks: int
+    here: Int32s
+    then: Int32s
+    """Frames so far below one, and those below them."""
+
+
+@jit
+def _node(c: Search, frame: int, letters: Int64s) -> int:
+    """Return the number of a node, added where it is new; there is room."""
+    mixed = numba.uint64(frame + 1) * numba.uint64(0x9E3779B97F4A7C15)
+    for w in range(c.words):
+        mixed = (mixed ^ numba.uint64(letters[w])) * numba.uint64(0xFF51AFD7ED558CCD)
+        mixed ^= mixed >> numba.uint64(29)
+    at, count = numba.int64(mixed >> numba.uint64(20)) & c.table_mask, c.node_count
+    while c.node_table[at] >= 0:
+        node = c.node_table[at]
+        same = c.node_frame[node] == frame
+        for w in range(c.words):
+            same = same and c.node_letters[c.words * node + w] == letters[w]
+        if same:
+            return node
+        at = (at + 1) & c.table_mask
+    c.node_table[at], c.node_frame[count], c.node_count = count, frame, count + 1
+    for w in range(c.words):
+        c.node_letters[c.words * count + w] = letters[w]
+    return count
+
+
+@jit
+def _find_below(c: Search, frame: int, depth: int) -> int:
+    """Write to `here` the frames that may be so many below a frame; return how many they are."""
+    size, c.here[0] = 1, frame
+    for _ in range(depth):
+        c.walks = c.walks + 1
+        found = 0
+        for i in range(size):
+            for j in range(c.below_at[c.here[i]], c.below_at[c.here[i] + 1]):
+                under = c.below[2 * j + 1]
+                if c.marks[under] != c.walks:
+                    c.marks[under], c.then[found] = c.walks, under
+                    found += 1
+        size = found
+        for i in range(size):
+            c.here[i] = c.then[i]
+    return size
+
+
+@jit
+def _put_goal(c: Search, state: int, depth: int, below: int) -> int:
+    """Add a goal to the last way: the nodes that runs lead to which end (`found`) in the exits of a state
+    with a depth, where a frame is below. Returns how many goals were added: 0 where the text ends there."""
+    goal, first = c.way_words, c.exit_at[state]
+    c.ways[goal], used = 0, goal + 1
+    for i in range(first, c.exit_at[state + 1]):
+        letters = skip(c.found, c.words * (i - first))
+        if c.exit_depth[i] != depth or _is_empty(c.words, letters):
+            continue
+        goto = c.gotos[c.frame_state[below] * c.nonterminals + c.exit_origin[i]]
+        if goto == c.end_state and letters[0] & 1:
+            return 0
+        above = _frame_above(c, below, goto)
+        if above >= 0:
+            c.ways[used] = _node(c, above, letters)
+            used += 1
+    c.ways[goal], c.way_words = used - goal - 1, used
+    return 1
+
+
+@jit
+def _put_ways(c: Search, node: int) -> bool:
+    """Add the ways of a node, one for each depth of the exits in which its runs end (`found`); return whether
+    there was room."""
+    frame = c.node_frame[node]
+    state = c.frame_state[frame]
+    first, last = c.exit_at[state], c.exit_at[state + 1]
+    for i in range(first, last):
+        depth, is_used = c.exit_depth[i], False
+        if i > first and c.exit_depth[i - 1] == depth:
+            continue
+        for j in range(i, last):
+            letters = skip(c.found, c.words * (j - first))
+            is_used = is_used or (c.exit_depth[j] == depth and not _is_empty(c.words, letters))
+        if not is_used:
+            continue
+        size, way = _find_below(c, frame, depth + 1), c.way_words
+        fresh = size * (last - first)
+        if way + 3 + size + fresh > c.most_way_words or c.node_count + fresh > c.most_nodes:
+            return False
+        c.ways[way], c.ways[way + 1], c.way_words, goals = node, depth, way + 3, 0
+        for j in range(size):
+            goals += _put_goal(c, state, depth, c.here[j])
+        c.ways[way + 2] = goals
+    return True
+
+
+@jit
+def _reach_end(c: Search) -> bool:
+    """Have `lives` be those of the living nodes that lead to the text's end, or take frames away and lead to
+    living nodes: a least fixpoint. Return whether they were others before."""
+    count, has_changed, were_others = c.node_count, True, False
+    for node in range(count):
+        c.inner[node] = c.ends[node]
+    while has_changed:
+        has_changed, at = False, 0
+        while at < c.way_words:
+            node, depth, goals, is_reached = c.ways[at], c.ways[at + 1], c.ways[at + 2], True
+            at += 3
+            for _ in range(goals):
+                first, at, is_met = at + 1, at + 1 + c.ways[at], False
+                for i in range(first, at):
+                    to = c.ways[i]
+                    is_met = is_met or (c.lives[to] if depth else c.inner[to]) != 0
+                is_reached = is_reached and is_met
+            if is_reached and c.lives[node] and not c.inner[node]:
+                c.inner[node] = 1
+                has_changed = True
+    for node in range(count):
+        were_others = were_others or c.lives[node] != c.inner[node]
+        c.lives[node] = c.inner[node]
+    return were_others
+
+
+@entry("int64(int64)")
+def certain(address: int) -> int:
+    """Find which of the wanted nodes are certain (`lives`). Past the most nodes or ways the others are taken
+    for uncertain. Returns 0."""
+    c, expanded, has_room = Search(address), 0, True
+    for i in range(c.wanted):
+        c.wanted_node[i] = _node(c, c.wanted_frame[i], skip(c.wanted_letters, c.words * i))
+    while expanded < c.node_count and has_room:
+        if run_from(c, c.node_frame[expanded], skip(c.node_letters, c.words * expanded)):
+            c.ends[expanded] = 1
+        else:
+            has_room = _put_ways(c, expanded)
+        expanded += 1
+    for node in range(expanded):
+        c.lives[node] = 1
+    while _reach_end(c):
+        pass
+    return 0
+
+
+# --- one stack ----------------------------------------------------------------------------------------------
+
+
+class Descent(Pushdown):
+    """The memory of a walk down a stack."""
+
+    stack: Int32s
+    """Frames, the bottom first."""
+    height: int
+    waiting: Int64s
+    """[deepest exit + 1, nonterminals]: what was reduced directly above a frame waits, as letters behind
+    nonterminals, until all that may be reduced higher up is known."""
+    deep: int
+    done: Int64s
+    """[nonterminals]: the letters that were looked at."""
+    fresh: Int64s
+    """A row: those that are looked at now."""
+
+
+@jit
+def _fresh_behind(c: Descent, ended: Int64s) -> int:
+    """Have `fresh` hold the letters behind the first nonterminal that has some which were not looked at;
+    return the nonterminal, -1: there is none."""
+    for origin in range(c.nonterminals):
+        for w in range(c.words):
+            at = c.words * origin + w
+            c.fresh[w] = ended[at] & ~c.done[at]
+            c.done[at] = c.done[at] | c.fresh[w]
+        if not _is_empty(c.words, c.fresh):
+            return origin
+    return -1
+
+
+@entry("int64(int64, int64)")
+def reaches(address: int, most: int) -> int:
+    """Return 1 if the text's end is reached from a stack when one of the letters in `fresh` is read, else 0;
+    TOO_MUCH past `most` runs."""
+    c, tries, size = Descent(address), 0, Descent(address).nonterminals * Descent(address).words
+    under, frame = c.height - 2, c.stack[c.height - 1]
+    while frame >= 0:
         tries += 1
         if tries > most:
             return TOO_MUCH
-        if run_from(p, cell, new, letter_variable, value_at, values, accepts, found):
+        if run_from(c, frame, c.fresh):
             return 1
-        first, last = p.slot_at[p.cell_state[cell]], p.slot_at[p.cell_state[cell] + 1]
+        first, last = c.exit_at[c.frame_state[frame]], c.exit_at[c.frame_state[frame] + 1]
         for i in range(first, last):
-            if p.slot_below[i] <= under:
-                _add(waiting[(under - p.slot_below[i]) % deep, p.slot_origin[i]], found[i - first])
-        cell = -1
-        while cell < 0 and under >= 0:
-            origin, is_new, ended = -1, False, waiting[under % deep]
-            while not is_new and origin + 1 < nonterminals:
-                origin += 1
-                for w in range(words):
-                    new[w] = ended[origin, w] & ~done[origin, w]
-                    done[origin, w] |= new[w]
-                    is_new = is_new or new[w] != 0
-            if not is_new:
-                ended[:] = 0
-                done[:] = 0
+            if c.exit_depth[i] <= under:
+                at = size * ((under - c.exit_depth[i]) % c.deep) + c.words * c.exit_origin[i]
+                _add(c.words, skip(c.waiting, at), skip(c.found, c.words * (i - first)))
+        frame = -1
+        while frame < 0 and under >= 0:
+            ended = skip(c.waiting, size * (under % c.deep))
+            origin = _fresh_behind(c, ended)
+            if origin < 0:
+                for i in range(size):
+                    ended[i], c.done[i] = 0, 0
                 under -= 1
                 continue
-            after = p.gotos[p.cell_state[stack[under]], origin]
-            if after == p.end_state and new[0] & numba.uint64(1):
+            goto = c.gotos[c.frame_state[c.stack[under]] * c.nonterminals + origin]
+            if _ends_text(c, goto, c.fresh):
                 return 1
-            cell = -1 if after < 0 else _cell_after(p, stack[under], after)
+            frame = _frame_above(c, c.stack[under], goto)
     return 0

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from structgen.automata.strings.banned_patterns import minimal
-from structgen.base.errors import LimitError, OptionError, options_named
+from structgen.base.errors import LimitError, options_named
+from structgen.base.language import checks
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
-from structgen.grammars.text_grammars.regular_formulas import check_utf8
 from structgen.grammars.text_grammars.text_grammar import Operand, as_text, banned
 from structgen.machines.core.grammar import Grammar
-
-_SHOWN = 60
 
 
 @options_named('sg.without(grammar, ["a text"])')
@@ -29,13 +27,14 @@ def without(grammar: Operand, texts: Iterable[str], *, decoded: bool = True) -> 
     Errors: `OptionError` for anything but texts, an empty text or a lone surrogate; `LimitError`
     (banned_texts). Cost: linear in the characters of the texts, about; masks: docs/composition.md.
     """
-    if not isinstance(decoded, bool):
-        raise OptionError(f"decoded={decoded!r} is no flag.", where="decoded", cure="Give True or False.")
+    checks.Instance(bool, "Give True or False.")("decoded", decoded)
     if isinstance(grammar, Grammar) and grammar.innermost is not grammar:
         held = [*texts]
         return grammar.inside(lambda inner: without(inner, held, decoded=decoded))
     of = grammar if isinstance(grammar, JsonSchemaGrammar) else as_text(grammar)
-    given = _checked(texts)
+    if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
+        raise checks.wrong("texts", texts, 'Give the banned texts in a list: ["..."].')
+    given = {checks.text("texts", text) for text in texts}
     if not given:
         return of
     most = of.limits.banned_texts
@@ -45,32 +44,3 @@ def without(grammar: Operand, texts: Iterable[str], *, decoded: bool = True) -> 
     if isinstance(of, JsonSchemaGrammar) and decoded:
         return of.without(least)
     return banned(of, least)
-
-
-def _checked(texts: Iterable[str]) -> set[str]:
-    """Return the banned texts, each once. Raises `OptionError` for what cannot be banned."""
-    if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
-        raise OptionError(
-            f"The banned texts are {texts!r}."
-            if isinstance(texts, (str, bytes)) and len(texts) < _SHOWN
-            else f"The banned texts are a {type(texts).__name__}.",
-            where="texts",
-            cure='Give them in a list: ["..."].',
-        )
-    found: set[str] = set()
-    for text in texts:
-        if not isinstance(text, str):
-            raise OptionError(
-                f"A banned text is a string, not a {type(text).__name__}.",
-                where="texts",
-                cure="Give strings.",
-            )
-        if not text:
-            raise OptionError(
-                "The empty text stands in every text.",
-                where="texts",
-                cure="Ban texts of one character or more.",
-            )
-        check_utf8(text)
-        found.add(text)
-    return found

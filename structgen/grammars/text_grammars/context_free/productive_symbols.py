@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
-from heapq import heapify, heappop, heappush
-from itertools import count
 from typing import TypeVar
+
+from structgen.base.language.best_first import OpenStates
 
 S = TypeVar("S", bound=Hashable)
 
@@ -20,8 +20,9 @@ def least_lengths(rules: Iterable[tuple[S, tuple[S, ...]]], known: Mapping[S, in
     """Return the length of each symbol's shortest word, where those of some symbols are known; a symbol that
     derives no word is left out. Cost: linear in the rules, and a heap (D. E. Knuth's generalisation of
     Dijkstra's algorithm, 1977)."""
-    order = count()  # of equal lengths; symbols themselves may have no order
-    heap = [(length, next(order), symbol) for symbol, length in known.items()]
+    shortest = OpenStates[S, int, None]()
+    for symbol, length in known.items():
+        shortest.put(symbol, length)
     waiting: dict[S, list[int]] = {}
     lefts: list[S] = []
     missing: list[int] = []
@@ -33,17 +34,11 @@ def least_lengths(rules: Iterable[tuple[S, tuple[S, ...]]], known: Mapping[S, in
         for symbol in right:
             waiting.setdefault(symbol, []).append(index)
         if not right:
-            heap.append((0, next(order), left))
-    heapify(heap)
-    found: dict[S, int] = {}
-    while heap:
-        length, _order, symbol = heappop(heap)
-        if symbol in found:
-            continue
-        found[symbol] = length
+            shortest.put(left, 0)
+    for symbol, length in shortest:
         for index in waiting.get(symbol, ()):
             missing[index] -= 1
             lengths[index] += length
             if missing[index] == 0:
-                heappush(heap, (lengths[index], next(order), lefts[index]))
-    return found
+                shortest.put(lefts[index], lengths[index])
+    return shortest.costs

@@ -6,12 +6,13 @@ for context-free rules `shortest_rests` decides, for other languages a search fo
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
 from typing import TypeAlias
 
 from structgen.base.errors import GrammarError
+from structgen.base.language.best_first import OpenStates
 from structgen.base.language.expectation import Expected
+from structgen.base.language.remembering import remembered
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.grammars.text_grammars.context_free.context_free_language import ContextFree
@@ -53,7 +54,6 @@ class Meet(Language):
         self._limits = limits
         self._most, self._haste = limits.oracle_steps // haste, haste
         self._rests: dict[Pair, tuple[int, ...] | None] = {}
-        self._live: dict[Pair, bool] = {}
         self._tried: dict[tuple[int, ...], None] = {}
         self._by_rules: Rests | None = None
         if isinstance(of, ContextFree) and not self.specials:
@@ -102,12 +102,12 @@ class Meet(Language):
 
     def expected(self, config: Config) -> list[Expected]:
         allowed = self.first_bytes(config)
-        found = []
-        for one in self.of.expected(config[0]):
-            left = bytes(byte for byte in one.first if byte in allowed)
+        told = []
+        for following in self.of.expected(config[0]):
+            left = bytes(byte for byte in following.first if byte in allowed)
             if left:
-                found.append(Expected(one.what, one.sources, left))
-        return found
+                told.append(Expected(following.what, following.sources, left))
+        return told
 
     def boundary(self, config: Config) -> Config | None:
         left, right = config
@@ -121,17 +121,12 @@ class Meet(Language):
             sizes[name] = sizes.get(name, 0) + size
         return sizes
 
+    @remembered
     def lives(self, pair: Pair) -> bool:
         """Return whether some word goes on from a pair."""
-        known = self._live.get(pair)
-        if known is None:
-            known = self._live[pair] = self._finds_rest(pair)
-        return known
-
-    def _finds_rest(self, pair: Pair) -> bool:
         if self._by_rules is None and pair not in self._rests:
             # what completes other pairs mostly completes this one
-            if any(self._goes(pair, one) for one in reversed(self._tried)):
+            if any(self._goes(pair, rest) for rest in reversed(self._tried)):
                 return True
         rest = self._rest(pair)
         if rest:
@@ -180,27 +175,20 @@ class Meet(Language):
     def _search(self, start: Pair) -> None:
         """Find the shortest common word from a pair by A*; the longer of the two shortest rests is the lower
         bound."""
-        cost = {start: 0}
-        came: dict[Pair, tuple[Pair, int]] = {}
+        pairs = OpenStates[Pair, tuple[int, int], int]()
         foreseen = self._least(start)
-        heap: list[tuple[int, int, int, Pair]] = [(self._haste * foreseen, 0, 0, start)]
-        met = steps = 0
-        while heap:
-            _, back, _, pair = heapq.heappop(heap)
-            so_far = -back
-            if so_far > cost[pair]:
-                continue
+        pairs.put(start, (self._haste * foreseen, 0))
+        steps = 0
+        for pair, (_, minus) in pairs:
             known = self._rests.get(pair)
             if known is not None or self.accepts(pair):
-                rest = known or ()
-                self._rests[pair] = rest
-                while pair != start:
-                    pair, symbol = came[pair]
-                    rest = (symbol, *rest)
-                    self._rests[pair] = rest
+                rest = self._rests[pair] = known or ()
+                for before, symbol in pairs.way(pair):
+                    rest = self._rests[before] = (symbol, *rest)
                 return
             # far beyond the estimate there may be no word at all, and configurations grow with the text
-            steps += 1 + max(0, so_far - foreseen) // _PATIENCE
+            length = -minus
+            steps += 1 + max(0, length - foreseen) // _PATIENCE
             if steps > self._most:
                 raise undecided(self._most)
             THIS_CALL.spend(1 + len(self._some) // 8, self._limits, GOES_ON)
@@ -208,16 +196,12 @@ class Meet(Language):
                 after = self._after(pair, symbol)
                 if after is None or (after in self._rests and self._rests[after] is None):
                     continue
-                if after not in cost or so_far + 1 < cost[after]:
-                    cost[after] = so_far + 1
-                    came[after] = pair, symbol
-                    met += 1
+                if after not in pairs.costs or length + 1 < -pairs.costs[after][1]:
                     steps += self._haste > 1
                     THIS_CALL.spend(3, self._limits, GOES_ON)
-                    ahead = so_far + 1 + self._haste * self._least(after)
-                    heapq.heappush(heap, (ahead, -so_far - 1, met, after))
-        for pair in cost:
-            self._rests[pair] = None
+                    whole = length + 1 + self._haste * self._least(after)
+                    pairs.put(after, (whole, -length - 1), (pair, symbol))
+        self._rests |= dict.fromkeys(pairs.costs)
 
     def _least(self, pair: Pair) -> int:
         """Return a lower bound of the length of a pair's rests."""

@@ -13,20 +13,21 @@ automaton equally short words are many, and the first that is met is taken.
 
 from __future__ import annotations
 
-import heapq
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, count
+from itertools import chain
 from typing import Final, TypeAlias
 
 from structgen.base.errors import LimitError
+from structgen.base.language.best_first import OpenStates, S, W
+from structgen.base.language.remembering import remembered
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.grammars.text_grammars.context_free.parser_stacks import Stacks
 from structgen.grammars.text_grammars.context_free.rules import Rules, grouped
 from structgen.grammars.text_grammars.machine.language import Config, Language, representatives
-from structgen.grammars.text_grammars.machine.scanning import Scanner, common_classes, remembered
+from structgen.grammars.text_grammars.machine.scanning import Scanner, common_classes
 
 GOES_ON: Final = "Whether a text goes on"
 Tops: TypeAlias = "tuple[bool, tuple[tuple[int, int], ...]]"
@@ -58,18 +59,18 @@ class Word:
         if self.length != other.length:
             return self.length < other.length
         # only the parts behind the last common word of both are compared
-        one, two = self, other
+        first, second = self, other
         left: list[Word | Sequence[int]] = []
         right: list[Word | Sequence[int]] = []
-        while one is not two:
-            if one.length >= two.length:
-                assert one._before is not None, "all words begin with the empty one"
-                left.append(one._last)
-                one = one._before
+        while first is not second:
+            if first.length >= second.length:
+                assert first._before is not None, "all words begin with the empty one"
+                left.append(first._last)
+                first = first._before
             else:
-                assert two._before is not None, "all words begin with the empty one"
-                right.append(two._last)
-                two = two._before
+                assert second._before is not None, "all words begin with the empty one"
+                right.append(second._last)
+                second = second._before
         pairs = zip(_symbols(left), _symbols(right), strict=True)
         return next((a < b for a, b in pairs if a != b), False)
 
@@ -111,6 +112,20 @@ class AnyWord(Word):
         return self.length < other.length
 
 
+_Cost: TypeAlias = "tuple[int, Word]"
+"""A word behind its length: most lengths differ, and numbers are compared at less cost."""
+
+
+def _put(
+    states: OpenStates[S, _Cost, W], state: S, word: Word, more: Word, before: tuple[S, W] | None = None
+) -> None:
+    """Open a state that is reached by two words, unless a way to it is known that is no longer."""
+    known = states.costs.get(state)
+    if known is None or word.length + more.length <= known[0]:  # most words are not made
+        whole = word.after(more)
+        states.put(state, (whole.length, whole), before)
+
+
 Reach: TypeAlias = "dict[Config, Word]"
 """State of the automaton -> the shortest word that leads there."""
 
@@ -123,8 +138,6 @@ class RestSearch(ABC):
     stacks whose rests are known.
     """
 
-    _longer = 1
-    """By how much a word must be shorter than another to be taken in its place."""
     _is_settling = False
     """Whether the words of nonterminals are being looked for."""
 
@@ -132,7 +145,6 @@ class RestSearch(ABC):
         """`rules`: the left sides with the right ones; `terminals`: smaller symbols are terminals."""
         self._rules, self._terminals, self._empty = rules, terminals, empty
         self._of = grouped((left, index) for index, (left, _) in enumerate(rules))
-        self._numbers = count()
         self._known: dict[_Place, Word | None] = {}
         self._begin()
 
@@ -161,20 +173,15 @@ class RestSearch(ABC):
         known = self._known
         if start in known:
             return known[start]
-        paths = {start: self._empty}
-        came: dict[_Place, tuple[_Place, Word]] = {}
-        heap = [(0, self._empty, 0, start)]
+        places = OpenStates[_Place, _Cost, Word]()
+        _put(places, start, self._empty, self._empty)
         best: Word | None = None
         last = start
-        while heap:
-            _, path, _, place = heapq.heappop(heap)
-            if path is not paths[place]:
-                continue
-            if best is not None and best.length < path.length + self._longer:
+        for place, (_, path) in places:
+            if best is not None and not path < best:
                 break
-            top, at = place
             rest = known.get(place)
-            if rest is None and self._is_end(top, at):
+            if rest is None and self._is_end(*place):
                 rest = known[place] = self._empty
             if rest is not None:
                 whole = path.after(rest)
@@ -182,45 +189,42 @@ class RestSearch(ABC):
                     best, last = whole, place
                 continue
             targets = 0
-            for rule, dot in self._kernel(top):
-                left = self._rules[rule][0]
-                for after, more in self._tail(rule, dot, at).items():
-                    further = path.after(more)
-                    for stack in self._reduced(top, left, dot):
-                        target = (stack, after)
-                        targets += 1
-                        if known.get(target, self._empty) is None:
-                            continue
-                        met = paths.get(target)
-                        if met is None or further < met:
-                            paths[target] = further
-                            came[target] = place, more
-                            heapq.heappush(heap, (further.length, further, next(self._numbers), target))
+            for target, more in self._following(place):
+                targets += 1
+                if known.get(target, self._empty) is not None:
+                    _put(places, target, path, more, (place, more))
             self._count(1 + targets // 2)
         if best is None:
-            known.update(dict.fromkeys(paths))
+            known.update(dict.fromkeys(places.costs))
             return None
-        while last != start:
-            before, more = came[last]
-            rest = known[last]
+        rest = known[last]
+        for place, more in places.way(last):
             assert rest is not None, "it is on the way to an end"
-            known[before] = more.after(rest)
-            last = before
-        return known[start]
+            rest = known[place] = more.after(rest)
+        return rest
+
+    def _following(self, place: _Place) -> Iterator[tuple[_Place, Word]]:
+        """Yield the places after one rule that is open on a stack was read to its end, with its rest."""
+        top, at = place
+        for rule, dot in self._kernel(top):
+            left = self._rules[rule][0]
+            for after, more in self._tail(rule, dot, at).items():
+                for stack in self._reduced(top, left, dot):
+                    yield (stack, after), more
 
     @remembered
     def _tail(self, rule: int, dot: int, state: Config) -> Reach:
         """Return the reach of what stands behind the dot of a rule."""
-        found = {state: self._empty}
+        reach = {state: self._empty}
         for symbol in self._rules[rule][1][dot:]:
             further: Reach = {}
-            for at, word in found.items():
+            for at, word in reach.items():
                 for after, more in self._reach_of(symbol, at).items():
                     longer = word.after(more)
                     if after not in further or longer < further[after]:
                         further[after] = longer
-            found = further
-        return found
+            reach = further
+        return reach
 
     def _reach_of(self, symbol: int, state: Config) -> Reach:
         """Return the states that a symbol's words lead to."""
@@ -241,9 +245,7 @@ class RestSearch(ABC):
     def _begin(self) -> None:
         """Begin the search for the words of nonterminals anew: an exception has left it half done."""
         self._reach: dict[tuple[int, Config], Reach] = {}
-        self._heap: list[tuple[int, Word, int, _Item]] = []
-        self._items: dict[_Item, Word] = {}
-        self._done: set[_Item] = set()
+        self._items = OpenStates[_Item, _Cost, None]()
         self._waiting: dict[tuple[int, Config], list[tuple[_Item, Word]]] = {}
         self._is_settling = False
 
@@ -251,46 +253,30 @@ class RestSearch(ABC):
         """Return what is known of the reach of a nonterminal, which is wanted from now on."""
         if key not in self._reach:
             for rule in self._of.get(key[0], ()):
-                self._push((rule, 0, key[1], key[1]), self._empty, self._empty)
+                _put(self._items, (rule, 0, key[1], key[1]), self._empty, self._empty)
             self._reach[key] = {}
         return self._reach[key]
 
-    def _push(self, item: _Item, before: Word, last: Word) -> None:
-        """Add an item with its word, of two parts, if it is new or the word is smaller."""
-        known = self._items.get(item)
-        if known is not None and known.length < before.length + last.length + self._longer:
-            return
-        word = before.after(last)
-        if known is None or word < known:
-            self._items[item] = word
-            heapq.heappush(self._heap, (word.length, word, next(self._numbers), item))
-
     def _settle(self) -> None:
         """Find the words of all that is wanted. Raises LimitError; called again, it goes on there."""
-        while self._heap:
-            _, word, _, item = self._heap[0]
-            if item in self._done:
-                heapq.heappop(self._heap)
-                continue
+        for (rule, dot, before, now), (_, word) in self._items:
             self._count()
-            rule, dot, before, now = item
             left, right = self._rules[rule]
             if dot == len(right):
                 key = left, before
                 if now not in self._reach[key]:
                     self._reach[key][now] = word
                     for (rule, dot, start, _), begun in self._waiting.get(key, ()):
-                        self._push((rule, dot + 1, start, now), begun, word)
+                        _put(self._items, (rule, dot + 1, start, now), begun, word)
+                continue
+            symbol = right[dot]
+            if symbol < self._terminals:
+                reach = self._reach_of(symbol, now)
             else:
-                symbol = right[dot]
-                if symbol < self._terminals:
-                    found = self._reach_of(symbol, now)
-                else:
-                    found = self._open((symbol, now))
-                    self._waiting.setdefault((symbol, now), []).append((item, word))
-                for after, more in found.items():
-                    self._push((rule, dot + 1, before, after), word, more)
-            self._done.add(item)
+                reach = self._open((symbol, now))
+                self._waiting.setdefault((symbol, now), []).append(((rule, dot, before, now), word))
+            for after, more in reach.items():
+                _put(self._items, (rule, dot + 1, before, after), word, more)
 
 
 class Rests(RestSearch):
@@ -303,7 +289,6 @@ class Rests(RestSearch):
         super().__init__(rules.rules, rules.terminals, Word() if taken is None else AnyWord())
         self._scanner, self._stacks, self._taken = scanner, stacks, taken
         self._limits, self._steps = limits, 0
-        self._longer = int(taken is not None)
         other = bytes(256) if taken is None else taken.classes
         self._bytes = sorted(representatives(common_classes((scanner.classes, other))))
         """The first byte of each pair of classes."""
@@ -319,7 +304,7 @@ class Rests(RestSearch):
         for node, bundle in tops:
             for terminal, at in self._scanner.bundles[bundle]:
                 for after, word in self._terminal(terminal, at, state).items():
-                    if best is not None and best.length < word.length + self._longer:
+                    if best is not None and not word < best:
                         continue
                     rest = self._rest((self._stacks.push(node, terminal), after))
                     whole = None if rest is None else word.after(rest)
@@ -367,14 +352,14 @@ class Rests(RestSearch):
             return self._search(language, self._taken, (at, state))
         rest = tuple(language.shortest(at))
         if not rest and at == language.start():
-            steps = [(one, language.step(at, one)) for one in language.symbols()]
-            rests = [(one, *language.shortest(to)) for one, to in steps if to is not None]
+            steps = [(symbol, language.step(at, symbol)) for symbol in language.symbols()]
+            rests = [(symbol, *language.shortest(to)) for symbol, to in steps if to is not None]
             rest = min(rests, key=lambda rest: (len(rest), rest))
         return {state: self._made(rest)} if rest else {}
 
     def _search(self, language: Language, taken: Language, start: tuple[Config, Config]) -> Reach:
         """Return the states to which non-empty rests of a terminal's configuration lead, by all pairs."""
-        found: Reach = {}
+        reach: Reach = {}
         words: dict[tuple[Config, Config], tuple[int, ...]] = {start: ()}
         queue = deque(words)
         while queue:
@@ -386,9 +371,9 @@ class Rests(RestSearch):
                 if left is None or right is None:
                     continue
                 longer = (*words[pair], symbol)
-                if right not in found and language.accepts(left):
-                    found[right] = self._made(longer)
+                if right not in reach and language.accepts(left):
+                    reach[right] = self._made(longer)
                 if (left, right) not in words:
                     words[left, right] = longer
                     queue.append((left, right))
-        return found
+        return reach

@@ -10,12 +10,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
-from heapq import heappop, heappush
 from typing import Final, NamedTuple
 from weakref import proxy
 
 import numpy as np
 
+from structgen.base.language.best_first import OpenStates
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.grammars.text_grammars.machine.language import TOKEN
 from structgen.machines.core.compiled import CompiledGrammar, Tokens
@@ -96,25 +96,19 @@ class RestCompletions(TokenCounts):
 
     def count(self, index: int) -> int:
         """Work out the costs of a state and of those on its cheapest way (Dijkstra's algorithm)."""
-        counts, least, before = self._counts, {index: 0}, {index: index}
-        queue = [(0, index)]
-        while not queue or queue[0][1] >= 0:
-            if not queue:  # all ways led back; rests that were not the shortest have become shorter on them
-                least, queue = {index: 0}, [(0, index)]
-            tokens, state = heappop(queue)
-            if tokens > least[state]:
-                continue
-            known = counts.get(state)
-            for more, after in self.ways(state) if known is None else ((known, _END),):
-                if tokens + more < least.get(after, tokens + more + 1):
-                    least[after], before[after] = tokens + more, state
-                    heappush(queue, (tokens + more, after))
-        state = before[_END]
-        counts[state] = least[_END] - least[state]
-        while state != index:
-            state = before[state]
-            counts[state] = least[_END] - least[state]
-        return counts[index]
+        counts = self._counts
+        while True:
+            states = OpenStates[int, tuple[int, int], None]()
+            states.put(index, (0, index))
+            for state, (tokens, _) in states:
+                if state == _END:
+                    for before, _ in states.way(_END):
+                        counts[before] = tokens - states.costs[before][0]
+                    return counts[index]
+                known = counts.get(state)
+                for more, after in self.ways(state) if known is None else ((known, _END),):
+                    states.put(after, (tokens + more, after), (state, None))
+            # all ways led back; rests that were not the shortest have become shorter on them
 
     def _rest(self, index: int) -> _Rest:
         """Return the rest of a state: its own, or what another one has left behind its first token."""

@@ -2,12 +2,12 @@
 
 What a state needs is no more than the rest of its innermost value and the rests of all that holds it. Python
 has worked out bounds for both, once for each object, array, string and frame, and they stand in their rows.
-So a walk, which reaches each state that a token leads to, takes the most of their sums. Places of states
+So a walk, which reaches each state that a token leads to, takes the most of their sums. Groups of states
 whose bounds Python has not worked out, or does not know, are listed. The state itself needs no more than any
 of its tokens and the rest behind that.
 
 The blanks before a document lead to states that take the same values as the first: a token more, and one of
-the noted places is reached (`mask_filling.compute_bound`).
+the noted groups is reached (`mask_filling.compute_bound`).
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from structgen.machines.json_machine.tables.json_blocks import (
     JsonState,
 )
 
-_LITERAL_REST = 6
+_LITERAL_REST = 1 + len("false")
 """1 and the bytes of `false`."""
 
 
 @jit
 def note(c: JsonContext, s: JsonState) -> None:
     """Take what is needed in registers, to which a token leads, into the bound of the walk, or list their
-    place."""
+    group."""
     mode, frame = s.mode, s.frame
     if c.bounding == 0 or mode == M_DOC:
         return
@@ -56,14 +56,14 @@ def note(c: JsonContext, s: JsonState) -> None:
     if own > 0 and rest > 0 and own < UNBOUNDED and rest < UNBOUNDED:
         c.bound = max(c.bound, own + rest - 1)
         return
-    count, places = c.listed_count, c.listed
+    count, groups = c.listed_count, c.listed
     i = LISTED * (count - 1)
     while i >= 0:
-        if places[i] == mode and places[i + 1] == s.residue and places[i + 2] == frame:
+        if groups[i] == mode and groups[i + 1] == s.residue and groups[i + 2] == frame:
             return
         i -= LISTED
     if count == MOST_LISTED:
         return
     i = LISTED * count
-    places[i], places[i + 1], places[i + 2] = mode, s.residue, frame
+    groups[i], groups[i + 1], groups[i + 2] = mode, s.residue, frame
     c.listed_count = count + 1

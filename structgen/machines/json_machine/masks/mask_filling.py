@@ -217,7 +217,8 @@ def walk_quoted(c: JsonContext, d: JsonState, node: int) -> int:
 
 @jit
 def walk_digits(c: JsonContext, d: JsonState) -> int:
-    """As `walk_quoted`, of the tokens that begin with a numeral."""
+    """Collect the tokens that begin with a numeral and live from the structural state in scratch block 0;
+    answers as `collect_terminal`. `d`: to be written over."""
     scratch = c.scratch[0]
     place = value_place(c, scratch)
     if place < 0:
@@ -394,10 +395,10 @@ def compute(context: int, index: int, target: int) -> int:
 
 @entry("int64(int64, int64)")
 def compute_bound(context: int, index: int) -> int:
-    """As `compute`, to nowhere, and bound the tokens that are needed (`bound_noting`).
+    """Work out and memoise a state's mask, and bound the tokens that are needed (`bound_noting`).
 
     Returns a number of tokens, 1 or more, that suffices for the state and, less one, for each state to which
-    a token of its mask leads; 0 where places are listed besides; a code as `compute` does.
+    a token of its mask leads; 0 where groups of states are listed besides; a code as `compute` does.
     """
     c = JsonContext(context)
     node = c.nodes[index]
@@ -412,5 +413,5 @@ def compute_bound(context: int, index: int) -> int:
     if code < 0:
         return code
     if node.registers.mode == M_DOC:
-        c.bound += 1  # a token may come between one that is noted and the place that is noted for it
+        c.bound += 1  # a token may come between one that is noted and the state that is noted for it
     return 0 if c.listed_count > 0 else c.bound

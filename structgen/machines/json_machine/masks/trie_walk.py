@@ -54,16 +54,16 @@ def unmark(c: JsonContext) -> None:
 
 
 @jit
-def escapable(c: JsonContext, s: JsonState, words: int, place: int) -> bool:
+def escapable(c: JsonContext, s: JsonState, words: int, prefix: int) -> bool:
     """Return whether a listed word may go on with a character that is written as an escape."""
     policy = escapes_of(c, s)
     if not dumped(policy):
         return True
-    if next_listed(c, words, place, 0) < 32 or next_listed(c, words, place, 34) == 34:
+    if next_listed(c, words, prefix, 0) < 32 or next_listed(c, words, prefix, 34) == 34:
         return True
-    if policy == ESCAPES_ASCII and next_listed(c, words, place, 127) < 256:
+    if policy == ESCAPES_ASCII and next_listed(c, words, prefix, 127) < 256:
         return True
-    return next_listed(c, words, place, 92) == 92
+    return next_listed(c, words, prefix, 92) == 92
 
 
 @jit
@@ -80,7 +80,7 @@ def defer(c: JsonContext, trie: Int64s, first: int, last: int, starts: Int32s, i
 
 @jit
 def listed_at(c: JsonContext, s: JsonState) -> tuple[int, int]:
-    """Return the word list of a string, a key or a word that is written, and its place in it; below 0: it
+    """Return the word list of a string, a key or a word that is written, and the prefix in it; below 0: it
     agrees with none."""
     if s.mode == M_KEY:
         return c.residues[s.residue].words, s.position
@@ -104,11 +104,11 @@ def following(c: JsonContext, s: JsonState, byte: int, listed: bool) -> int:
         return byte
     if s.lexeme >> ESCAPE_SHIFT != 0:
         return byte
-    words, place = listed_at(c, s)
+    words, prefix = listed_at(c, s)
     after, escapes = 256, False
-    if place >= 0:
-        after = next_listed(c, words, place, byte)
-        escapes = byte <= 92 and escapable(c, s, words, place)
+    if prefix >= 0:
+        after = next_listed(c, words, prefix, byte)
+        escapes = byte <= 92 and escapable(c, s, words, prefix)
     if mode == M_KEY and s.seen > 0:
         after = min(after, next_held(c, s.seen, byte))
         escapes = True
@@ -122,8 +122,8 @@ def is_listed(c: JsonContext, s: JsonState) -> bool:
     """Return whether a string or key, as far as it is written, is one that is named or was written."""
     if s.mode == M_KEY and s.seen > 0 and c.sets[s.seen].member == 1:
         return True
-    words, place = listed_at(c, s)
-    return place >= 0 and ended(c, words, place) >= 0
+    words, prefix = listed_at(c, s)
+    return prefix >= 0 and ended(c, words, prefix) >= 0
 
 
 @jit
@@ -215,11 +215,11 @@ def walk_left(c: JsonContext, holder: LexemeContext, left: Leftover, vague: bool
     trie, asked = holder.tries[left.trie], False
     nodes, starts, ids = nodes_of(holder, trie), slots_of(holder, trie), tokens_of(holder, trie)
     for part in range(trie.range_count):
-        one = skip(holder.ranges.numbers, trie.ranges + RANGE_WORDS * part)
+        within = skip(holder.ranges.numbers, trie.ranges + RANGE_WORDS * part)
         how = UNMARKED if unmarked else PLAIN
         if vague:
-            defer(c, nodes, one[0], one[1], starts, ids)
-        elif walk(c, nodes, starts, ids, one[0], one[1], one[2], left.shift, how):
+            defer(c, nodes, within[0], within[1], starts, ids)
+        elif walk(c, nodes, starts, ids, within[0], within[1], within[2], left.shift, how):
             asked = True
     return asked
 
@@ -235,7 +235,8 @@ def walk_node(c: JsonContext, node: int, depth: int, how: int) -> bool:
 
 @jit
 def walk_all(c: JsonContext, how: int) -> bool:
-    """As `walk_node`, of all tokens."""
+    """Collect all tokens that may follow from the registers in scratch block 0. Returns whether something had
+    to be asked."""
     asked, byte = False, 0
     while byte < 256:
         byte = following(c, c.scratch[0], byte, how == LISTED)

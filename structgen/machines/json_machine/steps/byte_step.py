@@ -74,7 +74,7 @@ from structgen.machines.json_machine.tables.lookups import (
     holds_brackets,
     is_space,
     known_residue,
-    pack,
+    prefix_of,
     set_insert,
     settle,
     value_place,
@@ -355,10 +355,10 @@ def begin_value(c: JsonContext, d: JsonState, byte: int) -> int:
             d.lexeme = spec.start
             if spec.words >= 0:
                 words = c.word_lists[spec.words].count
-                d.seen = pack(0, words, 0)
+                d.seen = prefix_of(0, words, 0)
         else:
             settle(d, M_WORDS, what, 0, frame)
-            d.position = pack(0, c.word_lists[spec.start].count, 0)
+            d.position = prefix_of(0, c.word_lists[spec.start].count, 0)
         return YES
     if digit:
         settle(d, M_NUMBER, 0, 0, frame)
@@ -406,17 +406,17 @@ def close_string(c: JsonContext, d: JsonState) -> int:
             if listed >= 0:
                 outcome = listed
         return close_value(c, d, outcome)
-    place = d.position
+    prefix = d.position
     if mode == M_WORDS:
         spec = c.string_specs[d.residue]
-        word = ended(c, spec.start, place)
+        word = ended(c, spec.start, prefix)
         if word < 0:
             return NO
         return close_value(c, d, c.outcomes.numbers[spec.outcomes + word])
     residue, extras = d.residue, d.extras
     row = c.residues[residue]
-    if place >= 0:
-        word = ended(c, row.words, place)
+    if prefix >= 0:
+        word = ended(c, row.words, prefix)
         if word >= 0:
             if c.children.numbers[row.children + word] < 0:
                 return NO

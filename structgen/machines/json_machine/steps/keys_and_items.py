@@ -6,7 +6,7 @@ Then nothing may come of the prefix, of the quote before it, or of the comma bef
 
 Strings of an automaton beside which stands a list of words with outcomes of their own (`StringSpec.words`):
 what an item must not be again, or may still equal. Such strings share the automaton, and its masks, with
-other strings. `seen` is the place in the list while the string agrees with a word of it, 0 once it does not.
+other strings. `seen` is the prefix in the list while the string agrees with a word of it, 0 once it does not.
 
 Items whose value matters (`ir.ArrayMenu.values`): their text is followed while they are written. `text` then
 holds a log (CAPTURE), a chain of rows of `texts`: the bytes of the item without the white space between its
@@ -62,7 +62,7 @@ from structgen.machines.json_machine.tables.lookups import (
     is_space,
     known_residue,
     narrow,
-    pack,
+    prefix_of,
     set_step,
     settle,
     string_step,
@@ -70,7 +70,6 @@ from structgen.machines.json_machine.tables.lookups import (
 from structgen.machines.machine_core.interning import ask, ask_room, intern
 from structgen.machines.machine_core.layout import ASK, NO, VAGUE, YES
 
-_LEVEL = 5  # words of the stack for one byte: state, place, set, characters, next column
 _DEEP = 48
 """Bytes after which texts are not told apart any more."""
 
@@ -82,9 +81,9 @@ def listed_byte(column: int) -> int:
 
 
 @jit
-def is_left(c: JsonContext, string: int, words: int, state: int, place: int, seen: int, count: int) -> bool:
+def is_left(c: JsonContext, string: int, words: int, state: int, prefix: int, seen: int, count: int) -> bool:
     """Return whether a text that ends here is one of those that `texts_left` counts."""
-    word = ended(c, words, place) if place >= 0 else -1
+    word = ended(c, words, prefix) if prefix >= 0 else -1
     if c.string_outcomes[state] < 0 or (seen > 0 and c.sets[seen].member != 0):
         return False
     if string < 0:
@@ -95,7 +94,7 @@ def is_left(c: JsonContext, string: int, words: int, state: int, place: int, see
 
 @jit
 def texts_left(
-    c: JsonContext, string: int, words: int, state: int, place: int, seen: int, count: int, wanted: int
+    c: JsonContext, string: int, words: int, state: int, prefix: int, seen: int, count: int, wanted: int
 ) -> int:
     """Return how many texts that the automaton accepts from `state` are neither in the word list nor in the
     set, up to `wanted`; or -1 when something must be asked. The answer is a lower bound, and 0 only where
@@ -103,74 +102,68 @@ def texts_left(
     else the row of a string, of which `count` characters are written: its bounds hold, and its listed words
     count that have an outcome.
 
-    Cost: what list and set hold under `place` and `seen`, times the width of the automaton.
+    Cost: what list and set hold under `prefix` and `seen`, times the width of the automaton.
     """
     most, policy = (c.string_specs[string].most, c.escapes) if string >= 0 else (-1, c.key_escapes)
-    stack, room, found, level = c.stack.numbers, c.stack.capacity, 0, 0
-    last = LONE_COLUMN + 1 if policy == ESCAPES_ANY else 256
-    stack[0], stack[1], stack[2], stack[3], stack[4] = state, place, seen, count, -1
+    last, texts, level = LONE_COLUMN + 1 if policy == ESCAPES_ANY else 256, 0, 0
+    top = c.levels[0]
+    top.state, top.prefix, top.held, top.count, top.column = state, prefix, seen, count, -1
     while level >= 0:
-        top = skip(stack, _LEVEL * level)
-        state, place, seen, count, column = top[0], top[1], top[2], top[3], top[4]
-        if column < 0:
-            column = 0
-            if is_left(c, string, words, state, place, seen, count):
-                found += 1
-        deeper = False
-        while column < last and found < wanted:
-            byte = listed_byte(column)
-            target = string_step(c, state, column)
-            if target == UNASKED:
-                ask(c, Q_STRING, state, column, 0)
-                return -1
-            column += 1
-            then = count + (1 if byte & 0xC0 != 0x80 else 0)
-            needs = c.distances.numbers[target] if most >= 0 and target >= MIDDLES else 0
-            if target < 0 or (most >= 0 and then + needs > most):
-                continue
-            here = narrow(c, words, place, byte) if place >= 0 else -1
-            held = set_step(c, seen, byte) if seen > 0 else 0
-            if here < 0 and held <= 0 and (found + 1 >= wanted or level >= _DEEP):
-                found += 1
-                continue
-            if _LEVEL * (level + 2) > room:
-                ask_room(c, c.stack, _LEVEL * (level + 2))
-                return -1
-            top[4] = column
-            level += 1
-            top = skip(stack, _LEVEL * level)
-            top[0], top[1], top[2], top[3], top[4] = target, here, held, then, -1
-            deeper = True
-            break
-        if deeper:
-            continue
-        if found >= wanted:
+        top = c.levels[level]
+        if top.column < 0:
+            top.column = 0
+            if is_left(c, string, words, top.state, top.prefix, top.held, top.count):
+                texts += 1
+        if texts >= wanted:
             return wanted
-        level -= 1
-    return found
+        if top.column == last:
+            level -= 1
+            continue
+        column = top.column
+        byte, target = listed_byte(column), string_step(c, top.state, column)
+        if target == UNASKED:
+            ask(c, Q_STRING, top.state, column, 0)
+            return -1
+        top.column = column + 1
+        then = top.count + (1 if byte & 0xC0 != 0x80 else 0)
+        needs = c.distances.numbers[target] if most >= 0 and target >= MIDDLES else 0
+        if target < 0 or (most >= 0 and then + needs > most):
+            continue
+        here = narrow(c, words, top.prefix, byte) if top.prefix >= 0 else -1
+        held = set_step(c, top.held, byte) if top.held > 0 else 0
+        if here < 0 and held <= 0 and (texts + 1 >= wanted or level >= _DEEP):
+            texts += 1
+            continue
+        level += 1
+        if level == c.levels.capacity:
+            ask_room(c, c.levels, level + 1)
+            return -1
+        top = c.levels[level]
+        top.state, top.prefix, top.held, top.count, top.column = target, here, held, then, -1
+    return texts
 
 
 @jit
-def fresh_left(c: JsonContext, residue: int, state: int, place: int, seen: int, extras: int) -> int:
+def fresh_left(c: JsonContext, residue: int, state: int, prefix: int, seen: int, extras: int) -> int:
     """Return YES, NO or ASK: is some extra key left that goes on from `state`? `extras`: the set of the
     object, which may be blurred; a walk that cannot tell then says so (`blurred`)."""
     blurred = extras & BLUR != 0
-    if state < MIDDLES or (place < 0 and seen <= 0 and not blurred):
+    if state < MIDDLES or (prefix < 0 and seen <= 0 and not blurred):
         return YES
     words = c.residues[residue].words
-    found = texts_left(c, -1, words, state, place, seen, 0, 2 if blurred else 1)
-    if found < 0:
+    texts = texts_left(c, -1, words, state, prefix, seen, 0, 2 if blurred else 1)
+    if texts < 0:
         return ASK
-    if blurred and found < 2:
+    if blurred and texts < 2:
         c.blurred = 1
-    return YES if found > 0 else NO
+    return YES if texts > 0 else NO
 
 
 @jit
 def all_names(c: JsonContext, residue: int) -> int:
-    """Return the place of all names of an object's list, -1 where there are none."""
+    """Return the prefix of all names of an object's list, -1 where there are none."""
     words = c.word_lists[c.residues[residue].words].count
-    return pack(0, words, 0) if words > 0 else -1
+    return prefix_of(0, words, 0) if words > 0 else -1
 
 
 @jit
@@ -189,9 +182,9 @@ def more(c: JsonContext, d: JsonState) -> int:
 
 
 @jit
-def listed_outcome(c: JsonContext, spec: StringRow, place: int) -> int:
-    """Return the outcome of the word that ends at a place, -1 where it is excluded, -2 where none ends."""
-    word = ended(c, spec.words, place)
+def listed_outcome(c: JsonContext, spec: StringRow, prefix: int) -> int:
+    """Return the outcome of the word that a prefix is, -1 where it is excluded, -2 where none ends."""
+    word = ended(c, spec.words, prefix)
     if word < 0:
         return -2
     return c.outcomes.numbers[spec.outcomes + word]
@@ -201,17 +194,17 @@ def listed_outcome(c: JsonContext, spec: StringRow, place: int) -> int:
 def follow_list(c: JsonContext, d: JsonState, byte: int) -> int:
     """Take a decoded byte in the list beside a string's automaton: YES, NO where nothing is left that could
     come of the string, or ASK."""
-    place = d.seen
-    if place <= 0:
+    prefix = d.seen
+    if prefix <= 0:
         return YES
     spec = c.string_specs[d.residue]
-    place = narrow(c, spec.words, place, byte)
-    d.seen = max(place, 0)
-    if place < 0:
+    prefix = narrow(c, spec.words, prefix, byte)
+    d.seen = max(prefix, 0)
+    if prefix < 0:
         return YES
     state = d.lexeme & STATE_BITS
-    found = texts_left(c, d.residue, spec.words, state, place, 0, d.position, 1)
-    return ASK if found < 0 else (YES if found else NO)
+    texts = texts_left(c, d.residue, spec.words, state, prefix, 0, d.position, 1)
+    return ASK if texts < 0 else (YES if texts else NO)
 
 
 @jit
@@ -262,11 +255,11 @@ def many_strings(c: JsonContext, d: JsonState) -> bool:
 def many_numbers(c: JsonContext, state: int) -> bool:
     """Return whether two digits other than 0 may come next in a numeral of which one character is written:
     they are two values, whatever follows."""
-    columns, found = skip(c.numbers, 16 * state), 0
+    columns, strings = skip(c.numbers, 16 * state), 0
     for digit in range(1, 10):
         if columns[digit] >= 0:
-            found += 1
-    return found >= 2
+            strings += 1
+    return strings >= 2
 
 
 @jit

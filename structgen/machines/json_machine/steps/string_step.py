@@ -50,17 +50,17 @@ def alive(c: JsonContext, d: JsonState) -> int:
     Where no extra key is left that begins so, the automaton's state is dropped (NO_STATE); what the terminal
     of the automaton alone says of this state is then too much, and the walk is told (`blurred`).
     """
-    place = d.position
+    prefix = d.position
     if d.mode != M_KEY:
-        return YES if place >= 0 else NO
+        return YES if prefix >= 0 else NO
     residue, state = d.residue, d.lexeme & STATE_BITS
     if state != NO_STATE:
-        left = fresh_left(c, residue, state, place, d.seen, d.extras)
+        left = fresh_left(c, residue, state, prefix, d.seen, d.extras)
         if left != NO:
             return left
         c.blurred = 1
         d.lexeme = d.lexeme | NO_STATE
-    return YES if place >= 0 and offered(c, residue, place) else NO
+    return YES if prefix >= 0 and offered(c, residue, prefix) else NO
 
 
 @jit
@@ -90,10 +90,10 @@ def feed_automaton(c: JsonContext, d: JsonState, column: int) -> int:
 @jit
 def follow_lists(c: JsonContext, d: JsonState, byte: int) -> None:
     """Follow a byte of a key in the list of names and in the set of keys written."""
-    place, seen = d.position, d.seen
-    if place >= 0:
+    prefix, seen = d.position, d.seen
+    if prefix >= 0:
         row = c.residues[d.residue]
-        d.position = narrow(c, row.words, place, byte)
+        d.position = narrow(c, row.words, prefix, byte)
     if seen > 0:
         d.seen = set_step(c, seen, byte)
 
@@ -110,10 +110,10 @@ def feed(c: JsonContext, d: JsonState, column: int) -> int:
         return follow_list(c, d, byte) if code == YES else code
     if mode == M_WORDS:
         spec = c.string_specs[d.residue]
-        place = narrow(c, spec.start, d.position, byte)
-        if place < 0:
+        prefix = narrow(c, spec.start, d.position, byte)
+        if prefix < 0:
             return NO
-        d.position = place
+        d.position = prefix
         return YES
     state = lex & STATE_BITS
     if state != NO_STATE:
@@ -454,7 +454,7 @@ def escape_step(c: JsonContext, d: JsonState, byte: int) -> int:
 @jit
 def is_inside(c: JsonContext, d: JsonState, t: JsonState) -> int:
     """Return YES, NO or ASK: does a text break off inside a character? `t` is a block to work in."""
-    state, found = d.lexeme & STATE_BITS, NO
+    state, answer = d.lexeme & STATE_BITS, NO
     for byte in range(0x80, 0xC0):
         after = UNASKED if d.mode == M_WORDS or state == NO_STATE else c.strings[state * WIDTH + byte]
         if after == UNASKED:
@@ -464,8 +464,8 @@ def is_inside(c: JsonContext, d: JsonState, t: JsonState) -> int:
             code = NO if after == -1 else YES
         if code == YES:
             return YES
-        found = code if code != NO else found
-    return found
+        answer = code if code != NO else answer
+    return answer
 
 
 @jit

@@ -56,7 +56,7 @@ M_SPACE = 16
 
 NO_FRAME = -1
 SENTINEL = -2
-"""As `frame` of a terminal looked at by itself: closing it ends the walk and hands back the outcome."""
+"""The `frame` of a terminal looked at by itself: closing it ends the walk and hands back the outcome."""
 
 # --- blocks -------------------------------------------------------------------------------------------------
 
@@ -69,12 +69,12 @@ class JsonState(Registers):
     extras: int
     """The set of extra keys that are written in this object."""
     seen: int
-    """In a key, where it stands in that set; in a string, the place in the list beside its automaton, 0 once
+    """In a key, where it stands in that set; in a string, the prefix in the list beside its automaton, 0 once
     it has left that."""
     lexeme: int
     """State of the automaton and of the escape; between a key and its value the key."""
     position: int
-    """Place in a sorted word list, count of characters, or the white space that is written: under
+    """Prefix in a sorted word list, count of characters, or the white space that is written: under
     SPACE_BOUNDED as `byte_step.bounded_space` says, and where it is counted the characters << COUNT_SHIFT."""
     text: int
     """The extra key that is written so far; in an item whose value matters its log (CAPTURE)."""
@@ -226,6 +226,19 @@ class JsonTerminal(Block):
     """What is safe in it; `known` is -1 before somebody asks."""
 
 
+class TextsLevel(Block):
+    """A byte of a text that `keys_and_items.texts_left` counts: what is read before it, and the column that
+    comes next (-1: the text may end here first)."""
+
+    state: int
+    prefix: int
+    held: int
+    """The node of the set."""
+    count: int
+    """Characters."""
+    column: int
+
+
 class JsonWork(WorkRow):
     """Rows that are about to be interned, and spare registers."""
 
@@ -257,6 +270,8 @@ class JsonContext(LexemeContext):
     outcomes: Int32Table
     plain_objects: Table[PlainObjectRow]
     stack: WordTable
+    levels: Table[TextsLevel]
+    """One for each byte that is read ahead."""
     distances: Int32Table
     strings: Int32s
     """The string automata: the state after each of 258 columns, by state; the outcome at each state (-1)."""
@@ -295,7 +310,7 @@ class JsonContext(LexemeContext):
     bound: int
     """The most tokens that any state takes to which a collected token leads, and that token."""
     listed: Int64s
-    """int64[MOST_LISTED, LISTED]: the places of states that are not in `bound`: mode (all modes between the
+    """int64[MOST_LISTED, LISTED]: groups of states that are not in `bound`: mode (all modes between the
     members of an object, or in one or in a key, are M_OBJECT; in an array M_ARRAY), residue, frame."""
     listed_count: int
 
@@ -304,7 +319,6 @@ class JsonContext(LexemeContext):
 (
     T_NODE,
     T_EDGE,
-    T_LIST,
     T_TERMINAL,
     T_FRAME,
     T_TEXT,
@@ -324,9 +338,10 @@ class JsonContext(LexemeContext):
 ) = (
     word_of(JsonContext, name)
     for name in (
-        "nodes edges lists terminals frames texts sets places residues children word_lists offsets blob "
-        "string_specs outcomes plain_objects distances cells tries"
-    ).split()
+        *("nodes", "edges", "terminals", "frames", "texts", "sets", "places", "residues"),
+        *("children", "word_lists", "offsets", "blob", "string_specs", "outcomes", "plain_objects"),
+        *("distances", "cells", "tries"),
+    )
 )
 
 SPACE_BOUNDED, SPACE_COMPACT, SPACE_ONELINE, SPACE_ANY, SPACE_INDENT = range(5)
@@ -339,7 +354,7 @@ LACKS_ESCAPES, LACKS_TAILS = 1, 2
 UNBOUNDED = 1 << 40
 """No bound is known: more than any."""
 LISTED, MOST_LISTED = 3, 1 << 8
-"""Words of a place that is listed, and how many are: where there are more, no bound is known."""
+"""Words of a group of states that is listed, and how many are: where there are more, no bound is known."""
 
 # --- questions ----------------------------------------------------------------------------------------------
 (
@@ -361,14 +376,14 @@ STATE_BITS = (1 << ESCAPE_SHIFT) - 1
 NO_STATE = STATE_BITS
 """In `lexeme` of a key: no extra key can come of this prefix."""
 LOW_SHIFT, HIGH_SHIFT, HIGH_BITS, POSITION_BITS = 43, 22, (1 << 21) - 1, (1 << 22) - 1
-"""A place in a sorted word list: first word, word after the last, bytes written. So a list holds less than a
+"""A prefix in a sorted word list: first word, word after the last, bytes written. So a list holds less than a
 million words, of less than four million bytes each."""
 BLUR = 1 << 40
 """In `extras`: one key written in this walk is not in the set, since its text was not followed."""
 EXTRA_TAG = -1_000_000_000
 WHOLE_WALK = 2
-"""As `blurred`: what the terminal says is too much, but the walk of all tokens can tell without texts. (1: it
-cannot.)"""
+"""A value of `blurred`: what the terminal says is too much, but the walk of all tokens can tell without
+texts. (1: it cannot.)"""
 
 CAPTURE, UNREAD, LOG = 1 << 40, 1 << 41, (1 << 31) - 1
 """In `text`: an item is written whose value matters, and the bits of LOG are its log, 0 where it is not

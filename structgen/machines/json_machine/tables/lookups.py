@@ -2,7 +2,7 @@
 
 What is not there yet is asked. A set of keys is hash-consed: equal sets are one number. Its rows are nodes
 (`label` 0; whether a member ends there; the first entry) and entries (1 + byte; the node under it; the next
-entry). Node and entry 0: empty. A place in a list of words is (low, high, position): the words low..high-1
+entry). Node and entry 0: empty. A prefix in a list of words is (low, high, position): the words low..high-1
 share their first `position` bytes.
 """
 
@@ -113,10 +113,10 @@ def holds_brackets(c: JsonContext, place: int) -> int:
 @jit
 def edge(c: JsonContext, first: int, second: int, third: int) -> int:
     """Return what is known of (residue, key, outcome), or -2."""
-    found = find(c.edges, 3, edge_key(c, first, second, third))
-    if found < 0:
+    number = find(c.edges, 3, edge_key(c, first, second, third))
+    if number < 0:
         return -2
-    return c.edges[found].target
+    return c.edges[number].target
 
 
 @jit
@@ -293,26 +293,26 @@ def word_at(c: JsonContext, words: int, index: int, position: int) -> int:
 
 
 @jit
-def pack(low: int, high: int, position: int) -> int:
+def prefix_of(low: int, high: int, position: int) -> int:
     return (low << LOW_SHIFT) | (high << HIGH_SHIFT) | position
 
 
 @jit
-def place_low(place: int) -> int:
-    """Return the index of the first word at a place."""
-    return place >> LOW_SHIFT
+def first_word(prefix: int) -> int:
+    """Return the index of the first word with a prefix."""
+    return prefix >> LOW_SHIFT
 
 
 @jit
-def place_high(place: int) -> int:
-    """Return the index after the last word at a place."""
-    return (place >> HIGH_SHIFT) & HIGH_BITS
+def words_end(prefix: int) -> int:
+    """Return the index after the last word with a prefix."""
+    return (prefix >> HIGH_SHIFT) & HIGH_BITS
 
 
 @jit
-def place_position(place: int) -> int:
-    """Return how many bytes of the words have been written."""
-    return place & POSITION_BITS
+def prefix_length(prefix: int) -> int:
+    """Return how many bytes a prefix has."""
+    return prefix & POSITION_BITS
 
 
 @jit
@@ -329,22 +329,22 @@ def first_from(c: JsonContext, words: int, first: int, last: int, position: int,
 
 
 @jit
-def narrow(c: JsonContext, words: int, place: int, byte: int) -> int:
-    """Return the place after one more byte, or -1 where no word goes on with it. Cost: log of the list."""
-    low, high, position = place_low(place), place_high(place), place_position(place)
+def narrow(c: JsonContext, words: int, prefix: int, byte: int) -> int:
+    """Return the prefix after one more byte, or -1 where no word goes on with it. Cost: log of the list."""
+    low, high, position = first_word(prefix), words_end(prefix), prefix_length(prefix)
     if high - low == 1:
-        return place + 1 if word_at(c, words, low, position) == byte else -1
+        return prefix + 1 if word_at(c, words, low, position) == byte else -1
     first = first_from(c, words, low, high, position, byte)
     if first >= high or word_at(c, words, first, position) != byte:
         return -1
-    return pack(first, first_from(c, words, first, high, position, byte + 1), position + 1)
+    return prefix_of(first, first_from(c, words, first, high, position, byte + 1), position + 1)
 
 
 @jit
-def next_listed(c: JsonContext, words: int, place: int, byte: int) -> int:
-    """Return the smallest byte from `byte` on with which a word at a place goes on, or 256.
+def next_listed(c: JsonContext, words: int, prefix: int, byte: int) -> int:
+    """Return the smallest byte from `byte` on with which a word with a prefix goes on, or 256.
     Cost: log of the list."""
-    low, high, position = place_low(place), place_high(place), place_position(place)
+    low, high, position = first_word(prefix), words_end(prefix), prefix_length(prefix)
     if high - low == 1:
         only = word_at(c, words, low, position)
         return only if only >= byte else 256
@@ -353,17 +353,17 @@ def next_listed(c: JsonContext, words: int, place: int, byte: int) -> int:
 
 
 @jit
-def ended(c: JsonContext, words: int, place: int) -> int:
-    """Return the index of the word that ends just here, or -1 (it sorts first among those
+def ended(c: JsonContext, words: int, prefix: int) -> int:
+    """Return the index of the word that a prefix is, or -1 (it sorts first among those
     that begin alike)."""
-    low, position = place_low(place), place_position(place)
+    low, position = first_word(prefix), prefix_length(prefix)
     return low if word_at(c, words, low, position) < 0 else -1
 
 
 @jit
-def offered(c: JsonContext, residue: int, place: int) -> bool:
-    """Return whether some named key at this place in the list may come now."""
-    low, high = place_low(place), place_high(place)
+def offered(c: JsonContext, residue: int, prefix: int) -> bool:
+    """Return whether some named key with a prefix may come now."""
+    low, high = first_word(prefix), words_end(prefix)
     children = skip(c.children.numbers, c.residues[residue].children)
     for i in range(low, high):
         if children[i] >= 0:

@@ -1,0 +1,352 @@
+"""The arguments of one tool, in a format that writes them one by one: which there are, and what each may be.
+
+That is asked of the schema's network, so that a keyword means here what it means in JSON. Where a schema says
+more than which arguments there are and what each may be, it is refused, with its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import combinations
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from structgen.base.errors import UnsatisfiableSchema, UnsupportedError
+from structgen.base.json_text.exact_json import escape
+from structgen.base.language.ir import All, Any_, Formula, Not, Spec, ValueMenu
+from structgen.grammars.json_grammars.plain_network import network_of
+from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
+from structgen.grammars.text_grammars.composition.argument_roots import (
+    Schema,
+    all_of,
+    always_named,
+    is_local,
+    listed,
+    named,
+    of_objects,
+    own,
+    root_of,
+)
+from structgen.grammars.text_grammars.regular_formulas import holding
+
+Options: TypeAlias = "Mapping[str, Any]"
+"""Policies: options of `sg.json_schema`, by name."""
+_OPENING: Final = "additionalProperties", "patternProperties", "unevaluatedProperties"
+"""Keywords that allow keys without naming them."""
+_COMBINING: Final = (
+    *("$dynamicRef", "allOf", "anyOf", "oneOf", "not", "if", "dependentSchemas", "dependentRequired"),
+    *("dependencies", "propertyNames", "minProperties", "maxProperties", "enum", "const", "extends"),
+)
+"""Keywords that may say something of several arguments together."""
+_ITEMS: Final = 10_000
+"""The longest array that is followed item by item."""
+_ROWS: Final = 64
+"""The most sets of arguments that are written apart, where their presence or values depend on one another."""
+
+
+class KnownMember(NamedTuple):
+    """One argument, or one key of an object in them."""
+
+    key: str
+    place: int
+    """Its place in the network; what its value may be: `ArgumentPlan.menu`."""
+    required: bool
+    outcomes: frozenset[int] | None = None
+    """Which demands of the place the value meets: the outcomes that are allowed; None: any."""
+
+
+Row: TypeAlias = tuple[KnownMember, ...]
+"""The arguments of one call."""
+
+
+class ArgumentPlan:
+    """The arguments of one tool, in a format that writes them one by one. Made by `plan_of`."""
+
+    def __init__(self, schema: Schema, policies: Options) -> None:
+        self.policies = dict(policies)
+        self.schema = dict(schema)
+        self._check_root()
+        self.schema = of_objects(schema)
+        grammar: JsonSchemaGrammar = json_schema(dict(self.schema), **policies)
+        self.written, self.limits = grammar.policies, grammar.limits
+        document = grammar.document(policies=grammar.policies.widened("whitespace"))
+        document.require_handled()
+        self.network = network_of(document)
+        self.loose: frozenset[str] = frozenset()
+        """Arguments that have no order among themselves."""
+        self.rows = self._rows()
+        """The arguments of calls: each call has those of one row."""
+        self.root = self._every()
+        """Every argument once, for readers."""
+        self.is_open = "properties" not in root_of(self.schema)[1] and self._takes_any()
+        """Nothing is said of any argument."""
+
+    def _check_root(self) -> None:
+        where, root = root_of(self.schema)
+        kinds = root.get("type", "object")
+        if not any(isinstance(kind, Mapping) or kind == "object" for kind in listed(kinds)):
+            raise refused("Arguments are an object.", f"{where}/type")
+        for keyword in _OPENING:
+            said = root.get(keyword, False)
+            if said is not False and (said or keyword != "patternProperties"):
+                what = "Arguments that the schema does not name may be given."
+                raise refused(what, f"{where}/{keyword}", keyword)
+
+    def _rows(self) -> tuple[Row, ...]:
+        """Return the sets of arguments that a call may have. Where their presence or the values of some
+        depend on one another, there are several, `_ROWS` at most."""
+        residue = self.menu(self.network.root, "#").object
+        assert residue is not None, "the root is an object"
+        if self.network.simple(residue) is not None:
+            return (self.members(residue, "#", is_root=True),)
+        names, ordered = self.network.names(residue)
+        self.loose = frozenset(names[ordered:])
+        rows = _Rows(self, names).behind(0, residue)
+        if not rows:
+            raise self.together("Only arguments that the schema does not name satisfy it.")
+        return rows
+
+    def _takes_any(self) -> bool:
+        residue = self.network.entry(self.network.root).object
+        plain = None if residue is None else self.network.simple(residue)
+        return (
+            plain is not None
+            and not plain.names
+            and plain.extra >= 0
+            and not self.network.sources(plain.extra)
+        )
+
+    def together(self, what: str) -> UnsupportedError:
+        """Return the error for arguments that the schema restricts together."""
+        where, root = root_of(self.schema)
+        keyword = next((keyword for keyword in _COMBINING if keyword in root), "type")
+        return refused(what, f"{where}/{keyword}" if keyword in root else where, keyword)
+
+    def _every(self) -> Row:
+        """Return each argument of the rows once. Errors: `UnsupportedError` where the text of a value does
+        not tell whether it is a string."""
+        members: dict[str, KnownMember] = {}
+        for member in (member for row in self.rows for member in row):
+            known = members.setdefault(member.key, member._replace(outcomes=None))
+            if member.place != known.place:
+                kinds, other = (set(kinds_of(self.network.entry(at.place))) for at in (known, member))
+                if ("string" in kinds) != ("string" in other) or (
+                    "string" in kinds and len(kinds | other) > 1
+                ):
+                    what = f"Whether {member.key!r} is a string depends on the other arguments."
+                    raise self.together(what)
+        return tuple(members.values())
+
+    def menu(self, place: int, where: str, outcomes: frozenset[int] | None = None) -> ValueMenu:
+        """Return what a value may be that has one of some outcomes; None: any. Raises `UnsupportedError`
+        where the outcome of an object or an array matters."""
+        menu = self.network.entry(place)
+        if len(self.network.tables.places[place]) == 1:
+            return menu
+        if menu.object is not None or menu.array is not None:
+            raise refused("It is said of this value and of its neighbours together what they are.", where)
+        words = {kind: getattr(menu, kind) for kind in ("true", "false", "null")}
+        return ValueMenu(
+            string=menu.string and Spec((self.formula(menu.string, outcomes),)),
+            number=menu.number and Spec((self.formula(menu.number, outcomes),)),
+            **{kind: outcome for kind, outcome in words.items() if outcomes is None or outcome in outcomes},
+        )
+
+    def formula(self, of: Spec, outcomes: frozenset[int] | None) -> Formula:
+        """Return the formula of the strings or numbers that have one of some outcomes."""
+        if outcomes is None:
+            return Any_(of.formulas)
+        sets = [self.network.outcomes.values[outcome] for outcome in sorted(outcomes)]
+        return Any_(
+            tuple(
+                All(
+                    tuple(
+                        formula if index in met else Not(formula) for index, formula in enumerate(of.formulas)
+                    )
+                )
+                for met in sets
+            )
+        )
+
+    def outcomes(self, place: int, where: str) -> Iterator[int]:
+        """Yield the outcomes that a value may have."""
+        demands = len(self.network.tables.places[place])
+        if demands == 1:
+            yield 0
+            return
+        whole = self.menu(place, where, None)
+        words = whole.true, whole.false, whole.null
+        for count in range(1, demands + 1):
+            for met in combinations(range(demands), count):
+                outcome = self.network.outcomes(frozenset(met))
+                menu = self.menu(place, where, frozenset((outcome,)))
+                if outcome in words or self.has_string(menu) or self.has_number(menu):
+                    yield outcome
+
+    def has_string(self, menu: ValueMenu, stops: tuple[str, ...] = ()) -> bool:
+        """Tell whether a value may be a string that holds none of some texts."""
+        if menu.string is None:
+            return False
+        beside = (Not(holding(stops)),) if stops else ()
+        return self.network.scalars.strings.exists(All((menu.string.formulas[0], *beside)))
+
+    def has_number(self, menu: ValueMenu) -> bool:
+        """Tell whether a value may be a number."""
+        return menu.number is not None and bool(self.network.scalars.numbers.shortest(menu.number))
+
+    def where(self, place: int, otherwise: str) -> str:
+        """Return the place in the schema of what is said of a value first, `otherwise` where nothing is."""
+        return next(iter(self.network.sources(place)), otherwise)
+
+    def members(self, residue: int, where: str, *, is_root: bool = False) -> Row:
+        """Return the keys of an object, in their order; of one that names some, and of the root, none but
+        those."""
+        plain = self.network.simple(residue)
+        if plain is None:
+            raise refused("Which keys an object has depends on their values or on one another.", where)
+        if plain.extra >= 0 and not is_root and (not plain.names or self.network.sources(plain.extra)):
+            raise refused(
+                "The object may have keys that the schema does not name.", where, "additionalProperties"
+            )
+        triples = zip(plain.names, plain.places, plain.required, strict=True)
+        return tuple(KnownMember(*triple) for triple in triples if triple[1] >= 0)
+
+    def items(self, residue: int, where: str) -> tuple[list[int], list[bool], bool]:
+        """Return the places of an array's items, whether it may end before each and after the last, and
+        whether the last repeats for ever."""
+        places: list[int] = []
+        ends: list[bool] = []
+        while len(places) <= _ITEMS:
+            menu = self.network.items(residue)
+            if menu.values:
+                raise refused("What an item may be depends on the others.", where, "uniqueItems")
+            ends.append(menu.close is not None)
+            if menu.item is None:
+                return places, ends, False
+            places.append(menu.item)
+            if len(self.network.tables.places[menu.item]) > 1:
+                raise refused("What an item may be depends on the others.", where, "contains")
+            after = self.network.after(residue, None, 0)
+            if after == residue:
+                return places, ends, True
+            residue = after
+        raise refused(f"An array may have more than {_ITEMS:,} items, and not any number.", where, "maxItems")
+
+    def subschema(self, place: int, where: str) -> dict[str, Any] | bool:
+        """Return the schema of the values of a place, with the definitions that it may refer to."""
+        stays = is_local(self.schema)
+        around, base = own(self.schema), ""
+        if not stays:  # references begin at the root of the whole schema, which an identifier says
+            base = next((self.schema[key] for key in ("$id", "id") if key in self.schema), "arguments:")
+            whole = {**dict.fromkeys(("id", "$id"), base), **self.schema}
+            around = {**own(self.schema, ("$schema",)), "definitions": {"arguments": whole}}
+        parts: list[Any] = []
+        for schema, negated in self.network.schemas(place):
+            if schema is None:
+                raise refused("No keyword of one schema says what it may be.", where)
+            part = schema.raw if stays else {"$ref": base.rstrip("#") + schema.pointer}
+            parts.append({"not": part} if negated else part)
+        if len(parts) == 1 and stays:
+            return {**around, **parts[0]}
+        return {**around, all_of(self.schema): parts} if parts else True
+
+
+def plan_of(schema: Schema, policies: Options) -> ArgumentPlan:
+    """Return the plan of a schema; the last ones are kept. Errors: `UnsupportedError` with the place, and
+    those of `sg.json_schema`."""
+    given = _Given(repr((schema, sorted(policies.items(), key=lambda option: option[0]))))
+    given.schema, given.policies = schema, policies
+    return _plan(given)
+
+
+class _Given(str):
+    """A schema and policies, equal where they are written alike."""
+
+    schema: Schema
+    policies: Options
+
+
+@lru_cache(maxsize=512)
+def _plan(given: _Given) -> ArgumentPlan:
+    return ArgumentPlan(given.schema, given.policies)
+
+
+def takes_nothing(schema: Schema, policies: Options) -> bool:
+    """Tell whether a call may have no arguments. Errors: those of `sg.json_schema`."""
+    network = network_of(json_schema(of_objects(schema), **policies).document())
+    residue = network.entry(network.root).object
+    return residue is not None and network.menu(residue).close is not None
+
+
+class _Rows:
+    """Enumerates the sets of arguments that a call may have."""
+
+    def __init__(self, plan: ArgumentPlan, names: Sequence[str]) -> None:
+        self.plan, self.names = plan, names
+        self._at_times = set(named(plan.schema)) - set(always_named(plan.schema))
+        """The arguments that the schema names in some calls, and others may have only because it is open."""
+        self._known: dict[tuple[int, int], tuple[Row, ...]] = {}
+
+    def behind(self, at: int, residue: int) -> tuple[Row, ...]:
+        """Return the sets of the arguments from the name at an index on that may follow at a residue. Names
+        that may be left out whatever else comes are in their rows once."""
+        known = self._known.get((at, residue))
+        if known is None:
+            rows = self._behind(at, residue)
+            if len(rows) > _ROWS or len(self._known) > _ROWS * len(self.names):
+                raise self.plan.together(f"The arguments form more than {_ROWS} sets.")
+            known = self._known[at, residue] = rows
+        return known
+
+    def _behind(self, at: int, residue: int) -> tuple[Row, ...]:
+        network = self.plan.network
+        if at == len(self.names):
+            return () if network.menu(residue).close is None else ((),)
+        name = self.names[at]
+        absent = self.behind(at + 1, residue)
+        place = network.menu(residue).named.get(name)
+        if place is None or (absent and name in self._at_times and not network.sources(place)):
+            return absent
+        present: dict[Row, set[int]] = {}
+        there = self.plan.where(place, f"#/properties/{escape(name)}")
+        possible = set(self.plan.outcomes(place, there))
+        for outcome in possible:
+            for row in self.behind(at + 1, network.after(residue, name, outcome)):
+                present.setdefault(row, set()).add(outcome)
+        rows = [row for row in absent if present.get(row) != possible]
+        for row, outcomes in present.items():
+            of = None if outcomes == possible else frozenset(outcomes)
+            rows.append((KnownMember(name, place, of is not None or row not in absent, of), *row))
+        return tuple(rows)
+
+
+def has_documents(of: JsonSchemaGrammar) -> bool:
+    """Tell whether a schema has a document."""
+    try:
+        network_of(of.document())
+    except UnsatisfiableSchema:
+        return False
+    return True
+
+
+def kinds_of(menu: ValueMenu, *, with_strings: bool = True) -> list[str]:
+    """Return the types that a value may have."""
+    kinds = {
+        "object": menu.object,
+        "array": menu.array,
+        "number": menu.number,
+        "boolean": menu.true if menu.true is not None else menu.false,
+        "null": menu.null,
+        "string": menu.string if with_strings else None,
+    }
+    return [kind for kind, part in kinds.items() if part is not None]
+
+
+def refused(what: str, where: str, keyword: str = "type") -> UnsupportedError:
+    """Return the error for arguments that are not told apart, with the place of a keyword in the schema."""
+    return UnsupportedError(
+        what,
+        keyword=keyword,
+        where=where,
+        cure="Describe each argument by itself, or use a format whose arguments are JSON.",
+    )
