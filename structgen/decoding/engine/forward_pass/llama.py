@@ -295,12 +295,12 @@ def _rows_of(
 
 
 def _begins_as(prompt: Sequence[int], other: Sequence[int]) -> int:
-    """Return how many tokens two prompts begin with, the last one of the first left out; 0 where they fill no
-    page: to read them by themselves would take longer."""
+    """Return how many tokens two prompts begin with, the last one of the first left out; 0 where they do not
+    fill half a page: to read them by themselves would take longer."""
     most = min(len(prompt) - 1, len(other))
     parts = (at for at in range(most) if prompt[at] != other[at])
     common = next(parts, most)
-    return common if common >= PANEL else 0
+    return common if 2 * common >= PANEL else 0
 
 
 def _tree_rows(
