@@ -47,8 +47,8 @@ def short_repr(text: str, most: int = 200) -> str:
     return repr(text if len(text) <= most else f"{text[:half]} ... {text[-half:]}")
 
 
-def _escape(found: re.Match[str]) -> str:
-    code = ord(found[0])
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
     if code < 0x100:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
@@ -57,7 +57,7 @@ def _escape(found: re.Match[str]) -> str:
 def json_text(value: Any) -> str:
     """Return a value as JSON on one line: letters of all languages as they are, with their joiners; what a
     terminal would obey as an escape of JSON."""
-    return _IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
+    return _IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 
 def byte_runs(some: Collection[int]) -> list[list[int]]:

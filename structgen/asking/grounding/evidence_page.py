@@ -37,15 +37,13 @@ def page_of(texts: Mapping[str, str], values: Sequence[Stated]) -> str:
     """Return the page of values and their places as HTML. Cost: that of `marked_page`."""
     shown = values[:_MOST_VALUES]
     most = max(1, _MOST_MARKS // max(1, len(shown)))
-    names = [field_of(one.path) for one in shown]
+    names = [field_of(stated.path) for stated in shown]
     fields = coloured(names)
     marks = {name: list[Mark]() for name in texts}
-    for at, one in enumerate(shown):
-        for place in one.places[:most]:
+    for at, stated in enumerate(shown):
+        for place in stated.places[:most]:
             marks[place.text].append(Mark(place.end - place.start, place.start, place.end, at))
-    told = (
-        f"{sum(bool(one.places) for one in values):,} of {counted(len(values), 'value')} stated in the text."
-    )
+    told = f"{sum(bool(stated.places) for stated in values):,} of {counted(len(values), 'value')} stated in the text."
     if len(shown) < len(values):
         told += f" The first {counted(len(shown), 'value')} are shown."
     return marked_page(

@@ -47,7 +47,7 @@ def check_fields(made: object) -> None:
 def _checks_of(kind: Any) -> tuple[tuple[str, Check, bool, Any], ...]:
     """Return the fields of a class that have a check, the check, whether None passes by it, and the
     default."""
-    defaults = {one.name: one.default for one in fields(kind)}
+    defaults = {field.name: field.default for field in fields(kind)}
     return tuple(
         (name, part.__metadata__[0], part is not hint, defaults[name])
         for name, hint in get_type_hints(kind, include_extras=True).items()
@@ -101,10 +101,10 @@ def whole(name: str, value: Any, least: int | None = None, most: int | None = No
         takes += f", at least {least:,}" if most is None else f" from {least:,} to {most:,}"
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise wrong(name, value, f"Give {takes}.")
-    found = int(value)
-    if (least is not None and found < least) or (most is not None and found > most):
+    number = int(value)
+    if (least is not None and number < least) or (most is not None and number > most):
         raise wrong(name, value, f"Give {takes}.")
-    return found
+    return number
 
 
 def number(
@@ -115,12 +115,12 @@ def number(
     if isinstance(value, bool) or not isinstance(value, Real):
         raise wrong(name, value, f"Give {takes}.")
     try:
-        found = float(value)
+        number = float(value)
     except OverflowError:
-        found = math.inf
-    if not (found == besides or least <= found <= most):
+        number = math.inf
+    if not (number == besides or least <= number <= most):
         raise wrong(name, value, f"Give {takes}.")
-    return found
+    return number
 
 
 def flag(name: str, value: Any) -> bool | None:
@@ -169,7 +169,7 @@ def texts(name: str, value: Any) -> tuple[str, ...]:
         value = (value,)
     if not isinstance(value, Sequence) or isinstance(value, bytes | bytearray):
         raise wrong(name, value, "Give a text, or a sequence of texts.")
-    return tuple(text(name, one) for one in value)
+    return tuple(text(name, item) for item in value)
 
 
 def limits(value: Any) -> Limits:
@@ -185,7 +185,7 @@ def refusal(name: str, value: Any) -> tuple[str, str] | None:
     """Return an answer and the reason of its refusal, or None."""
     if value is None:
         return None
-    if not isinstance(value, tuple) or len(value) != 2 or not all(isinstance(one, str) for one in value):
+    if not isinstance(value, tuple) or len(value) != 2 or not all(isinstance(part, str) for part in value):
         raise wrong(name, value, "Give a pair of texts, the answer and why it was refused.")
     return encodable(name, value[0]), encodable(name, value[1])
 
@@ -212,7 +212,7 @@ def read_messages(
     """Return chat messages as models of this process read them: with a text as content, under the roles that
     chat templates know, and with the `function_call` of before among the `tool_calls`. Other members stay.
     `item`, `member`: how places are written. Errors: OptionError, with the place. Cost: linear."""
-    found, given = [], messages(name, value)
+    read, given = [], messages(name, value)
     for at, message in enumerate(given):
         where = f"{name}{item.format(at)}{member}content"
         # the answer may go on inside a last turn of the assistant: nothing is put between its parts
@@ -221,8 +221,8 @@ def read_messages(
         made = {**message, "role": _ROLES.get(message["role"], message["role"]), "content": said}
         if (old := made.pop("function_call", None)) and not made.get("tool_calls"):
             made["tool_calls"] = [{"type": "function", "function": old}]
-        found.append(made)
-    return found
+        read.append(made)
+    return read
 
 
 def content_text(content: Any, where: str, item: str = "[{}]", first: int = 0, joint: str = "\n") -> str:
@@ -263,7 +263,7 @@ def message_fault(at: int, message: object) -> str:
     for number, part in enumerate(content):
         kind = part.get("type") if isinstance(part, Mapping) else None
         texts = [part.get("refusal" if kind == "refusal" else "text")] if kind in _TEXTS else []
-        if not isinstance(kind, str) or not all(isinstance(one, str) for one in texts):
+        if not isinstance(kind, str) or not all(isinstance(text, str) for text in texts):
             return f"Part {number} of message {at} is {shown(part)}: it says no type, or no text."
     return ""
 
@@ -298,20 +298,24 @@ def biases(name: str, value: Any) -> tuple[tuple[int, float], ...]:
     takes = 'a dict of token ids to numbers from -1,000,000 to 1,000,000, as {50256: -100} (in JSON "50256")'
     try:
         pairs = list((value.items() if isinstance(value, Mapping) else value) or ())
-        found = {int(token) if isinstance(token, str) else token: bias for token, bias in pairs}
+        by_token = {int(token) if isinstance(token, str) else token: bias for token, bias in pairs}
     except (TypeError, ValueError):
         raise wrong(name, value, f"Give {takes}.") from None
     return tuple(
         sorted(
             (whole(f"{name}[{token!r}]", token, 0), number(f"{name}[{token!r}]", bias, -1e6, 1e6, takes))
-            for token, bias in found.items()
+            for token, bias in by_token.items()
         )
     )
 
 
 def shown(value: Any) -> str:
     """Return a value for a message: the beginning of its `repr`."""
-    text = repr(value)
+    return shortened(repr(value))
+
+
+def shortened(text: str) -> str:
+    """Return the beginning of a text for a message."""
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 

@@ -43,13 +43,13 @@ class Exclusions:
         names that are given. Cost: some microseconds a row."""
         for row in self.rows:
             others = row.beside or row.without or row.when
-            found = next(filter(None, (_holds(other, options) for other in _each(others))), None)
-            if others and bool(found) == bool(row.without):
+            case = next(filter(None, (_holds(other, options) for other in _each(others))), None)
+            if others and bool(case) == bool(row.without):
                 continue
             names = (name for name in _each(row.names) if row.when or _holds(name, options))
             if (name := next(names, None)) is None:
                 continue
-            what = row.what.format(name if found in (None, True) else found, name=name)
+            what = row.what.format(name if case in (None, True) else case, name=name)
             if row.keyword:
                 raise UnsupportedError(what, keyword=row.keyword, where=name, cure=row.cure)
             raise OptionError(what, where=name, cure=row.cure)
@@ -61,7 +61,7 @@ def _each(some: Any) -> tuple[Any, ...]:
 
 def _holds(other: str | Case, options: tuple[Any, ...]) -> Any:
     """Return what a case found, or whether an option is given."""
-    return other(*options) if callable(other) else any(_is_given(other, one) for one in options)
+    return other(*options) if callable(other) else any(_is_given(other, holder) for holder in options)
 
 
 def _is_given(name: str, options: Any) -> bool:

@@ -14,7 +14,7 @@ def components(edges: Mapping[int, Sequence[int]]) -> list[list[int]]:
     low: dict[int, int] = {}
     stack: list[int] = []
     inside: set[int] = set()
-    found: list[list[int]] = []
+    groups: list[list[int]] = []
     for root in edges:
         if root in index:
             continue
@@ -45,5 +45,5 @@ def components(edges: Mapping[int, Sequence[int]]) -> list[list[int]]:
                     group.append(one)
                     if one == node:
                         break
-                found.append(sorted(group))
-    return found
+                groups.append(sorted(group))
+    return groups

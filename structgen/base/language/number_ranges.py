@@ -71,21 +71,21 @@ def united(sets: Sequence[Ranges]) -> Ranges:
     """Return the numbers that are in some of the sets. Cost: n log n in their cuts."""
     if len(sets) == 1:
         return sets[0]
-    inside = [one.from_below for one in sets]
-    count, found = sum(inside), list[Cut]()
-    cuts = chain.from_iterable([(cut, at) for cut in one.cuts] for at, one in enumerate(sets))
+    inside = [ranges.from_below for ranges in sets]
+    count, kept = sum(inside), list[Cut]()
+    cuts = chain.from_iterable([(cut, at) for cut in ranges.cuts] for at, ranges in enumerate(sets))
     for cut, at in sorted(cuts, key=itemgetter(0)):
         inside[at] = not inside[at]
         was, count = count, count + (1 if inside[at] else -1)
         if bool(was) != bool(count):
-            if found and found[-1] == cut:
-                found.pop()  # one set ends where another begins
+            if kept and kept[-1] == cut:
+                kept.pop()  # one set ends where another begins
             else:
-                found.append(cut)
-    return Ranges(tuple(found), any(one.from_below for one in sets))
+                kept.append(cut)
+    return Ranges(tuple(kept), any(ranges.from_below for ranges in sets))
 
 
 def common(sets: Sequence[Ranges]) -> Ranges:
     """Return the numbers that are in all of the sets. Cost: as for `united` of those that leave some out."""
-    left_out = [numbers for one in sets if (numbers := one.complement()) != Ranges(())]
+    left_out = [numbers for ranges in sets if (numbers := ranges.complement()) != Ranges(())]
     return united(left_out).complement()

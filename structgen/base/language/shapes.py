@@ -90,32 +90,32 @@ class JsonShapes:
 
     def members(self, declared: str) -> Members:
         """Return the members of declarations, with their types."""
-        found: dict[str, str] = {}
-        for one in filter(None, map(str.split, declared.split(";"))):
-            if one[0][0] == "+":
-                found |= self.objects[one[0][1:]]
-            for name in one[1:]:
-                found[name.rstrip("!")] = one[0] + "!" * name.endswith("!")
-        return MappingProxyType(found)
+        members: dict[str, str] = {}
+        for words in filter(None, map(str.split, declared.split(";"))):
+            if words[0][0] == "+":
+                members |= self.objects[words[0][1:]]
+            for name in words[1:]:
+                members[name.rstrip("!")] = words[0] + "!" * name.endswith("!")
+        return MappingProxyType(members)
 
     def check(self, value: Any, kind: str, place: str) -> None:
         """Raise OptionError for a value that is not of a type, with the place of the fault: a JSON pointer
         behind `place`. Of the kinds that its outside fits, the one that gets furthest says what is wrong
         inside, the first of several. Cost: linear."""
-        found: list[OptionError] = []
-        for one in kind.rstrip("!").split("|"):
-            if not _outside(one)[1](value):
+        faults: list[OptionError] = []
+        for option in kind.rstrip("!").split("|"):
+            if not _outside(option)[1](value):
                 continue
             try:
-                return self._check_parts(value, one, place)
+                return self._check_parts(value, option, place)
             except OptionError as error:
-                found.append(error)
-        raise max(found, key=_order) if found else _wrong(value, kind, place)
+                faults.append(error)
+        raise max(faults, key=_order) if faults else _wrong(value, kind, place)
 
     def _check_parts(self, value: Any, kind: str, place: str) -> None:
         if kind[0] == "[":
-            for at, one in enumerate(value):
-                self.check(_plain(one), kind[1:-1].removesuffix("+"), f"{place}/{at}")
+            for at, item in enumerate(value):
+                self.check(_plain(item), kind[1:-1].removesuffix("+"), f"{place}/{at}")
         elif kind in self.objects:
             self.check_members(value, self.objects[kind], place)
         elif kind in self.unions:
@@ -135,8 +135,8 @@ class JsonShapes:
     def check_members(self, value: Mapping[str, Any], known: Members, place: str) -> None:
         """Raise OptionError, as `check` does, for an object that has other members."""
         before = f"{place}/" if place else ""
-        for name, one in value.items():
-            if one is None:
+        for name, member in value.items():
+            if member is None:
                 continue
             kind = known.get(name) or known.get("*")
             where = before + escape(str(name))
@@ -147,7 +147,7 @@ class JsonShapes:
                     where=where,
                     cure=nearest(name, known) + (listed or "Leave it out."),
                 )
-            self.check(_plain(one), kind, where)
+            self.check(_plain(member), kind, where)
         for name, kind in known.items():
             if kind.endswith("!") and value.get(name) is None:
                 raise OptionError("It is missing.", where=before + name, cure=f"Give {name}.")
@@ -174,6 +174,6 @@ def _plain(value: Any) -> Any:
 
 def _wrong(value: Any, kind: str, place: str) -> OptionError:
     kinds = kind.rstrip("!").split("|")
-    near = nearest(value, [one[1:-1] for one in kinds if one[0] == "'"]) if isinstance(value, str) else ""
-    said = " or ".join(dict.fromkeys(_outside(one)[0] for one in kinds))
+    near = nearest(value, [word[1:-1] for word in kinds if word[0] == "'"]) if isinstance(value, str) else ""
+    said = " or ".join(dict.fromkeys(_outside(option)[0] for option in kinds))
     return OptionError(f"It is {shown(value)}, and must be {said}.", where=place, cure=f"{near}Give {said}.")

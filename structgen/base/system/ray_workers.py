@@ -85,12 +85,12 @@ def ray_answers(
         actor = ray.remote(num_cpus=1, num_gpus=int(gpu), **again)(RayActor)
         actors += [actor.remote() for _ in range(count)]
         # an actor for each further shard that it can take, by the call whose end says so
-        going |= {one.answer.remote(sent, ()): one for one in actors for _ in range(at_once)}
+        going |= {worker.answer.remote(sent, ()): worker for worker in actors for _ in range(at_once)}
         shards = deque(tasks[at : at + size] for at in range(0, len(tasks), size))
         yield from _handed_out(ray, sent, shards, going)
         # those that were started end in order, and take their folders with them
-        left = [one for one in actors if one not in going.values()]
-        ended = [one.__ray_terminate__.options(max_task_retries=0).remote() for one in left]
+        left = [worker for worker in actors if worker not in going.values()]
+        ended = [worker.__ray_terminate__.options(max_task_retries=0).remote() for worker in left]
         ray.wait(ended, num_returns=len(ended), timeout=60)
     except ray.exceptions.RayError as failed:
         raise StructgenError(
@@ -102,8 +102,8 @@ def ray_answers(
     finally:
         for call in going:  # or Ray says on stdout that they are not made again
             ray.cancel(call)
-        for one in actors:
-            ray.kill(one)
+        for worker in actors:
+            ray.kill(worker)
         if is_ours:
             ray.shutdown()
 

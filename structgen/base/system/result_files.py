@@ -92,7 +92,7 @@ def as_done(
     try:
         while running := running | {pool.submit(work, task) for task in islice(source, jobs - len(running))}:
             done, running = wait(running, return_when=FIRST_COMPLETED)
-            yield from (one.result() for one in done)
+            yield from (future.result() for future in done)
     finally:
         pool.shutdown(wait=waits)
 

@@ -143,7 +143,7 @@ def read_prompts(path: Path) -> Iterator[Prompt]:
             where = f"{path}:{number + 1}"
             try:
                 text = line.decode("utf-8-sig" if number == 0 else "utf-8")
-                found = text.rstrip("\r\n") if is_plain else json.loads(text)
+                line_value = text.rstrip("\r\n") if is_plain else json.loads(text)
             except (ValueError, RecursionError) as error:
                 raise OptionError(
                     f"Not {'UTF-8' if is_plain else 'JSON'}: {error}.",
@@ -151,7 +151,7 @@ def read_prompts(path: Path) -> Iterator[Prompt]:
                     cure="Write one JSON string or object on each line, in UTF-8; or plain prompts in a "
                     ".txt file.",
                 ) from error
-            row = {"prompt": found} if isinstance(found, str) else found
+            row = {"prompt": line_value} if isinstance(line_value, str) else line_value
             _LINES.check(row, "line", where)
             if (row.get("prompt") is None) == (row.get("messages") is None):
                 raise OptionError(
@@ -203,17 +203,17 @@ def _fingerprint_of(grammar: Grammar | CompiledGrammar | None) -> str:
 def model_digest(name: str) -> str:
     """Return the digest of a model that has a name, or lies in a folder or a GGUF file, wherever that is: of
     configuration and weights. Cost: reading a few megabytes."""
-    found = blake2b(digest_size=16)
+    digest = blake2b(digest_size=16)
     place = model_path(model_name(name))
     for path in [place] if place.is_file() else sorted(place.iterdir()):
         if path.name == "config.json" or path.suffix in _WEIGHTS:
             size = path.stat().st_size
-            found.update(f"{path.name} {size}\n".encode())
+            digest.update(f"{path.name} {size}\n".encode())
             with path.open("rb") as file:
                 for start in range(0, size, max(size // _SAMPLES, _SAMPLE)):
                     file.seek(start)
-                    found.update(file.read(_SAMPLE))
-    return found.hexdigest()
+                    digest.update(file.read(_SAMPLE))
+    return digest.hexdigest()
 
 
 def own_parts(engine: Engine) -> dict[str, str]:

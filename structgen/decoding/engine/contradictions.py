@@ -10,12 +10,12 @@ from structgen.decoding.engine.strategies.strategy import Mixture, Narrowing, Se
 
 def _are(how: Any, property: str) -> str:
     """Return the names of the strategies with a property of their class."""
-    return ", ".join(one.name for one in how.strategy if getattr(one, property))
+    return ", ".join(strategy.name for strategy in how.strategy if getattr(strategy, property))
 
 
 def _of(how: Any, kind: Any) -> list[str]:
     """Return the names of the strategies of a class, or of one of several."""
-    return [one.name for one in how.strategy if isinstance(one, kind)]
+    return [strategy.name for strategy in how.strategy if isinstance(strategy, kind)]
 
 
 def _pair(how: Any) -> tuple[str, str, str] | None:
@@ -30,7 +30,7 @@ def _pair(how: Any) -> tuple[str, str, str] | None:
     searches = _of(how, SearchStrategy)
     if not searches or len(how.strategy) == 1:
         return None
-    others = [one.name for one in how.strategy if one.name not in searches]
+    others = [strategy.name for strategy in how.strategy if strategy.name not in searches]
     return searches[0], [*others, searches[-1]][0], f"{searches[0]} reads ahead by the model's own law"
 
 

@@ -131,7 +131,7 @@ def text_page(result: Result, tokenizer: Tokenizer, title: str) -> str:
     return trace_page(
         title,
         rows,
-        in_all=[one for one in in_all if one[1]],
+        in_all=[fact for fact in in_all if fact[1]],
         pieces=pieces,
         legend="The redder a token, the more the mask took from the model there; blue below: no other token "
         "could come; red frame: chosen again to fit the budget.",
@@ -151,8 +151,8 @@ def _row(at: int, step: Step, tokenizer: Tokenizer) -> dict[str, str]:
     def visible(token: int) -> str:
         return _shown(token, tokenizer).replace("\n", "⏎").replace(" ", "·")
 
-    def pairs(found: Sequence[tuple[int, float]]) -> str:
-        return "  ".join(f"{visible(token)} {math.exp(p):.3f}" for token, p in found)
+    def pairs(tokens: Sequence[tuple[int, float]]) -> str:
+        return "  ".join(f"{visible(token)} {math.exp(p):.3f}" for token, p in tokens)
 
     return {
         "#": f"{at:,}",

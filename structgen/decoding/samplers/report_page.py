@@ -131,7 +131,7 @@ To see what masking would say, draw the same with --method masked, and give that
 """
 
 
-def page_of(samples: Samples[Any], found: Report) -> str:
+def page_of(samples: Samples[Any], report: Report) -> str:
     """Return the page of some draws and their report as HTML."""
     weights = np.sort(samples.weights)[::-1].tolist()
     shares = dict.fromkeys(samples.texts, 0.0)
@@ -139,37 +139,37 @@ def page_of(samples: Samples[Any], found: Report) -> str:
         shares[text] += weight
     likeliest = sorted(shares, key=lambda text: -shares[text])[:MOST_LISTED]
     about = [(name.replace("_", " "), str(value)) for name, value in samples.about.items() if name != "n"]
-    divergence = found["divergence_of_masking"]
+    divergence = report["divergence_of_masking"]
     return rendered(
         f"{len(samples.texts):,} draws from {samples.about.get('model') or 'a model'}",
         _TEMPLATE,
-        found=found,
+        found=report,
         samples=samples,
-        cards=_cards(samples, found),
+        cards=_cards(samples, report),
         proven=dict(samples.facts())["Z, proven"],
         weights=weights,
         half=sum(1 for mass in accumulate(weights) if mass < 0.5) + 1,
         heaviest=[
-            Column(one, at + 0.5, f"{at + 1}" * (at == 0 or (at + 1) % 10 == 0), percent(one))
-            for at, one in enumerate(weights[:_HEAVIEST])
+            Column(weight, at + 0.5, f"{at + 1}" * (at == 0 or (at + 1) % 10 == 0), percent(weight))
+            for at, weight in enumerate(weights[:_HEAVIEST])
         ],
         growth=(growth := _growth(samples)),
-        growth_most=max((one.high for one in growth), default=1.0),
+        growth_most=max((column.high for column in growth), default=1.0),
         divergence=divergence,
         times=1.0 if divergence is None else math.exp(min(divergence.value, 50)),
-        **_removed(samples, found),
+        **_removed(samples, report),
         said=lambda value: (
             value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
         ),
         parts=_parts,
         number="{:,.4g}".format,
-        texts=[(shares[text], _pieces(samples, found, text)) for text in likeliest],
+        texts=[(shares[text], _pieces(samples, report, text)) for text in likeliest],
         is_whole=len(shares) <= MOST_LISTED,
         run=[*samples.facts(), *about],
     )
 
 
-def _cards(samples: Samples[Any], found: Report) -> list[tuple[str, str, str]]:
+def _cards(samples: Samples[Any], report: Report) -> list[tuple[str, str, str]]:
     """Return the main numbers, each with its name and a remark."""
     done = samples.statistics
     attempts = counted(done.attempts, "attempt")
@@ -179,7 +179,7 @@ def _cards(samples: Samples[Any], found: Report) -> list[tuple[str, str, str]]:
         remark = "every valid text is known: no sampling error" if math.isinf(samples.worth) else remark
         shown = "all" if math.isinf(samples.worth) else f"{samples.worth:,.0f}"
         cards = [(shown, "worth of the run", remark)]
-    if found["accept_rate"] is None:
+    if report["accept_rate"] is None:
         cards += [(f"{done.accepted:,}", "valid texts found", f"in {attempts}, each of several texts")]
     else:
         cards += [
@@ -188,7 +188,7 @@ def _cards(samples: Samples[Any], found: Report) -> list[tuple[str, str, str]]:
     if not math.isnan(samples.log_z):
         told = samples.log_z_interval_told(lambda end: number(math.exp(end)))
         cards += [(number(math.exp(samples.log_z)), "Z: the model's text is valid", told)]
-    if (divergence := found["divergence_of_masking"]) is not None:
+    if (divergence := report["divergence_of_masking"]) is not None:
         nats = divergence.interval("{:.3f}".format)
         cards += [(f"{divergence.value:.3f}", "nats: KL of masking against the target", nats)]
     rows = f"{done.model_rows / len(samples.texts):,.1f} for each draw" if samples.texts else "no draw yet"
@@ -204,8 +204,8 @@ def _growth(samples: Samples[Any]) -> list[Column]:
     batches, columns = np.unique(tried.batches), list[Column]()
     for last in np.unique(batches[np.linspace(0, len(batches) - 1, _PARTS).round().astype(int)]):
         part = tried.first(int(last) + 1)
-        found = np.append(part.texts, part.listed[part.since <= last])
-        is_known = samples.is_first & np.isin(np.arange(len(samples.texts)), found)
+        texts = np.append(part.texts, part.listed[part.since <= last])
+        is_known = samples.is_first & np.isin(np.arange(len(samples.texts)), texts)
         known = ProvenMass(0.0, float(part.bounds.min()), samples.known.probabilities, is_known)
         shares = 1 / np.maximum(part.bounds - part.known, 1e-300)
         log_z = log(max(float((part.known + part.weights) @ shares / shares.sum()), known.mass))
@@ -218,19 +218,19 @@ def _growth(samples: Samples[Any]) -> list[Column]:
         hint = f"{counted(len(part), 'attempt')}: {number(z)} (95 %: {between(number(low), number(high))})"
         columns.append(Column(z, len(columns) + 0.5, tick, hint, low, high))
     # Before the first texts were drawn next to nothing is excluded: that may not make the rest flat.
-    most = max(one.high for one in columns[len(columns) // 4 :])
-    return [one._replace(low=min(one.low, most), high=min(one.high, most)) for one in columns]
+    most = max(column.high for column in columns[len(columns) // 4 :])
+    return [column._replace(low=min(column.low, most), high=min(column.high, most)) for column in columns]
 
 
-def _removed(samples: Samples[Any], found: Report) -> dict[str, Any]:
+def _removed(samples: Samples[Any], report: Report) -> dict[str, Any]:
     """Return what the grammar removes: at each position, and from the likeliest texts."""
-    positions = [one for one in found["removed_by_position"] if one["reached"] >= NOTHING]
-    highs = [one["removed"].high or one["removed"].value for one in positions]
+    positions = [position for position in report["removed_by_position"] if position["reached"] >= NOTHING]
+    highs = [position["removed"].high or position["removed"].value for position in positions]
     most = min(1.0, 1.05 * max(highs, default=1.0)) or 1.0
     step = max(1, round(len(positions) / 15))
     columns = []
-    for at, (one, high) in enumerate(zip(positions, highs, strict=True)):
-        token, removed, reached = one["position"] + 1, one["removed"], one["reached"]
+    for at, (position, high) in enumerate(zip(positions, highs, strict=True)):
+        token, removed, reached = position["position"] + 1, position["removed"], position["reached"]
         hint = f"token {token}: {percent(removed.value)} removed ({removed.interval()}); "
         columns.append(
             Column(
@@ -245,27 +245,29 @@ def _removed(samples: Samples[Any], found: Report) -> dict[str, Any]:
         )
     return {
         "positions": positions,
-        "worst": max(positions, key=lambda one: one["removed"].value * one["reached"], default=None),
+        "worst": max(
+            positions, key=lambda position: position["removed"].value * position["reached"], default=None
+        ),
         "removed_most": most,
         "removed_columns": columns,
     }
 
 
-def _pieces(samples: Samples[Any], found: Report, text: str) -> list[tuple[str, float]]:
+def _pieces(samples: Samples[Any], report: Report, text: str) -> list[tuple[str, float]]:
     """Return the tokens of a text, each with the share of the model's mass that was forbidden where it
     stands; the text alone, where that is not known."""
     at = samples.texts.index(text)
-    masses = samples.masses[at] if found["removed_by_position"] else None
+    masses = samples.masses[at] if report["removed_by_position"] else None
     if masses is None:
         return [(text, 0.0)]
-    tokens = [*(samples.pieces.get(one, "\ufffd") for one in samples.token_ids[at]), "⟨end⟩"]
+    tokens = [*(samples.pieces.get(token, "\ufffd") for token in samples.token_ids[at]), "⟨end⟩"]
     return [(token, 1 - min(mass, 1.0)) for token, mass in zip(tokens, masses, strict=True)]
 
 
-def _parts(one: dict[str, Any]) -> list[tuple[Any, ...]]:
+def _parts(value: dict[str, Any]) -> list[tuple[Any, ...]]:
     """Return the parts of a value's bar: its share, its interval, and that under masking."""
-    pairs: tuple[tuple[Estimate | None, str], ...] = (one["share"], "ink"), (one["masked"], "amber")
+    pairs: tuple[tuple[Estimate | None, str], ...] = (value["share"], "ink"), (value["masked"], "amber")
     lines = [
         (of.low, of.high, colour, "line") for of, colour in pairs if of is not None and of.low is not None
     ]
-    return [(0.0, one["share"].value, "blue"), *lines]
+    return [(0.0, value["share"].value, "blue"), *lines]

@@ -140,7 +140,7 @@ def _below(name: str, command: Callable[..., None]) -> str:
     """Return what stands below a command's options: the names of its further ones, and examples, which typer
     prints as they are behind the mark \\b."""
     flags = inspect.signature(command).parameters.keys()
-    examples = "\n".join(f"  {one}" for one in EXAMPLES[name])
+    examples = "\n".join(f"  {example}" for example in EXAMPLES[name])
     return (f"{named_below(name, flags)}\n\n" if name in NAMES else "") + f"\b\nExamples:\n{examples}"
 
 

@@ -75,15 +75,15 @@ def _protocol(given: Given) -> str:
             )
     path, out = given.get("prompts"), given.get("out")
     own = (out, *(out.with_name(f"{out.name}.{end}") for end in ("run", "lock")))
-    if any(one.exists() and one.samefile(path) for one in own):
+    if any(file.exists() and file.samefile(path) for file in own):
         raise OptionError("It has the prompts or requests.", where="out", cure="Name another file.")
-    found = given.get("format") or protocol_of(path)
-    checks.OneOf(("prompts", "openai", "anthropic"))("format", found)
-    for name in given.values if found != "prompts" else ():
+    kind = given.get("format") or protocol_of(path)
+    checks.OneOf(("prompts", "openai", "anthropic"))("format", kind)
+    for name in given.values if kind != "prompts" else ():
         if name not in _OF_BATCHES:
             cure = "Leave it out: its requests say all but the model. -o format=prompts reads prompts."
             raise OptionError("It has no meaning beside a batch file.", where=name, cure=cure)
-    return str(found)
+    return str(kind)
 
 
 def _batch_work(given: Given, protocol: str) -> Callable[..., BulkProgress]:
@@ -108,8 +108,8 @@ def _batch_work(given: Given, protocol: str) -> Callable[..., BulkProgress]:
 
     def work(tell: Callable[[BulkProgress], None]) -> BulkProgress:
         with start_blocking_portal() as portal:
-            found = batch_results(portal, server, lines, results, 2 * engine.max_rows, **how)
-            return told_progress(found, len(lines), tell)
+            answered = batch_results(portal, server, lines, results, 2 * engine.max_rows, **how)
+            return told_progress(answered, len(lines), tell)
 
     return work
 

@@ -72,10 +72,10 @@ def check(
     assert wanted.grammar is not None, "checked before"
     compiled = structgen.compile(wanted.grammar, byte_tokenizer())
     is_json = bool(given.some(("schema", "type")))
-    for one in texts:
-        name = "standard input" if str(one) == "-" else str(one)
+    for file in texts:
+        name = "standard input" if str(file) == "-" else str(file)
         try:
-            stop = walk(compiled, standard_input().read() if str(one) == "-" else one.read_bytes())
+            stop = walk(compiled, standard_input().read() if str(file) == "-" else file.read_bytes())
         except OSError as error:
             tell(unreadable(error, name), "json" in given)
             status = 2

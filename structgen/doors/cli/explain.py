@@ -40,26 +40,26 @@ def explain(given: Given) -> None:
     from structgen.grammars.compilation.explanation_text import SHOWN_LINES
     from structgen.schema.explaining.outline import MOST_LINES
 
-    found: Grammar | None = None
+    grammar: Grammar | None = None
     explanation: Explanation | GrammarExplanation
     try:
         wanted = WantedLanguage(given)
         wanted.check()
         shown = given.get("lines", SHOWN_LINES)
-        found = wanted.grammar
-        of_outline = "lines" not in given or (found is not None and found.schema is not None)
+        grammar = wanted.grammar
+        of_outline = "lines" not in given or (grammar is not None and grammar.schema is not None)
         explained: Any = structgen.explain  # which options go with which grammar it says itself
         explanation = explained(
-            found,
+            grammar,
             lines=MOST_LINES if of_outline else shown,  # of a schema so many are printed
             **given.some(("openai", "prove", "sentences", "seed")),
         )
     except UnsatisfiableSchema as error:
         refuse(error, "json" in given, 1)
     except UnsupportedError:
-        if found is not None and found.schema is not None and "json" not in given:
-            for one in cast("Any", found.innermost).report.refused:
-                echo(f"refused: {one.pointer}: {one.why or one.keyword}", err=True)
+        if grammar is not None and grammar.schema is not None and "json" not in given:
+            for refusal in cast("Any", grammar.innermost).report.refused:
+                echo(f"refused: {refusal.pointer}: {refusal.why or refusal.keyword}", err=True)
         raise
     if "json" in given:
         echo_json(explanation.to_json())

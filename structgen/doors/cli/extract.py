@@ -65,15 +65,15 @@ def extract(
     model: Any = wanted.model
     if engine := given.some(OF_ENGINE):
         model = sg.Engine(model, **engine)
-    found = sg.extract(
+    extraction = sg.extract(
         model,
-        [("standard input", read_input(one, "FILE")) if str(one) == "-" else one for one in files],
+        [("standard input", read_input(file, "FILE")) if str(file) == "-" else file for file in files],
         _target(wanted),
         sampling=wanted.sampling,
         policies=wanted.policies or None if "type" in given else None,
         **how,
     )
-    raise typer.Exit(_told(found, given))
+    raise typer.Exit(_told(extraction, given))
 
 
 def _check_page(page: Path, files: list[Path]) -> None:
@@ -84,7 +84,7 @@ def _check_page(page: Path, files: list[Path]) -> None:
     if not page.name or page.is_dir() or not page.parent.is_dir():
         what = f"{str(page)!r} is no path of a file in a folder that is there."
         raise OptionError(what, where="--page", cure="Give the path of a file, such as page.html.")
-    if page.exists() and any(one.exists() and one.samefile(page) for one in files):
+    if page.exists() and any(file.exists() and file.samefile(page) for file in files):
         what = f"The page would be written over {str(page)!r}, which is read."
         raise OptionError(what, where="--page", cure="Name another file.")
 
@@ -100,19 +100,23 @@ def _target(wanted: WantedTexts) -> Any:
     return wanted.grammar
 
 
-def _told(found: Extraction[Any], given: Given) -> int:
+def _told(extraction: Extraction[Any], given: Given) -> int:
     """Write the page, print the items that have no file, and what is missing. Return the exit status."""
     from structgen.base.system.html_pages import counted
 
     if "out" not in given:
-        payload(found.to_jsonl(), newline=False)
+        payload(extraction.to_jsonl(), newline=False)
     if "page" in given:
-        found.write(given.get("page"))
-    for remark in found.remarks:
+        extraction.write(given.get("page"))
+    for remark in extraction.remarks:
         echo(f"Hint: {remark}", err=True)
-    items = counted(len(found), "item") + (f" and {len(found.doubtful):,} doubtful" if found.doubtful else "")
-    told = f"{found.asked:,} of {counted(found.pages, 'page')}, {counted(found.tokens, 'token')}"
+    items = counted(len(extraction), "item") + (
+        f" and {len(extraction.doubtful):,} doubtful" if extraction.doubtful else ""
+    )
+    told = (
+        f"{extraction.asked:,} of {counted(extraction.pages, 'page')}, {counted(extraction.tokens, 'token')}"
+    )
     echo(f"{items}, {told}", err=True)
-    if found.is_stopped:
+    if extraction.is_stopped:
         return 130
-    return int(bool(found.failed) or any(one.error for one in found))
+    return int(bool(extraction.failed) or any(item.error for item in extraction))

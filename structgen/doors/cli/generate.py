@@ -150,7 +150,7 @@ def _object(
         del said["value"]
         said["texts"] = reply.texts
         said["calls"] = [
-            {"id": one.id, "name": one.name, "arguments": dict(one.arguments)} for one in reply.calls
+            {"id": call.id, "name": call.name, "arguments": dict(call.arguments)} for call in reply.calls
         ]
     said |= {"thoughts": result.thoughts, "attempts": outcome.attempts, "usage": shown_usage(outcome.usage)}
     if outcome.attempts > 1:
@@ -159,7 +159,7 @@ def _object(
         return {**said, "logprob": None, "constrained_logprob": None}
     if reply is None and not request.chosen_by.strategies:
         sure = confidences_of(result, request.grammar, engine.tokenizer, form.holder)
-        said["confidences"] = {place: asdict(one) for place, one in sure.items()}
+        said["confidences"] = {place: asdict(confidence) for place, confidence in sure.items()}
     if request.logprobs:
         said["steps"] = shown_steps(result, engine.tokenizer)
     return said

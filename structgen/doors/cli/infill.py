@@ -42,15 +42,15 @@ def infill(given: Given) -> None:
     """
     wanted = WantedLanguage(given)
     wanted.check()
-    found = _filled(wanted)
+    filled = _filled(wanted)
     if "trace" in given:
-        found.write_trace(Path(given.get("trace")))
+        filled.write_trace(Path(given.get("trace")))
     if "json" in given:
-        usage = {name: getattr(found.usage, name) for name in found.usage.__slots__}
+        usage = {name: getattr(filled.usage, name) for name in filled.usage.__slots__}
         names = ("text", "values", "finish_reason", "exactness", "full")
-        echo_json({**{name: getattr(found, name) for name in names}, "usage": usage})
+        echo_json({**{name: getattr(filled, name) for name in names}, "usage": usage})
     else:
-        payload(found.text)
+        payload(filled.text)
 
 
 def _filled(wanted: WantedLanguage) -> Infilled:
@@ -95,15 +95,15 @@ def _schema(source: Path | str) -> dict[str, Any]:
     GrammarError, which names the file."""
     import structgen as sg
 
-    found = sg.json_schema(source, strict=None).schema
-    return found if isinstance(found, dict) else {} if found else {"not": {}}
+    schema = sg.json_schema(source, strict=None).schema
+    return schema if isinstance(schema, dict) else {} if schema else {"not": {}}
 
 
 def _slots(said: Any) -> int | dict[str, int] | None:
     """Return what --slots says: a number for all holes, or numbers by name; None where it is not given."""
     if isinstance(said, Mapping):
         return dict(said)
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for option in map(str, listed(said)):
         name, equals, count = option.rpartition("=")
         if not count.isdecimal() or bool(name) != bool(equals) or (not name and len(listed(said)) > 1):
@@ -112,5 +112,5 @@ def _slots(said: Any) -> int | dict[str, int] | None:
                 where="--slots",
                 cure="Write a number for all holes, or NAME=NUMBER for each.",
             )
-        found[name] = int(count)
-    return found.get("", found or None)
+        counts[name] = int(count)
+    return counts.get("", counts or None)

@@ -27,11 +27,11 @@ _WRITING = "import sys; from structgen.doors.cli.inner_loops import _write; _wri
 def modules_with_entries() -> tuple[str, ...]:
     """Return the modules that have entry points, those of one folder together. Cost: every source is read,
     once in a process."""
-    found = []
+    modules = []
     for file in sorted(PACKAGE.rglob("*.py")):
         if _ENTRIES.search(file.read_text(encoding="utf-8")):
-            found.append(".".join(("structgen", *file.relative_to(PACKAGE).with_suffix("").parts)))
-    return tuple(found)
+            modules.append(".".join(("structgen", *file.relative_to(PACKAGE).with_suffix("").parts)))
+    return tuple(modules)
 
 
 def modules_to_compile() -> Sequence[str]:

@@ -92,22 +92,22 @@ def read_options(
     and a file that cannot be read.
     """
     own = {name: value for name, value in flags.items() if name in NAMES[command]}
-    found = {
+    typed = {
         name: value for name, value in own.items() if not (value is None or value is False or value == [])
     }
-    lists: dict[str, list[Any]] = {name: list(found[name]) for name in LISTS & found.keys()}
+    lists: dict[str, list[Any]] = {name: list(typed[name]) for name in LISTS & typed.keys()}
     for text in named or ():
         name, value = _named(command, text)
         if name in LISTS:
             lists.setdefault(name, []).extend(value if isinstance(value, list) else [value])
-        elif name in found:
+        elif name in typed:
             raise OptionError("It is given twice.", where=f"-o {name}", cure="Leave one of them out.")
         else:
-            found[name] = value
+            typed[name] = value
     of_file = {} if file is None else _of_file(command, file)
     flags_of = {name: flag for name in NAMES[command] if (flag := flag_of(command, name))}
     usual = {name: flag.default for name, flag in flags_of.items() if flag.default is not None}
-    values = {**usual, **of_file, **found, **lists}
+    values = {**usual, **of_file, **typed, **lists}
     given = Given(command, own.keys(), values)
     for name in flags_of.keys() & values.keys():
         values[name] = _checked(given.spelled(name), flags_of[name], values[name])
@@ -188,7 +188,10 @@ def reads(
         hints = get_type_hints(function, include_extras=True)
         parameters = [
             *(_parameter(name, flag_of(command, name) or FLAGS[name]) for name in flags),
-            *(one.replace(kind=one.KEYWORD_ONLY, annotation=hints[one.name]) for one in own),
+            *(
+                parameter.replace(kind=parameter.KEYWORD_ONLY, annotation=hints[parameter.name])
+                for parameter in own
+            ),
             *(
                 _keyword(f"{name}_", Annotated[str | None, typer.Argument(metavar=word)])
                 for name, word in places.items()
@@ -200,7 +203,7 @@ def reads(
         @functools.wraps(function)
         def run(**values: Any) -> None:
             file, named = values.pop("options"), values.pop("named")
-            mine = {one.name: values.pop(one.name) for one in own}
+            mine = {parameter.name: values.pop(parameter.name) for parameter in own}
             placed = [f"{name}={said}" for name in places if (said := values.pop(f"{name}_"))]
             with refusing(bool(values.get("json"))):
                 given = read_options(command, {**values, **mine}, [*placed, *(named or ())], file)
@@ -208,7 +211,7 @@ def reads(
                     function(given, **mine)
 
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        run.__annotations__ = {one.name: one.annotation for one in parameters}
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         del run.__wrapped__
         return run
 

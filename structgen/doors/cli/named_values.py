@@ -15,7 +15,7 @@ from structgen.decoding.engine.strategies.mirostat import Mirostat
 from structgen.decoding.engine.strategies.strategy import Strategy
 from structgen.doors.cli.wanted_language import named
 
-STRATEGIES: Final = {one.name: one for one in (Mirostat, Guidance, PlanningSearch)}
+STRATEGIES: Final = {kind.name: kind for kind in (Mirostat, Guidance, PlanningSearch)}
 _NEXT_OPTION: Final = re.compile(r",(?=[a-z_]+=)")
 
 
@@ -34,8 +34,8 @@ def strategy_named(told: str) -> Strategy:
         if not equals or key not in taken:
             raise unknown_option(name, key, [*taken], where="strategy")
         given[key] = _read(key, value, str(taken[key].annotation))
-    found: Strategy = STRATEGIES[name](**given)
-    return found
+    strategy: Strategy = STRATEGIES[name](**given)
+    return strategy
 
 
 def _read(name: str, value: str, annotation: str) -> Any:
@@ -46,6 +46,6 @@ def _read(name: str, value: str, annotation: str) -> Any:
     if kind not in ("int", "float"):
         return value
     with suppress(ValueError):  # the option's own check refuses what is no number
-        found = float(value)
-        return int(found) if found.is_integer() and "." not in value else found
+        number = float(value)
+        return int(number) if number.is_integer() and "." not in value else number
     return value

@@ -83,7 +83,7 @@ class TextStop:
         if len(after) > AFTER:
             after = after[:AFTER] + "…"
         before, after = _printable(before), _printable(after)
-        blanks = ("\t" if one == "\t" else " " * cell_len(one) for one in before)
+        blanks = ("\t" if char == "\t" else " " * cell_len(char) for char in before)
         return before + after, "".join(blanks) + "^"
 
 

@@ -56,11 +56,11 @@ def sample(given: Given) -> None:
             where="--type",
             cure="Take structgen generate --temperature 1.",
         )
-    found = _drawn(wanted, asked())
-    _show(wanted, found)
-    if found.statistics.stopped == "interrupted":
+    samples = _drawn(wanted, asked())
+    _show(wanted, samples)
+    if samples.statistics.stopped == "interrupted":
         raise typer.Exit(INTERRUPTED)
-    raise typer.Exit(0 if found.texts else 1)
+    raise typer.Exit(0 if samples.texts else 1)
 
 
 def _settings(wanted: WantedTexts) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def _settings(wanted: WantedTexts) -> dict[str, Any]:
     from structgen.decoding.samplers.sample import SampleSettings
 
     how = wanted.sampling
-    given = wanted.given.some(one.name for one in fields(SampleSettings))
+    given = wanted.given.some(field.name for field in fields(SampleSettings))
     return {**given, "seed": how.seed, "temperature": how.temperature}
 
 
@@ -98,19 +98,19 @@ def _drawn(wanted: WantedTexts, prompt: str) -> Samples[Any]:
         refuse(error, "json" in given, 1)
 
 
-def _show(wanted: WantedTexts, found: Samples[Any]) -> None:
+def _show(wanted: WantedTexts, samples: Samples[Any]) -> None:
     """Print the draws, one a line, or write them to a file, and print a summary to stderr."""
     from structgen.decoding.samplers.samples_file import lines_of
     from structgen.doors.typed.wrapping import unwrapped
 
     given, is_wrapped = wanted.given, wanted.form is not None and wanted.form.is_wrapped
     if "out" in given:
-        found.to_jsonl(given.get("out"))
-    for said in () if "out" in given else lines_of(found):
+        samples.to_jsonl(given.get("out"))
+    for said in () if "out" in given else lines_of(samples):
         if "json" in given:
             echo_json_text(said)
             continue
         numbers = "{weight:.6g}\t{log_weight:.6g}\t{logprob:.6g}\t".format_map(said)
         text = unwrapped(said["text"]) if is_wrapped else said["text"]
         payload(numbers * ("weights" in given) + text)
-    echo_table(("", ""), found.facts(), err=True)
+    echo_table(("", ""), samples.facts(), err=True)

@@ -33,10 +33,10 @@ def sample_report(
     from structgen.decoding.samplers.samples import Samples
 
     draws, masked = Samples.from_jsonl(file), given.get("masked")
-    found = report(draws, None if masked is None else Samples.from_jsonl(masked))
+    numbers = report(draws, None if masked is None else Samples.from_jsonl(masked))
     if "html" in given:
-        write_page(given.get("html"), page_of(draws, found))
+        write_page(given.get("html"), page_of(draws, numbers))
     if "json" in given:
-        echo_json(found)
+        echo_json(numbers)
     else:
-        echo_table(("", ""), rows_of(draws, found))
+        echo_table(("", ""), rows_of(draws, numbers))

@@ -94,9 +94,9 @@ def serve(
     if not keys and not is_loopback(address):
         echo(f"Everybody who reaches {where} can use it. Give keys: --api-key-file FILE.", err=True)
     sys.stdout.flush()
-    for one in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn raises the signal that stopped it again, once all is closed
-        signal.signal(one, lambda *_: None)
+        signal.signal(number, lambda *_: None)
     http = connection_of(options.body_seconds)
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=grace, http=http)
     # all that is loaded stays: no garbage collection in the middle of an answer goes through it again

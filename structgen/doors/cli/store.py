@@ -66,13 +66,13 @@ def files_of(folder: Path) -> Iterator[File]:
 def held_by_kind(files: list[File]) -> dict[str, dict[str, Any]]:
     """Return what there is of each kind: files, bytes, and when the latest was written or used; None where
     there is none."""
-    found = {}
+    by_kind = {}
     for kind in KINDS:
         mine = [file for file in files if file.kind == kind]
         latest = max((datetime.fromtimestamp(file.used).astimezone() for file in mine), default=None)
         used = None if latest is None else latest.isoformat("T", "seconds")
-        found[kind] = {"files": len(mine), "bytes": sum(file.size for file in mine), "used": used}
-    return found
+        by_kind[kind] = {"files": len(mine), "bytes": sum(file.size for file in mine), "used": used}
+    return by_kind
 
 
 def store() -> typer.Typer:
@@ -100,13 +100,13 @@ def show(
     if context.invoked_subcommand is not None:
         return
     folder = cache_folder()
-    found = held_by_kind(list(files_of(folder)))
+    by_kind = held_by_kind(list(files_of(folder)))
     if as_json:
-        kinds = {kind: {"kind": kind, **one} for kind, one in found.items()}
+        kinds = {kind: {"kind": kind, **held} for kind, held in by_kind.items()}
         echo_json({"folder": str(folder), "kinds": kinds})
         return
     echo(str(folder))
-    every = {name: sum(held[name] for held in found.values()) for name in ("files", "bytes")}
+    every = {name: sum(held[name] for held in by_kind.values()) for name in ("files", "bytes")}
     rows = [
         (
             kind,
@@ -115,7 +115,7 @@ def show(
             (held["used"] or "-")[:16].replace("T", " "),
             KINDS.get(kind, ""),
         )
-        for kind, held in {**found, "all": {**every, "used": None}}.items()
+        for kind, held in {**by_kind, "all": {**every, "used": None}}.items()
     ]
     echo_table(("kind", "files", "size", "last used", "content"), rows)
 
@@ -143,7 +143,7 @@ def clear(
         echo(f"Nothing to delete in {folder}.")
         return
     size = decimal(sum(file.size for file in files))
-    what = ", ".join(kind for kind, one in held_by_kind(files).items() if one["files"])
+    what = ", ".join(kind for kind, held in held_by_kind(files).items() if held["files"])
     if not yes:
         typer.confirm(printable(f"Delete {len(files):,} files ({size}: {what}) in {folder}?"), abort=True)
     left = 0

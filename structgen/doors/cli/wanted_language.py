@@ -77,9 +77,9 @@ class WantedLanguage:
         """The grammar of the texts, without the banned ones; None for free text."""
         import structgen as sg
 
-        found = self._written()
+        grammar = self._written()
         banned = listed(self.given.get("without"))
-        return found if found is None or not banned else sg.without(found, banned)
+        return grammar if grammar is None or not banned else sg.without(grammar, banned)
 
     def _written(self) -> Grammar | None:
         import structgen as sg
@@ -108,21 +108,21 @@ class WantedLanguage:
             options["postlex"] = named(name, "-o postlex", "python, or module:Class")
         if "bind" in options:
             options["bind"] = bound(options["bind"], "-o bind", sg.json_schema)
-        found: Grammar = sg.lark(file, **options)
-        return found
+        grammar: Grammar = sg.lark(file, **options)
+        return grammar
 
     @property
     def policies(self) -> dict[str, Any]:
         """The policies that are given, as `sg.json_schema` takes them."""
-        found = self.given.some(POLICIES)
-        for name in {"whitespace", "any_value"} & found.keys():
-            said = str(found[name])  # digits are the indent, or a depth
-            found[name] = int(said) if said.isdecimal() else said
-        if "resources" in found:
+        policies = self.given.some(POLICIES)
+        for name in {"whitespace", "any_value"} & policies.keys():
+            said = str(policies[name])  # digits are the indent, or a depth
+            policies[name] = int(said) if said.isdecimal() else said
+        if "resources" in policies:
             where, cure = "-o resources", "Write URI=FILE, as in http://a/b=c.json."
-            files = pairs(found["resources"], where, cure)
-            found["resources"] = {uri: read_input(path, where) for uri, path in files}
-        return found
+            files = pairs(policies["resources"], where, cure)
+            policies["resources"] = {uri: read_input(path, where) for uri, path in files}
+        return policies
 
 
 def schema_of(option: str) -> Path | str:
@@ -141,11 +141,11 @@ def pairs(value: Any, option: str, cure: str) -> Iterator[tuple[str, Path]]:
     """Yield names and files, from texts NAME=FILE or from a table. Raises OptionError."""
     if isinstance(value, Mapping):
         value = [f"{name}={file}" for name, file in value.items()]
-    for one in listed(value):
+    for text in listed(value):
         # A URI may hold "=", in a query; a file seldom does.
-        name, _equals, file = str(one).rpartition("=")
+        name, _equals, file = str(text).rpartition("=")
         if not name:
-            raise OptionError(f"{one!r} binds nothing.", where=option, cure=cure)
+            raise OptionError(f"{text!r} binds nothing.", where=option, cure=cure)
         yield name, Path(file)
 
 
@@ -161,12 +161,12 @@ def bound(value: Any, option: str, of_schema: Callable[[Path], Any]) -> dict[str
         ".ebnf": sg.ebnf,
     }
     cure = f"Write NAME=FILE; the file's name ends in {', '.join(readers)}."
-    found = {}
+    languages = {}
     for name, path in pairs(value, option, cure):
         if path.suffix not in readers:
             raise OptionError(f"{f'{name}={path}'!r} binds nothing.", where=option, cure=cure)
-        found[name] = readers[path.suffix](path)
-    return found
+        languages[name] = readers[path.suffix](path)
+    return languages
 
 
 def named(name: str, option: str, cure: str) -> Any:

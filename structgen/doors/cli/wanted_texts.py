@@ -106,20 +106,22 @@ class WantedTexts(WantedLanguage):
         """How tokens are chosen."""
         import structgen as sg
 
-        found = self.given.some(OF_SAMPLING)
-        if "strategy" in found:
+        options = self.given.some(OF_SAMPLING)
+        if "strategy" in options:
             # start-up time: numpy
             from structgen.doors.cli.named_values import strategy_named
 
-            found["strategy"] = [strategy_named(one) for one in listed(found["strategy"])]
-        if isinstance(said := found.get("repetition", True), bool | Mapping):
+            options["strategy"] = [strategy_named(text) for text in listed(options["strategy"])]
+        if isinstance(said := options.get("repetition", True), bool | Mapping):
             # start-up time: numpy
             from structgen.decoding.engine.strategies.repetitions import repetitions_of
 
-            found["repetition"] = repetitions_of(said)
-        draws = self.given.command == "sample" or any(one.draws for one in found.get("strategy", ()))
-        found.setdefault("temperature", 1.0 if draws else 0.0)
-        return sg.Sampling(**found)
+            options["repetition"] = repetitions_of(said)
+        draws = self.given.command == "sample" or any(
+            strategy.draws for strategy in options.get("strategy", ())
+        )
+        options.setdefault("temperature", 1.0 if draws else 0.0)
+        return sg.Sampling(**options)
 
     @cached_property
     def request_of(self) -> Callable[[Any], Request]:
@@ -144,13 +146,13 @@ class WantedTexts(WantedLanguage):
     @cached_property
     def grounding(self) -> dict[str, Any]:
         """The options of grounded answers, with the texts of the files that they name as `@FILE`."""
-        found = self.given.some(OF_GROUNDING)
-        texts = found.get("grounded")
+        options = self.given.some(OF_GROUNDING)
+        texts = options.get("grounded")
         if isinstance(texts, str):
-            found["grounded"] = _text_of(texts)
+            options["grounded"] = _text_of(texts)
         elif isinstance(texts, dict):
-            found["grounded"] = {name: _text_of(text) for name, text in texts.items()}
-        return found
+            options["grounded"] = {name: _text_of(text) for name, text in texts.items()}
+        return options
 
     @cached_property
     def request_without_prompt(self) -> Request:

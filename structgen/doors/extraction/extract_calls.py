@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import warnings
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from functools import partial
@@ -132,8 +132,8 @@ def _prepared(
     """Return the work of a call, whose options are checked."""
     if not options.keys() <= ExtractOptions.__annotations__.keys():
         raise TypeError("an unknown option, which options_named names")
-    how = ExtractSettings(**{name: one for name, one in options.items() if name in OWN_OPTIONS})
-    said = {name: one for name, one in options.items() if name not in OWN_OPTIONS}
+    how = ExtractSettings(**{name: value for name, value in options.items() if name in OWN_OPTIONS})
+    said = {name: value for name, value in options.items() if name not in OWN_OPTIONS}
     said |= {"grounded": how.grounded, "quotes": how.quotes, "examples": how.examples}
     question = PageQuestion(model, target, how.prompt, said, at_once=how.at_once)
     _ = question.form
@@ -147,29 +147,11 @@ def _done(question: PageQuestion, how: ExtractSettings, document: Any, stop: Fut
     """Return what is found. To cancel `stop` ends the work: it raises CancelledError."""
     documents = documents_of(document, how.out)
     most, question = question.page_size(how.page, how.overlap)
-    pages = [page for one in documents for page in _pages_of(one, question, most)]
+    pages = [page for text in documents for page in _pages_of(text, question, most)]
     if pages:
         question.check(pages[0].text)
-    rows = None if how.out is None else how.out.with_name(f"{how.out.name}.pages")
-    lines, failed, is_stopped, begun = list[Line](), list[Line](), False, time.monotonic()
-    with (
-        _telling(how.progress) as tell,
-        closing(
-            page_lines(question, pages, rows, stop, failed, start_over=how.start_over, workers=how.workers)
-        ) as found,
-    ):
-        asked, items, tokens = 0, 0, 0
-        try:
-            for line, is_new in found:
-                lines.append(line)
-                asked += is_new
-                tokens += is_new * line["tokens"]
-                items += sum(len(question.value(one)) for one in line["parts"] if question.is_list)
-                seconds = time.monotonic() - begun
-                left = seconds / asked * (len(pages) - len(lines)) if asked else None
-                tell(ExtractProgress(len(lines), len(pages), items, tokens, seconds, left))
-        except KeyboardInterrupt:
-            is_stopped = True
+    lines, failed = list[Line](), list[Line]()
+    is_stopped = not _asked(question, how, pages, stop, lines, failed)
     if failed and not is_stopped and not any(line["requests"] for line in lines):
         raise all_failed(failed)
     made = extraction_of(question, documents, pages, [*lines, *failed], how.merge, how.least_confidence)
@@ -181,10 +163,37 @@ def _done(question: PageQuestion, how: ExtractSettings, document: Any, stop: Fut
     return made
 
 
+def _asked(
+    question: PageQuestion,
+    how: ExtractSettings,
+    pages: Sequence[Page],
+    stop: Future[None],
+    lines: list[Line],
+    failed: list[Line],
+) -> bool:
+    """Ask for all pages, whose lines go to `lines` and `failed`. Return False where Ctrl-C ended the work."""
+    rows = None if how.out is None else how.out.with_name(f"{how.out.name}.pages")
+    begun, asked, items, tokens = time.monotonic(), 0, 0, 0
+    answers = page_lines(question, pages, rows, stop, failed, start_over=how.start_over, workers=how.workers)
+    with _telling(how.progress) as tell, closing(answers):
+        try:
+            for line, is_new in answers:
+                lines.append(line)
+                asked += is_new
+                tokens += is_new * line["tokens"]
+                items += sum(len(question.value(part)) for part in line["parts"] if question.is_list)
+                seconds = time.monotonic() - begun
+                left = seconds / asked * (len(pages) - len(lines)) if asked else None
+                tell(ExtractProgress(len(lines), len(pages), items, tokens, seconds, left))
+        except KeyboardInterrupt:
+            return False
+    return True
+
+
 def _pages_of(document: TextDocument, question: PageQuestion, most: int) -> Iterator[Page]:
     cuts = cut(document.text, question.count, most, question.overlap)
-    for number, one in enumerate(cuts, 1):
-        yield Page(document.name, number, one.start, one.end, document.text[one.start : one.end])
+    for number, place in enumerate(cuts, 1):
+        yield Page(document.name, number, place.start, place.end, document.text[place.start : place.end])
 
 
 @contextmanager

@@ -103,6 +103,9 @@ class ExtractSettings:
             raise OptionError("There is no file of results.", where="start_over", cure="Give out= too.")
 
 
-OWN_OPTIONS: Final = tuple(one.name for one in fields(ExtractSettings))
-EXTRACT_DEFAULTS: Final = {**OPTION_DEFAULTS, **{one.name: one.default for one in fields(ExtractSettings)}}
+OWN_OPTIONS: Final = tuple(field.name for field in fields(ExtractSettings))
+EXTRACT_DEFAULTS: Final = {
+    **OPTION_DEFAULTS,
+    **{field.name: field.default for field in fields(ExtractSettings)},
+}
 """The defaults that `help` shows."""

@@ -70,8 +70,8 @@ class Extraction(Sequence[FoundItem], Generic[R]):
         return self.items[at]
 
     def __repr__(self) -> str:
-        found = f"{counted(len(self), 'item')} of {counted(len(self.documents), 'document')}"
-        return f"<Extraction of {found}; write(path) writes its page>"
+        told = f"{counted(len(self), 'item')} of {counted(len(self.documents), 'document')}"
+        return f"<Extraction of {told}; write(path) writes its page>"
 
     @property
     def is_complete(self) -> bool:
@@ -96,14 +96,14 @@ class Extraction(Sequence[FoundItem], Generic[R]):
     @property
     def values(self) -> dict[str, R]:
         """By the name of each document its object, or the list of its items. Errors: those of `value`."""
-        for one in self._values.values():
-            if isinstance(one, GenerationError):
-                raise one
+        for value in self._values.values():
+            if isinstance(value, GenerationError):
+                raise value
         return dict(self._values)
 
     def told_missing(self) -> str:
         """Return a sentence about the pages that have no answer; "" where all have one."""
-        told = [f"page {one.page} of {one.document!r} failed ({one.error})" for one in self.failed[:3]]
+        told = [f"page {page.page} of {page.document!r} failed ({page.error})" for page in self.failed[:3]]
         if more := len(self.failed) - len(told):
             told.append(f"{more:,} more pages failed")
         if unasked := self.pages - self.asked - len(self.failed):
@@ -130,7 +130,7 @@ class Extraction(Sequence[FoundItem], Generic[R]):
             first, last = len(self) + 1, len(self) + len(self.doubtful)
             told.append(f"Items {first:,} to {last:,} are doubtful: all other results leave them out.")
         return page_of(
-            {one.name: one.text for one in self.documents},
+            {text.name: text.text for text in self.documents},
             (*self.items, *self.doubtful),
             [*filter(None, told)],
         )
@@ -167,7 +167,7 @@ class _Objects:
         try:
             return replace(item, made=_read(value, reader))
         except ValidatorError as error:
-            nulls = {one.path for one in item.fields if one.value is None}
+            nulls = {field.path for field in item.fields if field.value is None}
             if error.where in nulls:
                 return replace(item, error=f"No page states {error.where}.")
             return replace(item, error=str(error))
@@ -191,12 +191,12 @@ class _Objects:
             if not item.error:
                 return item.made
             if item.error.startswith("No page states"):
-                nulls = [one.path for one in item.fields if item.error == f"No page states {one.path}."]
+                nulls = [field.path for field in item.fields if item.error == f"No page states {field.path}."]
                 how = "Make the field optional (`| None`), or mark a conclusion with sg.Inferred."
                 texts = {document.name: document.text}
                 return NotStatedError(item.error, path=nulls[0] if nulls else "", texts=texts, cure=how)
             return GenerationError(item.error, text=written(item.value, as_json), cure=cure)
-        sound: list[Json] = [one.value for one in items if not one.error]
+        sound: list[Json] = [item.value for item in items if not item.error]
         try:
             fault = self._fault(sound)
             return _read(sound, self._whole) if not fault else GenerationError(fault, cure=cure)
@@ -224,24 +224,25 @@ def extraction_of(
     read = _Lines(question, pages, lines)
     objects, keys, values = _Objects(question), keys_of(question.item_schema), dict[str, Any]()
     items, doubtful, remarks = list[FoundItem](), list[FoundItem](), list[str]()
-    for one in documents:
-        answers = read.answers[one.name]
-        found = merged(
+    for document in documents:
+        answers = read.answers[document.name]
+        merged_items = merged(
             _of_one_shape(answers) if question.is_union else answers,
-            one.text,
+            document.text,
             is_object=not question.is_list,
             keys=keys,
             how=merge,
         )
         sure = list[FoundItem]()
-        for item in map(objects.made, found):
+        for item in map(objects.made, merged_items):
             is_sure = not question.is_list or _likelihood(item) >= least
             (sure if is_sure else doubtful).append(item)
-        values[one.name] = objects.together(sure, one)
+        values[document.name] = objects.together(sure, document)
         items += sure
-        told = [*one.remarks, *(f"An item was refused: {item.error}" for item in sure if item.error)]
+        told = [*document.remarks, *(f"An item was refused: {item.error}" for item in sure if item.error)]
         remarks += [
-            f"{one.name}: {said}" for said in told or ["There is no text in it."] * (not one.text.strip())
+            f"{document.name}: {said}"
+            for said in told or ["There is no text in it."] * (not document.text.strip())
         ]
     return Extraction(
         items=tuple(items),
@@ -287,16 +288,16 @@ def _of_one_shape(answers: Sequence[PageAnswer]) -> list[PageAnswer]:
     """Return, of the answers about one object, those with the members of the likeliest one: a union of types
     is read as one of them."""
     shapes = defaultdict[frozenset[str], list[PageAnswer]](list)
-    for one in answers:
-        if isinstance(one.value, dict):
-            shapes[frozenset(one.value)].append(one)
+    for answer in answers:
+        if isinstance(answer.value, dict):
+            shapes[frozenset(answer.value)].append(answer)
 
     def likelihood(shape: frozenset[str]) -> float:
-        return max(math.prod(one.confidences.values()) for one in shapes[shape])
+        return max(math.prod(answer.confidences.values()) for answer in shapes[shape])
 
     return shapes[max(shapes, key=likelihood)] if shapes else [*answers]
 
 
 def _likelihood(item: FoundItem) -> float:
     """Return the product of the probabilities of an item's values; those that are not known count as 1."""
-    return math.prod(1.0 if one.confidence is None else one.confidence for one in item.fields)
+    return math.prod(1.0 if field.confidence is None else field.confidence for field in item.fields)

@@ -61,7 +61,7 @@ class _Table:
     def __init__(self, names: Iterable[str], items: Sequence[FoundItem]) -> None:
         self._order = {name: at for at, name in enumerate(names)}
         self.marks = {name: list[Mark]() for name in self._order}
-        paths = dict.fromkeys(one.path for item in items for one in chain(item.fields, item.conflicts))
+        paths = dict.fromkeys(field.path for item in items for field in chain(item.fields, item.conflicts))
         self.fields = coloured(map(field_of, paths))
         tops = dict.fromkeys(map(_top, paths))
         self.tops = tops if len(tops) <= MOST_COLUMNS else {}
@@ -71,25 +71,27 @@ class _Table:
     def _row(self, number: int, item: FoundItem) -> _Row:
         document = self._order[item.document]
         cells = {top: list[int]() for top in self.tops or [""]}
-        for one, is_other, told in _values_of(item):
-            top = _top(one.path) if self.tops else ""
-            rest, start, end = one.path[len(top) :], one.start or 0, one.end or 0
+        for field, is_other, told in _values_of(item):
+            top = _top(field.path) if self.tops else ""
+            rest, start, end = field.path[len(top) :], field.start or 0, field.end or 0
             if start < end:
                 self.marks[item.document].append(Mark(end - start, start, end, len(self.lines)))
             cells[top].append(len(self.lines))
             self.lines.append(
                 _Line(
                     label="or" if is_other else rest and dotted(rest),
-                    path=dotted(one.path),
-                    value=one.value if one.value and isinstance(one.value, str) else as_json(one.value),
+                    path=dotted(field.path),
+                    value=field.value
+                    if field.value and isinstance(field.value, str)
+                    else as_json(field.value),
                     told=told,
-                    kind=self.fields[field_of(one.path)] + " other" * is_other,
+                    kind=self.fields[field_of(field.path)] + " other" * is_other,
                     to=f"m{document}-{start}" if start < end else "",
                 )
             )
         reasons = _reasons(item)
         kind = next((at for at, reason in enumerate(reasons) if reason), len(reasons))
-        first = min((one.start for one in item.fields if one.start is not None), default=0)
+        first = min((field.start for field in item.fields if field.start is not None), default=0)
         return _Row((kind, document, first), number, item, reasons, [*cells.values()])
 
 
@@ -113,7 +115,7 @@ def page_of(texts: Mapping[str, str], items: Sequence[FoundItem], remarks: Seque
         columns=[*map(dotted, table.tops)] or ["values"],
         rows=table.rows,
         shown=table.lines,
-        classes=[one.kind for one in table.lines],
+        classes=[line.kind for line in table.lines],
     )
 
 
@@ -127,14 +129,14 @@ def _values_of(item: FoundItem) -> Iterator[tuple[FoundValue, bool, str]]:
     another page, and what is told of it."""
     by_path = defaultdict[str, list[tuple[FoundValue, bool]]](list)
     for is_other, values in ((False, item.fields), (True, item.conflicts)):
-        for one in values:
-            by_path[one.path].append((one, is_other))
+        for field in values:
+            by_path[field.path].append((field, is_other))
     for pairs in by_path.values():
-        for one, is_other in pairs:
-            told = [f"page {one.page}"] * is_other
-            if one.confidence is not None and (len(pairs) > 1 or one.confidence < DOUBTFUL):
-                told.append(f"{one.confidence:.0%} sure")
-            yield one, is_other, ", ".join(told + ["not stated"] * _is_missing(one))
+        for field, is_other in pairs:
+            told = [f"page {field.page}"] * is_other
+            if field.confidence is not None and (len(pairs) > 1 or field.confidence < DOUBTFUL):
+                told.append(f"{field.confidence:.0%} sure")
+            yield field, is_other, ", ".join(told + ["not stated"] * _is_missing(field))
 
 
 def _reasons(item: FoundItem) -> Sequence[str]:
@@ -142,11 +144,12 @@ def _reasons(item: FoundItem) -> Sequence[str]:
     return (
         counted(len(item.conflicts), "conflict") * bool(item.conflicts),
         f"error: {item.error}" * bool(item.error),
-        "doubtful" * any(one.confidence is not None and one.confidence < DOUBTFUL for one in item.fields),
+        "doubtful"
+        * any(field.confidence is not None and field.confidence < DOUBTFUL for field in item.fields),
         "not stated" * any(map(_is_missing, item.fields)),
     )
 
 
-def _is_missing(one: FoundValue) -> bool:
+def _is_missing(field: FoundValue) -> bool:
     """Return whether a value should stand in a text, and does not: of null, true and false no text need."""
-    return one.start is None and one.value is not None and not isinstance(one.value, bool)
+    return field.start is None and field.value is not None and not isinstance(field.value, bool)

@@ -136,17 +136,19 @@ def _line(item: FoundItem) -> dict[str, Any]:
     return {
         "document": item.document,
         "value": item.value,
-        "places": {one.path: [one.start, one.end] for one in item.fields if one.start is not None},
-        "confidences": {one.path: one.confidence for one in item.fields if one.confidence is not None},
+        "places": {field.path: [field.start, field.end] for field in item.fields if field.start is not None},
+        "confidences": {
+            field.path: field.confidence for field in item.fields if field.confidence is not None
+        },
         "conflicts": [
             {
-                "path": one.path,
-                "value": one.value,
-                "place": None if one.start is None else [one.start, one.end],
-                "page": one.page,
-                "confidence": one.confidence,
+                "path": field.path,
+                "value": field.value,
+                "place": None if field.start is None else [field.start, field.end],
+                "page": field.page,
+                "confidence": field.confidence,
             }
-            for one in item.conflicts
+            for field in item.conflicts
         ],
         "pages": [*item.pages],
         "error": item.error,
@@ -154,8 +156,8 @@ def _line(item: FoundItem) -> dict[str, Any]:
 
 
 def _type_of(column: list[Any]) -> Any:
-    kinds = {type(one) for one in column if one is not None}
+    kinds = {type(value) for value in column if value is not None}
     kind = kinds.pop() if len(kinds) == 1 else object
-    if kind is int and max(one.bit_length() for one in column if one is not None) > 63:
+    if kind is int and max(value.bit_length() for value in column if value is not None) > 63:
         return object
     return _TYPES.get(kind, object)

@@ -48,25 +48,25 @@ def placed_items(answer: PageAnswer, text: str, *, is_object: bool) -> list[Foun
     each of its values, times log n in the places of a value, at most 1,000.
     """
     value: Any = exact(answer.value)
-    page, found, last, taken = _PlacesOfPage(answer, text), list[FoundItem](), -1, set[Any]()
+    page, items, last, taken = _PlacesOfPage(answer, text), list[FoundItem](), -1, set[Any]()
     for at, item in enumerate([value] if is_object else value):
         leaves = [
             (path, where)
-            for path, one in scalars_in(item)
-            if isinstance(one, (int, Decimal, str))
-            and not isinstance(one, bool)
-            and (where := page.places_of(one))
+            for path, scalar in scalars_in(item)
+            if isinstance(scalar, (int, Decimal, str))
+            and not isinstance(scalar, bool)
+            and (where := page.places_of(scalar))
         ]
         chosen = _closest(leaves, last, taken)
         last = max((start for start, _ in chosen.values()), default=last)
         taken.add(frozenset(chosen.items()))
         fields = []
-        for path, one in scalars_in(item):
+        for path, scalar in scalars_in(item):
             confidence = answer.confidences.get(path if is_object else f"/{at}{path}")
             start, end = page.found_at[chosen[path]] if path in chosen else (None, None)
-            fields.append(FoundValue(path, one, start, end, answer.page, confidence))
-        found.append(FoundItem(answer.document, item, tuple(fields), pages=(answer.page,)))
-    return found
+            fields.append(FoundValue(path, scalar, start, end, answer.page, confidence))
+        items.append(FoundItem(answer.document, item, tuple(fields), pages=(answer.page,)))
+    return items
 
 
 class _PlacesOfPage:
@@ -75,15 +75,15 @@ class _PlacesOfPage:
     def __init__(self, answer: PageAnswer, text: str) -> None:
         page = stated_text(((answer.document, text[answer.start : answer.end]),))
         self._search, self._start = PlaceSearch(page, MOST_PLACES), answer.start
-        self._borders = [one.end() for one in _BORDER.finditer(text, answer.start, answer.end)]
+        self._borders = [border.end() for border in _BORDER.finditer(text, answer.start, answer.end)]
         self.found_at = dict[_Place, _Place]()
         """The places in the document, by those that are told."""
         self.places_of = cache(self._places_of)
         """Returns the places of a value."""
 
     def _places_of(self, value: Value) -> list[_Place]:
-        found = self._search.places_of(value)[0]
-        places = [(self._start + of.start, self._start + of.end) for of in found]
+        stated = self._search.places_of(value)[0]
+        places = [(self._start + of.start, self._start + of.end) for of in stated]
         aside = [ASIDE * bisect(self._borders, low) for low, _ in places]
         told = [(low + more, high + more) for (low, high), more in zip(places, aside, strict=True)]
         self.found_at.update(zip(told, places, strict=True))
@@ -92,7 +92,7 @@ class _PlacesOfPage:
 
 def scalars_in(value: Json) -> Iterator[tuple[str, Any]]:
     """Yield the scalars of a value in its order, each behind its JSON Pointer."""
-    return ((path, one) for path, one in values_in(value) if not isinstance(one, (dict, list)))
+    return ((path, inner) for path, inner in values_in(value) if not isinstance(inner, (dict, list)))
 
 
 def _closest(leaves: _Leaves, last: int, taken: Collection[Any]) -> dict[str, _Place]:

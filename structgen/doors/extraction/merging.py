@@ -46,13 +46,13 @@ class _Part:
 
     def moved(self, at: str) -> list[FoundValue]:
         """Return the scalars, as those of the value at a path."""
-        return [replace(one, path=at + one.path[len(self.at) :]) for one in self.fields()]
+        return [replace(field, path=at + field.path[len(self.at) :]) for field in self.fields()]
 
     def doubt(self) -> tuple[bool, float]:
         """Return what sorts values, the likeliest first."""
         fields = self.fields()
-        sure = sum(-1 if one.confidence is None else one.confidence for one in fields)
-        return all(one.start is None for one in fields), -sure / max(1, len(fields))
+        sure = sum(-1 if field.confidence is None else field.confidence for field in fields)
+        return all(field.start is None for field in fields), -sure / max(1, len(fields))
 
 
 def merged(
@@ -75,18 +75,18 @@ def merged(
 
     Raises as `placed_items`. Cost: that of `placed_items`, and n log n in the items.
     """
-    ordered = sorted(answers, key=lambda one: (one.page, one.start, one.end, write(one.value)))
-    found = [
-        (at, one) for at, of in enumerate(ordered) for one in placed_items(of, text, is_object=is_object)
+    ordered = sorted(answers, key=lambda answer: (answer.page, answer.start, answer.end, write(answer.value)))
+    placed = [
+        (at, item) for at, of in enumerate(ordered) for item in placed_items(of, text, is_object=is_object)
     ]
     if how == "none":
-        return [item for _, item in found]
+        return [item for _, item in placed]
     # what an answer says twice of the same places, it says once
     parts = {
         (at, write(item.value), str(_order(item.fields)[1] or number)): _Part(
-            at, {one.path: one for one in item.fields}, "", item.value
+            at, {field.path: field for field in item.fields}, "", item.value
         )
-        for number, (at, item) in enumerate(found)
+        for number, (at, item) in enumerate(placed)
     }
     items = []
     for group in [[*parts.values()]] if is_object and parts else _groups([*parts.values()], keys):
@@ -105,23 +105,25 @@ def keys_of(schema: Mapping[str, Any]) -> tuple[str, ...]:
 
     Raises SchemaError where a schema with keys has more than 10,000 members.
     """
-    if not any(isinstance(one, dict) and KEY in one for _, one in values_in(schema)):
+    if not any(isinstance(node, dict) and KEY in node for _, node in values_in(schema)):
         return ()
-    found = dict[str, None]()
+    pointers = dict[str, None]()
     todo: list[tuple[str, Any, bool, frozenset[Any]]] = [("", schema, False, frozenset())]
     for _ in range(MOST_MEMBERS):
         if not todo:
-            return tuple(found)
+            return tuple(pointers)
         path, node, is_key, open_ = todo.pop()
         if isinstance(node, dict):
             is_key |= node.get(KEY) is True
-            below = [(path, one) for key in ("allOf", "anyOf", "oneOf") for one in node.get(key, ())]
-            below += [(f"{path}/{escape(name)}", one) for name, one in node.get("properties", {}).items()]
+            below = [(path, part) for key in ("allOf", "anyOf", "oneOf") for part in node.get(key, ())]
+            below += [
+                (f"{path}/{escape(name)}", member) for name, member in node.get("properties", {}).items()
+            ]
             if (name := node.get("$ref", "")) not in open_:
                 below.append((path, target_of(schema, name)))
             if is_key and not below:
-                found[path] = None
-            todo += [(way, one, is_key, open_ | {name}) for way, one in reversed(below)]
+                pointers[path] = None
+            todo += [(way, part, is_key, open_ | {name}) for way, part in reversed(below)]
     raise SchemaError(
         f"A schema with keys has more than {MOST_MEMBERS:,} members, references followed.",
         where="#",
@@ -131,7 +133,7 @@ def keys_of(schema: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _order(fields: Sequence[FoundValue]) -> tuple[bool, list[int]]:
     """Return what sorts items by their places."""
-    starts = sorted(one.start for one in fields if one.start is not None)
+    starts = sorted(field.start for field in fields if field.start is not None)
     return not starts, starts
 
 
@@ -165,11 +167,11 @@ def _traits(part: _Part, keys: tuple[str, ...]) -> dict[str, _Trait]:
     while todo:
         path, node = todo.pop()
         if isinstance(node, dict):
-            todo += [(f"{path}/{escape(name)}", one) for name, one in reversed(node.items())]
+            todo += [(f"{path}/{escape(name)}", member) for name, member in reversed(node.items())]
             continue
         inside = [part.item[part.at + path + below] for below, _ in scalars_in(node)]
-        start = min((one.start for one in inside if one.start is not None), default=-1)
-        end = max((one.end for one in inside if one.end is not None), default=-1)
+        start = min((field.start for field in inside if field.start is not None), default=-1)
+        end = max((field.end for field in inside if field.end is not None), default=-1)
         is_key = node is not None and path in keys
         if is_key or end >= 0:
             rank = 0 if is_key else 3 if isinstance(node, list) else 1 if isinstance(node, str) else 2
@@ -191,16 +193,18 @@ def _matches(parts: Sequence[_Part], traits: Sequence[dict[str, _Trait]]) -> lis
     pairs = set[tuple[int, int]]()
     before = defaultdict[str, list[tuple[int, int]]](list)
     """By field, the ends of the places that may reach the next one."""
-    for start, end, path, one, source in sorted(stands):
-        if path in own[one]:
+    for start, end, path, number, source in sorted(stands):
+        if path in own[number]:
             before[path] = [last for last in before[path] if last[0] > start]
-            pairs |= {(min(one, at), max(one, at)) for _, at in before[path] if parts[at].source != source}
-            before[path].append((end, one))
-    found = sorted(
+            pairs |= {
+                (min(number, at), max(number, at)) for _, at in before[path] if parts[at].source != source
+            }
+            before[path].append((end, number))
+    ranked = sorted(
         (-_likeness(own[one], own[other]), write(parts[one].value) != write(parts[other].value), one, other)
         for one, other in pairs
     )
-    return [(one, other) for likeness, _, one, other in found if likeness]
+    return [(one, other) for likeness, _, one, other in ranked if likeness]
 
 
 def _likeness(first: dict[str, _Trait], second: dict[str, _Trait]) -> float:
@@ -237,7 +241,7 @@ def _joined(parts: Sequence[_Part], at: str, fields: list[FoundValue], conflicts
     """Return the one value of parts that are one, at a path of the item; put its scalars into `fields`, and
     what else the parts say into `conflicts`."""
     ways = defaultdict[Any, list[_Part]](list)
-    for part in [one for one in parts if one.value is not None] or parts:
+    for part in [part for part in parts if part.value is not None] or parts:
         is_open = isinstance(part.value, (dict, list)) and at.count("/") < DEEPEST
         ways[type(part.value) if is_open else _said(part.value)].append(part)
     # of as likely ones the earliest: that is the whole, where a page cuts a name
@@ -246,10 +250,10 @@ def _joined(parts: Sequence[_Part], at: str, fields: list[FoundValue], conflicts
         key=lambda of: (
             of[0].doubt(),
             -len({part.source for part in of[1]}),
-            [(one.start or 0, -(one.end or 0)) for one in of[0].fields()],
+            [(field.start or 0, -(field.end or 0)) for field in of[0].fields()],
         ),
     )
-    conflicts += [one for other, _ in others for one in other.moved(at)][:MOST_CONFLICTS]
+    conflicts += [field for other, _ in others for field in other.moved(at)][:MOST_CONFLICTS]
     kind = type(best.value) if len(alike) > 1 and type(best.value) in ways else None
     if kind is dict:
         made = dict[str, Json]()
@@ -258,9 +262,11 @@ def _joined(parts: Sequence[_Part], at: str, fields: list[FoundValue], conflicts
             made[name] = _joined(members, f"{at}/{escape(name)}", fields, conflicts)
         return made
     if kind is list:
-        elements = [part.inside(one, of) for of, part in enumerate(alike) for one in range(len(part.value))]
+        elements = [
+            part.inside(index, of) for of, part in enumerate(alike) for index in range(len(part.value))
+        ]
         groups = _groups(elements, ())
         groups.sort(key=lambda group: min(_order(part.fields()) for part in group))
-        return [_joined(group, f"{at}/{one}", fields, conflicts) for one, group in enumerate(groups)]
+        return [_joined(group, f"{at}/{index}", fields, conflicts) for index, group in enumerate(groups)]
     fields += best.moved(at)
     return best.value

@@ -107,7 +107,7 @@ class PageQuestion:
 
     def __reduce__(self) -> Any:
         """Pickle what was given alone: the model is loaded where it is asked."""
-        return PageQuestion, tuple(getattr(self, one.name) for one in fields(self))
+        return PageQuestion, tuple(getattr(self, field.name) for field in fields(self))
 
     @property
     def said(self) -> TypedOptions:
@@ -141,7 +141,7 @@ class PageQuestion:
         schema = self.form.schema or {}
         if self.form.is_wrapped:
             held = schema["properties"][self.form.holder[1:]]
-            schema = {**{key: one for key, one in schema.items() if key == "$defs"}, **held}
+            schema = {**{key: member for key, member in schema.items() if key == "$defs"}, **held}
         root = resolved(schema, schema)[0]
         return {**referred(schema), **root} if root.get("type") in ARRAYS else schema
 
@@ -336,19 +336,19 @@ class PageQuestion:
         while left:
             start, end = left.pop(0)
             text = page.text[start - page.start : end - page.start]
-            found, why = await self._told(text, line)
-            is_cut = found is None or (self.is_list and not _repeats(self.value(found)))
+            answer, why = await self._told(text, line)
+            is_cut = answer is None or (self.is_list and not _repeats(self.value(answer)))
             is_long = is_cut and not (isinstance(why, GenerationError) and self._may_pass(why.__cause__))
             halves = [*self._halves(text)] if why and is_long else []
             if halves:
-                left[:0] = [(start + one.start, start + one.end) for one in halves]
+                left[:0] = [(start + half.start, start + half.end) for half in halves]
                 continue
             if isinstance(why, StructgenError):
                 return {**line, "error": str(why)}
             if why:
                 line["remarks"].append(why)
-            if found is not None:
-                line["parts"].append({"start": start, "end": end, **found})
+            if answer is not None:
+                line["parts"].append({"start": start, "end": end, **answer})
         return line
 
     def _halves(self, text: str) -> Iterator[Any]:
@@ -362,7 +362,7 @@ class PageQuestion:
         it: a sentence, an error, or "". Adds to the counts of a line."""
         source = self.source(text)
         try:
-            one = wanted_of(self._one, source, is_again=True)
+            of_item = wanted_of(self._one, source, is_again=True)
             held = wanted_of(self.wanted, source, is_again=True)
         except NotStatedError:
             return None, ""  # nothing can be said of it: the model is not asked
@@ -388,7 +388,7 @@ class PageQuestion:
         result, why = outcome.result, ""
         # of an answer that the type refuses, the items are judged one by one when all pages have an answer
         if outcome.error is not None and not (result.error is None and result.text):
-            stated = self._stated_items(result, one.form, line)
+            stated = self._stated_items(result, of_item.form, line)
             return (None, outcome.error) if stated is None else (stated, "")
         if result.finish_reason in (FinishReason.STEERED, FinishReason.MAX_TOKENS):
             why = f"The answer was cut at {self.writer.bound}."
@@ -409,7 +409,7 @@ class PageQuestion:
             return None
         widest: Mapping[str, Any] = WIDEST
         item = over_bytes(grammar.under(Policies(**widest)))
-        items = [one for one in said if accepts(item, written(one, as_json))]
+        items = [value for value in said if accepts(item, written(value, as_json))]
         line["remarks"].append(f"{len(said) - len(items)} of {len(said)} items are not stated there.")
         return {"answer": written(items, as_json), "confidences": {}}
 
@@ -423,8 +423,8 @@ class PageQuestion:
         """Return the document of an answer as text, and how sure the model was of its scalars."""
         writer, sure = self.writer, {}
         if isinstance(writer, Local) and not self.said.sampling.strategies:
-            found = confidences_of(result, form.grammar, writer.engine.tokenizer, self.form.holder)
-            sure = {path: round(one.probability, 6) for path, one in found.items()}
+            confidences = confidences_of(result, form.grammar, writer.engine.tokenizer, self.form.holder)
+            sure = {path: round(confidence.probability, 6) for path, confidence in confidences.items()}
         return {"answer": result.text, "confidences": sure}
 
     def value(self, part: Mapping[str, Any]) -> Any:

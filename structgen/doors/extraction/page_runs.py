@@ -81,8 +81,8 @@ def page_lines(
             tasks, run = {page.key: page for page in pages}, partial(_run_of, question)
             yield from results_of(results, tasks, answers, run, start_over=start_over, member="page")
 
-    with closing(lines()) as found:
-        for line, is_new in found:
+    with closing(lines()) as all_lines:
+        for line, is_new in all_lines:
             has_answers |= line["requests"] > 0
             yield line, is_new
 
@@ -148,10 +148,10 @@ def _as_answered(
     thread = threading.Thread(target=run, name="structgen-pages")
     thread.start()
     try:
-        while (one := come.get()) is not None:
-            if isinstance(one, BaseException):
-                raise one
-            yield one
+        while (line := come.get()) is not None:
+            if isinstance(line, BaseException):
+                raise line
+            yield line
     finally:
         with suppress(RuntimeError):  # the loop is closed: all pages have ended
             loop.call_soon_threadsafe(asking.cancel)
@@ -163,13 +163,13 @@ def _run_of(question: PageQuestion, of_model: Mapping[str, str], pages: Sequence
     grammar, said = question.page_form.grammar, question.said
     assert grammar is not None, "a form of free text was refused"
     parts: dict[str, object] = {
-        "document, or cut of its pages": [(one.key, one.start, one.end, one.text) for one in pages],
+        "document, or cut of its pages": [(page.key, page.start, page.end, page.text) for page in pages],
         "type or schema": (grammar.fingerprint, question.is_list),
         "prompt": question.instruction,
         "examples": question.example_texts,
         "option": (question.overlap, [(name, getattr(said, name)) for name in _OPTIONS]),
     }
-    return {**of_model, **{name: _digest(one) for name, one in parts.items()}}
+    return {**of_model, **{name: _digest(part) for name, part in parts.items()}}
 
 
 def _digest(value: object) -> str:

@@ -21,16 +21,16 @@ Holds: TypeAlias = Callable[[Any, Json], bool]
 def referred(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the members of a schema that its references lead into, such as `$defs`: a part of it is a schema
     of its own beside these."""
-    names = (one["$ref"] for _, one in values_in(schema) if isinstance(one, dict) and "$ref" in one)
+    names = (node["$ref"] for _, node in values_in(schema) if isinstance(node, dict) and "$ref" in node)
     heads = {str(name).split("/")[1] for name in names if str(name).startswith("#/")}
-    return {key: one for key, one in schema.items() if key in heads | {"$defs"}}
+    return {key: part for key, part in schema.items() if key in heads | {"$defs"}}
 
 
 def resolved(node: Any, root: Mapping[str, Any]) -> tuple[Any, str]:
     """Return what a schema refers to, itself where it refers to nothing, and the reference."""
     name = node.get("$ref", "") if isinstance(node, Mapping) else ""
-    found = target_of(root, name) if str(name).startswith("#") else None
-    return (node, "") if found is None else (found, name)
+    target = target_of(root, name) if str(name).startswith("#") else None
+    return (node, "") if target is None else (target, name)
 
 
 def without_counts(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,9 +41,9 @@ def without_counts(schema: Mapping[str, Any]) -> dict[str, Any]:
 def _without_counts(node: Any, root: Mapping[str, Any]) -> dict[str, Any]:
     node, _ = resolved(node, root)
     if node.get("type") in ARRAYS:
-        return {key: one for key, one in node.items() if key not in OF_ALL_ITEMS}
+        return {key: keyword for key, keyword in node.items() if key not in OF_ALL_ITEMS}
     members = node.get("properties", {}).items()
-    return {**node, "properties": {key: _without_counts(one, root) for key, one in members}}
+    return {**node, "properties": {key: _without_counts(member, root) for key, member in members}}
 
 
 def with_nullable_members(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def with_nullable_members(schema: Mapping[str, Any]) -> dict[str, Any]:
     root, name = resolved(schema, schema)
     if "properties" not in root:
         return {**referred(schema), "anyOf": [schema, {"type": "null"}]}
-    around = {key: one for key, one in schema.items() if key.startswith("$") and key != "$ref"}
+    around = {key: part for key, part in schema.items() if key.startswith("$") and key != "$ref"}
     return {**referred(schema), **around, **_nullable(root, schema, frozenset({name} - {""}))}
 
 
@@ -66,14 +66,14 @@ def count_fault(items: Sequence[Json], schema: Mapping[str, Any], holds: Holds) 
     """Return what the schema of a list says of all items together and is not so; "" for nothing."""
     counts = [(len(items), "minItems", "maxItems", 0)]
     if "contains" in schema:
-        count = sum(holds(schema["contains"], one) for one in items)
+        count = sum(holds(schema["contains"], item) for item in items)
         counts.append((count, "minContains", "maxContains", 1))
     for count, low, high, usual in counts:
         least, most = schema.get(low, usual), schema.get(high, count)
         if not least <= count <= most:
             name = low if count < least else high
             return f"{name} is {schema.get(name, usual)}, and there are {count:,}."
-    is_twice = len({write(one) for one in items}) < len(items)
+    is_twice = len({write(item) for item in items}) < len(items)
     return "uniqueItems is true, and two items are equal." if schema.get("uniqueItems") and is_twice else ""
 
 
@@ -84,22 +84,22 @@ def unstated(value: Json, node: Any, root: Mapping[str, Any], holds: Holds, at: 
         return None if holds(node, None) else at
     members = node.get("properties", {}) if isinstance(node, Mapping) and isinstance(value, dict) else {}
     inside = (
-        unstated(one, members[name], root, holds, f"{at}/{escape(name)}")
-        for name, one in (value.items() if isinstance(value, dict) else ())
+        unstated(member, members[name], root, holds, f"{at}/{escape(name)}")
+        for name, member in (value.items() if isinstance(value, dict) else ())
         if name in members
     )
-    return next((one for one in inside if one is not None), None)
+    return next((pointer for pointer in inside if pointer is not None), None)
 
 
 def _nullable(node: Any, root: Mapping[str, Any], around: frozenset[str]) -> dict[str, Any]:
     members = node.get("properties", {})
     changed = {}
-    for name, one in members.items():
-        found, reference = resolved(one, root)
-        is_object = isinstance(found, Mapping) and found.get("type") == "object" and "properties" in found
+    for name, member in members.items():
+        target, reference = resolved(member, root)
+        is_object = isinstance(target, Mapping) and target.get("type") == "object" and "properties" in target
         if is_object and reference not in around:
-            one = _nullable(found, root, around | {reference} - {""})
-        changed[name] = {"anyOf": [one, {"type": "null"}]}
+            member = _nullable(target, root, around | {reference} - {""})
+        changed[name] = {"anyOf": [member, {"type": "null"}]}
     return {**node, "properties": changed}
 
 
@@ -109,7 +109,7 @@ def _filled(value: Json, node: Any, root: Mapping[str, Any]) -> Json:
         return value
     members, needed = node.get("properties", {}), node.get("required", ())
     return {
-        name: _filled(one, members.get(name), root)
-        for name, one in value.items()
-        if one is not None or name in needed or name not in members
+        name: _filled(member, members.get(name), root)
+        for name, member in value.items()
+        if member is not None or name in needed or name not in members
     }

@@ -35,6 +35,14 @@ from structgen.machines.core.matcher import Matcher
 _REASONS = {"stop": FinishReason.STOP, "length": FinishReason.MAX_TOKENS}
 _CURE: Final = "Leave it out, or take the engine structgen."
 _OTHERWISE: Final = "vLLM does not do what {name} asks for here. "
+
+
+def _bounded(penalty: str) -> Exclusion:
+    """Return the row of a penalty, which vLLM takes within bounds."""
+    what = f"{_OTHERWISE}vLLM takes -2 to 2."
+    return Exclusion(penalty, what, _CURE, when=lambda asked, how: abs(getattr(how, penalty)) > 2)
+
+
 _REFUSED: Final = Exclusions(
     Exclusion(("n", "logprobs"), f"{_OTHERWISE}A line of results has one text, without its steps.", _CURE),
     Exclusion(
@@ -66,15 +74,8 @@ _REFUSED: Final = Exclusions(
         _CURE,
         when=lambda asked, how: how.temperature != 0 and not 0.01 <= how.temperature <= 2,
     ),
-    *(
-        Exclusion(
-            penalty,
-            f"{_OTHERWISE}vLLM takes -2 to 2.",
-            _CURE,
-            when=lambda asked, how, penalty=penalty: abs(getattr(how, penalty)) > 2,
-        )
-        for penalty in ("presence_penalty", "frequency_penalty")
-    ),
+    _bounded("presence_penalty"),
+    _bounded("frequency_penalty"),
     Exclusion("min_p", f"{_OTHERWISE}It comes before top_p.", _CURE, beside="top_p"),
     Exclusion(
         "logit_bias", f"{_OTHERWISE}It comes before repetition_penalty.", _CURE, beside="repetition_penalty"

@@ -36,8 +36,8 @@ def session_of(compiled: sg.CompiledGrammar, mask: Any, ends: tuple[int, ...] = 
     def why(text: bytes, _start: int) -> tuple[int, str]:
         state, at = compiled.live_part(text)
         said = compiled.expected(state)
-        sources = (f" (from {', '.join(one.sources)})" if one.sources else "" for one in said)
-        return at, "; ".join(one.what + source for one, source in zip(said, sources, strict=True))
+        sources = (f" (from {', '.join(item.sources)})" if item.sources else "" for item in said)
+        return at, "; ".join(item.what + source for item, source in zip(said, sources, strict=True))
 
     return Session(
         partial(matcher.fill_mask, mask),

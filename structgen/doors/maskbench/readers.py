@@ -75,21 +75,21 @@ def sources_of(path: Path) -> list[Source]:
     folder = path if path.is_dir() else path.parent
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     tables = [file for file in files if file.suffix == ".parquet"]
-    root, found = folder.resolve().name, list[Source]()
+    root, sources = folder.resolve().name, list[Source]()
     if path.exists():
         for file in tables or files:
             name = file.relative_to(folder).as_posix()
             if tables:
-                found += _rows(file, name.rpartition("/")[0], root)
+                sources += _rows(file, name.rpartition("/")[0], root)
             elif file == path or file.suffix == ".json":
-                found.append((name, partial(_of_file, name, file, root)))
-    if not found:
+                sources.append((name, partial(_of_file, name, file, root)))
+    if not sources:
         raise ReaderError(
             "there is no schema here." if path.exists() else "no such file or folder.",
             where=str(path),
             cure="Give a folder or file of JSON schemas.",
         )
-    return sorted(found, key=itemgetter(0))
+    return sorted(sources, key=itemgetter(0))
 
 
 def split_of(name: str, root: str) -> str:

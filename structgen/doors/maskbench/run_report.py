@@ -115,44 +115,44 @@ def timing(measured: ArrayLike) -> dict[str, float]:
 
 
 def _figures(results: Sequence[CaseResult]) -> dict[str, dict[str, float]]:
-    found = [times(case) for case in results]
+    measured = [times(case) for case in results]
     figures = {
-        measure: timing(np.concatenate([of[measure] for of in found])) for measure in MEASURES if found
+        measure: timing(np.concatenate([of[measure] for of in measured])) for measure in MEASURES if measured
     }
     return {measure: of for measure, of in figures.items() if of}
 
 
 def tables(report: Report) -> Iterator[Table]:
     """Yield the tables of a report: the counts, reasons of refusals, times."""
-    found = report["engines"]
-    every = [of["all"] for of in found.values()]
+    by_engine = report["engines"]
+    every = [of["all"] for of in by_engine.values()]
     words = {"schemas": "schemas", **{name: told for name, (_, told) in COUNTS.items()}}
     if not any(of["dead_ends"] for of in every):
         del words["dead_ends"]
     rows = [[told, *(f"{of[name]:,}" for of in every)] for name, told in words.items()]
-    yield "Schemas", ("of all schemas", *found), rows
-    splits = list(next(iter(found.values()))["splits"])
+    yield "Schemas", ("of all schemas", *by_engine), rows
+    splits = list(next(iter(by_engine.values()))["splits"])
     if len(splits) > 1:
-        by_split = [(at, [of["splits"][at] for of in found.values()]) for at in splits]
+        by_split = [(at, [of["splits"][at] for of in by_engine.values()]) for at in splits]
         rows = [[at, *(f"{of['passing']:,} of {of['schemas']:,}" for of in every)] for at, every in by_split]
-        yield "Passing schemas by split", ("split", *found), rows
-    reasons = [(engine, of["all"]["refused_by_reason"]) for engine, of in found.items()]
+        yield "Passing schemas by split", ("split", *by_engine), rows
+    reasons = [(engine, of["all"]["refused_by_reason"]) for engine, of in by_engine.items()]
     refused = [[engine, reason, f"{count:,}"] for engine, of in reasons for reason, count in of.items()]
     if refused:
         yield "Refused to compile, by reason", ("engine", "reason", "schemas"), refused
-    if len(found) > 1:
+    if len(by_engine) > 1:
         over = f"the {report['common_schemas']:,} schemas that every engine compiled"
-        yield _speed({engine: of["ns_common"] for engine, of in found.items()}, over)
-    yield _speed({engine: of["ns"] for engine, of in found.items()}, "all schemas that compiled")
+        yield _speed({engine: of["ns_common"] for engine, of in by_engine.items()}, over)
+    yield _speed({engine: of["ns"] for engine, of in by_engine.items()}, "all schemas that compiled")
 
 
 def _speed(timings: Mapping[str, Any], over: str) -> Table:
     rows = [
-        [words, engine, f"{found[measure]['count']:,}"]
-        + [microseconds(found[measure][name]) for name in ("avg", "p50", "p99", "p99_9", "max")]
+        [words, engine, f"{figures[measure]['count']:,}"]
+        + [microseconds(figures[measure][name]) for name in ("avg", "p50", "p99", "p99_9", "max")]
         for measure, words in MEASURES.items()
-        for engine, found in timings.items()
-        if measure in found
+        for engine, figures in timings.items()
+        if measure in figures
     ]
     head = ("measure", "engine", "count", "mean", "median", "99 %", "99.9 %", "max")
     return f"Microseconds a call, over {over}", head, rows

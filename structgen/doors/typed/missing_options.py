@@ -30,18 +30,21 @@ OF_SERVERS: Final = Exclusions(
     Exclusion("speculation", "Whether a server speculates is the server's own affair.", _OR_AN_ENGINE),
 )
 """Of a typed function's options, and its sampling."""
+
+
+def _left_out(option: str) -> Exclusion:
+    """Return the row of an option of a sampling that an `sg.Server` may leave out."""
+    return Exclusion(
+        option,
+        "{} is given, and sg.Server leaves it out.",
+        "Take it out of one of them.",
+        when=lambda options, server: getattr(options.sampling, option) and option in server.leave_out,
+    )
+
+
 OF_SERVER_FIELDS: Final = Exclusions(
-    *(
-        Exclusion(
-            option,
-            "{} is given, and sg.Server leaves it out.",
-            "Take it out of one of them.",
-            when=lambda options, server, option=option: (
-                getattr(options.sampling, option) and option in server.leave_out
-            ),
-        )
-        for option in ("temperature", "seed")
-    ),
+    _left_out("temperature"),
+    _left_out("seed"),
     Exclusion(
         "max_tokens",
         "{} is given, and sg.Server leaves it out.",
