@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -49,6 +50,7 @@ def replay(
     drafting = Drafting(drafters, facts, chain=chain)
     ends = frozenset(facts.tokenizer.eos_token_ids)
     calls = drafted = at = 0
+    by_drafter = Counter[str]()
     while at < len(tokens):
         view = DraftContext(tokens[:at], matcher, room - at, ends)
         (draft,) = plan([drafting.candidates(view, most)], 1.0, row)
@@ -57,8 +59,10 @@ def replay(
         if matcher is not None:
             for token in taken:
                 matcher.advance(token)
+        for token in taken[:accepted]:
+            by_drafter.update(drafting.sources(token))
         drafting.observe(taken, accepted)
         calls, drafted, at = calls + 1, drafted + len(draft), at + len(taken)
-    found = Replayed(len(tokens), calls, drafted, dict(drafting.accepted), dict(drafting.dropped))
+    found = Replayed(len(tokens), calls, drafted, dict(by_drafter), dict(drafting.dropped))
     drafting.end()
     return found

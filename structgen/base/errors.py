@@ -270,7 +270,7 @@ def warning_level() -> int:
 
 # --- calls with options that are not there ---
 
-_CLOSE: Final = 0.8
+CLOSE: Final = 0.8
 """The least similarity (difflib's ratio) at which a name counts as a misspelling of another."""
 _NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
 GONE: Final = {
@@ -337,8 +337,8 @@ def options_named(
                 try:
                     signature.bind(*args, **kwargs)
                 except TypeError as error:
-                    known = [one for one in signature.parameters if one not in ("self", "cls")]
-                    wrong = next((one for one in kwargs if one not in known), None)
+                    known = [name for name in signature.parameters if name not in ("self", "cls")]
+                    wrong = next((name for name in kwargs if name not in known), None)
                     if wrong is not None:
                         raise unknown_option(shown, wrong, known, elsewhere) from None
                     what = f"{shown} cannot be called so: {error}."
@@ -360,7 +360,11 @@ def _shown_signature(
     import inspect  # start-up: most functions name their options themselves
 
     signature = inspect.signature(function)
-    own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
+    own = [
+        parameter
+        for parameter in signature.parameters.values()
+        if parameter.kind is not parameter.VAR_KEYWORD
+    ]
     kind = inspect.Parameter.KEYWORD_ONLY
     more = [
         inspect.Parameter(name, kind, default=defaults.get(name), annotation=hint.__forward_arg__)
@@ -391,7 +395,7 @@ def unknown_option(
     """Return the error of an option that a function does not have, which names the one that was meant."""
     from difflib import get_close_matches  # start-up: a call with a fault
 
-    near = [*get_close_matches(wrong.lower(), [*known, *elsewhere], 1, _CLOSE), ""][0]
+    near = [*get_close_matches(wrong.lower(), [*known, *elsewhere], 1, CLOSE), ""][0]
     if wrong in elsewhere or near in elsewhere:
         cure = elsewhere[wrong if wrong in elsewhere else near]
     else:

@@ -56,7 +56,7 @@ class ControlTokens:
         if isinstance(value, str):
             return self._words.sub(lambda sign: self._guards[sign[0]], value.translate(self._table))
         if isinstance(value, Mapping):
-            return {self.guarded(key): self.guarded(one) for key, one in value.items()}
+            return {self.guarded(key): self.guarded(member) for key, member in value.items()}
         return [*map(self.guarded, value)] if isinstance(value, list | tuple) else value
 
     def plain(self, text: str) -> str:
@@ -73,11 +73,11 @@ class ControlTokens:
         """Return the tokens of a guarded text: control tokens for its marks alone. `tokenizer`: the same, for
         texts without control tokens."""
         if self._backend is None:
-            found, at = list[int](), 0
+            cuts, at = list[int](), 0
             for mark in self._own.finditer(text):
-                found += [*self.encoded_plainly(text[at : mark.start()], tokenizer), self.ids[mark[0]]]
+                cuts += [*self.encoded_plainly(text[at : mark.start()], tokenizer), self.ids[mark[0]]]
                 at = mark.end()
-            return found + self.encoded_plainly(text[at:], tokenizer)
+            return cuts + self.encoded_plainly(text[at:], tokenizer)
         if self._renamed is None:
             self._renamed = _renamed(self._backend, self._names)
         named = self.plain(self._own.sub(lambda mark: self._names[mark[0]], text))
@@ -88,7 +88,9 @@ class ControlTokens:
         """Return the tokens of a guarded text as `Tokenizer.encode` has them. A control token that is none of
         its marks is encoded in two parts."""
         plain = text.translate(self._back)
-        cuts = [one.start() + 1 for one in self._own.finditer(plain) if text[slice(*one.span())] != one[0]]
+        cuts = [
+            match.start() + 1 for match in self._own.finditer(plain) if text[slice(*match.span())] != match[0]
+        ]
         parts = zip([0, *cuts], [*cuts, len(plain)], strict=True)
         return [token for begin, end in parts for token in tokenizer.encode(plain[begin:end].encode())]
 
@@ -102,13 +104,13 @@ def _texts(value: Any) -> Iterator[str]:
     """Yield the texts inside of a value, and its keys."""
     stack = [value]
     while stack:
-        one = stack.pop()
-        if isinstance(one, str):
-            yield one
-        elif isinstance(one, Mapping):
-            stack += [*one.keys(), *one.values()]
-        elif isinstance(one, list | tuple):
-            stack += one
+        node = stack.pop()
+        if isinstance(node, str):
+            yield node
+        elif isinstance(node, Mapping):
+            stack += [*node.keys(), *node.values()]
+        elif isinstance(node, list | tuple):
+            stack += node
 
 
 def _any_of(texts: Iterable[str]) -> str:
@@ -117,11 +119,11 @@ def _any_of(texts: Iterable[str]) -> str:
     for text in texts:
         tails.setdefault(text[:1], []).append(text[1:])
     ends = tails.pop("", None) is not None
-    found = "|".join(
+    pattern = "|".join(
         re.escape(first + rest[0] if len(rest) == 1 else first) + ("" if len(rest) == 1 else _any_of(rest))
         for first, rest in tails.items()
     )
-    return f"(?:{found}){'?' if ends else ''}" if found else ""
+    return f"(?:{pattern}){'?' if ends else ''}" if pattern else ""
 
 
 def _renamed(backend: Any, names: Mapping[str, str]) -> Any:
@@ -137,7 +139,7 @@ def _renamed(backend: Any, names: Mapping[str, str]) -> Any:
         else [[names.get(text, text), score] for text, score in vocabulary]
     )
     if merges is not None:
-        pairs = (one.split(" ") if isinstance(one, str) else one for one in merges)
+        pairs = (pair.split(" ") if isinstance(pair, str) else pair for pair in merges)
         model["merges"] = [[*pair] for pair in pairs if not {*pair, "".join(pair)} & names.keys()]
     if "unk_token" in model:
         model["unk_token"] = names.get(model["unk_token"], model["unk_token"])

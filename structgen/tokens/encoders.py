@@ -136,7 +136,7 @@ class FewestTokens:
             if len(token) > 1:
                 lengths.setdefault(token[:2], set()).add(len(token))
         # The token lengths for each pair of first bytes, longest first. A trie of dicts would take 30 MB.
-        self._lengths = {start: sorted(found, reverse=True) for start, found in lengths.items()}
+        self._lengths = {start: sorted(known, reverse=True) for start, known in lengths.items()}
 
     def encode(self, data: bytes) -> list[int]:
         """Return token ids. Raises TokenizerError, with the place, if no sequence of tokens has these bytes.

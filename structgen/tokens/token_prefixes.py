@@ -55,19 +55,19 @@ def first_crossing(
 def _nodes_along(vocabulary: Vocabulary, data: bytes) -> list[int]:
     """Return the trie's nodes for the first byte of `data`, the first two, and so on, as far as it has
     them."""
-    nodes, found = vocabulary.nodes, list[int]()
+    nodes, tokens = vocabulary.nodes, list[int]()
     for byte in data:
-        if not found:
+        if not tokens:
             node = int(vocabulary.first[byte])
             end = node + 1
         else:
-            node, end = found[-1] + 1, fields_of(int(nodes[found[-1]])).end
+            node, end = tokens[-1] + 1, fields_of(int(nodes[tokens[-1]])).end
             while node < end and (fields := fields_of(int(nodes[node]))).byte < byte:
                 node = fields.end
         if not 0 <= node < end or int(nodes[node]) & 0xFF != byte:
             break
-        found.append(node)
-    return found
+        tokens.append(node)
+    return tokens
 
 
 def _tokens_at(vocabulary: Vocabulary, node: int) -> list[int]:
@@ -75,5 +75,5 @@ def _tokens_at(vocabulary: Vocabulary, node: int) -> list[int]:
     if not slot:
         return []
     first, last = vocabulary.slot_start[slot - 1 : slot + 1].tolist()
-    found: list[int] = vocabulary.slot_ids[first:last].tolist()
-    return found
+    tokens: list[int] = vocabulary.slot_ids[first:last].tolist()
+    return tokens

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, final
 
 from structgen.base.errors import TokenError, TokenizerError, options_named
 from structgen.tokens.encoders import Encoder, FewestTokens, Form
@@ -316,8 +316,8 @@ class Tokenizer:
         except UnicodeDecodeError:
             return None
         tokens = self.token_bytes
-        found = [tokens[i] if 0 <= i < len(tokens) else None for i in ids]
-        return ids if None not in found and b"".join(filter(None, found)) == data else None
+        texts = [tokens[i] if 0 <= i < len(tokens) else None for i in ids]
+        return ids if None not in texts and b"".join(filter(None, texts)) == data else None
 
     def decode(self, ids: Iterable[int]) -> bytes:
         """Return the concatenated bytes of tokens; special tokens have none.
@@ -361,10 +361,6 @@ def _unpickle(lengths: bytes, data: bytes, ends: tuple[int, ...], encoder: Form 
     return Tokenizer(tokens, ends, encoder)
 
 
-_LENGTH: Final = 4
-"""Bytes of the length of a token."""
-
-
 def _packed(tokens: Sequence[bytes | None]) -> tuple[bytes, bytes]:
     # (lengths as little-endian int32, -1 for special tokens; all bytes)
     lengths = [-1 if token is None else len(token) for token in tokens]
@@ -374,7 +370,7 @@ def _packed(tokens: Sequence[bytes | None]) -> tuple[bytes, bytes]:
 def _fingerprint(lengths: bytes, data: bytes, ends: Sequence[int]) -> str:
     """Return the fingerprint of what `_packed` returned, and of the end tokens."""
     digest = hashlib.blake2b(b"structgen tokenizer 1\n", digest_size=20)
-    digest.update(f"{len(lengths) // _LENGTH} {' '.join(map(str, ends))}\n".encode())
+    digest.update(f"{len(lengths) // struct.calcsize('<i')} {' '.join(map(str, ends))}\n".encode())
     digest.update(lengths)
     digest.update(data)
     return digest.hexdigest()

@@ -38,8 +38,8 @@ def read_path(path: Path) -> tuple[TokenizerFile, list[int]]:
     """
     if not path.is_dir():
         return read_file(path), []
-    found = next((path / name for name in _NAMES if (path / name).is_file()), None)
-    if found is None:
+    file = next((path / name for name in _NAMES if (path / name).is_file()), None)
+    if file is None:
         other = next((name for name in _OTHER_IDS if (path / name).is_file()), None)
         if other is not None:
             raise TokenizerError(
@@ -48,8 +48,8 @@ def read_path(path: Path) -> tuple[TokenizerFile, list[int]]:
                 cure="Pass the object: AutoTokenizer.from_pretrained(folder).",
             )
         raise _missing(path / _NAMES[0])
-    reading = read_file(found)
-    if found.name == "tokenizer.model":
+    reading = read_file(file)
+    if file.name == "tokenizer.model":
         _add_tokens(path, reading)
     return reading, _ends_of_folder(path, reading.ids)
 
@@ -95,24 +95,24 @@ def read_object(tokenizer: Any) -> tuple[TokenizerFile, list[int], list[int]]:
     """
     ends: list[int] = []
     special: list[int] = []
-    one = tokenizer
+    holder = tokenizer
     for _ in range(_WRAPPERS):
-        if not ends and (own := getattr(one, "eos_token_id", None)) is not None:
+        if not ends and (own := getattr(holder, "eos_token_id", None)) is not None:
             ends = end_ids(own, {}, "tokenizer.eos_token_id")
-        special += getattr(one, "all_special_ids", None) or ()
-        if hasattr(one, "backend_tokenizer") or hasattr(one, "to_str"):
-            text = getattr(one, "backend_tokenizer", one).to_str()
+        special += getattr(holder, "all_special_ids", None) or ()
+        if hasattr(holder, "backend_tokenizer") or hasattr(holder, "to_str"):
+            text = getattr(holder, "backend_tokenizer", holder).to_str()
             return read_tokenizer_object(json_value(text, Path(_NAMES[0]))), ends, special
-        if hasattr(one, "serialized_model_proto"):
-            return read_processor(one), ends, special
-        if hasattr(one, "sp_model"):
-            return read_with_pieces(one), ends, special
-        if hasattr(one, "id_to_byte_piece"):
-            return read_tekkenizer(one), ends, special
-        if hasattr(one, "n_words") and hasattr(one, "file_path"):
-            return read_file(Path(one.file_path)), ends, special
-        one = getattr(one, "instruct_tokenizer", None) or getattr(one, "tokenizer", None)
-        if one is None:
+        if hasattr(holder, "serialized_model_proto"):
+            return read_processor(holder), ends, special
+        if hasattr(holder, "sp_model"):
+            return read_with_pieces(holder), ends, special
+        if hasattr(holder, "id_to_byte_piece"):
+            return read_tekkenizer(holder), ends, special
+        if hasattr(holder, "n_words") and hasattr(holder, "file_path"):
+            return read_file(Path(holder.file_path)), ends, special
+        holder = getattr(holder, "instruct_tokenizer", None) or getattr(holder, "tokenizer", None)
+        if holder is None:
             break
     raise TokenizerError(
         f"{type(tokenizer).__name__} has no backend of the tokenizers library, and no model of SentencePiece "

@@ -263,7 +263,7 @@ def trie_kernel(data: Any, offsets: Any) -> Any:
 def deepest_characters(nodes: Any) -> Any:
     """For each node, the most characters begun on a path from its own byte down (bytes
     that are no continuation bytes)."""
-    found = np.zeros(len(nodes), np.int32)
+    most = np.zeros(len(nodes), np.int32)
     # by depth: the most of the nodes there met since the last one above
     below = np.zeros(MAX_STRING + 2, np.int32)
     for i in range(len(nodes) - 1, -1, -1):
@@ -272,6 +272,6 @@ def deepest_characters(nodes: Any) -> Any:
         below[depth + 1] = 0
         if nodes[i] & np.uint64(0xC0) != np.uint64(0x80):
             here += 1
-        found[i] = here
+        most[i] = here
         below[depth] = max(below[depth], here)
-    return found
+    return most

@@ -99,17 +99,17 @@ class Vocabulary:
         cause a StoreWarning. Raises TokenizerError beyond the limits of the layout: a token of more than
         4,095 bytes, more than 1,048,575 distinct tokens, more than 16,777,215 nodes.
         """
-        found = cls._open.get(tokenizer.fingerprint)
-        if found is None:
+        vocabulary = cls._open.get(tokenizer.fingerprint)
+        if vocabulary is None:
             with cls._building:
-                found = cls._open.get(tokenizer.fingerprint)
-                if found is None:
-                    found = cls._read_or_build(tokenizer)
-                    cls._open[tokenizer.fingerprint] = found
+                vocabulary = cls._open.get(tokenizer.fingerprint)
+                if vocabulary is None:
+                    vocabulary = cls._read_or_build(tokenizer)
+                    cls._open[tokenizer.fingerprint] = vocabulary
         recent = cls._recent
-        if not recent or recent[-1] is not found:
-            recent.append(found)  # a vocabulary may be in the list twice
-        return found
+        if not recent or recent[-1] is not vocabulary:
+            recent.append(vocabulary)  # a vocabulary may be in the list twice
+        return vocabulary
 
     @classmethod
     def _read_or_build(cls, tokenizer: Tokenizer) -> Vocabulary:
@@ -119,9 +119,9 @@ class Vocabulary:
         entries, key = _entries(), entry_key(KIND, tokenizer.fingerprint)
         file = entries.read(KIND, key)
         if file is not None:
-            found = cls._from_file(tokenizer, file)
-            if found is not None:
-                return found
+            vocabulary = cls._from_file(tokenizer, file)
+            if vocabulary is not None:
+                return vocabulary
             entries.drop(key, "lacks an array or belongs to another tokenizer")
         built = cls._build(tokenizer)
         entries.write(KIND, key, built._arrays(), {name: getattr(built, name) for name in _NUMBERS})

@@ -5,16 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 import structgen as sg
 from structgen.automata.strings.alphabets import MOST_MEMBERS, divided
 from structgen.automata.strings.automata import MOST_WORK, of_words
-from structgen.automata.strings.kernels import equivalent
-from structgen.automata.strings.string_pool import StringPool
-from structgen.base.language.ir import Pattern, Spec
-from structgen.base.limits import DEFAULT, Limits
+from structgen.base.limits import Limits
 from structgen.errors import LimitError
 from structgen.tokens.tokenizer import byte_tokenizer
 
@@ -79,13 +75,6 @@ def test_a_process_grows_by_less_than_a_gigabyte(name: str) -> None:
     assert int(done.stdout) < 1_000
 
 
-def test_a_pool_keeps_the_rows_of_an_automaton_once() -> None:
-    pool = StringPool(DEFAULT)
-    start = pool.start(Spec((Pattern("^[a-z]{9}$"),)), min)
-    part, _ = pool._at(start)
-    assert part.rows.nbytes < pool.trans[0].nbytes * 9
-
-
 def test_the_pools_of_one_call_share_its_steps() -> None:
     parts = [sg.json_schema({"type": "string", "pattern": f"^[a-z]{{{300 + at}}}$"}) for at in range(40)]
     few = Limits(oracle_steps=10_000)
@@ -105,29 +94,3 @@ def test_words_and_sets_of_many_characters_are_refused_before_they_take_memory()
         with pytest.raises(LimitError) as caught:
             make()
         assert caught.value.limit == "automaton_states"
-
-
-def classes(trans: np.ndarray, accept: np.ndarray) -> list[int]:
-    """Return the classes of states by rounds of refinement (E. Moore, 1956), numbered as they come."""
-    blocks = accept.tolist()
-    while True:
-        rows = [
-            (one, *(blocks[to] if to >= 0 else -1 for to in row))
-            for one, row in zip(blocks, trans.tolist(), strict=True)
-        ]
-        numbers: dict[tuple[int, ...], int] = {}
-        after = [numbers.setdefault(row, len(numbers)) for row in rows]
-        if len(numbers) == len({*blocks}):
-            return after
-        blocks = after
-
-
-def test_equivalent_states_are_those_of_rounds_of_refinement() -> None:
-    chance = np.random.default_rng(5)
-    for _ in range(300):
-        states, width = int(chance.integers(1, 12)), int(chance.integers(1, 4))
-        trans = chance.integers(0, states, (states, width)).astype(np.int32)
-        accept = chance.integers(0, 3, states).astype(np.int32)
-        trans[chance.random(trans.shape) < 0.2] = -1
-        found, numbers = equivalent(trans, accept).tolist(), dict[int, int]()
-        assert [numbers.setdefault(one, len(numbers)) for one in found] == classes(trans, accept)

@@ -1,14 +1,12 @@
-"""The compiled loops against plain ones: sets of threads, products, equivalent states, distances."""
+"""Automata against the texts that they hold: products, complements, minimal ones; alphabets."""
 
 from __future__ import annotations
 
 import random
 
 import numpy as np
-import pytest
 from for_each import for_each
 
-from structgen.automata.strings import kernels
 from structgen.automata.strings.alphabets import ONE, Alphabet, common, divided, of_letters
 from structgen.automata.strings.automata import Automaton, both, complement, either, minimal
 
@@ -63,53 +61,6 @@ def test_no_two_states_of_a_minimal_automaton_are_equivalent(seed: int) -> None:
     again = minimal(found.alphabet, found.trans, found.accept)
     assert (again.trans == found.trans).all()
     assert (complement(complement(found)).trans == found.trans).all() or found.is_empty
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_distances_are_those_of_a_slow_search(seed: int) -> None:
-    found = drawn(seed, 9, 3)
-    costs = np.array([3, 1, -1], np.int64)
-    far = [0 if accept else kernels.FAR for accept in found.accept]
-    for _ in range(30):
-        for state, row in enumerate(found.trans.tolist()):
-            for kind, to in enumerate(row):
-                if to >= 0 and kind < found.alphabet.width and kind != 2:
-                    far[state] = min(far[state], far[to] + int(costs[kind]))
-    if found.alphabet.width == 3:
-        ends = (found.accept > 0).astype(np.uint8)
-        assert kernels.nearest(found.trans, costs, ends).tolist() == far
-    longest = kernels.longest(found.trans).tolist()
-    ways = [{state} for state in range(found.states)]
-    for length in range(1, found.states + 1):
-        ways = [{to for state in way for to in found.trans[state].tolist() if to >= 0} for way in ways]
-        for state, way in enumerate(ways):
-            assert bool(way) == (longest[state] >= length)
-
-
-def chain(threads: int, states: int, work: int, stop: int = 0) -> int:
-    """Return the answer of the kernel for a chain of threads, each a closure."""
-    numbers = np.arange(threads + 1, dtype=np.int64)
-    count, *_ = kernels.subsets(
-        np.append(numbers[:threads], threads - 1),
-        np.array([(0, after) for after in range(1, threads)], np.int32),
-        numbers,
-        np.arange(threads, dtype=np.int32),
-        np.ones((1, 1), np.uint8),
-        np.zeros(threads, np.uint8),
-        np.empty((2, 0, threads), np.int32),
-        -1,
-        states,
-        work,
-        np.full(1, stop, np.uint8),
-    )
-    return int(count)
-
-
-def test_the_kernels_stop_at_states_and_at_work_and_when_nobody_waits() -> None:
-    assert chain(12, 50, 10**6) == 12
-    assert chain(12, 5, 10**6) == kernels.TOO_MANY_STATES
-    assert chain(12, 50, 8) == kernels.TOO_MUCH_WORK
-    assert chain(12, 50, 10**6, stop=1) == kernels.STOPPED
 
 
 def test_an_alphabet_tells_apart_what_its_sets_do() -> None:

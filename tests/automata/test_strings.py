@@ -20,7 +20,7 @@ from structgen.automata.strings.automata import EVERY
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import OTHERS_COLUMN, SPACES_COLUMN, TOTAL_COLUMN, encode
 from structgen.automata.unicode.partition import ASCII, PLAIN
-from structgen.base.language.ir import DEAD, TRUE, All, Any_, Formula, Length, Not, Pattern, Spec, Words
+from structgen.base.language.ir import DEAD, TRUE, All, Any_, Formula, Length, Not, Pattern, Words
 from structgen.base.limits import Limits
 from structgen.errors import LimitError, RegexError
 
@@ -279,14 +279,6 @@ def test_what_the_process_holds_is_bounded_in_bytes() -> None:
     assert held.nbytes <= 10_000
     assert 0 < len(held) < 50
     assert held.get(49, lambda: pytest.fail("it was let go")) is EVERY
-
-
-def test_a_spec_that_comes_again_is_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    formula = Pattern("^(?:ab|cd){3}e$")
-    first = Walker(formula)
-    monkeypatch.setattr(string_pool, "byte_rows", lambda *_: pytest.fail("it was made again"))
-    again = first.pool.start(Spec((formula,)), first.number)
-    assert again == first.start
 
 
 @pytest.mark.parametrize(

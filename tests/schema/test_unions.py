@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import itertools
 import json
-from decimal import Decimal
 from typing import Any
 
 import jsonschema_rs
-import pytest
 from compiled_texts import takes
 from for_each import for_each
 from schema_documents import compiled
 from union_families import FAMILIES, HARDER, Family
 
 import structgen as sg
-from structgen.schema.meaning.place import NOTHING
 from structgen.schema.recogniser.schema_network import SchemaNetwork
 
 ANY_ORDER: dict[str, Any] = {**sg.WIDEST, "property_order": "any"}
@@ -65,57 +62,6 @@ def test_a_thousand_branches_with_an_optional_tag_are_a_thousand_conjunctions() 
     assert takes(grammar, b'{"type": "t999", "column": 3}')
     assert not takes(grammar, b'{"column": 3}')
     assert size_of(grammar.network) < 10 * 1000
-
-
-SETS: dict[str, list[dict[str, Any]]] = {
-    "constants": [{"const": at} for at in range(5)],
-    "complements": [{"not": {"enum": [at, at + 1]}} for at in range(5)],
-    "ranges": [{"type": "integer", "minimum": at, "maximum": at + 2} for at in range(5)],
-    "thresholds": [{"type": "number", "minimum": at} for at in range(5)],
-    "patterns": [{"type": "string", "pattern": f"^{letter}"} for letter in "abab"],
-    "mixed": [
-        {"const": "a"},
-        {"enum": ["a", 1]},
-        {"type": "string"},
-        {"const": 2},
-        {"enum": [2, 3]},
-        {"minLength": 2},
-    ],
-}
-VALUES = [None, True, -1, 0, 0.5, 1, 2, 3, 4, 5, 6, 7, 8, "", "a", "ab", "b", "bcd", {}, []]
-
-
-@pytest.mark.parametrize("name", SETS)
-def test_outcomes_are_the_combinations_of_sets_that_values_have(name: str) -> None:
-    sets = SETS[name]
-    network = compiled({"properties": {f"k{at}": one for at, one in enumerate(sets)}}, **DECLARED).network
-    tables = network.tables
-    root = tables.demands[tables.places[network.root][0]][0].schema
-    asked = [(tables.literal(child),) for child in root.properties.values()]
-    outcomes = network.objects.members.outcomes.of(0, asked)
-    judges = [jsonschema_rs.validator_for(one) for one in sets]
-
-    def lies_in(value: Any) -> int:
-        return sum(judge.is_valid(value) << at for at, judge in enumerate(judges))
-
-    assert {lies_in(value) for value in VALUES} == {
-        one.met for one in outcomes if network.oracle.alive(one.demand)
-    }
-    for value in VALUES:
-        literal = tables.constants.value(json.loads(json.dumps(value), parse_float=Decimal), "")
-        own = [one.met for one in outcomes if network.oracle.alive(tables.both(one.demand, (literal,)))]
-        # A value belongs to the outcome of its combination, and to others only if they say less of it.
-        assert lies_in(value) in own
-        assert all(met & ~lies_in(value) == 0 for met in own), value
-
-
-def test_the_never_demand_is_no_outcome() -> None:
-    network = compiled({"properties": {"a": {"const": 1}, "b": {"const": 2}}}, **DECLARED).network
-    tables = network.tables
-    one, two = (tables.literal(tables.constant(value, "")) for value in (1, 2))
-    outcomes = network.objects.members.outcomes.of(tables.demand((one,)), [(two,), (tables.negate(two),)])
-    assert all(outcome.demand != NOTHING for outcome in outcomes)
-    assert [outcome.met for outcome in outcomes] == [0b10]
 
 
 def test_an_obligation_with_two_ways_at_one_key_needs_one_of_them() -> None:

@@ -111,24 +111,24 @@ def cut(text: str, count: Count, most: int, overlap: int) -> list[Cut]:
 def _best(kinds: _Numbers, low: int, high: int) -> int:
     """Return after how many pieces, from `low` to `high`, the best border is, the last of several; 0 where
     all are inside a word, or there are none."""
-    found = kinds[low - 1 : high][::-1]
-    at = int(found.argmax()) if len(found) else 0
-    return high - at if len(found) and found[at] else 0
+    borders = kinds[low - 1 : high][::-1]
+    at = int(borders.argmax()) if len(borders) else 0
+    return high - at if len(borders) and borders[at] else 0
 
 
 def _measured(text: str, count: Count, most: int) -> tuple[_Numbers, ...]:
     """Return of each piece the character where it begins and before which it ends, the tokens before it and
     up to its end, and the kind of the border behind it."""
-    marks = {ord(one): _MARK for one in set(text) if _is_mark(one)}
+    marks = {ord(char): _MARK for char in set(text) if _is_mark(char)}
     folded = text.translate(marks) if marks else text
     known: dict[str, array[int]] = {}
     sizes, kinds = array("q"), bytearray()
-    for found in _PIECE.finditer(folded, 0, len(text.rstrip())):
-        piece = text[found.start() : found.end()]
+    for match in _PIECE.finditer(folded, 0, len(text.rstrip())):
+        piece = text[match.start() : match.end()]
         if (parts := known.get(piece)) is None:
             if len(known) == PIECES_KEPT:
                 known.clear()
-            parts = known[piece] = _sizes(piece, found[0], len(found[1]), count, most)
+            parts = known[piece] = _sizes(piece, match[0], len(match[1]), count, most)
         sizes += parts
         kinds += bytes(len(parts) // 4 - 1) + b"\1"
     rows = np.frombuffer(sizes, np.int64).reshape(-1, 2)
@@ -137,7 +137,7 @@ def _measured(text: str, count: Count, most: int) -> tuple[_Numbers, ...]:
     borders = np.frombuffer(kinds, np.uint8).copy()
     borders[:-1][begins[1:] > ends[:-1]] = SPACED
     for kind, pattern in _BORDERS:
-        found_at = np.fromiter((one.end() for one in re.finditer(pattern, text)), np.int64)
+        found_at = np.fromiter((border.end() for border in re.finditer(pattern, text)), np.int64)
         after = ends.searchsorted(found_at, "right")
         is_between = (after > 0) & (after < len(ends))
         after, found_at = after[is_between], found_at[is_between]
@@ -145,10 +145,10 @@ def _measured(text: str, count: Count, most: int) -> tuple[_Numbers, ...]:
     return begins, ends, before, behind, borders
 
 
-def _is_mark(one: str) -> bool:
+def _is_mark(char: str) -> bool:
     """Return whether a character belongs to the one before: a mark, one without width, a skin's colour."""
-    return one != "\u200d" and (
-        category(one) in ("Mn", "Mc", "Me", "Cf") or "\U0001f3fb" <= one <= "\U0001f3ff"
+    return char != "\u200d" and (
+        category(char) in ("Mn", "Mc", "Me", "Cf") or "\U0001f3fb" <= char <= "\U0001f3ff"
     )
 
 

@@ -88,10 +88,10 @@ def dates_of(text: str, marks: bytearray) -> Iterator[Reading]:
 
 def spoken_dates_of(text: str, numbers: list[Reading]) -> Iterator[Reading]:
     """Yield the dates of a folded text whose day is a word ("am neunten Oktober 2026"), with their year."""
-    for one in numbers:
-        match = None if text[one.start].isdecimal() else _BEHIND_A_DAY.match(text, one.end)
+    for number in numbers:
+        match = None if text[number.start].isdecimal() else _BEHIND_A_DAY.match(text, number.end)
         if match is not None and match["year"] and (month := _month_of(match)):
-            yield from _days(_years(match["year"]), month, [str(one.value)], one.start, match.end())
+            yield from _days(_years(match["year"]), month, [str(number.value)], number.start, match.end())
 
 
 def _month_of(match: re.Match[str]) -> int | None:
@@ -141,8 +141,8 @@ def times_of(text: str, marks: bytearray) -> Iterator[Reading]:
         behind = (
             f":{minute or '00'}{(rest or '').replace(',', '.')}{re.sub('(?i)utc|gmt|z', 'Z', zone or '')}"
         )
-        for one in _hours(hour, sign or ""):
-            yield Reading("time", dt.time.fromisoformat(f"{one:02}{behind}"), start, end)
+        for meant in _hours(hour, sign or ""):
+            yield Reading("time", dt.time.fromisoformat(f"{meant:02}{behind}"), start, end)
         if mark or sign not in (None, "h"):
             mark_span(marks, start, end)
     for match in _NAMED_TIME.finditer(text):
@@ -151,11 +151,11 @@ def times_of(text: str, marks: bytearray) -> Iterator[Reading]:
 
 def hours_of(text: str, marks: bytearray, numbers: list[Reading]) -> Iterator[Reading]:
     """Yield the times that numbers of a folded text state with a word behind them ("drei Uhr")."""
-    for one in numbers:
-        match = _HOUR_SIGN.match(text, one.end)
-        if match is not None and marks[one.start] != PART:
-            for hour in _hours(str(one.value), match[0].strip()):
-                yield Reading("time", dt.time(hour), one.start, match.end())
+    for number in numbers:
+        match = _HOUR_SIGN.match(text, number.end)
+        if match is not None and marks[number.start] != PART:
+            for hour in _hours(str(number.value), match[0].strip()):
+                yield Reading("time", dt.time(hour), number.start, match.end())
 
 
 def _hours(figures: str, sign: str) -> list[int]:
@@ -181,7 +181,7 @@ def instants_of(dates: list[Reading], times: list[Reading]) -> Iterator[Reading]
     for time in times:
         at = bisect_left(starts, time.start)
         near = starts[max(at - 1, 0) : at + (at < len(starts) and starts[at] <= time.end + 40)]
-        for date in (one for start in near for one in by_start[start]):
+        for date in (date for start in near for date in by_start[start]):
             day: Any = date.value
             moment: Any = time.value
             start, end = min(date.start, time.start), max(date.end, time.end)

@@ -44,10 +44,10 @@ def durations_of(text: str, numbers: list[Reading]) -> Iterator[Reading]:
     """
     parts: list[tuple[int, int, int, Any]] = []
     inner: set[int] = set()
-    for one in numbers:
-        match = _BEHIND.match(text, one.end)
+    for number in numbers:
+        match = _BEHIND.match(text, number.end)
         if match and (rank := _RANK_OF.get(match[match.lastindex or 0].lower())) is not None:
-            parts.append((one.start, match.end(), rank, one.value))
+            parts.append((number.start, match.end(), rank, number.value))
             inner.add(match.start("article"))  # half an hour is not an hour; -1 is no place
     at = {part[0]: part for part in parts}
     for start, end, rank, value in sorted(parts):

@@ -47,7 +47,10 @@ class Evidence(Sequence[Stated]):
     def to_json(self) -> str:
         """Return a JSON array with an object for each value, whose members are the fields of `Stated`."""
         return write(
-            [{**asdict(one), "places": [*map(asdict, one.places)], "others": [*one.others]} for one in self]
+            [
+                {**asdict(stated), "places": [*map(asdict, stated.places)], "others": [*stated.others]}
+                for stated in self
+            ]
         )
 
     def to_csv(self) -> str:
@@ -56,9 +59,9 @@ class Evidence(Sequence[Stated]):
         table = StringIO()
         rows = csv.writer(table)
         rows.writerow(("path", "value", "text", "start", "end", "words", "others"))
-        for one in self:
-            for place in map(astuple, one.places) if one.places else [("",) * 4]:
-                rows.writerow((one.path, one.value, *place, "; ".join(one.others)))
+        for stated in self:
+            for place in map(astuple, stated.places) if stated.places else [("",) * 4]:
+                rows.writerow((stated.path, stated.value, *place, "; ".join(stated.others)))
         return table.getvalue()
 
     def page(self) -> str:
@@ -83,9 +86,9 @@ def evidence_of(document: Json, texts: StatedText) -> Evidence:
     Raises SchemaError for what is no JSON value. Cost: linear in the texts for each different value.
     """
     values: list[tuple[str, Value]] = [
-        (path, one)
-        for path, one in values_in(exact(document))
-        if isinstance(one, (int, Decimal, str)) and not isinstance(one, bool)
+        (path, value)
+        for path, value in values_in(exact(document))
+        if isinstance(value, (int, Decimal, str)) and not isinstance(value, bool)
     ]
     most = max(1, min(MOST_PLACES, _MOST_IN_ALL // max(1, len(values))))
     places_of = cache(PlaceSearch(texts, most).places_of)

@@ -32,7 +32,7 @@ def checked_texts(value: Any) -> bool | NamedTexts:
     if not isinstance(pairs, list | tuple) or not pairs:
         raise checks.wrong("grounded", value, cure)
     for pair in pairs:
-        if not isinstance(pair, tuple) or len(pair) != 2 or not all(isinstance(one, str) for one in pair):
+        if not isinstance(pair, tuple) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):
             raise checks.wrong("grounded", pair, cure)
         checks.encodable("grounded", pair[1])
     if twice := [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]:
@@ -47,7 +47,7 @@ def checked_texts(value: Any) -> bool | NamedTexts:
 
 def has_quotes(schema: Any) -> bool:
     """Return whether a schema may have the keyword `x-quote`."""
-    return any(isinstance(one, dict) and QUOTE in one for _, one in values_in(schema))
+    return any(isinstance(value, dict) and QUOTE in value for _, value in values_in(schema))
 
 
 def warn(what: str) -> None:
@@ -92,12 +92,12 @@ def grounded_grammar(
         from structgen.asking.grounding.narrowing import narrowed
 
         assert isinstance(inner, JsonSchemaGrammar), "it was looked at"
-        found = narrowed(inner, stated, values=values, quotes=quotes, free=free)
-        if not found.places and tell is not None:
+        made = narrowed(inner, stated, values=values, quotes=quotes, free=free)
+        if not made.places and tell is not None:
             what = (
                 "The type has no value that a text could state: numbers, dates, addresses, patterns, quotes."
             )
             tell(f"{what} The answer is as without grounded=.")
-        return found.grammar
+        return made.grammar
 
     return schema_grammar_of(grammar, "grounded" if values else "quotes").inside(change)

@@ -105,7 +105,7 @@ def narrowed(
             if not free or not missing:
                 path, place = missing[0]
                 raise _not_stated(f"no {place.kind} for {path or 'the value'}.", path, place.pointer, stated)
-            freed |= {one.pointer for _, one in missing}
+            freed |= {lack.pointer for _, lack in missing}
         made = grammar.in_place_of(schema)
         try:
             over_bytes(made)
@@ -116,8 +116,8 @@ def narrowed(
                 raise _not_stated(what, "", error.where[1:], stated) from error
             made = grammar
         stated.narrowed[key] = Narrowed(made, walk.places + len(freed))
-    found: Narrowed = stated.narrowed[key]
-    return found
+    known: Narrowed = stated.narrowed[key]
+    return known
 
 
 class _Walk:
@@ -148,7 +148,8 @@ class _Walk:
         if "enum" in schema or "const" in schema or pointer_of(way) in self._freed:
             return made
         said = schema.get("type", [*_TYPES])
-        types = {"number" if one == "integer" else one for one in ([said] if isinstance(said, str) else said)}
+        names = [said] if isinstance(said, str) else said
+        types = {"number" if name == "integer" else name for name in names}
         parts = dict(self._parts(schema, types, way))
         if not parts:
             return made
@@ -156,19 +157,21 @@ class _Walk:
         rest = sorted(types - parts.keys())
         if {*rest} <= {"boolean", "null"}:  # of two patterns, each as it is: no run of a text is written so
             made |= {key: schema[key] for key in _CONDITIONS if key in schema}
-        found = [one for one in parts.values() if one is not None]
+        schemas = [schema for schema in parts.values() if schema is not None]
         if rest:
             kept = "type" in schema and "integer" in said and "number" in rest
-            found.append({**made, "type": [("integer" if kept and one == "number" else one) for one in rest]})
-        if not found:
+            names = ["integer" if kept and name == "number" else name for name in rest]
+            schemas.append({**made, "type": names})
+        if not schemas:
             pattern = "text of its pattern" if "pattern" in schema else "words"
             kinds = {"number": "number", "string": str(schema.get("format", pattern))}
-            kind = " or ".join(kinds[one] for one in sorted(parts))
-            named = {key: one for key, one in made.items() if key.startswith("$")}  # it may be referred to
+            kind = " or ".join(kinds[name] for name in sorted(parts))
+            # it may be referred to
+            named = {key: said for key, said in made.items() if key.startswith("$")}
             lack = _Lack({**named, "type": "null", "enum": [0]}, pointer_of(way), kind)
             self._lacks[id(lack.schema)] = lack
             return lack.schema
-        only = found[0] if len(found) == 1 else {"anyOf": found}
+        only = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
         simple = {"type", KEY, *_BOUNDS, *_OF_STRINGS, *_TOLD}
         return only if schema.keys() <= simple else {**made, "allOf": [*made.get("allOf", []), only]}
 
@@ -184,23 +187,23 @@ class _Walk:
         if isinstance(name := schema.get("$ref"), str) and name.startswith("#/") and name not in open_:
             return self.missing(root, target_of(root, name), path, open_ | {name})
         for key in ("anyOf", "oneOf"):
-            branches = [self.missing(root, one, path, open_) for one in schema.get(key, ())]
-            if branches and all(one is not None for one in branches):
-                return [place for one in branches for place in one or ()]
-        required: list[tuple[str, Any]] = [(path, one) for one in schema.get("allOf", ())]
+            branches = [self.missing(root, branch, path, open_) for branch in schema.get(key, ())]
+            if branches and all(branch is not None for branch in branches):
+                return [place for branch in branches for place in branch or ()]
+        required: list[tuple[str, Any]] = [(path, part) for part in schema.get("allOf", ())]
         if schema.get("type") == "object":
             members = schema.get("properties", {})
             names = schema.get("required", ())
             required += [(f"{path}/{escape(name)}", members[name]) for name in names if name in members]
         elif schema.get("type") == "array" and schema.get("minItems", 0):
             items = schema.get("prefixItems") or [schema.get("items")]
-            required += [(f"{path}/{at}", one) for at, one in enumerate(items)]
-        return next(filter(None, (self.missing(root, one, at, open_) for at, one in required)), None)
+            required += [(f"{path}/{at}", item) for at, item in enumerate(items)]
+        return next(filter(None, (self.missing(root, part, at, open_) for at, part in required)), None)
 
     def _unchanged(self, schema: Any) -> Any:
         """Return a schema as it is, whose references lead to definitions as they are."""
         if isinstance(schema, list):
-            return [self._unchanged(one) for one in schema]
+            return [self._unchanged(item) for item in schema]
         if not isinstance(schema, dict):
             return schema
         made = {key: self._unchanged(value) for key, value in schema.items()}
@@ -214,9 +217,9 @@ class _Walk:
 
     def _inside(self, key: str, value: Any, way: tuple[str, ...]) -> Any:
         if key in _MAPS and isinstance(value, dict):
-            return {name: self.of(one, (*way, name)) for name, one in value.items()}
+            return {name: self.of(part, (*way, name)) for name, part in value.items()}
         if key in _LISTS and isinstance(value, list):
-            return [self.of(one, (*way, str(at))) for at, one in enumerate(value)]
+            return [self.of(item, (*way, str(at))) for at, item in enumerate(value)]
         is_name = key == "propertyNames" and isinstance(value, dict) and "format" in value
         return self.of(value, way) if is_name or key in (*_ONES, *_MORE) else value
 
@@ -245,17 +248,17 @@ class _Walk:
 
     def _formula(self, schema: Mapping[str, Any]) -> Formula | None:
         """Return the formula of the strings that `pattern` and `format` allow; None without both."""
-        found: list[Formula] = []
+        formulas: list[Formula] = []
         if isinstance(pattern := schema.get("pattern"), str):
-            found.append(Pattern(pattern))
+            formulas.append(Pattern(pattern))
         policies = self._grammar.policies
         if isinstance(name := schema.get("format"), str) and policies.formats == "assert":
             own = dict(policies.custom_formats).get(name)
             if isinstance(own, str):
-                found.append(Pattern(own))
+                formulas.append(Pattern(own))
             elif own is None and name in FORMATS:
-                found.append(Format(name))
-        return All(tuple(found)) if found else None
+                formulas.append(Format(name))
+        return All(tuple(formulas)) if formulas else None
 
     def _judge(
         self, schema: Mapping[str, Any], kind: str, keywords: tuple[str, ...]
@@ -275,7 +278,8 @@ class _Walk:
         kind = KIND_OF_FORMAT.get(str(schema.get("format")))
         if kind is not None:
             written = (
-                (one, [json.dumps(text) for text in texts]) for one, texts in self._stated.written(kind)
+                (reading, [json.dumps(text) for text in texts])
+                for reading, texts in self._stated.written(kind)
             )
             return _enum(_first_accepted(written, meets))
         runs: list[str] | None = []
@@ -285,28 +289,28 @@ class _Walk:
         if runs is None:  # too many to be listed
             return self._quoted(schema, {})
         # the beginning of an address is none where the whole of it is one
-        said = {one.value for _, one in self._stated.readings if isinstance(one.value, str)}
-        whole = {one for one in said if meets(json.dumps(one))}
-        kept = (one for one in dict.fromkeys(runs) if one in whole or not any(one in more for more in whole))
-        return _enum([one for one in kept if meets(json.dumps(one))])
+        said = {reading.value for _, reading in self._stated.readings if isinstance(reading.value, str)}
+        whole = {text for text in said if meets(json.dumps(text))}
+        runs = [run for run in dict.fromkeys(runs) if run in whole or not any(run in text for text in whole)]
+        return _enum([run for run in runs if meets(json.dumps(run))])
 
     def _quoted(self, schema: Mapping[str, Any], how: Mapping[str, Any]) -> Any:
         """Return the schema of the strings that are runs of a text; None where no text has any."""
         kept = {key: value for key, value in schema.items() if key in _OF_STRINGS}
-        found: list[dict[str, Any]] = []
+        schemas: list[dict[str, Any]] = []
         for text in self._stated.texts.values():
             with suppress(GrammarError):  # it has no words
                 runs = _runs_of(text, **how)
                 self.runs.append(runs)
-                found.append({**kept, "type": "string", GRAMMAR: runs.keyword})
-        return None if not found else found[0] if len(found) == 1 else {"anyOf": found}
+                schemas.append({**kept, "type": "string", GRAMMAR: runs.keyword})
+        return None if not schemas else schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
 
 
-def _first_accepted(found: Iterable[tuple[Reading, list[str]]], meets: Callable[[str], bool]) -> list[Any]:
+def _first_accepted(readings: Iterable[tuple[Reading, list[str]]], meets: Callable[[str], bool]) -> list[Any]:
     """Return the values of some readings that a place takes, each in the first spelling that it takes.
     Numbers that are part of something else count where there is no other."""
     whole, parts = dict[str, None](), dict[str, None]()
-    for reading, texts in found:
+    for reading, texts in readings:
         if (text := next(filter(meets, texts), None)) is not None:
             (parts if reading.is_part else whole)[text] = None
         if len(whole) > MOST_VALUES:

@@ -82,18 +82,18 @@ def number_words_of(text: str, marks: bytearray) -> Iterator[Reading]:
         words.append(_Word(written, *match.span(), behind not in (" ", "-", "\n", "\xa0")))
     seen = Counter(word.written for word in words)
     telling = {language: sum(seen[word] for word in _TELLING[language].split()) for language in LANGUAGES}
-    found = [
-        (one.start, -one.end, language, one)
+    numbers = [
+        (number.start, -number.end, language, number)
         for language in LANGUAGES
-        for one in find_numbers(words, language, 0)
+        for number in find_numbers(words, language, 0)
     ]
-    ordinals = {(one.start, one.end) for *_, one in found if one.is_ordinal}
+    ordinals = {(number.start, number.end) for *_, number in numbers if number.is_ordinal}
     begun = reached = 0
-    for first, last, language, one in sorted(found, key=lambda one: one[:3]):
+    for first, last, language, number in sorted(numbers, key=lambda row: row[:3]):
         if -last < reached or (-last == reached and first > begun):
             continue  # inside a longer number of another language
         begun, reached = first, -last
-        word, is_part = words[first], (one.start, one.end) in ordinals
+        word, is_part = words[first], (number.start, number.end) in ordinals
         if marks[word.start] == PART:
             continue
         if reached == first + 1:
@@ -102,7 +102,7 @@ def number_words_of(text: str, marks: bytearray) -> Iterator[Reading]:
             is_theirs = 0 < telling[language] == max(telling.values())
             is_part |= word.written in _EVERYDAY and not is_theirs
             is_part |= word.written == "one" and first > 0 and words[first - 1].written in _NO_COUNT
-        value = re.sub(r"[^\d.]", "", one.text.replace(",", ".")).rstrip(".")
+        value = re.sub(r"[^\d.]", "", number.text.replace(",", ".")).rstrip(".")
         yield Reading("number", Decimal(value), word.start, words[reached - 1].end, is_part)
     for word in words:
         if word.written in _VALUES and marks[word.start] != PART:

@@ -114,11 +114,11 @@ def numerals_of(text: str, marks: bytearray) -> Iterator[Reading]:
         before = _GLUED_BEFORE.search(text[max(0, first - 18) : first])
         is_glued = before is not None or _GLUED_BEHIND.match(text, end) is not None
         for value, start, end, is_part in _values(match["figures"], first, is_glued):
-            one = Reading("number", value, start, end, is_part or marks[start] == PART)
+            number = Reading("number", value, start, end, is_part or marks[start] == PART)
             if match["sign"] and start == first:
-                yield replace(one, value=value.copy_negate(), start=match.start())
-                one = replace(one, is_part=True)
-            yield one
+                yield replace(number, value=value.copy_negate(), start=match.start())
+                number = replace(number, is_part=True)
+            yield number
 
 
 def _values(figures: str, start: int, is_part: bool) -> Iterator[tuple[Decimal, int, int, bool]]:
@@ -154,14 +154,14 @@ def multiples_of(text: str, marks: bytearray, numbers: Iterable[Reading]) -> Ite
             forms.append(replace(stated, value=value, end=half.end()))
         if (sign := _MINUS.search(text, max(0, stated.start - 8), stated.start)) is not None:
             forms.append(replace(stated, value=-Decimal(str(stated.value)), start=sign.start()))
-        for one in forms:
-            yield one
-            match = _BEHIND.match(text, one.end)
+        for form in forms:
+            yield form
+            match = _BEHIND.match(text, form.end)
             if match is None or marks[stated.start] == PART:
                 continue
             group = match.lastindex or 0
             for factor in _TIMES.get(re.sub(r"\s", "", match[group].lower()), ()):
-                value = _EXACT.multiply(Decimal(str(one.value)), factor)
-                is_part = one.is_part and text[stated.start].isdecimal()  # a dozen is no article
-                yield Reading("number", value, one.start, match.end(), is_part)
+                value = _EXACT.multiply(Decimal(str(form.value)), factor)
+                is_part = form.is_part and text[stated.start].isdecimal()  # a dozen is no article
+                yield Reading("number", value, form.start, match.end(), is_part)
                 mark_span(marks, match.start(group), match.end())

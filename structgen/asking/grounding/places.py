@@ -62,15 +62,16 @@ class PlaceSearch:
         self._read = defaultdict[Value, list[tuple[bool, Kind, StatedPlace]]](list)
         self._said = defaultdict[tuple[Kind, StatedPlace], dict[str, list[Value]]](dict)
         """By kind and place, what is read there, each with all of its spellings."""
-        for name, one in stated.readings:
-            place = self._place(name, one.start, one.end)
-            written = spellings(one.value)
-            keys: list[Value] = [one.value] if isinstance(one.value, Decimal) else [*written]
-            if one.kind == "date":  # where a date with a time is asked for, it is the beginning of the day
-                keys += as_instants(one.value)
-            self._said[one.kind, place][written[0]] = keys
+        for name, reading in stated.readings:
+            place = self._place(name, reading.start, reading.end)
+            written = spellings(reading.value)
+            keys: list[Value] = [reading.value] if isinstance(reading.value, Decimal) else [*written]
+            # where a date with a time is asked for, it is the beginning of the day
+            if reading.kind == "date":
+                keys += as_instants(reading.value)
+            self._said[reading.kind, place][written[0]] = keys
             for key in keys:
-                self._read[key].append((one.is_part, one.kind, place))
+                self._read[key].append((reading.is_part, reading.kind, place))
 
     def places_of(self, value: Value) -> tuple[tuple[StatedPlace, ...], tuple[str, ...], bool]:
         """Return the places of a value, what else can be read there, and whether there are more places.
@@ -81,16 +82,16 @@ class PlaceSearch:
         are in other letters or with other marks.
         """
         read = self._read.get(value, ())
-        whole = [one for one in read if not one[0]] or read
-        found = {place: kind for _, kind, place in whole}
-        places = dict.fromkeys(found)
+        whole = [reading for reading in read if not reading[0]] or read
+        kinds = {place: kind for _, kind, place in whole}
+        places = dict.fromkeys(kinds)
         if isinstance(value, str):
             places |= self._runs(value, _EXACT)
             if not places and _CODE.fullmatch(value):
                 places = self._runs(value, _LOOSE)
-        ordered = sorted(places, key=lambda one: (self._order[one.text], one.start, one.end))
+        ordered = sorted(places, key=lambda place: (self._order[place.text], place.start, place.end))
         kept = ordered[: self._most]
-        said = [pair for one in kept if one in found for pair in self._said[found[one], one].items()]
+        said = [pair for place in kept if place in kinds for pair in self._said[kinds[place], place].items()]
         others = dict.fromkeys(other for other, keys in said if value not in keys)
         return tuple(kept), tuple(others), len(ordered) > len(kept)
 

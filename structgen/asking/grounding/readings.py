@@ -43,8 +43,8 @@ def readings_of(text: str) -> tuple[Reading, ...]:
     times += hours_of(folded, marks, numbers)
     if spoken := list(spoken_dates_of(folded, numbers)):
         dates += spoken
-        ends = {one.end for one in spoken}
-        numbers = [replace(one, is_part=one.is_part or one.end in ends) for one in numbers]
+        ends = {date.end for date in spoken}
+        numbers = [replace(number, is_part=number.is_part or number.end in ends) for number in numbers]
     made = [*instants_of(dates, times), *durations_of(folded, numbers)]
-    found = dict.fromkeys((*dates, *addresses, *times, *numbers, *made))
-    return tuple(sorted(found, key=lambda one: (one.start, one.end)))
+    readings = dict.fromkeys((*dates, *addresses, *times, *numbers, *made))
+    return tuple(sorted(readings, key=lambda reading: (reading.start, reading.end)))

@@ -41,18 +41,18 @@ class StatedText:
         # start-up: few answers are grounded
         from structgen.asking.grounding.readings import readings_of
 
-        return tuple((name, one) for name, text in self.texts.items() for one in readings_of(text))
+        return tuple((name, reading) for name, text in self.texts.items() for reading in readings_of(text))
 
     def written(self, kind: Kind) -> Iterator[tuple[Reading, list[str]]]:
         """Yield the readings of a kind, each with the spellings that its value may have as the content of a
         JSON string, or as a numeral; the one that is meant where no zone is named first. Where no text states
         a date with a time, a date alone is its beginning."""
-        found = [one for _, one in self.readings if one.kind == kind]
-        if kind == "datetime" and not found:
-            found = [one for _, one in self.readings if one.kind == "date"]
-            yield from ((one, as_instants(one.value)) for one in found)
+        readings = [reading for _, reading in self.readings if reading.kind == kind]
+        if kind == "datetime" and not readings:
+            readings = [reading for _, reading in self.readings if reading.kind == "date"]
+            yield from ((reading, as_instants(reading.value)) for reading in readings)
         else:
-            yield from ((one, spellings(one.value)) for one in found)
+            yield from ((reading, spellings(reading.value)) for reading in readings)
 
 
 @lru_cache(maxsize=16)

@@ -30,8 +30,8 @@ def runs_meeting(text: str, formula: Formula) -> list[str] | None:
     Cost: linear in the text, times the length of what the formula goes on with.
     """
     language = RegularGrammar(formula, "", limits=None).language(Limits())
-    found = _found(text, language, is_loose=False)
-    return found if found != [] else _found(text, language, is_loose=True) or []
+    runs = _found(text, language, is_loose=False)
+    return runs if runs != [] else _found(text, language, is_loose=True) or []
 
 
 def _found(text: str, language: Language, *, is_loose: bool) -> list[str] | None:
@@ -51,10 +51,10 @@ def _found(text: str, language: Language, *, is_loose: bool) -> list[str] | None
             char = text[at]
             if is_loose and written and char in LOOSE:
                 stack.append((at + 1, written, config))
-            for one in {char, char.upper(), char.lower()} if is_loose else (char,):
+            for letter in {char, char.upper(), char.lower()} if is_loose else (char,):
                 steps += 1
-                if (after := language.through(config, one.encode("utf-8", "surrogatepass"))) is not None:
-                    stack.append((at + 1, written + one, after))
+                if (after := language.through(config, letter.encode("utf-8", "surrogatepass"))) is not None:
+                    stack.append((at + 1, written + letter, after))
     return list(runs)
 
 

@@ -18,7 +18,6 @@ from pydantic_core import core_schema
 from structgen.asking.python_types.descriptions import hints_inside
 from structgen.asking.python_types.pydantic_formats import refuse
 from structgen.asking.python_types.pydantic_schema import ATTRS_CLASS
-from structgen.base.errors import StructgenError
 
 _ASKED = "__get_pydantic_core_schema__"
 """What pydantic asks a class that it does not know."""
@@ -30,8 +29,8 @@ _LOCK = threading.RLock()
 def answering(hint: Any) -> Iterator[None]:
     """Have the attrs classes in a hint, in the arguments of generic types, and in fields of classes tell
     pydantic their schemas, for so long."""
-    inside = (get_origin(one) or one for one, _ in hints_inside(hint))
-    classes = dict.fromkeys(one for one in inside if isinstance(one, type) and "__attrs_attrs__" in vars(one))
+    inside = (get_origin(inner) or inner for inner, _ in hints_inside(hint))
+    classes = dict.fromkeys(cls for cls in inside if isinstance(cls, type) and "__attrs_attrs__" in vars(cls))
     with _LOCK if classes else nullcontext():
         asked, open_ = [cls for cls in classes if not hasattr(cls, _ASKED)], set[type]()
         try:
@@ -48,14 +47,14 @@ def _answer_of(cls: type, open_: set[type]) -> Callable[[Any, Any], Any]:
     """Return what a class answers: an object of its fields, and the way back. `open_`: classes whose fields
     are being read; inside those they are referred to.
 
-    Errors: `UnsupportedError` for a field without a type.
+    Errors: `UnsupportedError` for a field without a type; NameError for one of a type that is not defined.
     """
     ref = f"{cls.__module__}.{cls.__qualname__}:{id(cls)}"
 
     def answer(_source: Any, handler: Any) -> Any:
         if cls in open_:
             return core_schema.definition_reference_schema(ref)
-        hints, fields = _hints(cls), dict[str, Any]()
+        hints, fields = typing.get_type_hints(cls, include_extras=True), dict[str, Any]()
         open_.add(cls)
         try:
             for field in vars(cls)["__attrs_attrs__"]:
@@ -80,23 +79,12 @@ def _answer_of(cls: type, open_: set[type]) -> Callable[[Any, Any], Any]:
     return answer
 
 
-def _hints(cls: type) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(cls, include_extras=True)
-    except NameError as error:
-        raise StructgenError(
-            f"A type of {cls.__name__} is not known: {error}.",
-            where="type",
-            cure="Define the class at the top of a module, or import what its annotations name.",
-        ) from error
-
-
 def _maker(cls: type) -> Callable[[dict[str, Any]], Any]:
     """Return what makes an instance of an attrs class from its fields."""
 
-    def made(found: dict[str, Any]) -> Any:
+    def made(members: dict[str, Any]) -> Any:
         try:
-            return cls(**found)
+            return cls(**members)
         except TypeError as error:  # attrs's own validators raise it, and pydantic lets it through
             raise ValueError(str(error)) from error
 

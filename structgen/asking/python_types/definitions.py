@@ -39,9 +39,9 @@ class Definition:
         self._held: list[Any] = []
         """What the marks have by its `id`: who is held, keeps it."""
         self._marks: list[Any] = []
-        for one, place in hints_inside(hint):
+        for inner, place in hints_inside(hint):
             self._marks.append(place)
-            self._mark(one)
+            self._mark(inner)
 
     def _mark(self, hint: Any) -> None:
         base, inside = typing.get_origin(hint) or hint, typing.get_args(hint)
@@ -74,13 +74,13 @@ class Definition:
         config = own.get("model_config", own.get("__pydantic_config__", {}))
         members = [*map(vars, own.get("_member_map_", {}).values())]
         plain = own.get("__dataclass_fields__", {}).values()
-        fields = [*own.get("__pydantic_fields__", {}).values(), *(one.default for one in plain)]
+        fields = [*own.get("__pydantic_fields__", {}).values(), *(field.default for field in plain)]
         extras = [*map(config.get, _WRITERS)]
-        extras += [getattr(one, name, None) for one in fields for name in _WRITERS]
+        extras += [getattr(field, name, None) for field in fields for name in _WRITERS]
         if _HOOKS & own.keys() or any(map(callable, extras)):
             raise TypeError("it writes a schema of its own")
         names = own.get("__annotations__", {}).values()
-        if any(isinstance(one, str | typing.ForwardRef) for one in names) and not field_hints(kind):
+        if any(isinstance(name, str | typing.ForwardRef) for name in names) and not field_hints(kind):
             raise TypeError("a name in it is not defined")
         self._marks += [*own, repr((config, extras, members, plain))]
         self._same(*own.values())

@@ -38,7 +38,7 @@ def described(schema: dict[str, Any], hint: Any, behind: str = "") -> dict[str, 
     values and alternatives too. `behind`: the text that stands behind a field, for one that has no other."""
     texts = []
     while typing.get_origin(hint) in (typing.Annotated, *_MARKS):
-        texts += [one for one in getattr(hint, "__metadata__", ()) if isinstance(one, str)]
+        texts += [text for text in getattr(hint, "__metadata__", ()) if isinstance(text, str)]
         hint = typing.get_args(hint)[0]
     text = " ".join(filter(None, map(str.strip, texts))) or behind
     made = {"description": text, **schema} if text else dict(schema)
@@ -46,7 +46,7 @@ def described(schema: dict[str, Any], hint: Any, behind: str = "") -> dict[str, 
     if origin in (typing.Union, types.UnionType):
         branches = made.get("anyOf", ())
         if len(branches) == len(args):
-            made["anyOf"] = [described(one, arg) for one, arg in zip(branches, args, strict=True)]
+            made["anyOf"] = [described(branch, arg) for branch, arg in zip(branches, args, strict=True)]
     elif not isinstance(origin, type) or not args:
         pass
     elif issubclass(origin, tuple):
@@ -68,8 +68,8 @@ def field_hints(cls: Any) -> dict[str, Any]:
     # the types of a generic class are filled in there, names that are defined later are not
     if isinstance(fields, dict) and vars(cls).get("__pydantic_complete__"):
         return {
-            name: typing.Annotated[(one.annotation, *one.metadata)] if one.metadata else one.annotation
-            for name, one in fields.items()
+            name: typing.Annotated[(of.annotation, *of.metadata)] if of.metadata else of.annotation
+            for name, of in fields.items()
         }
     try:
         return typing.get_type_hints(cls, include_extras=True)
@@ -83,15 +83,15 @@ def hints_inside(hint: Any) -> Iterator[tuple[Any, str]]:
     seen: dict[int, Any] = {}
     waiting = [(hint, "")]
     while waiting:
-        one, place = waiting.pop()
-        yield one, place
-        base, inside = typing.get_origin(one) or one, typing.get_args(one)
+        inner, place = waiting.pop()
+        yield inner, place
+        base, inside = typing.get_origin(inner) or inner, typing.get_args(inner)
         if base is typing.Literal:
             continue
         if base is typing.Annotated:
             inside = inside[:1]
-        elif isinstance(one, list | tuple):  # the arguments of a Callable, the constraints of a type variable
-            inside = tuple(one)
+        elif isinstance(inner, list | tuple):  # arguments of a Callable, constraints of a type variable
+            inside = tuple(inner)
         waiting += [(below, place) for below in inside]
         if id(base) in seen:
             continue
@@ -107,10 +107,10 @@ def refuse_unread(hint: Any) -> None:
     """Raise `UnsupportedError` for what of this package stands in `Annotated` beside a type, and is not read
     there: all but `sg.Regex`, `sg.Quote`, `sg.Inferred`, `sg.Key` and grammars. Metadata of others is
     theirs."""
-    for one, place in hints_inside(hint):
-        if typing.get_origin(one) is not typing.Annotated:
+    for inner, place in hints_inside(hint):
+        if typing.get_origin(inner) is not typing.Annotated:
             continue
-        for said in one.__metadata__:
+        for said in inner.__metadata__:
             if _is_ours(said) and not isinstance(said, Regex | QuoteMark | InferredMark | KeyMark | Grammar):
                 name = getattr(said, "__name__", type(said).__name__)
                 raise refuse(
@@ -127,19 +127,19 @@ def _is_ours(said: Any) -> bool:
     kind = kind if isinstance(kind, type | types.FunctionType | types.ModuleType) else type(kind)
     # the constants that are public are mappings
     public = vars(sys.modules["structgen"]).values() if kind is types.MappingProxyType else ()
-    return any(said is one for one in public) or any(
-        package_of(one) == "structgen" for one in getattr(kind, "__mro__", (kind,))
+    return any(said is known for known in public) or any(
+        package_of(base) == "structgen" for base in getattr(kind, "__mro__", (kind,))
     )
 
 
 def texts_behind(cls: Any) -> dict[str, str]:
     """Return the texts that stand behind the fields of a class, those of its bases too, by name."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for base in (*getattr(cls, "__orig_bases__", ()), *reversed(cls.__mro__[1:])):
         base = typing.get_origin(base) or base
         if isinstance(base, type) and base is not cls and package_of(base) not in NOT_READ:
-            found |= texts_behind(base)
-    return found if package_of(cls) in NOT_READ else found | _written(cls)
+            texts |= texts_behind(base)
+    return texts if package_of(cls) in NOT_READ else texts | _written(cls)
 
 
 def class_text(cls: Any) -> str:
@@ -150,7 +150,7 @@ def class_text(cls: Any) -> str:
 
 def member_texts(cls: type[Enum]) -> dict[str, str]:
     """Return what is said of the members of an Enum, by name: behind them, or as their own `__doc__`."""
-    own = {one.name: vars(one).get("__doc__") for one in cls}
+    own = {member.name: vars(member).get("__doc__") for member in cls}
     said = {name: inspect.cleandoc(text) for name, text in own.items() if isinstance(text, str) and text}
     return {name: text for name, text in (texts_behind(cls) | said).items() if name in own}
 
@@ -178,20 +178,20 @@ def _texts_of(source: str) -> dict[str, dict[str, str]]:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return {}
-    found: dict[str, dict[str, str]] = {}
+    texts: dict[str, dict[str, str]] = {}
     waiting: list[tuple[str, ast.AST]] = [("", tree)]
     while waiting:
         around, node = waiting.pop()
         name = around
         if isinstance(node, ast.ClassDef):
             name = f"{around}{node.name}"
-            found[name] = dict(_behind(node.body))
+            texts[name] = dict(_behind(node.body))
             name += "."
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             name = f"{around}{node.name}.<locals>."
-        inside = [one for one in ast.iter_child_nodes(node) if not isinstance(one, ast.expr)]
-        waiting.extend((name, one) for one in reversed(inside))
-    return found
+        inside = [inner for inner in ast.iter_child_nodes(node) if not isinstance(inner, ast.expr)]
+        waiting.extend((name, inner) for inner in reversed(inside))
+    return texts
 
 
 def _behind(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
@@ -201,4 +201,4 @@ def _behind(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
         text = after.value.value if is_text else None  # type: ignore[attr-defined]
         names = before.targets if isinstance(before, ast.Assign) else [getattr(before, "target", None)]
         if isinstance(text, str) and isinstance(before, ast.Assign | ast.AnnAssign):
-            yield from ((one.id, inspect.cleandoc(text)) for one in names if isinstance(one, ast.Name))
+            yield from ((name.id, inspect.cleandoc(text)) for name in names if isinstance(name, ast.Name))

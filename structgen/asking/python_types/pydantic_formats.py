@@ -25,7 +25,7 @@ _ZONE = "(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 NAIVE = "^(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T)?[0-9:.]*$"
 """Beside the formats time and date-time: without a zone."""
 AWARE = "(?:Z|[+-][0-9]{2}:[0-9]{2})$"
-"""The same: with one."""
+"""Beside the formats time and date-time: with a zone."""
 
 _COUNT = "[0-9]{1,6}"
 _SECONDS = rf"{_COUNT}(?:\.[0-9]{{1,6}})?S"

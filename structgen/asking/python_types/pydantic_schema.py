@@ -170,8 +170,8 @@ class TypeSchema(GenerateJsonSchema):
         most = min(digits, sys.float_info.dig, digits if places is None else places)
         if places is not None:
             # the digits before the point are bounded by themselves, and 0 has one
-            found = _with_places(most, max(digits - places, 0))
-            return _both(made, found if digits > places else {**found, "not": {"const": 0}})
+            plain = _with_places(most, max(digits - places, 0))
+            return _both(made, plain if digits > places else {**plain, "not": {"const": 0}})
         return _both(made, {"anyOf": [_with_places(count, digits - count) for count in range(most + 1)]})
 
     def chain_schema(self, schema: Any) -> JsonSchema:
@@ -180,7 +180,7 @@ class TypeSchema(GenerateJsonSchema):
         made = super().chain_schema(schema)
         if judges_texts(schema["steps"][0]):
             later = map(self.generate_inner, schema["steps"][1:])
-            made = {"allOf": [made, *(one for one in later if one.get("type") == "string")]}
+            made = {"allOf": [made, *(step for step in later if step.get("type") == "string")]}
         return made
 
     # --- strings --------------------------------------------------------------------------------------------
@@ -211,7 +211,7 @@ class TypeSchema(GenerateJsonSchema):
         if len(patterns) == 1:
             made["pattern"] = patterns[0]
         elif patterns:
-            made["allOf"] = [{"pattern": one} for one in patterns]
+            made["allOf"] = [{"pattern": pattern} for pattern in patterns]
         return made
 
     def bytes_schema(self, schema: Any) -> JsonSchema:
@@ -282,8 +282,8 @@ class TypeSchema(GenerateJsonSchema):
             listed = zip(made.pop("enum"), schema["members"], strict=True)
             made.pop("type", None)
             made["anyOf"] = [
-                {"const": value, "description": texts[one.name]} if one.name in texts else {"const": value}
-                for value, one in listed
+                {"const": value, **({"description": texts[of.name]} if of.name in texts else {})}
+                for value, of in listed
             ]
         return made
 
@@ -300,7 +300,7 @@ class TypeSchema(GenerateJsonSchema):
 
     def definitions_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of a type, whose definitions are known while it is made."""
-        self._definitions = {one["ref"]: one for one in schema["definitions"]}
+        self._definitions = {definition["ref"]: definition for definition in schema["definitions"]}
         return super().definitions_schema(schema)
 
     def _common_set_schema(self, schema: Any) -> JsonSchema:
@@ -335,7 +335,7 @@ class TypeSchema(GenerateJsonSchema):
                     waiting += inside
                 case {"type": "union" | "tagged-union", "choices": choices}:
                     listed = choices.values() if isinstance(choices, dict) else choices
-                    waiting += [one[0] if isinstance(one, tuple) else one for one in listed]
+                    waiting += [choice[0] if isinstance(choice, tuple) else choice for choice in listed]
         return ""
 
     def _common_dict_schema(self, schema: Any) -> JsonSchema:
@@ -365,16 +365,16 @@ class TypeSchema(GenerateJsonSchema):
                     "Leave the bounds to a validator.",
                 )
             return {"pattern": _KEYS[kind]}
-        found = self.resolve_ref_schema(made)
-        while "allOf" in found:  # the type's own schema, beside what annotations say
-            found = self.resolve_ref_schema(found["allOf"][0])
-        listed = found.get("enum", [found["const"]] if "const" in found else None)
+        named = self.resolve_ref_schema(made)
+        while "allOf" in named:  # the type's own schema, beside what annotations say
+            named = self.resolve_ref_schema(named["allOf"][0])
+        listed = named.get("enum", [named["const"]] if "const" in named else None)
         if kind == "enum":
-            listed = [one.value for one in schema["members"]]
+            listed = [member.value for member in schema["members"]]
         if listed is not None:
             if not all(isinstance(value, str) for value in listed):
                 raise refuse("keys of a dict that are listed and no strings.", "dict", "List strings.")
-        elif found.get("type") != "string":
+        elif named.get("type") != "string":
             raise refuse(f"keys of a dict of the kind {kind!r}.", "dict", "Use str, int, an Enum, a date.")
         return made
 
@@ -461,10 +461,10 @@ class TypeSchema(GenerateJsonSchema):
 
 def refused_field(hint: Any) -> str:
     """Return the first field whose type is annotated, and refused by itself; "" where none is."""
-    for one, place in hints_inside(hint):
-        if place and get_origin(one) is Annotated:
+    for inner, place in hints_inside(hint):
+        if place and get_origin(inner) is Annotated:
             try:
-                TypeAdapter(one).json_schema(schema_generator=TypeSchema)
+                TypeAdapter(inner).json_schema(schema_generator=TypeSchema)
             except UnsupportedError:
                 return place
             except PydanticUserError:  # of a class that is read as part of another alone
@@ -491,7 +491,7 @@ def _plain(value: float) -> int | float:
 def _bounds(schema: Any) -> JsonSchema:
     """Return the bounds of a number as inclusive ones: a numeral just below an exclusive one may round to
     it."""
-    found: JsonSchema = {}
+    made: JsonSchema = {}
     for bound, strict, keyword, towards in (
         ("le", "lt", "maximum", -math.inf),
         ("ge", "gt", "minimum", math.inf),
@@ -502,8 +502,8 @@ def _bounds(schema: Any) -> JsonSchema:
             if schema.get(name) is not None and (name == strict or schema[name] != -towards)
         ]
         if limits:
-            found[keyword] = _plain(min(limits) if towards < 0 else max(limits))
-    return found
+            made[keyword] = _plain(min(limits) if towards < 0 else max(limits))
+    return made
 
 
 def _inside(bound: Decimal, towards: float, strict: bool) -> float:
@@ -525,11 +525,11 @@ def _with_places(places: int, whole: int | None) -> JsonSchema:
     return made
 
 
-def _both(one: JsonSchema, other: JsonSchema) -> JsonSchema:
+def _both(first: JsonSchema, other: JsonSchema) -> JsonSchema:
     """Return a schema of what two accept."""
-    if one.keys() & other.keys() <= {"type"}:
-        return {**one, **other}
-    return {"type": "number", "allOf": [one, other]}
+    if first.keys() & other.keys() <= {"type"}:
+        return {**first, **other}
+    return {"type": "number", "allOf": [first, other]}
 
 
 def _with_zone(made: JsonSchema, zone: Any) -> JsonSchema:
@@ -546,7 +546,7 @@ def _require_return(schema: CoreSchema, listed: list[Any], name: str) -> None:
             reader.validate_json(json.dumps(value, allow_nan=False))
         except ValueError:
             cure = "List strings, numbers, booleans or None."
-            members = (type(one) for one in schema.get("expected", ()) if isinstance(one, Enum))
+            members = (type(member) for member in schema.get("expected", ()) if isinstance(member, Enum))
             for cls in members:
                 cure = f"Write class {cls.__name__}({type(value).__name__}, Enum), or annotate it whole."
             raise refuse(f"JSON has no text for the value {value!r} of {name}.", name, cure) from None

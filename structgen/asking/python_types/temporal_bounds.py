@@ -41,22 +41,22 @@ _BEHIND = MappingProxyType(
 def bounded(made: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return a schema of dates, times, points in time or durations with the bounds of its core schema. No
     duration is below zero."""
-    kind, found = schema["type"], [dict(made)]
+    kind, parts = schema["type"], [dict(made)]
     for name, least, steps in _BOUNDS:
         if schema.get(name) is None:
             continue
         bound = SchemaValidator({"type": kind}).validate_python(schema[name])
         if kind == "timedelta":
-            found.append(_duration(bound + steps * _TICK, least))
+            parts.append(_duration(bound + steps * _TICK, least))
             continue
         if kind == "date":
             bound = dt.datetime.combine(bound, dt.time())
         elif kind == "time":
             bound = dt.datetime.combine(dt.date(2000, 1, 1), bound)
         step = _DAY if kind == "date" else _TICK
-        found.append(_in_zones(bound, steps * step, least, _SHOWN[kind]))
-    clash = len(found) > 2 or any(made.keys() & one.keys() for one in found[1:])
-    return {**made, "allOf": found[1:]} if clash else {key: one[key] for one in found for key in one}
+        parts.append(_in_zones(bound, steps * step, least, _SHOWN[kind]))
+    clash = len(parts) > 2 or any(made.keys() & part.keys() for part in parts[1:])
+    return {**made, "allOf": parts[1:]} if clash else {key: part[key] for part in parts for key in part}
 
 
 def _in_zones(bound: dt.datetime, later: dt.timedelta, least: bool, shown: slice) -> dict[str, Any]:
@@ -91,20 +91,20 @@ def _compared(bound: str, least: bool, whole: int = 99, end: str = "", rest: str
     From the index `whole` on a text may end as `end` does, and what is missing are zeros. `rest`: what each
     character may be after the one that decides.
     """
-    found = free = ""
+    pattern = free = ""
     for at in reversed(range(len(bound))):
         digit = bound[at]
         if not digit.isdigit():
-            found = found and re.escape(digit) + found
-        elif found != free or digit != ("0" if least else "9"):
+            pattern = pattern and re.escape(digit) + pattern
+        elif pattern != free or digit != ("0" if least else "9"):
             low, high = (int(digit) + 1, 9) if least else (0, int(digit) - 1)
-            found = f"(?:[{low}-{high}]{free}|{digit}{found})" if low <= high else digit + found
+            pattern = f"(?:[{low}-{high}]{free}|{digit}{pattern})" if low <= high else digit + pattern
         else:
-            found = rest + free
+            pattern = rest + free
         free += rest
-        if at >= whole and not least and found != free:
-            found = f"(?:{end}|{found})"
-    return found
+        if at >= whole and not least and pattern != free:
+            pattern = f"(?:{end}|{pattern})"
+    return pattern
 
 
 def _duration(bound: dt.timedelta, least: bool) -> dict[str, Any]:

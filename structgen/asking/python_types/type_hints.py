@@ -68,12 +68,12 @@ class TypeReader(Generic[T]):
 
             if not isinstance(error, ValidationError):
                 raise
-            found = error.errors(include_url=False, include_input=False)
-            first = found[0]
+            faults = error.errors(include_url=False, include_input=False)
+            first = faults[0]
             place = "".join(f"/{part}" for part in first["loc"])
             raise ValidatorError(
-                f"{first['msg']}{f' (and {len(found) - 1} more)' if len(found) > 1 else ''}.",
-                count=len(found),
+                f"{first['msg']}{f' (and {len(faults) - 1} more)' if len(faults) > 1 else ''}.",
+                count=len(faults),
                 where=place,
                 cure="A validator of the type refuses what its schema allows.",
             ) from error
@@ -122,7 +122,9 @@ def read_type(hint: type[T] | Any) -> TypeReader[T]:
         raise _refused_by_pydantic(hint, error) from error
     except PydanticSerializationError as error:
         raise _no_schema(hint, "JSON has no text for one of its values") from error
-    except (SchemaError, ImportError, TypeError, NameError, AttributeError) as error:
+    except NameError as error:
+        raise _undefined(hint, repr(error.name)) from error
+    except (SchemaError, ImportError, TypeError, AttributeError) as error:
         refuse_unread(hint)  # a class whose instances pydantic could ask
         raise _no_schema(hint, textwrap.shorten(str(error), 200)) from error
     return TypeReader(hint, adapter.validator, schema, adapter.core_schema)
@@ -139,12 +141,7 @@ def _refused_by_pydantic(hint: Any, error: Any) -> UnsupportedError:
     """Return the error of a type that pydantic refuses, with a cure that holds here."""
     told = str(error).strip().splitlines()[0]
     if error.code in ("class-not-fully-defined", "undefined-annotation"):
-        name = _undefined_name(hint)
-        return refuse(
-            f"{shown(hint)} refers to {name or 'a name'}, which is not defined.",
-            "type",
-            f"Define {name or 'it'} at the top of the module, before the first call.",
-        )
+        return _undefined(hint, _undefined_name(hint))
     if error.code == "typed-dict-version":
         return refuse(
             f"{shown(hint)} has a TypedDict of typing, whose fields pydantic cannot read before Python 3.12.",
@@ -160,6 +157,14 @@ def _refused_by_pydantic(hint: Any, error: Any) -> UnsupportedError:
     return _no_schema(hint, told)
 
 
+def _undefined(hint: Any, name: str) -> UnsupportedError:
+    return refuse(
+        f"{shown(hint)} refers to {name or 'a name'}, which is not defined.",
+        "type",
+        f"Define {name or 'it'} at the top of the module, before the first call.",
+    )
+
+
 def _undefined_name(hint: Any) -> str:
     """Return the first undefined name in the annotations of a class or of a type's arguments; "" for none."""
     if isinstance(hint, str | typing.ForwardRef):
@@ -169,7 +174,7 @@ def _undefined_name(hint: Any) -> str:
     except NameError as error:
         return repr(error.name)
     except TypeError:  # list[P] has no annotations of its own
-        return next((name for one in typing.get_args(hint) if (name := _undefined_name(one))), "")
+        return next((name for argument in typing.get_args(hint) if (name := _undefined_name(argument))), "")
     return ""
 
 

@@ -8,6 +8,7 @@ there is none, and the part waits until what holds it has closed.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -51,14 +52,33 @@ class TypePlace(NamedTuple):
     """The class whose member it is."""
 
 
-class _TypePlaces:
+class _TypePlaces(ABC):
     """The places of a type, found in its core schema (`TypeReader.core_schema`)."""
 
     def __init__(self, core: Any) -> None:
         self._core: Core = core
         listed = core["definitions"] if core["type"] == "definitions" else []
-        self._definitions: dict[str, Core] = {one["ref"]: one for one in listed}
+        self._definitions: dict[str, Core] = {definition["ref"]: definition for definition in listed}
         self._known: dict[int, TypeReader[Any] | None] = {}
+
+    def at(self, path: Sequence[str | int], held: Sequence[tuple[Any, Any]] = ()) -> TypeReader[Any] | None:
+        """Return what reads the value at a path, keys and indices from the root; None where its document is
+        not to be read by itself, or this cannot be told.
+
+        `held`: the containers on the way, each after its key, with what has closed in them. Cost: the depth,
+        and that of making the reader, once for each place of the type.
+        """
+        place = TypePlace(self._core)
+        for depth, part in enumerate(path):
+            inner = self._inner(place, part, held[depth][1] if depth < len(held) else None)
+            if inner is None:
+                return None
+            place = inner
+        return self._read_by(place)
+
+    @abstractmethod
+    def _inner(self, place: TypePlace, part: str | int, held: Any) -> TypePlace | None:
+        """Return a member or an item; None where it is not told by its key and by what has closed."""
 
     def _read_by(self, place: TypePlace) -> TypeReader[Any] | None:
         """Return what reads a place, made once; None where its document is not to be read by itself."""
@@ -99,29 +119,18 @@ class TypeParts(_TypePlaces):
     where those agree about it, else it is read with what holds it.
     """
 
-    def at(self, path: Sequence[str | int], held: Sequence[tuple[Any, Any]] = ()) -> TypeReader[Any] | None:
-        """Return what reads the part at a path, keys and indices from the root; None where it cannot be told.
-        `held`: the containers on the way, each after its key, with what has closed in them. Cost: the depth,
-        and that of making the reader, once for each place of the type."""
-        place = TypePlace(self._core)
-        for depth, part in enumerate(path):
-            found = self._inner(place, part, held[depth][1] if depth < len(held) else None)
-            if found is None:
-                return None
-            place = found
-        return self._read_by(place)
-
     def _inner(self, place: TypePlace, part: str | int, held: Any) -> TypePlace | None:
         """Return a member or an item; of a union, of those that it may still be."""
-        choices, found = self._choices(place), None
-        for one in choices:
-            inner = self._own(one, part)
-            if len(choices) > 1 and (not self._may_hold(one, held) or (inner is None and not _is_open(one))):
+        choices, member = self._choices(place), None
+        for choice in choices:
+            inner = self._own(choice, part)
+            is_absent = inner is None and not _is_open(choice)
+            if len(choices) > 1 and (is_absent or not self._may_hold(choice, held)):
                 continue  # it is not this class, or has no such member
-            if inner is None or (found is not None and _plain(inner.schema) != _plain(found.schema)):
+            if inner is None or (member is not None and _plain(inner.schema) != _plain(member.schema)):
                 return None
-            found = inner
-        return found
+            member = inner
+        return member
 
     def _choices(self, place: TypePlace) -> list[TypePlace]:
         """Return the places that a value here may have, without None: of a union those of its choices, else
@@ -132,8 +141,8 @@ class TypeParts(_TypePlaces):
             return [] if kind == "none" else [place]
         listed = place.schema["choices"]
         choices = listed.values() if kind == "tagged-union" else listed
-        schemas = [one[0] if isinstance(one, tuple) else one for one in choices]
-        return [one for schema in schemas for one in self._choices(place._replace(schema=schema))]
+        schemas = [choice[0] if isinstance(choice, tuple) else choice for choice in choices]
+        return [choice for schema in schemas for choice in self._choices(place._replace(schema=schema))]
 
     def _own(self, place: TypePlace, part: str | int) -> TypePlace | None:
         """Return a member or an item without the validators of the class around it."""
@@ -151,7 +160,7 @@ class TypeParts(_TypePlaces):
                 return False
             schema = {} if inner is None else self._within(inner).schema
             if schema.get("type") == "literal":
-                listed = [getattr(one, "value", one) for one in schema["expected"]]
+                listed = [getattr(member, "value", member) for member in schema["expected"]]
                 if getattr(value, "value", value) not in listed:
                     return False
         return True
@@ -172,48 +181,40 @@ def _is_open(place: TypePlace) -> bool:
 def _plain(node: Any) -> Any:
     """Return a core schema without what says nothing of its documents."""
     if isinstance(node, dict):
-        return {key: _plain(one) for key, one in node.items() if key not in ("metadata", "serialization")}
+        return {key: _plain(value) for key, value in node.items() if key not in ("metadata", "serialization")}
     return list(map(_plain, node)) if isinstance(node, list | tuple) else node
 
 
 class PlaceValidators(_TypePlaces):
-    """The validators of a type by the place of a value."""
+    """The validators of a type by the place of a value: there is a reader where its document can be judged by
+    itself, and is not valid by its JSON Schema alone."""
 
     @property
     def functions(self) -> list[Callable[..., Any]]:
         """The functions that the type calls, its own validators among them."""
-        found = (one["function"] for one in self._nodes(self._core, ()) if _is_call(one))
-        return list(dict.fromkeys(getattr(one, "__func__", one) for one in found))
+        calls = (node["function"] for node in self._nodes(self._core, ()) if _is_call(node))
+        return list(dict.fromkeys(getattr(function, "__func__", function) for function in calls))
 
-    def at(self, path: Sequence[str | int]) -> TypeReader[Any] | None:
-        """Return what reads the value at a path, keys and indices from the root; None where its document
-        cannot be judged by itself, or is valid by its JSON Schema alone.
-
-        Cost: that of making the validator, once for each place of the type.
-        """
-        place = TypePlace(self._core)
-        for part in path:
-            place = self._within(place)
-            inner = _inside(place.schema, part) if place.schema["type"] in _TOLD else None
-            if inner is None:
-                return None
-            place = place._replace(schema=inner)
-        return self._read_by(place)
+    def _inner(self, place: TypePlace, part: str | int, held: Any) -> TypePlace | None:
+        place = self._within(place)
+        inner = _inside(place.schema, part) if place.schema["type"] in _TOLD else None
+        return None if inner is None else place._replace(schema=inner)
 
     def _reader(self, place: TypePlace) -> TypeReader[Any] | None:
         return super()._reader(place) if self._is_judged(place.schema) else None
 
     def _is_around(self, schema: Core) -> bool:
-        """Tell the same of one that neither changes the document first nor ignores its faults."""
+        """Tell whether a schema is one around another one that changes no document first and passes over no
+        fault."""
         plain = not schema.get("custom_init") and schema.get("on_error", "raise") == "raise"
         return schema["type"] in _WRAPPERS and plain
 
     def _is_judged(self, schema: Core) -> bool:
         if schema is self._core:
             return True
-        calls = [one for one in self._nodes(schema, ()) if _is_call(one)]
+        calls = [node for node in self._nodes(schema, ()) if _is_call(node)]
         # A validator that is told of other members has to wait for them.
-        outside = any(one["type"] == "with-info" for one in self._nodes(schema, _OBJECTS) if _is_call(one))
+        outside = any(node["type"] == "with-info" for node in self._nodes(schema, _OBJECTS) if _is_call(node))
         return bool(calls) and not outside
 
     def _nodes(self, schema: Core, closed: Sequence[str]) -> Iterator[Core]:
@@ -222,17 +223,17 @@ class PlaceValidators(_TypePlaces):
         waiting: list[Any] = [schema]
         seen: set[int] = set()
         while waiting:
-            one = waiting.pop()
-            if isinstance(one, list | tuple):
-                waiting += one
-            elif isinstance(one, dict) and id(one) not in seen:
-                seen.add(id(one))
-                yield one
-                kind = one.get("type")
+            node = waiting.pop()
+            if isinstance(node, list | tuple):
+                waiting += node
+            elif isinstance(node, dict) and id(node) not in seen:
+                seen.add(id(node))
+                yield node
+                kind = node.get("type")
                 if kind == "definition-ref":
-                    waiting.append(self._definitions[one["schema_ref"]])
+                    waiting.append(self._definitions[node["schema_ref"]])
                 elif kind not in closed:
-                    waiting += [value for key, value in one.items() if key not in _NO_SCHEMAS]
+                    waiting += [value for key, value in node.items() if key not in _NO_SCHEMAS]
 
 
 def _is_call(node: Core) -> bool:
@@ -241,22 +242,24 @@ def _is_call(node: Core) -> bool:
 
 def _inside(schema: Core, part: str | int) -> Core | None:
     """Return the schema of a member or an item; None where it is not told by its key alone."""
-    kind, found = schema["type"], None
+    kind, inner = schema["type"], None
     if isinstance(part, int):
         if kind in ("list", "set", "frozenset", "deque", "generator"):
-            found = schema.get("items_schema")
+            inner = schema.get("items_schema")
         elif kind == "tuple":
             items, last = schema["items_schema"], schema.get("variadic_item_index")
             part = part if last is None else min(part, last)
-            found = items[part] if part < len(items) else None
+            inner = items[part] if part < len(items) else None
     elif kind in ("dict", "ordered-dict"):
-        found = schema.get("values_schema")
+        inner = schema.get("values_schema")
     elif kind in (*_OBJECTS, "named-tuple"):
         fields = schema["fields"]
-        named = fields.items() if isinstance(fields, dict) else ((one["name"], one) for one in fields)
-        aliased = (one["schema"] for name, one in named if (one.get("validation_alias") or name) == part)
-        found = next(aliased, None)
-    return found
+        named = fields.items() if isinstance(fields, dict) else ((field["name"], field) for field in fields)
+        aliased = (
+            field["schema"] for name, field in named if (field.get("validation_alias") or name) == part
+        )
+        inner = next(aliased, None)
+    return inner
 
 
 def refuses(reader: TypeReader[Any], document: bytes) -> bool:

@@ -64,13 +64,13 @@ def read_pairs(given: Any, where: str = "examples") -> Pairs:
         given = _in_file(given, where)
     if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
         raise OptionError(f"{shown(given)} is no list of pairs.", where=where, cure=_CURE)
-    found = []
-    for at, one in enumerate(islice(given, MOST_PAIRS + 1)):
-        if not isinstance(one, tuple | list) or len(one) != 2 or at == MOST_PAIRS:
-            what = f"{shown(one)} is no pair." if at < MOST_PAIRS else f"More than {MOST_PAIRS:,} pairs."
+    pairs = []
+    for at, pair in enumerate(islice(given, MOST_PAIRS + 1)):
+        if not isinstance(pair, tuple | list) or len(pair) != 2 or at == MOST_PAIRS:
+            what = f"{shown(pair)} is no pair." if at < MOST_PAIRS else f"More than {MOST_PAIRS:,} pairs."
             raise OptionError(what, where=f"{where}[{at}]", cure=_CURE)
-        found.append(Pair(call_of(one[0]), one[1], f"{where}[{at}]"))
-    return Pairs(found)
+        pairs.append(Pair(call_of(pair[0]), pair[1], f"{where}[{at}]"))
+    return Pairs(pairs)
 
 
 def _in_file(path: Path, where: str) -> Iterator[Any]:
@@ -97,8 +97,8 @@ def check_calls(pairs: Pairs, signature: inspect.Signature) -> None:
             raise OptionError(what, where=pair.where, cure=f"Give those of {signature}.") from error
 
 
-def call_of(one: Any) -> Call:
+def call_of(arguments: Any) -> Call:
     """Return the arguments of a call, and those with names: of a dict, a tuple, or the one argument."""
-    if isinstance(one, dict):
-        return (), one
-    return one if isinstance(one, tuple) else (one,), {}
+    if isinstance(arguments, dict):
+        return (), arguments
+    return arguments if isinstance(arguments, tuple) else (arguments,), {}

@@ -79,12 +79,12 @@ def requested(
     schema; `UnsupportedError` for what is not offered, such as tools; those of the grammars.
     """
     form = _Form("json", target) if isinstance(target, bool) else _form(dict(target), 0)
-    found = _grammar(form, usual if policies is None else policies, specials)
+    grammar = _grammar(form, usual if policies is None else policies, specials)
     if policies and form.kind not in ("json", "structural_tag"):
         raise OptionError(
             "There is no schema to be written under them.", where="policies", cure="Leave them out."
         )
-    return found
+    return grammar
 
 
 def _grammar(form: _Form, policies: Mapping[str, Any], specials: Mapping[str, int] | None) -> Grammar | None:
@@ -142,21 +142,21 @@ def _schema(value: Any, policies: Mapping[str, Any]) -> JsonSchemaGrammar:
             cure="Pass a dict, or its JSON text.",
         )
     # `unwarned_schema` would look for a file whose name is a text that is no schema
-    found: Any = read(value) if isinstance(value, str) else value
-    is_text = isinstance(value, str) and isinstance(found, dict)
-    given: Any = value if is_text else dict(found) if isinstance(found, Mapping) else found
+    schema: Any = read(value) if isinstance(value, str) else value
+    is_text = isinstance(value, str) and isinstance(schema, dict)
+    given: Any = value if is_text else dict(schema) if isinstance(schema, Mapping) else schema
     grammar = unwarned_schema(given, **policies)
-    if isinstance(found, Mapping) and not looks_like_schema(found):
-        keys = ", ".join(map(repr, list(found)[:4])) + (", ..." if len(found) > 4 else "")
+    if isinstance(schema, Mapping) and not looks_like_schema(schema):
+        keys = ", ".join(map(repr, list(schema)[:4])) + (", ..." if len(schema) > 4 else "")
         known = (*_WRAPPERS, *GUIDED, *_SERVED, "json_schema", "ebnf", "schema")
-        near = next(filter(None, (nearest(key, known) for key in found)), "")
+        near = next(filter(None, (nearest(key, known) for key in schema)), "")
         raise OptionError(
             f"None of its keys ({keys}) restricts anything: as a JSON Schema it would allow every value.",
             where="target",
             cure=f"{near}Pass a schema with a type, a type of Python's, or a grammar; True stands for any "
             "JSON.",
         )
-    if isinstance(found, Mapping) and found.get("format") == "json" and "type" not in found:
+    if isinstance(schema, Mapping) and schema.get("format") == "json" and "type" not in schema:
         raise UnsupportedError(
             "JSON Schema has no format 'json', so that it would allow every value.",
             keyword="format",
@@ -314,7 +314,7 @@ def _whitespace(target: Mapping[str, Any], limits: Limits | None) -> str:
         )
     blanks = regex(pattern, limits=limits).language(limits or Limits())
     start = blanks.start()
-    one = blanks.step(start, ord(" "))
+    blank = blanks.step(start, ord(" "))
     if not blanks.accepts(start):
         raise UnsupportedError(
             f"The pattern {pattern!r} demands white space everywhere.",
@@ -322,7 +322,7 @@ def _whitespace(target: Mapping[str, Any], limits: Limits | None) -> str:
             where=where,
             cure="Give a pattern that also matches nothing, such as [ ]?.",
         )
-    return "oneline" if one is not None and blanks.accepts(one) else "compact"
+    return "oneline" if blank is not None and blanks.accepts(blank) else "compact"
 
 
 # --- SGLang -------------------------------------------------------------------------------------------------

@@ -210,12 +210,12 @@ GUIDED: Final = MappingProxyType({f"guided_{name}": name for name in REQUESTS.ob
 def _declared(rows: Iterable[MemberRow]) -> Members:
     """Return the members of some rows, with their types. A type that is not the same in all is any of
     them."""
-    found: dict[str, str] = {}
+    members: dict[str, str] = {}
     for row in rows:
         for name, kind in REQUESTS.members(row.members).items():
-            kinds = [*found.get(name, kind).split("|"), *kind.split("|")]
-            found[name] = "|".join(dict.fromkeys(kinds))
-    return found
+            kinds = [*members.get(name, kind).split("|"), *kind.split("|")]
+            members[name] = "|".join(dict.fromkeys(kinds))
+    return members
 
 
 HANDED: Final = frozenset(_declared(row for row in MEMBERS if row.is_handed))
@@ -228,8 +228,8 @@ def members_of(address: str = "") -> Members:
     those of Anthropic's address, which are not those of the other ones."""
     if address == "messages":
         return REQUESTS.objects["anthropic"]
-    found = {name: REQUESTS.objects["outputs"][key] for name, key in GUIDED.items()}
-    return {**found, **_declared(row for row in MEMBERS if not address or address in row.addresses)}
+    members = {name: REQUESTS.objects["outputs"][key] for name, key in GUIDED.items()}
+    return {**members, **_declared(row for row in MEMBERS if not address or address in row.addresses)}
 
 
 def read_members(request: Mapping[str, Any], address: str = "") -> dict[str, Any]:
@@ -242,7 +242,7 @@ def read_members(request: Mapping[str, Any], address: str = "") -> dict[str, Any
     more = request.get("extra_body")
     own = {name: value for name, value in request.items() if name != "extra_body"}
     whole = {**own, **more} if isinstance(more, Mapping) else own
-    address = address or next((one for name, one in ADDRESSES.items() if whole.get(name) is not None), "")
+    address = address or next((place for name, place in ADDRESSES.items() if whole.get(name) is not None), "")
     known = members_of(address)
     REQUESTS.check_members(request, known, "")
     if more is not None:

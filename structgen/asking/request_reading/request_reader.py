@@ -70,10 +70,10 @@ class ReadRequest:
         if self.choice.mode == "none":
             return self.answer
         called = calls(tool_choice=replace(self.choice, mode="required"))
-        found = either(as_text(self.answer), called)
-        if isinstance(found, Composed) and isinstance(called, Composed):
-            found.repeats = called.repeats
-        return found
+        grammar = either(as_text(self.answer), called)
+        if isinstance(grammar, Composed) and isinstance(called, Composed):
+            grammar.repeats = called.repeats
+        return grammar
 
 
 @options_named('sg.read_request({"response_format": {...}, "tools": [...]})')
@@ -149,16 +149,16 @@ def _answer(
     # guidance says the same twice, to older and to newer servers of vLLM's
     if {GUIDED[name]: value for name, value in guided.items()} == request.get("structured_outputs"):
         guided = {}
-    found: tuple[str, Grammar | None] = "", None
+    answer: tuple[str, Grammar | None] = "", None
     for target in [guided, *asked] if guided else asked:
         name, grammar = next(iter(target)), requested(target, None, policies, specials)
         if grammar is None:
             continue
-        if found[0]:
+        if answer[0]:
             raise OptionError(
-                f"{found[0]} and {name} both hold the answer to a grammar.",
+                f"{answer[0]} and {name} both hold the answer to a grammar.",
                 where=name,
                 cure="Leave one of them out.",
             )
-        found = name, grammar
-    return found
+        answer = name, grammar
+    return answer

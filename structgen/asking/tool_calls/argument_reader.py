@@ -19,7 +19,7 @@ from structgen.asking.tool_calls.call_texts import (
     begun,
 )
 from structgen.asking.tool_calls.format_marks import FormatMarks
-from structgen.asking.tool_calls.tool_format import ToolFormat
+from structgen.asking.tool_calls.tool_format import Texts, ToolFormat
 from structgen.base.errors import UnsupportedError
 from structgen.base.json_text.growing_json import value_of
 from structgen.base.json_text.raw_json import dumped
@@ -41,7 +41,7 @@ class _Open:
     is_array: bool = False
     tail: str = ""
     """What stands behind it in the one around it."""
-    follows: tuple[str, ...] = ()
+    follows: Texts = ()
     """What stands before the values of the keys that it may have, in a format that quotes strings."""
     found: dict[str, bool] = field(default_factory=dict)
     """Whether each key's value counts, though its key comes again; of an array the places of its items."""
@@ -68,7 +68,7 @@ class MemberReader:
     """How deep the value stands that is read in vain, for its key is there already; 0: none is."""
 
     @property
-    def stops(self) -> tuple[str, ...]:
+    def stops(self) -> Texts:
         """Marks that end a string, or show that it is over."""
         return self.format.stops or self.format.ends
 
@@ -309,7 +309,7 @@ class MemberReader:
         self.done()
         return end
 
-    def quoted(self, at: int, key: str, follows: tuple[str, ...]) -> Wait[int]:
+    def quoted(self, at: int, key: str, follows: Texts) -> Wait[int]:
         """Read a value in a format that quotes strings in its own way; return where it ends."""
         quote, source = self.format.quote, self.source
         at = yield from source.skipped(at)
@@ -326,7 +326,7 @@ class MemberReader:
         self.whole(key, _written(value, said))
         return at + len(said)
 
-    def quoted_string(self, begin: int, key: str, follows: tuple[str, ...]) -> Wait[int]:
+    def quoted_string(self, begin: int, key: str, follows: Texts) -> Wait[int]:
         """Read a string behind its quote; return where it ends. One whose last quote is missing ends before
         what follows it, or with the call."""
         source, quote = self.source, self.format.quote
@@ -351,9 +351,7 @@ class MemberReader:
         self.close(key)
         return end
 
-    def text(
-        self, at: int, key: str, ends: tuple[str, ...], sure: Callable[[str], int]
-    ) -> Wait[tuple[int, str, str]]:
+    def text(self, at: int, key: str, ends: Texts, sure: Callable[[str], int]) -> Wait[tuple[int, str, str]]:
         """Write a string as it comes, up to one of some texts. Return where that stands, it, and what is not
         written: what stands behind the part of it that is `sure`."""
         held: list[str] = []

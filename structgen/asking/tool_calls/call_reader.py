@@ -27,7 +27,7 @@ from structgen.asking.tool_calls.call_texts import (
 from structgen.asking.tool_calls.format_marks import marks_of
 from structgen.asking.tool_calls.format_rows import format_of, siblings_of
 from structgen.asking.tool_calls.tool_definitions import Tool, read_tools
-from structgen.asking.tool_calls.tool_format import ToolFormat
+from structgen.asking.tool_calls.tool_format import Texts, ToolFormat
 from structgen.asking.tool_calls.tool_replies import Call, Reply
 from structgen.base.errors import (
     GenerationError,
@@ -67,8 +67,8 @@ def parse_calls(
     `format` and `tools` are those of `sg.tools`. With tools, calls of unknown names have an `error`, values
     are read by the types of the schema, and `call.value()` validates. Without, a raw value is JSON if it
     reads as such, else a string.
-    `thinking`: True, the reply begins inside thoughts, if the format's prompts open them; False, it does not;
-    "auto", it does if their end comes without their beginning, before any call.
+    `thinking`: True, the reply begins inside thoughts, if the format's prompts open them; False, it does not.
+    "auto": it does if their end comes without their beginning, before any call.
     `ended`: the reply is over. If not, the end of the text that may begin a call is `pending`, not text.
 
     White space of the format may be missing or more, and habits of models are read with a note. With tools,
@@ -175,6 +175,8 @@ class CallReader(Incoming):
     # --- texts and thoughts -------------------------------------------------------------------------------
 
     def run(self, thinking: bool | str) -> Wait[None]:
+        """Read the reply: thoughts that it begins with, a block that the prompt has opened, then one thing
+        after another."""
         at, row, said = 0, self.format, ""
         is_inside = thinking is True and row.opened
         if thinking == "auto" and row.opened and row.thinking:
@@ -202,7 +204,7 @@ class CallReader(Incoming):
             return (yield from self.calling(start, said))
         return end if said in (*row.text[1:], row.blocks, row.end, "") else self.plain(start)
 
-    def stretch(self, at: int, ends: tuple[str, ...]) -> Wait[tuple[int, str]]:
+    def stretch(self, at: int, ends: Texts) -> Wait[tuple[int, str]]:
         """Read text up to one of some marks; one that only stands in calls is told."""
         while True:
             start, said = yield from self.found((*ends, *self.marks.strays), at, self.say)

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, Final, TypeAlias, TypeVar
 
 from structgen.asking.tool_calls.format_marks import Way
+from structgen.asking.tool_calls.tool_format import Texts
 from structgen.base.json_text.events import EventLog, JsonError
 from structgen.base.json_text.growing_json import MISSING, value_of
 from structgen.grammars.text_grammars.composition.templates import BLANK, TEXT, pieces
@@ -22,10 +23,11 @@ T = TypeVar("T")
 Wait: TypeAlias = Generator[None, None, T]
 """What waits for more text wherever it yields, and returns a T."""
 LONGEST_NAME: Final = 512
-"""Characters of the name of a tool, of a member or of an argument, at most: until so many have come, what may
+"""Characters of the name of a tool, of a member or of an argument, at most. Until so many have come, what may
 be a call waits."""
 _BETWEEN: Final = 80
-"""The longest text that stands between a name and arguments in place of the format's."""
+"""The longest text that stands between a name and arguments in place of the format's: until it has come, what
+may be a call waits."""
 _TAG: Final = re.compile(r"(?:<[^<>]+>|\[[^\[\]]+\])$")
 _TOKENS: Final = re.compile(r"""(?s:(?P<json>[^"'A-Za-z]{1,64})|(?P<word>[A-Za-z]+)|.)""")
 _IN_STRING: Final = re.compile(r"""(?s:[^"'\\\x00-\x1f]+|\\.|[^\\])""")
@@ -160,7 +162,7 @@ class Incoming:
             raise DifferentError(what)
         return self.text[at:end]
 
-    def follows(self, at: int, said: tuple[str, ...], *, exact: bool = False) -> Wait[str]:
+    def follows(self, at: int, said: Texts, *, exact: bool = False) -> Wait[str]:
         """Return the one of some texts of the format that stands at `at`, as it is written; "" for none."""
         while not self.ended and begun(self.text, said, at, exact=exact) == at:
             yield
@@ -218,7 +220,7 @@ class Incoming:
 
     def found(
         self,
-        said: tuple[str, ...],
+        said: Texts,
         at: int,
         take: Callable[[int, int], None] | None = None,
         *,
@@ -248,7 +250,7 @@ class Incoming:
 
 
 @lru_cache(maxsize=1024)
-def searcher(said: tuple[str, ...], *, exact: bool = False) -> re.Pattern[str]:
+def searcher(said: Texts, *, exact: bool = False) -> re.Pattern[str]:
     """Return the pattern that finds the first of some texts of a format, the longest there. They are taken
     with any white space in them, and single quotes for double ones, or as they are (`exact`)."""
     listed = sorted(said, key=len, reverse=True)
@@ -263,7 +265,7 @@ def _parts(said: str, exact: bool) -> list[str]:
     return [r"\s{0,64}" if part.isspace() else "[\"']" if part == '"' else re.escape(part) for part in parts]
 
 
-def begun(text: str, said: tuple[str, ...], at: int = 0, *, exact: bool = False) -> int:
+def begun(text: str, said: Texts, at: int = 0, *, exact: bool = False) -> int:
     """Return where the longest end of a text begins, behind `at`, that is a beginning of one of some texts.
     They are taken with white space and single quotes in them, or as they are (`exact`)."""
     pattern, longest = _beginnings(said, exact)
@@ -271,7 +273,7 @@ def begun(text: str, said: tuple[str, ...], at: int = 0, *, exact: bool = False)
 
 
 @lru_cache(maxsize=1024)
-def _beginnings(said: tuple[str, ...], exact: bool) -> tuple[re.Pattern[str], int]:
+def _beginnings(said: Texts, exact: bool) -> tuple[re.Pattern[str], int]:
     """Return the pattern that finds the beginnings of some texts at the end of another one, "" at least, and
     how long they may be."""
     patterns = []

@@ -26,6 +26,7 @@ def written_calls(calls: Sequence[Call], format: str | ToolFormat | Any) -> str:
 
 
 def _call(call: Call, row: ToolFormat) -> str:
+    """Return a call as its format writes it. Errors: OptionError."""
     assert isinstance(row.calls, tuple)
     check_name(call.name, row.names, row, f"the call of {call.name}")
     empty = [template for template in row.calls if not {"arguments", "quoted"} & places(template)]
@@ -52,6 +53,7 @@ def _joined(parts: Iterator[str], row: ToolFormat, at: int) -> str:
 
 
 def _element(template: str, key: str, value: Any, row: ToolFormat) -> str:
+    """Return a member or an item, by its template."""
     if template == row.member:
         check_name(key, row.keys, row, f"the argument {key}")
     end = template.partition("$value")[2]
@@ -60,6 +62,7 @@ def _element(template: str, key: str, value: Any, row: ToolFormat) -> str:
 
 
 def _value(value: Any, row: ToolFormat, end: str) -> str:
+    """Return a value; `end`: the text behind it, which no string may hold. Errors: OptionError."""
     if isinstance(value, str):
         stop = next((mark for mark in row.stops or (row.quote or end, *row.ends) if mark in value), None)
         if stop is not None:

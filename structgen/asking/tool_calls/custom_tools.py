@@ -74,8 +74,7 @@ def grammar_of_format(
 ) -> Grammar:
     """Read {"type": "grammar", "syntax": "lark" | "regex" | ..., "definition": "..."} (custom tools of
     responses). Chat completions have an inner object `grammar`; graders have a text there, whose syntax may
-    stand beside it.
-    (graders), whose syntax may stand beside it."""
+    stand beside it."""
     inner, syntax = target.get("grammar"), target.get("syntax") or ""
     if isinstance(inner, str):
         return grammar_of_text(inner, limits, syntax=syntax, where=f"{where}/grammar", specials=specials)

@@ -10,7 +10,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
-from structgen.asking.tool_calls.tool_format import TAG, ToolFormat
+from structgen.asking.tool_calls.tool_format import TAG, Texts, ToolFormat
 from structgen.grammars.text_grammars.composition.templates import TEXT, first_text, pieces
 
 _UNQUOTED: Final = re.compile(r'(?<!")(\$[a-z]+)')
@@ -74,7 +74,7 @@ class FormatMarks:
         self.untagged = Way("")
         """A call whose opening tag is missing, where no other one begins it, up to what closes
         it."""
-        self.doubtful: tuple[str, ...] = ()
+        self.doubtful: Texts = ()
         """The texts that may begin such a call, or one that is a JSON object without tags."""
         self.closing = tuple(filter(None, (row.section[1].strip(), row.separator.strip())))
         """What must follow such a call, one of them."""
@@ -134,7 +134,8 @@ class FormatMarks:
                 if kind == TEXT and value in _VALUES:
                     yield said + _VALUES[value]
 
-    def _ways(self, row: ToolFormat, calls: tuple[str, ...]) -> Iterator[Way]:
+    def _ways(self, row: ToolFormat, calls: Texts) -> Iterator[Way]:
+        """Yield the ways in which a call is read, the right ones first."""
         if self.object is not None:
             yield Way(self.object.before, "object", self.object.after)
             return
@@ -159,7 +160,7 @@ def _tags(*texts: str) -> Iterator[str]:
                 yield from TAG.findall(said)
 
 
-def _object_of(calls: tuple[str, ...]) -> ObjectCall | None:
+def _object_of(calls: Texts) -> ObjectCall | None:
     """Return how calls are one JSON object, of the way that has most members."""
     shapes = [shape for template in calls if (shape := _object(template)) is not None]
     if len(shapes) < len(calls):
@@ -169,6 +170,7 @@ def _object_of(calls: tuple[str, ...]) -> ObjectCall | None:
 
 
 def _object(template: str) -> ObjectCall | None:
+    """Return how a template is one JSON object; None where it is none."""
     begin, end = template.find("{"), template.rfind("}") + 1
     try:
         call = json.loads(_UNQUOTED.sub(r'"\1"', template[begin:end]) if begin >= 0 else "")
@@ -182,6 +184,7 @@ def _object(template: str) -> ObjectCall | None:
 
 
 def _members(shape: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the keys of an object and of the ones in it, each with the place that is its value."""
     for key, value in shape.items():
         if isinstance(value, Mapping):
             yield key, "object"

@@ -29,6 +29,11 @@ class ToolChoice:
         """Whether a reply must call."""
         return self.mode in ("required", "forced")
 
+    @property
+    def further(self) -> int | None:
+        """The most calls behind the first one; None: any number."""
+        return None if self.most is None else self.most - 1
+
 
 def read_choice(tools: Sequence[Tool], tool_choice: Any, parallel: Any) -> ToolChoice:
     """Return a choice: "auto", "required", "none", the name of a tool, or OpenAI's dicts, of chat completions
@@ -68,6 +73,7 @@ def read_choice(tools: Sequence[Tool], tool_choice: Any, parallel: Any) -> ToolC
 
 
 def _of_mode(tools: tuple[Tool, ...], mode: Any, most: int | None, where: str) -> ToolChoice:
+    """Return a choice among tools; without tools it is "none". Errors: OptionError."""
     if mode not in ("auto", "required"):
         raise OptionError(f"The mode is {mode!r}.", where=where, cure='Write "auto" or "required".')
     if not tools and mode == "required":
@@ -78,6 +84,7 @@ def _of_mode(tools: tuple[Tool, ...], mode: Any, most: int | None, where: str) -
 
 
 def _of_dict(taken: Mapping[str, Tool], choice: Mapping[str, Any], most: int | None) -> ToolChoice:
+    """Return the choice that one of OpenAI's dicts says. Errors: OptionError."""
     TOOL_SHAPES.check(choice, "tool_choice", _WHERE)
     if choice.get("type") != "allowed_tools":
         return ToolChoice((_named(taken, choice, _WHERE),), "forced", 1)

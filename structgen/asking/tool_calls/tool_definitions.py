@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from structgen.asking.python_types.type_hints import TypeReader, read_type
 from structgen.asking.tool_calls.custom_tools import custom_members
-from structgen.asking.tool_calls.tool_shapes import TOOL_SHAPES
+from structgen.asking.tool_calls.tool_shapes import TOOL_SHAPES, JsonObject
 from structgen.base.errors import (
     OptionError,
     SchemaError,
@@ -83,14 +83,14 @@ class Tool:
         return self.reader.policies if self.reader is not None else {}
 
     @property
-    def closed_schema(self) -> dict[str, Any]:
+    def closed_schema(self) -> JsonObject:
         """The schema of objects, which allows no other arguments than those that it names; where they are too
         few for its `minProperties`, it stays open."""
         schema = of_objects(self.schema)
         properties = schema.get("properties")
         if not isinstance(properties, Mapping) or _COMPOSING & schema.keys():
             return schema
-        undeclared: dict[str, Any] = {key: {} for key in _asked_for(schema) if key not in properties}
+        undeclared: JsonObject = {key: {} for key in _asked_for(schema) if key not in properties}
         if len(undeclared) > MOST_UNDECLARED:
             raise SchemaError(
                 f"It asks for {len(undeclared):,} arguments that its properties do not have.",
@@ -119,7 +119,7 @@ class Tool:
             )
         return json.loads(document)
 
-    def openai(self) -> dict[str, Any]:
+    def openai(self) -> JsonObject:
         """Return the tool in the shape of OpenAI's chat completions, which chat templates take too, without
         its grammars (`x-grammar`): they may be longer than a prompt."""
         schema = dict(self.schema)
@@ -223,7 +223,7 @@ def _members(given: Any) -> Any:
     return {name: getattr(given, name) for name in known if hasattr(given, name)}
 
 
-def _result(given: dict[str, Any]) -> dict[str, Any]:
+def _result(given: JsonObject) -> JsonObject:
     """Return the result of a JSON-RPC message. Errors: OptionError for a message that has none."""
     if given.get("error") is not None:
         raise OptionError(
@@ -243,6 +243,7 @@ def _result(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read(given: Any, place: str, limits: Limits | None) -> Tool:
+    """Return one tool. Errors: those of `read_tools`."""
     given = _members(given)
     if isinstance(given, Tool):
         return given
@@ -263,7 +264,7 @@ def _read(given: Any, place: str, limits: Limits | None) -> Tool:
 # --- dicts --------------------------------------------------------------------------------------------------
 
 
-def _of_dict(given: dict[str, Any], place: str, limits: Limits | None = None) -> Tool:
+def _of_dict(given: JsonObject, place: str, limits: Limits | None = None) -> Tool:
     """Return a tool of a dict; `strict` is taken, and the schema is enforced whatever it says."""
     kind = given.get("type") or "function"
     if kind not in _TYPES:
@@ -285,6 +286,7 @@ def _of_dict(given: dict[str, Any], place: str, limits: Limits | None = None) ->
 
 
 def _made(given: Mapping[str, Any], schema: Any, at: str, place: str) -> Tool:
+    """Return a tool of a dict; `at`: the place of its schema. Errors: OptionError, SchemaError."""
     name = given.get("name")
     if not name:
         raise OptionError(f"Its name is {name!r}.", where=f"{place}/name", cure="Give it a name.")
@@ -302,7 +304,7 @@ def _asked_for(schema: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _object_schema(schema: Any, where: str, name: str) -> dict[str, Any]:
+def _object_schema(schema: Any, where: str, name: str) -> JsonObject:
     """Return the schema of a tool's arguments, which are an object: one that says less than that is one of
     objects. Errors: `SchemaError` for one that no object satisfies, by its type."""
     if schema is True:
@@ -325,6 +327,7 @@ def _object_schema(schema: Any, where: str, name: str) -> dict[str, Any]:
 
 
 def _of_type(given: type, place: str) -> Tool:
+    """Return a tool of a type, whose description is the tool's."""
     with within(place):
         reader: TypeReader[Any] = read_type(given)
         schema = reader.schema
@@ -356,9 +359,9 @@ def _of_function(given: Callable[..., Any]) -> Tool:
     except (TypeError, ValueError) as error:
         raise _no_tool("Its signature cannot be read.", "Wrap it in a function with annotations.") from error
     summary, of_arguments = _described(inspect.getdoc(named) or inspect.getdoc(body) or "")
-    told: dict[str, dict[str, Any]] = {key: {"description": text} for key, text in of_arguments.items()}
+    told: dict[str, JsonObject] = {key: {"description": text} for key, text in of_arguments.items()}
     """What a schema says of a parameter for the model alone."""
-    taken: dict[str, Any] = {}
+    taken: JsonObject = {}
     for parameter in signature.parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
             stars = {"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}.get(parameter.kind.name, "")
@@ -388,7 +391,7 @@ def _of_function(given: Callable[..., Any]) -> Tool:
     return Tool(name, summary, schema, given, reader)
 
 
-def _default(value: Any) -> dict[str, Any]:
+def _default(value: Any) -> JsonObject:
     """Return a default as a schema tells it; nothing of one that JSON lacks."""
     # optional: pydantic
     from structgen.asking.python_types.pydantic_schema import TypeSchema

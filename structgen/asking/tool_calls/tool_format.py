@@ -7,12 +7,14 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 from structgen.base.errors import OptionError
 from structgen.grammars.text_grammars.composition.argument_styles import ArgumentStyle
 from structgen.grammars.text_grammars.composition.templates import filled, first_text, pieces, places
 
+Texts: TypeAlias = tuple[str, ...]
+"""Some texts of a format."""
 TAG: Final = re.compile(r"<[^<>]+>?|\[[^\[\]<>]+\]")
 """A mark of a format, in one of its texts."""
 
@@ -26,7 +28,7 @@ class ToolFormat(ArgumentStyle):
     whose arguments are not one JSON object have a `member`, and other fields of `ArgumentStyle`.
     """
 
-    calls: tuple[str, ...] | str
+    calls: Texts | str
     """How a call is written, first the usual way. One without `$arguments` writes a call that has none. With
     `$quoted` in place of `$arguments` these are JSON text in a JSON string."""
     section: tuple[str, str] = ("", "")
@@ -34,29 +36,29 @@ class ToolFormat(ArgumentStyle):
     separator: str = ""
     """What stands between the calls of a section."""
     trigger: str = ""
-    """The beginning of a section, or of a call where there is none, that no free text may hold; "": what
-    stands before the first white space or place."""
-    also: tuple[str, ...] = ()
+    """The beginning of a section, or of a call where there is none, that no free text may hold. "": it is
+    what stands before the first white space or place."""
+    also: Texts = ()
     """More ways in which models write a call: free text may not hold their beginnings. They are read with a
     note."""
-    heads: tuple[str, ...] = ()
+    heads: Texts = ()
     """Ways in which models write a call whose head names its tool otherwise. `$name` is what stands there,
     and `head` a pattern (`re`) of it, in which `$name` is the tool's. One of them is a call, with a note, if
     the tool is known and its arguments can be read."""
     head: str = ""
-    siblings: tuple[str, ...] = ()
+    siblings: Texts = ()
     """The names of formats of the same family, whose calls are read too, as those with other heads are."""
     lead: str = ""
     """What a reply begins with that must call."""
-    thinking: tuple[str, ...] = ()
+    thinking: Texts = ()
     """What stands before and behind thoughts."""
     opened: bool = True
     """The prompt has opened the thoughts, where there must be some: the reply begins inside of them."""
     after_thinking: str = ""
     """What follows the thoughts."""
-    never: tuple[str, ...] = ()
+    never: Texts = ()
     """More texts that neither free text nor thoughts may hold. With some, thoughts hold no trigger either."""
-    text: tuple[str, ...] = ()
+    text: Texts = ()
     """Where free text stands in a block of its own: its beginning, its end, and other ends."""
     preamble: str = ""
     """Another beginning of such a block, of text before calls."""
@@ -77,7 +79,7 @@ class ToolFormat(ArgumentStyle):
     """The role of a message that brings a result."""
     history: Literal["object", "text"] = "object"
     """Whether the chat template wants the arguments of earlier calls as an object or as JSON text."""
-    signs: tuple[str, ...] = ()
+    signs: Texts = ()
     """Texts that all stand in chat templates of this format."""
 
     def __post_init__(self) -> None:
@@ -109,6 +111,7 @@ class ToolFormat(ArgumentStyle):
                     )
 
     def _check_call(self, template: str) -> None:
+        """Raise OptionError for a template of calls that cannot be written or read back."""
         kinds = [kind for kind, _ in pieces(template)]
         held = {"name", "id", "index"}
         known = {*held, "arguments", "quoted", "gap", "line"}
@@ -130,7 +133,7 @@ class ToolFormat(ArgumentStyle):
             )
 
     @property
-    def triggers(self) -> tuple[str, ...]:
+    def triggers(self) -> Texts:
         """The texts that begin calls, which no free text holds."""
         if self.trigger:
             return (self.trigger,)

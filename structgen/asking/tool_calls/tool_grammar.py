@@ -169,6 +169,7 @@ class _Builder:
         return [text for text in listed if text and not any(part != text and part in text for part in listed)]
 
     def thoughts(self, *, opened: bool) -> TextGrammar:
+        """Return thoughts with their marks; `opened`: the prompt has written the first one."""
         begin, end = self.row.thinking
         more = self.row.text[1:] if self.row.blocks else self.row.triggers if self.row.never else ()
         return sequence(
@@ -181,6 +182,7 @@ class _Builder:
     # --- replies --------------------------------------------------------------------------------------------
 
     def reply(self, choice: ToolChoice, thinking: bool | str) -> TextGrammar:
+        """Return whole replies, with thoughts as they are asked for. Errors: UnsupportedError."""
         choice = self.writable(choice)
         if self.row.blocks:
             return self.stream(choice, bool(thinking))
@@ -191,7 +193,7 @@ class _Builder:
         return (before.optional() if thinking == "auto" else before) + body
 
     def writable(self, choice: ToolChoice) -> ToolChoice:
-        """Return a choice without the tools whose arguments the format has no way to write; each brings a
+        """Return a choice without the tools whose arguments the format has no way to write. Each brings a
         `ToolWarning`, and an error where none is left."""
         refused: list[UnsupportedError] = []
         for tool in choice.tools:
@@ -219,7 +221,7 @@ class _Builder:
         calls = self.section(choice)
         if not has_section:
             more = _between_calls() + calls
-            calls = calls + more.repeat(0, None if choice.most is None else choice.most - 1)
+            calls = calls + more.repeat(0, choice.further)
         return self.spelled(self.row.lead) + calls
 
     def in_text(self, rests: Mapping[str, TextGrammar], most: int | None) -> TextGrammar:
@@ -260,7 +262,7 @@ class _Builder:
         if other is None or choice.must:
             call = self.calls(choice)
             more = between + ahead + call
-            return ahead + call + more.repeat(0, None if choice.most is None else choice.most - 1)
+            return ahead + call + more.repeat(0, choice.further)
         block = other if choice.mode == "none" else other | self.calls(choice)
         if not choice.most:
             return (block + (between + block).repeat()).optional()
@@ -280,7 +282,7 @@ class _Builder:
         is_begun = begin.startswith(behind)
         call = self.calls(choice, "" if is_begun else behind)
         more = self.spelled(self.row.separator) + self.calls(choice)
-        call = call + more.repeat(0, None if choice.most is None else choice.most - 1)
+        call = call + more.repeat(0, choice.further)
         return sequence(self.spelled(begin.removeprefix(behind) if is_begun else ""), call, self.spelled(end))
 
     def calls(self, choice: ToolChoice, behind: str = "") -> TextGrammar:
@@ -323,6 +325,7 @@ class _Builder:
         return blank_of(said if isinstance(said, str) else "indent")
 
     def arguments(self, tool: Tool) -> TextGrammar:
+        """Return the arguments of a tool, as the format writes them. Errors: those of schemas."""
         policies = {**tool.policies, **self.policies}
         with within(f"the tool {tool.name}"):
             if self.row.member:

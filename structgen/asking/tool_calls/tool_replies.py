@@ -9,6 +9,7 @@ from typing import Any
 
 from structgen.asking.tool_calls.tool_definitions import Tool
 from structgen.asking.tool_calls.tool_format import ToolFormat
+from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import GenerationError, OptionError, StructgenError
 
 
@@ -18,10 +19,10 @@ class Call:
 
     name: str
     arguments: Mapping[str, Any]
-    """As JSON has them; of a call that is still being written, what there is."""
+    """The values that JSON has; of a call that is still being written, what there is."""
     id: str
-    """As the format writes it; where it writes none, by the place in the reply: `call_0`, `call_1`. "" as
-    long as the format may write one behind the arguments."""
+    """The id that the format writes. Where it writes none: by the place in the reply, `call_0`, `call_1`. ""
+    as long as the format may write one behind the arguments."""
     document: str = field(default="{}", compare=False)
     """The arguments as one JSON text."""
     complete: bool = True
@@ -52,7 +53,7 @@ class Call:
             )
         return dict(self.arguments) if self.tool is None else self.tool.value(self.document)
 
-    def result(self, value: Any, *, error: bool = False) -> dict[str, Any]:
+    def result(self, value: Any, *, error: bool = False) -> JsonObject:
         """Return the message that brings the model what a call came to. `value` is text as it is and anything
         else as JSON; with `error`, or for an exception, it is `{"error": ...}`. Raises `OptionError` for a
         value that JSON cannot write."""
@@ -62,7 +63,7 @@ class Call:
         content = value if isinstance(value, str) else _json_text(value, self.name)
         return {"role": role, "tool_call_id": self.id, "name": self.name, "content": content}
 
-    def message(self) -> dict[str, Any]:
+    def message(self) -> JsonObject:
         """Return the call as a member of `tool_calls` in an assistant's message, with the arguments as the
         format's chat template takes them."""
         as_text = self.format is not None and self.format.history == "text"
@@ -99,9 +100,14 @@ class Reply:
         """All text outside of thoughts and calls."""
         return "".join(self.texts)
 
-    def message(self) -> dict[str, Any]:
+    @property
+    def begun_calls(self) -> list[Call]:
+        """The calls, and behind them the one in which the text ends."""
+        return self.calls if self.partial is None else [*self.calls, self.partial]
+
+    def message(self) -> JsonObject:
         """Return the assistant's message for the history, as chat templates take it."""
-        message: dict[str, Any] = {"role": "assistant", "content": self.text.strip()}
+        message: JsonObject = {"role": "assistant", "content": self.text.strip()}
         if self.thinking:
             message["reasoning_content"] = self.thinking.strip()
         if self.calls:
@@ -125,6 +131,7 @@ def without_repeats(reply: Reply) -> Reply:
 
 
 def _json_text(value: Any, name: str) -> str:
+    """Return the JSON text of a value. Errors: OptionError; `name`: of the tool."""
     try:
         return json.dumps(value, ensure_ascii=False, default=_plain)
     except (TypeError, ValueError) as error:

@@ -45,28 +45,28 @@ def read_alike(formulas: tuple[ir.Formula, ...], writing: Writing) -> Writing:
     from integers; but with long numbers among those named, as programs print them. Cost: some 10 us for each.
     """
     atoms = atoms_of(formulas)
-    cuts = dict.fromkeys([cut for one in atoms if isinstance(one, Ranges) for cut in one.cuts])
+    cuts = dict.fromkeys([cut for atom in atoms if isinstance(atom, Ranges) for cut in atom.cuts])
     long = [
         value
         for value, _ in cuts
         if len(Decimal(value).as_tuple().digits) > float_info.dig or 0 < abs(Decimal(value)) < 1e-19
     ]
-    said = [common([one for one in ir.conjuncts(part) if isinstance(one, Ranges)]) for part in formulas]
+    said = [common([atom for atom in ir.conjuncts(part) if isinstance(atom, Ranges)]) for part in formulas]
     beside: ir.Formula = ir.TRUE
     if writing.exponent:  # zero alone is named, or Python prints the others in one way
-        if cuts and any(one != Ranges(((0, False),)) for one in said):
+        if cuts and any(ranges != Ranges(((0, False),)) for ranges in said):
             beside = ir.Not(_VANISHING)
     elif not writing.fraction:
         return writing
     elif len(cuts) > (4096 if long else 32) or ir.Multiple(Decimal(1)) in atoms:
         # a cut takes some 20 states, 0.3 ms
         far = ir.All((_FAR_FROM_INTEGERS, _kept(cuts, writing.fraction)))
-        beside = ir.Any_((_FEW_DIGITS, far, points([one for one in long if one != floor(one)])))
+        beside = ir.Any_((_FEW_DIGITS, far, points([value for value in long if value != floor(value)])))
     elif cuts:
         kept = _kept(cuts, writing.fraction)
         if writing.whole > float_info.max_10_exp:
             kept = common([kept, _FINITE])
-        if any(common([one, kept]) != one for one in said):
+        if any(common([ranges, kept]) != ranges for ranges in said):
             kept = common([kept, united(said)])  # of fewer cuts
             # integers are read exactly, and large ones may be no doubles
             is_small = all(-(2**53) < value < 2**53 for value, _ in cuts)

@@ -58,6 +58,7 @@ from structgen.automata.unicode.partition import PLAIN
 from structgen.base.errors import LimitError
 from structgen.base.language import ir
 from structgen.base.language.number_ranges import Ranges
+from structgen.base.language.remembering import remembered
 from structgen.base.limits import Limits
 
 _FEW_DIVISORS = 2
@@ -74,7 +75,6 @@ class _Numerals:
         self.is_empty = made.automaton.is_empty
         self.rows, self.accept, self.outcomes = rows_of(made.automaton), made.automaton.accept, made.outcomes
         self._completions = StringCompletions(made.automaton, made.outcomes, PLAIN)
-        self._finishes: dict[int, ir.Demands] = {}
 
     @property
     def nbytes(self) -> int:
@@ -92,13 +92,10 @@ class _Numerals:
         """The characters of the longest of the shortest rests."""
         return self._completions.farthest()
 
+    @remembered
     def finish(self, state: int) -> ir.Demands:
         """Return for each demand that can still be met the shortest rest of the numeral that meets it."""
-        found = self._finishes.get(state)
-        if found is None:
-            texts = self._completions.of(state)
-            found = self._finishes[state] = {demand: text.encode() for demand, text in texts.items()}
-        return found
+        return {demand: text.encode() for demand, text in self._completions.of(state).items()}
 
 
 HELD: Final[HeldByContent[_Numerals]] = HeldByContent()
@@ -178,7 +175,7 @@ def _automaton(spec: ir.Spec, policy: str, missing: frozenset[int], limits: Limi
 def _within(formula: ir.Formula, form: tuple[ir.Formula, ...]) -> tuple[ir.Formula, ...]:
     """Return the parts of a conjunction, with its ranges and the form of numerals beside each atom: the union
     of divisors by itself has as many states as their least common multiple, and between near bounds few."""
-    near = *[one for one in ir.conjuncts(formula) if isinstance(one, Ranges)], *form
+    near = *[part for part in ir.conjuncts(formula) if isinstance(part, Ranges)], *form
 
     def within(part: ir.Formula) -> ir.Formula:
         if isinstance(part, ir.Not):
@@ -193,6 +190,6 @@ def _within(formula: ir.Formula, form: tuple[ir.Formula, ...]) -> tuple[ir.Formu
 def _has_near_bounds(formula: ir.Formula) -> bool:
     """Return whether no number below or above all bounds meets a formula."""
     return any(
-        isinstance(one, Ranges) and not one.from_below and not len(one.cuts) & 1
-        for one in ir.conjuncts(formula)
+        isinstance(part, Ranges) and not part.from_below and not len(part.cuts) & 1
+        for part in ir.conjuncts(formula)
     )

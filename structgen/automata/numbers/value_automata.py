@@ -99,7 +99,7 @@ def _divided(of: Ranges) -> Automaton:
 
 def _shared(text: str, other: str) -> int:
     """Return the length of the longest common prefix of two texts."""
-    ends = (at for at, (one, two) in enumerate(zip(text, other, strict=False)) if one != two)
+    ends = (at for at, (a, b) in enumerate(zip(text, other, strict=False)) if a != b)
     return next(ends, min(len(text), len(other)))
 
 
@@ -119,8 +119,8 @@ class _Side:
         self._after = [after for _, after in cuts]
         self._lengths = [len(whole) for whole, _ in written]
         self._longest = max(self._lengths, default=0)
-        lengths = {*self._lengths, *(one + 1 for one in self._lengths if one)} - {0}
-        self._differs = any((self._start(one) ^ len(cuts)) & 1 for one in lengths)
+        lengths = {*self._lengths, *(length + 1 for length in self._lengths if length)} - {0}
+        self._differs = any((self._start(length) ^ len(cuts)) & 1 for length in lengths)
         """Whether more digits before the point may change where a value lies that no cut is near to."""
         self._ends = drawn.state(int(zero), loops=True), drawn.state(int(not zero), loops=True)
         """Where all is known: an even and an odd number of cuts is passed."""
@@ -132,7 +132,7 @@ class _Side:
         """Draw the digits behind the state that the sign leads to. `has_exponents`: an exponent says no more,
         as no cut but 0 is there."""
         drawn, lengths = self._drawn, sorted({0, *self._lengths})
-        spans = tuple([(one, self._start(one), self._start(one + 1)) for one in lengths])
+        spans = tuple([(length, self._start(length), self._start(length + 1)) for length in lengths])
         zero = self._state(0, True, (spans[0],))
         if zero not in self._ends:
             drawn.go(zero, ".", zero)
@@ -171,7 +171,9 @@ class _Side:
 
     def _state(self, depth: int, pointed: bool, spans: tuple[_Span, ...]) -> int:
         if not pointed:
-            spans = tuple([one for one in spans if one[1] < one[2] or (one[1] ^ self._start(one[0])) & 1])
+            spans = tuple(
+                [span for span in spans if span[1] < span[2] or (span[1] ^ self._start(span[0])) & 1]
+            )
             if depth > self._longest or not (spans or self._differs):
                 return self._ends[len(self._digits) & 1]
         _, passed, high = spans[0] if pointed else self._own(depth, spans)
@@ -182,13 +184,13 @@ class _Side:
         key: object = depth, pointed, spans
         if pointed and len(self._digits[high - 1]) <= depth:
             key = passed & 1, high & 1  # zeros may follow, and what lies behind all cuts
-        found = self._states.get(key)
-        if found is None:
+        state = self._states.get(key)
+        if state is None:
             if len(self._drawn.rows) >= MOST_STATES:
                 raise too_many_states()
-            found = self._states[key] = self._drawn.state(self._drawn.label[self._ends[passed & 1]])
-            self._todo.append((found, depth, pointed, spans))
-        return found
+            state = self._states[key] = self._drawn.state(self._drawn.label[self._ends[passed & 1]])
+            self._todo.append((state, depth, pointed, spans))
+        return state
 
     def _start(self, length: int) -> int:
         """Return how many cuts have fewer digits before the point."""

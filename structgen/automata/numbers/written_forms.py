@@ -54,15 +54,15 @@ class Writing(NamedTuple):
 
 def atoms_of(formulas: Iterable[ir.Formula]) -> list[ir.NumberAtom]:
     """Return the atoms of some formulas, as they are written, repeats included."""
-    found: list[ir.NumberAtom] = []
+    atoms: list[ir.NumberAtom] = []
     stack = [formulas]
     while stack:
         for part in stack.pop():
             if isinstance(part, _ATOMS):
-                found.append(part)
+                atoms.append(part)
             else:
                 stack.append(_parts(part))
-    return found
+    return atoms
 
 
 def _parts(formula: ir.Formula) -> tuple[ir.Formula, ...]:
@@ -121,7 +121,7 @@ def _is_integer(atom: ir.NumberAtom) -> bool:
     if isinstance(atom, Ranges):
         listed = atom.listed()
         return listed is not None and all(
-            type(one) is int or one == Decimal(one).to_integral_value() for one in listed
+            type(value) is int or value == Decimal(value).to_integral_value() for value in listed
         )
     return isinstance(atom, ir.PlainInteger) or atom.of == atom.of.to_integral_value()
 
@@ -142,7 +142,9 @@ def _listed(atom: ir.NumberAtom) -> ir.NumberAtom:
         return atom
     places = power + 1 - len(digits)
     multiples = [str(count * int(Decimal(digits))) for count in range(_LISTED + 1)]
-    return points([Decimal((sign, tuple(map(int, one)), places)) for one in multiples for sign in (0, 1)])
+    return points(
+        [Decimal((sign, tuple(map(int, digits_of)), places)) for digits_of in multiples for sign in (0, 1)]
+    )
 
 
 # -- what a policy asks --
@@ -190,7 +192,7 @@ def _within_reach(root: ir.Formula, policy: str, limits: Limits) -> ir.Formula:
             return atom
         listed = None if denies else atom.listed()
         if listed is not None:
-            few = [one for one in listed if max(_places(Decimal(one))) <= limits.number_chars]
+            few = [value for value in listed if max(_places(Decimal(value))) <= limits.number_chars]
             return points(few) if few else atom
         return atom if keeps_ends else _without_far_ends(atom)
 
@@ -226,13 +228,13 @@ def _places(value: Decimal) -> tuple[int, int]:
 
 def _named(atoms: list[ir.NumberAtom]) -> list[Decimal]:
     """Return the numbers that atoms name, each once."""
-    found: dict[Decimal, None] = {}
+    numbers: dict[Decimal, None] = {}
     for atom in atoms:
         if isinstance(atom, Ranges):
-            found.update(dict.fromkeys([Decimal(value) for value, _ in atom.cuts]))
+            numbers.update(dict.fromkeys([Decimal(value) for value, _ in atom.cuts]))
         elif isinstance(atom, ir.Multiple):
-            found[atom.of] = None
-    return list(found)
+            numbers[atom.of] = None
+    return list(numbers)
 
 
 def _digits(values: list[Decimal], limits: Limits) -> tuple[int, int]:

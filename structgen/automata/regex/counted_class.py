@@ -36,7 +36,7 @@ def without_count(pattern: Pattern) -> Formula:
     with assertions, or with a bound below _FEWEST_TO_SPLIT.
     """
     source = pattern.source
-    quantifiers = [found for found in _QUANTIFIER.finditer(source) if int(found[1]) >= _FEWEST_TO_SPLIT]
+    quantifiers = [match for match in _QUANTIFIER.finditer(source) if int(match[1]) >= _FEWEST_TO_SPLIT]
     if not quantifiers:
         return pattern
     tree = parse(source)
@@ -53,8 +53,8 @@ def without_count(pattern: Pattern) -> Formula:
     fixed = sum(length or 0 for length in lengths)
     parts[at] = Repetition(part.of, 0, None, part.greedy)
     free = concatenated(first, *parts, last)
-    for found in quantifiers:  # it may stand in a class of characters
-        rest = source[: found.start()] + "*" + source[found.end() :]
+    for match in quantifiers:  # it may stand in a class of characters
+        rest = source[: match.start()] + "*" + source[match.end() :]
         if parse(rest) == free:
             return All((Pattern(rest), Length(fixed + part.least, fixed + part.most)))
     return pattern

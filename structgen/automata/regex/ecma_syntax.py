@@ -306,7 +306,7 @@ class _Parser:
     def groups(self) -> tuple[int, bool]:
         """Return how many capturing groups the whole pattern has, and whether any is named."""
         if self._groups is None:
-            kinds = [found.lastgroup for found in _GROUPS.finditer(self.text)]
+            kinds = [match.lastgroup for match in _GROUPS.finditer(self.text)]
             self._groups = len(kinds) - kinds.count(None), "named" in kinds
         return self._groups
 
@@ -419,7 +419,7 @@ class _Parser:
         negated = self.next == "^"
         if negated:
             self.at += 1
-        found: list[tuple[int, int]] = []
+        pairs: list[tuple[int, int]] = []
         while True:
             char = self.next
             if not char:
@@ -434,13 +434,13 @@ class _Parser:
                 if len(first) == len(last) == 1 and first[0][0] == first[0][1] and last[0][0] == last[0][1]:
                     if first[0][0] > last[0][0]:
                         raise self.fail("Range out of order in a class")
-                    found.append((first[0][0], last[0][0]))
+                    pairs.append((first[0][0], last[0][0]))
                 else:  # Annex B: a class at either end makes the dash a literal
                     self.legacy("a class is no end of a range", start)
-                    found.extend((*first, (0x2D, 0x2D), *last))
+                    pairs.extend((*first, (0x2D, 0x2D), *last))
             else:
-                found.extend(first)
-        ranges = _folded(union(found)) if "i" in self.flags else union(found)
+                pairs.extend(first)
+        ranges = _folded(union(pairs)) if "i" in self.flags else union(pairs)
         return complement(ranges) if negated else ranges
 
     def class_atom(self) -> Ranges:
@@ -476,13 +476,15 @@ def _folded(ranges: Ranges) -> Ranges:
         at = bisect_right(starts, point) - 1
         return at >= 0 and point <= ranges[at][1]
 
-    return union((*ranges, *((one, one) for group in _folds() if any(map(holds, group)) for one in group)))
+    return union(
+        (*ranges, *((point, point) for group in _folds() if any(map(holds, group)) for point in group))
+    )
 
 
 def _group_name(written: str) -> str:
     """Return the name of a group, its escapes read; "" where it is none."""
     try:
-        name = _NAME_ESCAPE.sub(lambda found: chr(int(found[1] or found[2], 16)), written)
+        name = _NAME_ESCAPE.sub(lambda match: chr(int(match[1] or match[2], 16)), written)
     except (ValueError, OverflowError):
         return ""
     plain = name.replace("$", "_")

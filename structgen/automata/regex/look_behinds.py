@@ -57,7 +57,7 @@ def _behind(holds: bool, of: Node, where: str) -> Node:
 
 def _ways(of: Node, where: str) -> list[tuple[Node, list[Node]]]:
     """Return the ways of a look-behind's body: what is read, and what look-aheads say of what follows."""
-    found: list[tuple[Node, list[Node]]] = []
+    ways: list[tuple[Node, list[Node]]] = []
     for word in _spread(of, where):
         body: list[Node] = []
         due: list[Node] = []
@@ -73,8 +73,8 @@ def _ways(of: Node, where: str) -> list[tuple[Node, list[Node]]]:
             else:
                 body.append(part)
         else:
-            found.append((concatenated(*body), due))
-    return found
+            ways.append((concatenated(*body), due))
+    return ways
 
 
 _MOST_SEQUENCES = 4096  # of sets that one look-behind is written out as
@@ -84,40 +84,40 @@ def _spread(node: Node, where: str) -> list[list[Node]]:
     """Return a node of one width as sequences of sets and assertions."""
     match node:
         case Concatenation(parts):
-            found: list[list[Node]] = [[]]
+            words: list[list[Node]] = [[]]
             for part in parts:
-                found = [[*word, *more] for word in found for more in _spread(part, where)]
-                if len(found) > _MOST_SEQUENCES:
+                words = [[*word, *more] for word in words for more in _spread(part, where)]
+                if len(words) > _MOST_SEQUENCES:
                     break
         case Alternation(parts):
-            found = [word for part in parts for word in _spread(part, where)]
+            words = [word for part in parts for word in _spread(part, where)]
         case Repetition(of, least, _, _):
             return _spread(Concatenation((of,) * least), where)
         case _:
             return [[node]]
-    if len(found) > _MOST_SEQUENCES:
+    if len(words) > _MOST_SEQUENCES:
         raise RegexError(
             f"A look-behind that looks ahead has more than {_MOST_SEQUENCES} ways.",
             where=where,
             cure="Move the look-ahead out of the look-behind.",
         )
-    return found
+    return words
 
 
 def _met(due: list[Node], part: CharacterClass, where: str) -> CharacterClass | None:
     """Return what of a set meets look-aheads of one character; None where nothing does."""
     ranges = part.ranges
-    for one in due:
-        if isinstance(one, TextEnd):
+    for ahead in due:
+        if isinstance(ahead, TextEnd):
             return None
-        assert isinstance(one, LookAround)
-        if not isinstance(one.of, CharacterClass):
+        assert isinstance(ahead, LookAround)
+        if not isinstance(ahead.of, CharacterClass):
             raise RegexError(
                 "A look-behind that itself looks ahead by more than a character cannot be compiled.",
                 where=where,
                 cure="Move the look-ahead out of the look-behind.",
             )
-        allowed = one.of.ranges if one.holds else complement(one.of.ranges)
+        allowed = ahead.of.ranges if ahead.holds else complement(ahead.of.ranges)
         ranges = complement(union((*complement(ranges), *complement(allowed))))
     return CharacterClass(ranges) if ranges else None
 

@@ -62,21 +62,21 @@ def _repeated(part: _Count, least: int, most: int | None) -> _Count:
 
 def _in_order(parts: list[_Count]) -> _Count:
     """Return counts one after another; equal nodes are counted together."""
-    found: list[_Count] = []
+    counts: list[_Count] = []
     for part in parts:
         if part.of is None:
             continue
-        before = found[-1] if found else None
+        before = counts[-1] if counts else None
         if before is not None and before.of == part.of:
             most = None if before.most is None or part.most is None else before.most + part.most
-            found[-1] = _Count(part.of, before.least + part.least, most)
+            counts[-1] = _Count(part.of, before.least + part.least, most)
         else:
-            found.append(part)
-    if len(found) < 2:
-        return found[0] if found else _Count(None, 0, 0)
-    if not any(part.least for part in found):
-        return _Count(SomeOf(tuple(_written(part._replace(least=1)) for part in found)), 0, 1)
-    runs = [(has_least, list(run)) for has_least, run in groupby(found, lambda part: part.least > 0)]
+            counts.append(part)
+    if len(counts) < 2:
+        return counts[0] if counts else _Count(None, 0, 0)
+    if not any(part.least for part in counts):
+        return _Count(SomeOf(tuple(_written(part._replace(least=1)) for part in counts)), 0, 1)
+    runs = [(has_least, list(run)) for has_least, run in groupby(counts, lambda part: part.least > 0)]
     parts = [part for has_least, run in runs for part in (run if has_least else [_in_order(run)])]
     return _Count(concatenated(*map(_written, parts)), 1, 1)
 
@@ -86,22 +86,22 @@ def _either(parts: list[_Count]) -> _Count:
     if all(part.least == part.most == 1 for part in parts):
         return _Count(alternatives(list(map(_written, parts))), 1, 1)  # trees take long to hash
     apart: list[_Count] = []
-    found: dict[Node, _Count] = {}
-    for part in sorted(parts, key=lambda one: one.least):
+    counts: dict[Node, _Count] = {}
+    for part in sorted(parts, key=lambda part: part.least):
         of = part.of
         if of is None:
             continue
         part = part._replace(least=max(part.least, 1))
-        known = found.get(of)
+        known = counts.get(of)
         if known is not None and known.most is None:
             continue
         if known is not None and known.most is not None and known.most + 1 >= part.least:
             part = known._replace(most=None if part.most is None else max(known.most, part.most))
         elif known is not None:
             apart.append(known)
-        found[of] = part
+        counts[of] = part
     least = min(1, *(part.least for part in parts))
-    apart += found.values()
+    apart += counts.values()
     if len(apart) == 1 and (least or apart[0].least == 1):
         return apart[0]._replace(least=least and apart[0].least)
     return _Count(alternatives(list(map(_written, apart))), least, 1) if apart else _Count(None, 0, 0)

@@ -101,12 +101,12 @@ class _Reader:
             raise self.refusal(self.text[self.at - 1 : self.at + 1], "a quantifier of a quantifier")
 
     def count(self) -> None:
-        found = _COUNT.match(self.text, self.at - 1)
-        if found is None or not (found[1] or found[3]):
+        match = _COUNT.match(self.text, self.at - 1)
+        if match is None or not (match[1] or match[3]):
             self.out.append(r"\{")
             return
-        self.at = found.end()
-        self.out.append("{" + (found[1] or "0") + found[2] + found[3] + "}")
+        self.at = match.end()
+        self.out.append("{" + (match[1] or "0") + match[2] + match[3] + "}")
         self.lazy()
 
     def group(self) -> None:
@@ -163,11 +163,11 @@ class _Reader:
             return r"\x07"
         if char in ("x", "u", "U"):
             digits = {"x": 2, "u": 4, "U": 8}[char]
-            found = re.compile(r"\{([0-9A-Fa-f]+)\}" if self.rust else r"(?!)").match(self.text, self.at)
-            found = found or re.compile(f"([0-9A-Fa-f]{{{digits}}})").match(self.text, self.at)
-            if found is not None:
-                self.at = found.end()
-                return f"\\u{{{int(found[1], 16):x}}}"
+            match = re.compile(r"\{([0-9A-Fa-f]+)\}" if self.rust else r"(?!)").match(self.text, self.at)
+            match = match or re.compile(f"([0-9A-Fa-f]{{{digits}}})").match(self.text, self.at)
+            if match is not None:
+                self.at = match.end()
+                return f"\\u{{{int(match[1], 16):x}}}"
         if char in ("p", "P") and self.rust:
             known = _CATEGORY.match(self.text, self.at)
             if known is not None:

@@ -66,8 +66,8 @@ def category(letter: str, ascii_only: bool) -> Ranges:
     Unicode's take some 5 ms the first time.
     """
     flags, size = (re.ASCII, 0x80) if ascii_only else (re.UNICODE, _PAST_LETTERS)
-    found = re.compile(f"\\{letter}+", flags).finditer(code_points(0, size))
-    return tuple((one.start(), one.end() - 1) for one in found)
+    runs = re.compile(f"\\{letter}+", flags).finditer(code_points(0, size))
+    return tuple((run.start(), run.end() - 1) for run in runs)
 
 
 @functools.lru_cache(maxsize=1)

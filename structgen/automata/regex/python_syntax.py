@@ -30,6 +30,7 @@ from structgen.automata.regex.syntax_tree import (
 )
 from structgen.automata.unicode.charsets import ANY, complement
 from structgen.base.errors import RegexError
+from structgen.base.language import checks
 
 _parser: Any = import_module("re._parser")
 _compiler: Any = import_module("re._compiler")
@@ -68,10 +69,12 @@ def _read(pattern: str, flags: int, where: str, form: bool) -> tuple[Node, bool]
             _compiler.compile(pattern, flags)  # only the compiler checks that a look-behind has one width
     except re.error as error:
         place = f"{where}, line {error.lineno}, column {error.colno}" if error.pos is not None else where
-        raise RegexError(f"{error.msg} in the pattern {shown(pattern)}.", where=place, cure=cure) from None
+        raise RegexError(
+            f"{error.msg} in the pattern {checks.shown(pattern)}.", where=place, cure=cure
+        ) from None
     except (OverflowError, ValueError, RecursionError) as error:
         raise RegexError(
-            f"Python's re refuses the pattern {shown(pattern)}: {error}.", where=where, cure=cure
+            f"Python's re refuses the pattern {checks.shown(pattern)}: {error}.", where=where, cure=cure
         ) from None
     held = tree.state.flags
     if form and not (flags & re.UNICODE or _asks_unicode(pattern, flags)):
@@ -89,16 +92,6 @@ def _asks_unicode(pattern: str, flags: int) -> bool:
     return False
 
 
-def shown(pattern: str) -> str:
-    """Return a pattern as errors show it."""
-    return repr(shortened(pattern))
-
-
-def shortened(text: str) -> str:
-    """Return a text for a message, cut to 80 characters."""
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
 class _Reader:
     """Turns re's parse tree into nodes."""
 
@@ -108,7 +101,7 @@ class _Reader:
         """Whether a class or a word boundary was read under neither A nor U."""
 
     def refusal(self, what: str, cure: str) -> RegexError:
-        return RegexError(f"{what} in the pattern {shown(self.pattern)}.", where=self.where, cure=cure)
+        return RegexError(f"{what} in the pattern {checks.shown(self.pattern)}.", where=self.where, cure=cure)
 
     def note_class(self, flags: int) -> None:
         self.has_plain_classes |= not flags & (re.ASCII | re.UNICODE)
@@ -181,12 +174,12 @@ def _assertion(kind: str, flags: int) -> Node:
             return Alternation((TextEnd(), LookAround(True, True, more)))
         case "AT_END_STRING":
             return TextEnd()
-    found = word_boundary(category("w", not flags & re.UNICODE), kind == "AT_BOUNDARY")
+    boundary = word_boundary(category("w", not flags & re.UNICODE), kind == "AT_BOUNDARY")
     if kind != "AT_BOUNDARY" and re.fullmatch(r"\B", "") is None:  # before Python 3.14
         anything = CharacterClass(ANY)
         some = Alternation((LookAround(False, True, anything), LookAround(True, True, anything)))
-        return Concatenation((some, found))
-    return found
+        return Concatenation((some, boundary))
+    return boundary
 
 
 def _frozen(value: Any) -> Any:

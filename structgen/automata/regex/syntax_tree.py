@@ -122,19 +122,20 @@ def nullable(node: Node) -> bool:
 
 def descendants(node: Node) -> list[Node]:
     """Return the node and every node inside it, each before its parts."""
-    found = [node]
-    for one in found:
-        if isinstance(one, (Concatenation, Alternation)):
-            found += one.parts
-        elif isinstance(one, (Repetition, LookAround)):
-            found.append(one.of)
-    return found
+    nodes = [node]
+    for inner in nodes:
+        if isinstance(inner, (Concatenation, Alternation)):
+            nodes += inner.parts
+        elif isinstance(inner, (Repetition, LookAround)):
+            nodes.append(inner.of)
+    return nodes
 
 
 def looks_ahead(node: Node) -> bool:
     """Return whether a node asks for what follows, by a look-ahead or the end of the text."""
     return any(
-        isinstance(one, TextEnd) or (isinstance(one, LookAround) and one.ahead) for one in descendants(node)
+        isinstance(inner, TextEnd) or (isinstance(inner, LookAround) and inner.ahead)
+        for inner in descendants(node)
     )
 
 

@@ -42,9 +42,9 @@ class Alphabet:
 
     def firsts(self) -> Longs:
         """Return the first code point of each class."""
-        found = np.empty(self.width, np.int64)
-        found[self.kinds[::-1]] = self.starts[::-1]
-        return found
+        points = np.empty(self.width, np.int64)
+        points[self.kinds[::-1]] = self.starts[::-1]
+        return points
 
     def merged(self, kinds: Row) -> Alphabet:
         """Return a coarser alphabet; `kinds`: of each class the number of the coarser one."""
@@ -165,9 +165,9 @@ _CHARACTERS: Final = re.compile(r"\^\[(?:\\u\{[0-9a-f]+\}-\\u\{[0-9a-f]+\})+\]\*
 def common(alphabets: Sequence[Alphabet]) -> tuple[Alphabet, Table]:
     """Return the coarsest alphabet that is finer than each of some, and [alphabet, class]: the class of it
     that holds the finer class."""
-    starts = np.sort(np.concatenate([one.starts for one in alphabets]))
+    starts = np.sort(np.concatenate([alphabet.starts for alphabet in alphabets]))
     starts = starts[np.diff(starts, prepend=-1) > 0]
-    columns = np.stack([one.at(starts) for one in alphabets])
+    columns = np.stack([alphabet.at(starts) for alphabet in alphabets])
     names = np.ascontiguousarray(columns.T).view(np.dtype((np.void, columns.itemsize * len(columns)))).ravel()
     alphabet, first = by_name(starts, names)
     return alphabet, np.ascontiguousarray(columns[:, first])

@@ -54,12 +54,12 @@ class AutomatonPool(ABC, Generic[P]):
         """
         key = (spec, outcome)
         try:
-            found = self._starts.get(key)
+            start = self._starts.get(key)
         except RecursionError:  # too deep to be compared
             return self._started(spec, outcome)
-        if found is None:
-            found = self._starts[key] = self._started(spec, outcome)
-        return found
+        if start is None:
+            start = self._starts[key] = self._started(spec, outcome)
+        return start
 
     @abstractmethod
     def _started(self, spec: Spec, outcome: Outcome) -> int:

@@ -49,8 +49,8 @@ def pattern_of(texts: Iterable[str]) -> str:
 
 def texts_of(pattern: str) -> list[str] | None:
     """Return the texts of which `pattern_of` writes a pattern; None for other patterns."""
-    found = [_ESCAPE.sub(r"\1", part) for part in _PART.findall(pattern)]
-    return found if pattern_of(found) == pattern else None
+    texts = [_ESCAPE.sub(r"\1", part) for part in _PART.findall(pattern)]
+    return texts if pattern_of(texts) == pattern else None
 
 
 def _escaped(char: str) -> str:

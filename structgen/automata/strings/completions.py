@@ -19,6 +19,7 @@ from structgen.automata.strings.kernels import FAR, Flags, Longs, nearest
 from structgen.automata.unicode.charsets import LAST
 from structgen.automata.unicode.partition import cheapest_point
 from structgen.base.errors import LimitError
+from structgen.base.language.remembering import remembered
 
 _MOST_COSTS: Final = 20_000_000
 """The most costs that a search within a number of characters keeps."""
@@ -40,27 +41,30 @@ class StringCompletions:
     ) -> None:
         self._trans, self._accept, self._outcomes = of.trans, of.accept, outcomes
         alphabet = of.alphabet
-        found: list[tuple[int, bytes, int] | None] = [None] * alphabet.width
+        cheapest: list[tuple[int, bytes, int] | None] = [None] * alphabet.width
         lives = np.asarray((self._trans >= 0).any(axis=0))
         ends = [*alphabet.starts[1:].tolist(), LAST + 1]
         for low, end, kind in zip(alphabet.starts.tolist(), ends, alphabet.kinds.tolist(), strict=True):
             for first, last_ in ((low, min(end, 0xD800)), (max(low, 0xE000), end)):
-                known = found[kind]
+                known = cheapest[kind]
                 # beyond ASCII UTF-8 ascends with the characters, and is shorter than an escape
                 settled = known is not None and known[0] < 6 and first >= 0x80
                 if first >= last_ or settled or not lives[kind]:
                     continue
-                one = cheapest_point(first, last_ - 1, spelling, missing)
-                if one is not None and (known is None or one < known):
-                    found[kind] = one
+                point_of = cheapest_point(first, last_ - 1, spelling, missing)
+                if point_of is not None and (known is None or point_of < known):
+                    cheapest[kind] = point_of
             point = max(low, 0xD800)
-            if lone and found[kind] is None and point < min(end, 0xE000):
-                found[kind] = 6, b"\\u%04x" % point, point
-        self._points = [-1 if one is None else one[2] for one in found]
-        self._costs: Longs = np.array([-1 if one is None else one[0] for one in found], np.int64)
-        spelled = [(one[1], kind) for kind, one in enumerate(found) if one is not None]
+            if lone and cheapest[kind] is None and point < min(end, 0xE000):
+                cheapest[kind] = 6, b"\\u%04x" % point, point
+        self._points = [-1 if spelled_as is None else spelled_as[2] for spelled_as in cheapest]
+        self._costs: Longs = np.array(
+            [-1 if spelled_as is None else spelled_as[0] for spelled_as in cheapest], np.int64
+        )
+        spelled = [
+            (spelled_as[1], kind) for kind, spelled_as in enumerate(cheapest) if spelled_as is not None
+        ]
         self._order = [kind for _, kind in sorted(spelled)]
-        self._far: dict[int, Longs] = {}
 
     def demands(self, state: int) -> list[int]:
         """Return the demands that some completion of a state meets, ascending."""
@@ -85,7 +89,7 @@ class StringCompletions:
         Cost: states times classes for each demand, once; with `most` as often as characters are allowed.
         Raises `LimitError`.
         """
-        found: dict[int, str] = {}
+        texts: dict[int, str] = {}
         for demand in self.demands(state):
             text = self._shortest(state, demand)
             if most >= 0 and len(text) > most:
@@ -93,19 +97,17 @@ class StringCompletions:
                 if within is None:
                     continue
                 text = within
-            found[demand] = text
-        return found
+            texts[demand] = text
+        return texts
 
     def _ends(self, demand: int) -> Flags:
-        met = [False, *(demand in one for one in self._outcomes)]
+        met = [False, *(demand in outcome for outcome in self._outcomes)]
         return np.array(met, np.uint8)[self._accept]
 
+    @remembered
     def _distances(self, demand: int) -> Longs:
         """Return what each state's completion costs, FAR where there is none."""
-        far = self._far.get(demand)
-        if far is None:
-            far = self._far[demand] = nearest(self._trans, self._costs, self._ends(demand))
-        return far
+        return nearest(self._trans, self._costs, self._ends(demand))
 
     def _shortest(self, state: int, demand: int) -> str:
         return self._read(state, repeat(self._distances(demand)))

@@ -128,7 +128,7 @@ class FormulaReader:
         `_is_joined`."""
         if isinstance(formula, All):
             least, most = bounds(formula.of)
-            excluded = [one.of for part in formula.of if (one := _excluded(part)) is not None]
+            excluded = [barred.of for part in formula.of if (barred := _excluded(part)) is not None]
             if excluded:
                 parts.append(complement(self._atom(Words(frozenset().union(*excluded)))))
             if not parts:
@@ -148,9 +148,9 @@ class FormulaReader:
     def _read(self, pattern: Pattern) -> Automaton:
         """Return the automaton of a pattern. A call counts the steps of reading it once."""
         source = pattern.source
-        if (found := characters_of(source)) is not None:
+        if (known := characters_of(source)) is not None:
             THIS_CALL.work(NUMBERS_OF_A_RANGE // 3 * len(source))  # 70 ns a character
-            alphabet, kind = found
+            alphabet, kind = known
             trans = np.where(np.arange(alphabet.width) == kind, 0, -1).astype(np.int32)
             return Automaton(alphabet, trans[None], np.ones(1, np.int32))
         THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(source))

@@ -42,20 +42,22 @@ def _read(node: Node, letters: _Letters) -> list[str] | None:
     characters the texts. Cost: some microseconds a node, and one a text."""
     if isinstance(node, CharacterClass):
         # the reader makes alternatives of one character a class
-        found = letters[node.ranges]
-        return found if len(found) <= _MOST_ALTERNATIVES else None
+        members = letters[node.ranges]
+        return members if len(members) <= _MOST_ALTERNATIVES else None
     if isinstance(node, Alternation):
         THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(node.parts))
         listed: list[str] = []
-        for one in node.parts:
-            texts = _read(one, letters)
+        for part in node.parts:
+            texts = _read(part, letters)
             if texts is None or len(listed) + len(texts) > max(_MOST_TEXTS, len(node.parts)):
                 return None
             listed += texts
         return listed
     if isinstance(node, Repetition) and node.least == node.most and node.least <= _MOST_TEXTS:
         return _in_order([_read(node.of, letters)] * node.least)
-    return _in_order([_read(one, letters) for one in node.parts]) if isinstance(node, Concatenation) else None
+    return (
+        _in_order([_read(part, letters) for part in node.parts]) if isinstance(node, Concatenation) else None
+    )
 
 
 def _in_order(parts: list[list[str] | None]) -> list[str] | None:
@@ -65,16 +67,16 @@ def _in_order(parts: list[list[str] | None]) -> list[str] | None:
     known = [part for part in parts if part is not None]
     if len(known) < len(parts) or sum(map(len, chain.from_iterable(known))) > 16 * _MOST_TEXTS:
         return None
-    found = [""]
+    texts = [""]
     # texts in a row are joined before anything is multiplied
     for is_text, run in groupby(known, lambda part: len(part) == 1):
         for part in [["".join(chain.from_iterable(run))]] if is_text else run:
-            size = len(part) * sum(map(len, found)) + len(found) * sum(map(len, part))
-            if len(found) * len(part) > _MOST_TEXTS or size > 16 * _MOST_TEXTS:
+            size = len(part) * sum(map(len, texts)) + len(texts) * sum(map(len, part))
+            if len(texts) * len(part) > _MOST_TEXTS or size > 16 * _MOST_TEXTS:
                 return None
-            THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(found) * len(part) + size)
-            found = [before + after for before in found for after in part]
-    return found
+            THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(texts) * len(part) + size)
+            texts = [before + after for before in texts for after in part]
+    return texts
 
 
 def of_texts_in(tree: Node, most: int = MOST_STATES) -> Automaton | None:

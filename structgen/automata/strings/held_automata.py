@@ -42,14 +42,14 @@ class HeldByContent(Generic[T]):
         and LimitError where the present call has no steps left for it."""
         try:
             with self._lock:
-                found = self._held.get(key)
-                if found is not None:
+                entry = self._held.get(key)
+                if entry is not None:
                     self._held.move_to_end(key)
         except RecursionError:  # too deep to be compared
             return make()
-        if found is not None:
-            THIS_CALL.charged(found[1])
-            return found[0]
+        if entry is not None:
+            THIS_CALL.charged(entry[1])
+            return entry[0]
         with uncollected():  # the parts of a pattern are many, and most are gone at the end
             made, bill = THIS_CALL.billed((id(self), key), make)
         size = made.nbytes + ENTRY_BYTES

@@ -30,10 +30,10 @@ TOO_MANY_STATES, TOO_MUCH_WORK, STOPPED = -1, -2, -3
 @jit
 def _hash(row: Row, size: int) -> int:
     """Return a hash of the first numbers of a row; it is the same with and without compilation."""
-    found = size
+    hashed = size
     for i in range(size):
-        found = ((found & 0xFFFFFFFF) * 1000003) ^ (int(row[i]) + 1)
-    return found ^ (found >> 17)
+        hashed = ((hashed & 0xFFFFFFFF) * 1000003) ^ (int(row[i]) + 1)
+    return hashed ^ (hashed >> 17)
 
 
 @jit
@@ -83,10 +83,10 @@ def _larger_table(flat: Row, at: Longs, count: int, table: Row) -> Row:
 def _entered(row: Row, size: int, flat: Row, at: Longs, count: int, table: Row) -> tuple[int, Row, Row]:
     """Return the number of a row among the `count` kept ones, `count` where it is new and kept from now on;
     and what `flat` and `table` are from now on (`_slot`)."""
-    found = _slot(row, size, flat, at, table)
-    if found >= 0:
-        return found, flat, table
-    table[-1 - found] = count
+    kept = _slot(row, size, flat, at, table)
+    if kept >= 0:
+        return kept, flat, table
+    table[-1 - kept] = count
     begin = at[count]
     flat = _longer(flat, begin + size)
     flat[begin : begin + size] = row[:size]
@@ -217,18 +217,18 @@ def subsets(
         if work > most_work or stop[0]:
             count = STOPPED if stop[0] else TOO_MUCH_WORK
             break
-        found = -1
+        to = -1
         if size > 0 or step < 0:
             _sort(row, size)
-            found, flat, table = _entered(row, size, flat, at, count, table)
-            if found == count:
+            to, flat, table = _entered(row, size, flat, at, count, table)
+            if to == count:
                 if count == most_states:
                     count = TOO_MANY_STATES
                     break
                 count += 1
                 trans = _longer(trans, count * member.shape[1])
         if step >= 0:
-            trans[step] = found
+            trans[step] = to
         step += 1
     return count, work, _cut(trans, count, member.shape[1]), _accepting(flat, at, count, ends)
 
@@ -291,17 +291,17 @@ def product(
         if work > most_work or stop[0]:
             count = STOPPED if stop[0] else TOO_MUCH_WORK
             break
-        found = -1
+        to = -1
         if dead == 0 or (not all_live and dead < parts):
-            found, flat, table = _entered(row, parts, flat, at, count, table)
-            if found == count:
+            to, flat, table = _entered(row, parts, flat, at, count, table)
+            if to == count:
                 if count == most_states:
                     count = TOO_MANY_STATES
                     break
                 count += 1
                 trans = _longer(trans, count * width)
         if state >= 0:
-            trans[state * width + kind] = found
+            trans[state * width + kind] = to
         kind += 1
         if kind == width:
             kind = 0
@@ -314,16 +314,16 @@ def product(
 @jit
 def _mark(element: int, where: Row, places: Row, sets: Row, firsts: Row, marked: Row, todo: Row) -> None:
     """Move an element of a partition to the marked ones of its set; `todo[0]` counts the sets listed."""
-    one, at = sets[element], places[element]
-    to = firsts[one] + marked[one]
+    block, at = sets[element], places[element]
+    to = firsts[block] + marked[block]
     where[at] = where[to]
     places[where[at]] = at
     where[to] = element
     places[element] = to
-    if marked[one] == 0:
+    if marked[block] == 0:
         todo[0] += 1
-        todo[todo[0]] = one
-    marked[one] += 1
+        todo[todo[0]] = block
+    marked[block] += 1
 
 
 @jit
@@ -331,21 +331,21 @@ def _split(count: int, where: Row, sets: Row, firsts: Row, pasts: Row, marked: R
     """Split each listed set into its marked elements and the others; return how many sets there are. The
     smaller part is the new set."""
     while todo[0] > 0:
-        one = todo[todo[0]]
+        block = todo[todo[0]]
         todo[0] -= 1
-        middle = firsts[one] + marked[one]
-        if middle < pasts[one]:
-            if marked[one] <= pasts[one] - middle:
-                firsts[count], pasts[count] = firsts[one], middle
-                firsts[one] = middle
+        middle = firsts[block] + marked[block]
+        if middle < pasts[block]:
+            if marked[block] <= pasts[block] - middle:
+                firsts[count], pasts[count] = firsts[block], middle
+                firsts[block] = middle
             else:
-                firsts[count], pasts[count] = middle, pasts[one]
-                pasts[one] = middle
+                firsts[count], pasts[count] = middle, pasts[block]
+                pasts[block] = middle
             for at in range(firsts[count], pasts[count]):
                 sets[where[at]] = count
             marked[count] = 0
             count += 1
-        marked[one] = 0
+        marked[block] = 0
     return count
 
 

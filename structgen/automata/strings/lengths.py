@@ -63,11 +63,11 @@ def counted(formulas: tuple[Formula, ...], meaning: Callable[[Format], Formula])
     that counts one class of characters between its ends is a pattern without that count and a length
     (`counted_class`).
     """
-    found = [_without_bound(formula, meaning) for formula in formulas]
-    most = found[0][1] if found else None
-    if most is None or any(bound != most for _, bound in found):
+    parts = [_without_bound(formula, meaning) for formula in formulas]
+    most = parts[0][1] if parts else None
+    if most is None or any(bound != most for _, bound in parts):
         return None
-    return Counted(tuple(formula for formula, _ in found), most)
+    return Counted(tuple(formula for formula, _ in parts), most)
 
 
 def _without_bound(formula: Formula, meaning: Callable[[Format], Formula]) -> tuple[Formula, int | None]:
@@ -75,7 +75,7 @@ def _without_bound(formula: Formula, meaning: Callable[[Format], Formula]) -> tu
     no bound."""
     parts = list(_opened([formula], meaning))
     if sum(not isinstance(part, Length) for part in parts) > 1:
-        parts = list(_opened([formula], lambda one: one))
+        parts = list(_opened([formula], lambda part: part))
     least, most = bounds(parts)
     if most is None:
         return formula, None

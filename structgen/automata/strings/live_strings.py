@@ -106,7 +106,7 @@ class LiveState(NamedTuple):
 
 def speaks_of_texts(formula: Formula) -> bool:
     """Return whether a grammar that need not be regular stands in a formula."""
-    return any(isinstance(one, Texts) for one in atoms(formula))
+    return any(isinstance(atom, Texts) for atom in atoms(formula))
 
 
 def ways_of(formula: Formula, denied: bool = False) -> list[tuple[Texts | None, Formula]]:
@@ -129,20 +129,20 @@ def ways_of(formula: Formula, denied: bool = False) -> list[tuple[Texts | None, 
     parts = [ways_of(part, denied) for part in formula.of]
     if isinstance(formula, Any_) is not denied:
         return [way for part in parts for way in part]
-    found: list[tuple[Texts | None, Formula]] = [(None, TRUE)]
+    ways: list[tuple[Texts | None, Formula]] = [(None, TRUE)]
     for part in parts:
-        found = [_both(one, other) for one in found for other in part]
-        if len(found) > _MOST_WAYS:
+        ways = [_both(way, other) for way in ways for other in part]
+        if len(ways) > _MOST_WAYS:
             raise LimitError(
                 f"A string may meet its schemas in more than {_MOST_WAYS:,} ways.", limit="alternatives"
             )
-    return found
+    return ways
 
 
 def _both(
-    one: tuple[Texts | None, Formula], other: tuple[Texts | None, Formula]
+    way: tuple[Texts | None, Formula], other: tuple[Texts | None, Formula]
 ) -> tuple[Texts | None, Formula]:
-    (a, x), (b, y) = one, other
+    (a, x), (b, y) = way, other
     if a is not None and b is not None and a != b:
         raise refusal(
             f"One string is asked to be {named(a)} and {named(b)}, neither of which is regular and small.",

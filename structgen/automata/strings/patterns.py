@@ -108,7 +108,7 @@ class _Surroundings:
 
     def ending(self, node: LookAround) -> tuple[Table, Row]:
         """Return the automaton of the texts at whose end a look-behind's body has just matched."""
-        return Search(self, node.of, (0,) * len(self.behinds), anywhere=True, to_end=True).table()
+        return PatternSearch(self, node.of, (0,) * len(self.behinds), anywhere=True, to_end=True).table()
 
     def after(self, behind: Behind, kind: int) -> Behind:
         """Return the states of the look-behinds after a character of a class."""
@@ -128,7 +128,7 @@ class _Surroundings:
             refuse(TOO_MUCH_WORK)
 
 
-class Search:
+class PatternSearch:
     """The threads of one search for a pattern.
 
     `behind`: the look-behinds' states where it begins. `anywhere`: it may begin after any text. `to_end`: the
@@ -183,7 +183,7 @@ class Search:
             _ends_of(edges),
             moves,
             _ends_of(self._closures),
-            np.array([one for closure in self._closures for one in closure], np.int32),
+            np.array([thread for closure in self._closures for thread in closure], np.int32),
             np.frombuffer(b"".join(self._sets), np.uint8).reshape(-1, width).copy(),
             np.array(ends, np.uint8),
             self._ranked(),
@@ -194,13 +194,13 @@ class Search:
     def _ranked(self) -> Ranked:
         """Return for each kind of count the place of each thread, -1 for none, and its rank there."""
         kinds = 1 + max((depth for ranks in self._ranks.values() for depth in ranks), default=-1)
-        found = np.full((2, kinds, len(self._todo)), -1, np.int32)
+        ranked = np.full((2, kinds, len(self._todo)), -1, np.int32)
         numbers: dict[object, int] = {}
         for at, thread in enumerate(self._todo if kinds else ()):
             for depth, (place, rank) in self._ranks.get(thread.pc, {}).items():
                 number = numbers.setdefault((place, *thread[1:]), len(numbers))
-                found[:, depth, at] = number, rank
-        return found
+                ranked[:, depth, at] = number, rank
+        return ranked
 
     # Edges.
 
@@ -226,32 +226,32 @@ class Search:
             duties = self._done(thread.duties, kind)
             if duties is not None:
                 groups.setdefault((duties, self._around.after(thread.behind, kind)), []).append(kind)
-        found = []
+        edges = []
         for (duties, behind), kinds in groups.items():
             chosen = np.zeros(len(self._all_classes), np.uint8)
             chosen[kinds] = 1
-            found.append((self._set(chosen), self._settled([Thread(after, duties, behind, False)])))
-        return found
+            edges.append((self._set(chosen), self._settled([Thread(after, duties, behind, False)])))
+        return edges
 
     def _set(self, classes: Flags) -> int:
         return self._sets.setdefault(classes.tobytes(), len(self._sets))
 
     def _done(self, duties: Duties, kind: int) -> Duties | None:
         """Return the duties after a character; None where one cannot be met any more."""
-        found = []
+        left = []
         for number, state in duties:
             after = int(self._aheads[number].trans[state, kind])
             if after < 0:
                 return None
-            found.append((number, after))
-        return frozenset(found)
+            left.append((number, after))
+        return frozenset(left)
 
     # Closures.
 
     def _settled(self, threads: Iterable[Thread]) -> int:
         """Return the number of the closure of threads: those that wait for a character, for the end, or have
         matched. A duty that is met whatever comes is gone; a match without duties needs nothing more."""
-        found: dict[int, None] = {}
+        closure: dict[int, None] = {}
         for thread in self._closure(threads, False):
             duties, settled = thread.duties, thread
             if duties:
@@ -263,8 +263,8 @@ class Search:
             if number is None:
                 number = self._numbers[settled] = len(self._todo)
                 self._todo.append(settled)
-            found[number] = None
-        self._closures.append(list(found))
+            closure[number] = None
+        self._closures.append(list(closure))
         return len(self._closures) - 1
 
     def _accepts(self, thread: Thread) -> bool:
@@ -280,7 +280,7 @@ class Search:
     def _closure(self, threads: Iterable[Thread], at_end: bool) -> list[Thread]:
         """Return the threads that some lead to without a character."""
         seen: set[Thread] = set()
-        found: list[Thread] = []
+        waiting: list[Thread] = []
         todo = list(threads)
         while todo:
             thread = todo.pop()
@@ -299,9 +299,9 @@ class Search:
                 assert code.look is not None
                 todo += self._looked(thread, code.look, code.after[0])
             else:
-                found.append(thread)
+                waiting.append(thread)
         self._around.count(len(seen))
-        return found
+        return waiting
 
     def _looked(self, thread: Thread, look: LookAround, after: int) -> list[Thread]:
         """Return the thread behind a look-around; none where a look-behind does not hold."""
@@ -318,7 +318,7 @@ class Search:
         """Return the number of the automaton of what must follow for a look-ahead to hold."""
         key = look, behind, first
         if key not in self._ahead_numbers:
-            trans, accept = Search(self._around, look.of, behind, anywhere=False, first=first).table()
+            trans, accept = PatternSearch(self._around, look.of, behind, anywhere=False, first=first).table()
             if not look.holds:
                 trans, accept = minimal_table(*of_other_texts(trans, accept))
             if not accept.any():
@@ -349,7 +349,7 @@ def automaton_of(tree: Node, most: int = MOST_STATES) -> Automaton:
             rest, aheads = tree, []
         todo += aheads
         around = _Surroundings(rest)
-        search = Search(around, rest, (0,) * len(around.behinds), anywhere=True)
+        search = PatternSearch(around, rest, (0,) * len(around.behinds), anywhere=True)
         made = minimal(around.alphabet, *search.subsets(most))
         parts.append(made if holds else complement(made))
     return both(parts, most)
@@ -364,10 +364,10 @@ def _leading(tree: Node) -> tuple[list[tuple[Node, bool]], Node]:
     aheads: list[tuple[Node, bool]] = []
     rest = list(parts.parts)
     while len(rest) > 1:
-        one = rest[1]
-        if isinstance(one, LookAround) and one.ahead:
-            aheads.append((concatenated(TEXT_START, one.of), one.holds))
-        elif not isinstance(one, TextStart):
+        part = rest[1]
+        if isinstance(part, LookAround) and part.ahead:
+            aheads.append((concatenated(TEXT_START, part.of), part.holds))
+        elif not isinstance(part, TextStart):
             break
         del rest[1]
     return aheads, concatenated(*rest) if aheads else tree

@@ -42,6 +42,7 @@ from structgen.automata.unicode.decoded_text import (
 from structgen.automata.unicode.partition import ASCII, JSON, PLAIN
 from structgen.automata.unicode.utf8 import DONE, ByteNode, node_of
 from structgen.base.language.ir import DEAD, TRUE, Any_, Demands, Format, Formula, Spec, Texts
+from structgen.base.language.remembering import remembered
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL, billed_cache
 
@@ -103,8 +104,8 @@ def _free_string() -> tuple[_Part, Table, Row, Row]:
     return _Part(local, places, rows), rows.rows[local], np.append(places, np.int32(DEAD)), ends
 
 
-def _meaning_alone(one: Format) -> Formula:
-    return meaning_of(one.name, denied=False, alone=True)
+def _meaning_alone(of: Format) -> Formula:
+    return meaning_of(of.name, denied=False, alone=True)
 
 
 class StringPool(AutomatonPool["_Part | LiveState"]):
@@ -132,7 +133,6 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         it they are refused."""
         super().__init__(limits, WIDTH)
         self._texts = texts
-        self._readers: dict[tuple[str, Formula], TextReader | None] = {}
         self._live: dict[LiveState, int] = {}
         self._told = set[int]()
         """Live states of which the dead characters of ASCII are noted."""
@@ -142,12 +142,11 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         self._most = min(limits.automaton_states, MOST_STATES)
         self._reader = FormulaReader(self._most)
         self._add(*_free_string())
-        self._counted: dict[tuple[Spec, Outcome], CountedStart | None] = {}
-        self._finish: dict[tuple[int, int], Demands] = {}
         self._completions: dict[int, StringCompletions] = {}
 
     # Specs.
 
+    @remembered
     def counted(self, spec: Spec, outcome: Outcome) -> CountedStart | None:
         """Return where a spec starts if whoever reads its strings counts their characters: a text lives while
         the characters written, and those that its state needs, are at most `most`.
@@ -155,24 +154,18 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         None where the spec has no upper bound, or where no text is left or it binds none. Errors: those of
         `start`.
         """
-        key = (spec, outcome)
-        if key not in self._counted:
-            self._counted[key] = self._count_beside(spec, outcome)
-        return self._counted[key]
-
-    def _count_beside(self, spec: Spec, outcome: Outcome) -> CountedStart | None:
         # a format may hold a length itself
         is_plain = spec.groups is None and not any(map(speaks_of_texts, spec.formulas))
-        found = counted(spec.formulas, _meaning_alone) if is_plain else None
-        if found is None:
+        parts = counted(spec.formulas, _meaning_alone) if is_plain else None
+        if parts is None:
             return None
-        start = self.start(Spec(found.formulas), outcome)
+        start = self.start(Spec(parts.formulas), outcome)
         if start == DEAD:
             return None
         part, _ = self._place(start)
-        if int(part.rows.rests[0]) > found.most:
+        if int(part.rows.rests[0]) > parts.most:
             return None
-        return CountedStart(start, found.most, part.places, part.rows.rests)
+        return CountedStart(start, parts.most, part.places, part.rows.rests)
 
     def _started(self, spec: Spec, outcome: Outcome) -> int:
         if spec.groups is None and any(map(speaks_of_texts, spec.formulas)):
@@ -201,10 +194,10 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
 
         def make() -> ByteRows:
             if spec.groups is None:
-                found = self._reader.spec(spec, lone=self.lone)
+                divided = self._reader.spec(spec, lone=self.lone)
             else:
-                found = grouped(self._divided(spec.formulas), spec.groups)
-            return byte_rows(found.automaton, found.outcomes, self.lone, _ROWS_A_STATE * self._most)
+                divided = grouped(self._divided(spec.formulas), spec.groups)
+            return byte_rows(divided.automaton, divided.outcomes, self.lone, _ROWS_A_STATE * self._most)
 
         return HELD.get((spec, self.lone, self._most), make)
 
@@ -251,28 +244,26 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         live = LiveState(tuple(ways), tuple([way.reader.start for way in ways]), start)
         return self._live_state(live, outcome)
 
+    @remembered
     def _reader_of(self, texts: Texts, beside: Formula) -> TextReader | None:
         """Return the reader of the texts of a grammar that meet a regular formula; None where there are
         none."""
-        key = texts.canonical, beside
-        if key not in self._readers:
-            if self._texts is None:
-                raise refusal(f"A string is asked to be {named(texts)}.", "Write a regular grammar.")
-            self._readers[key] = self._texts(texts.of if beside == TRUE else texts.of.narrowed(beside))
-        return self._readers[key]
+        if self._texts is None:
+            raise refusal(f"A string is asked to be {named(texts)}.", "Write a regular grammar.")
+        return self._texts(texts.of if beside == TRUE else texts.of.narrowed(beside))
 
     def _live_state(self, live: LiveState, outcome: Outcome) -> int:
         """Return the number of a live state, made if it is new."""
-        found = self._live.get(live)
-        if found is None:
+        number = self._live.get(live)
+        if number is None:
             met = {way.demand for way, state in live.alive() if way.reader.machine.may_end(state)}
             if live.regular >= 0:
                 met |= self.met(live.regular)
             ends = np.array([outcome(frozenset(met)) if met else -1], np.int32)
-            found = self._add(live, _LIVE_ROW, np.array([UNASKED, DEAD], np.int32), ends)
-            self._outcomes[found] = outcome
-            self._live[live] = found
-        return found
+            number = self._add(live, _LIVE_ROW, np.array([UNASKED, DEAD], np.int32), ends)
+            self._outcomes[number] = outcome
+            self._live[live] = number
+        return number
 
     def met(self, state: int) -> frozenset[int]:
         """Return the demands that a string meets which ends in a state of an automaton."""
@@ -311,8 +302,8 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         """Return a number for each of some tokens: equal ones lead from a live state to one; -1 for tokens
         that close the string, or escape characters. No regular way goes on."""
         after = np.stack([way.reader.after_tokens(at, tokens) for way, at in live.alive()])
-        found: npt.NDArray[np.int64] = np.unique(after, axis=1, return_inverse=True)[1].reshape(-1)
-        return np.where(after.max(axis=0) < 0, -1, found)
+        alike: npt.NDArray[np.int64] = np.unique(after, axis=1, return_inverse=True)[1].reshape(-1)
+        return np.where(after.max(axis=0) < 0, -1, alike)
 
     def _after_live(self, live: LiveState, column: int, outcome: Outcome) -> int:
         states = [
@@ -346,8 +337,8 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
             for column in range(256):
                 self.step(state, column)
         row = self.trans[state, : LONE_COLUMN + 1 if self.lone else 256]
-        found = np.flatnonzero(row >= 0).tolist()
-        return [(LONE_BYTE if column == LONE_COLUMN else column, int(row[column])) for column in found]
+        columns = np.flatnonzero(row >= 0).tolist()
+        return [(LONE_BYTE if column == LONE_COLUMN else column, int(row[column])) for column in columns]
 
     def targets(self, state: int, low: int, high: int) -> dict[int, int]:
         """Return the states after a character of low..high, each with the smallest such character; none
@@ -355,16 +346,18 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         apart."""
         live = self.is_live(state)
         if live is not None:
-            found = dict[int, int]()
+            targets = dict[int, int]()
             for point, after in self._characters(state, node_of(((low, high),)), b"", set()):
-                found.setdefault(after, point)
+                targets.setdefault(after, point)
             # surrogates that stand alone are in no text of a grammar
             low, high = max(low, _LONE[0]), min(high, _LONE[1])
             return (
-                found | self.targets(live.regular, low, high) if live.regular >= 0 and low <= high else found
+                targets | self.targets(live.regular, low, high)
+                if live.regular >= 0 and low <= high
+                else targets
             )
         part, local = self._place(state)
-        of, found = part.rows.automaton, dict[int, int]()
+        of, targets = part.rows.automaton, dict[int, int]()
         starts, kinds = of.alphabet.starts, of.alphabet.kinds
         at = int(np.searchsorted(starts, low, "right")) - 1
         while local < of.states and at < len(starts) and starts[at] <= high:
@@ -374,9 +367,9 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
                 point = 0xE000
             after = int(of.trans[local, kinds[at]])
             if after >= 0 and point <= end:
-                found.setdefault(int(part.places[after]), point)
+                targets.setdefault(int(part.places[after]), point)
             at += 1
-        return found
+        return targets
 
     def _alike(self, state: int) -> LiveState | int:
         """Return what states have in common that are completed alike, as far as readers know."""
@@ -492,10 +485,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         and `\\` take two bytes, control characters two or six (RFC 8259, section 7); the pool's spelling says
         what others take. Cost: `StringCompletions.of`. Raises `LimitError`.
         """
-        found = self._finish.get((state, most))
-        if found is None:
-            found = self._finish[state, most] = self._found_finish(state, most)
-        return found
+        return self._found_finish(state, most)
 
     def _completed(self, part: _Part) -> StringCompletions:
         """Return the completions of a spec, made once."""
@@ -507,6 +497,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
             )
         return known
 
+    @remembered
     def _found_finish(self, state: int, most: int) -> Demands:
         live = self.is_live(state)
         if live is not None:
@@ -525,12 +516,12 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
                         after.setdefault(to, lead + bytes((byte,)))
             leads = after
         rests = ((lead, self.finish(at, most)) for at, lead in leads.items())
-        return self._least({demand: lead + text for demand, text in found.items()} for lead, found in rests)
+        return self._least({demand: lead + text for demand, text in texts.items()} for lead, texts in rests)
 
     def _live_finish(self, live: LiveState, state: int) -> Demands:
         """Return, for each demand that can still be met, the rest of a live state: what a reader says, the
         shortest of several ways."""
-        begun = [one for one in self.going_on(state) if 0x80 <= one[0] < 0xC0] if self._missing else []
+        begun = [step for step in self.going_on(state) if 0x80 <= step[0] < 0xC0] if self._missing else []
         if begun:  # a character: one of those that tokens can write
             ways = [
                 {demand: bytes((byte,)) + rest for demand, rest in self.finish(after).items()}
@@ -546,8 +537,8 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
     def _least(self, ways: Iterable[Demands]) -> Demands:
         """Return for each demand the least of the texts that meet it."""
         best: dict[int, bytes] = {}
-        for found in ways:
-            for demand, text in found.items():
+        for texts in ways:
+            for demand, text in texts.items():
                 if demand not in best or self._order(text) < self._order(best[demand]):
                     best[demand] = text
         return dict(sorted(best.items()))

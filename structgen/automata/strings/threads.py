@@ -64,13 +64,13 @@ class PatternInstructions:
         self._places = 0
         self._steps = 0
 
-    def put(self, one: PatternInstruction) -> int:
+    def put(self, instruction: PatternInstruction) -> int:
         """Return the number of an instruction, which may be there already."""
-        found = self._numbers.get(one)
-        if found is None:
-            found = self._numbers[one] = len(self.code)
-            self.code.append(one)
-        return found
+        number = self._numbers.get(instruction)
+        if number is None:
+            number = self._numbers[instruction] = len(self.code)
+            self.code.append(instruction)
+        return number
 
     def any_text_before(self, start: int) -> int:
         """Return the instruction that goes to `start` after any text."""
@@ -164,7 +164,7 @@ def look_behinds(tree: Node) -> list[LookAround]:
 
     Raises `RegexError` for one that itself looks ahead.
     """
-    found: dict[LookAround, None] = {}
+    looks: dict[LookAround, None] = {}
     todo = [tree]
     while todo:
         node = todo.pop()
@@ -174,9 +174,9 @@ def look_behinds(tree: Node) -> list[LookAround]:
                     "A look-behind that itself looks ahead (by a look-ahead, \\b or $) cannot be compiled.",
                     cure="Move the look-ahead out of the look-behind.",
                 )
-            found[node] = None
+            looks[node] = None
         elif isinstance(node, (Concatenation, Alternation)):
             todo += node.parts
         elif isinstance(node, (Repetition, LookAround)):
             todo.append(node.of)
-    return list(found)
+    return list(looks)

@@ -27,6 +27,7 @@ from structgen.automata.unicode.decoded_text import (
     WIDTH,
 )
 from structgen.base.language.ir import DEAD
+from structgen.base.language.remembering import remembered
 from structgen.base.system.public_calls import THIS_CALL, billed_cache
 
 _TAILS: Final = 64
@@ -60,7 +61,6 @@ class _Places:
         self._alphabet = alphabet
         self._starts, self._kinds = alphabet.starts, alphabet.kinds
         self._points, self._classes = alphabet.starts.tolist(), alphabet.kinds.tolist()
-        self._uniforms: dict[tuple[int, int], int] = {}
         self.rows: tuple[dict[bytes, int], ...] = ({}, {}, {})
 
     def place(self, left: int, low: int, first: int, last: int) -> int:
@@ -87,13 +87,11 @@ class _Places:
             )
         return self._number(left, row)
 
+    @remembered
     def _uniform(self, left: int, kind: int) -> int:
         """Return the place after which every character is of one class."""
-        found = self._uniforms.get((left, kind))
-        if found is None:
-            inner = kind if left == 1 else self._uniform(left - 1, kind)
-            found = self._uniforms[left, kind] = self._number(left, np.full(_TAILS, inner))
-        return found
+        inner = kind if left == 1 else self._uniform(left - 1, kind)
+        return self._number(left, np.full(_TAILS, inner))
 
     def _number(self, left: int, row: Longs) -> int:
         rows = self.rows[left - 1]
@@ -115,8 +113,8 @@ def _inside(alphabet: Alphabet, lone: bool) -> _Inside:
     order = np.argsort(first)
     numbers = np.empty(len(order), np.int32)
     numbers[order] = np.arange(len(order))
-    found = _inside_of(starts.tobytes(), numbers[which].tobytes(), len(order), lone)
-    return found._replace(last=np.append(known[order], np.int32(-1))[found.last])
+    inside = _inside_of(starts.tobytes(), numbers[which].tobytes(), len(order), lone)
+    return inside._replace(last=np.append(known[order], np.int32(-1))[inside.last])
 
 
 @billed_cache(256)
@@ -151,7 +149,7 @@ class ByteRows:
 
     @property
     def nbytes(self) -> int:
-        return sum(one.nbytes for one in (self.automaton, self.rows, self.open_bytes, self.rests))
+        return sum(part.nbytes for part in (self.automaton, self.rows, self.open_bytes, self.rests))
 
     @property
     def is_empty(self) -> bool:
@@ -163,10 +161,10 @@ class ByteRows:
         places inside a character that follow it; None where there is none."""
         trans = self.automaton.trans
         loops = (trans == np.arange(len(trans))[:, None]).all(axis=1) & (self.automaton.accept == outcome)
-        found = np.flatnonzero(loops)
-        if not len(found):
+        looping = np.flatnonzero(loops)
+        if not len(looping):
             return None
-        state = int(found[0])
+        state = int(looping[0])
         return (state, *(int(self.rows[state, byte]) for byte in PLACE_BYTES))
 
 
@@ -201,7 +199,7 @@ def byte_rows(
     digest = blake2b(digest_size=16)
     for part in (alphabet.starts, alphabet.kinds, trans, of.accept):
         digest.update(part.tobytes())
-    digest.update(repr(([sorted(one) for one in outcomes], lone)).encode())
+    digest.update(repr(([sorted(true) for true in outcomes], lone)).encode())
     return ByteRows(
         of,
         outcomes,
@@ -243,8 +241,8 @@ def _inside_rows(
         flat = np.append(after, np.full((len(first), 1), -1, np.int32), axis=1)[:, places].reshape(-1, _TAILS)
         alive = (flat >= 0).any(axis=1)
         kept, _, number = _unique_rows(flat[alive])
-        found = np.full(len(flat), -1, np.int32)
-        found[alive] = total + number
+        numbered = np.full(len(flat), -1, np.int32)
+        numbered[alive] = total + number
         tails = np.full((len(kept), WIDTH), DEAD, np.int32)
         tails[:, 0x80:0xC0] = kept
         needed = distance[kept].min(axis=1)
@@ -253,7 +251,7 @@ def _inside_rows(
         total += len(kept)
         if total > most:
             refuse(TOO_MANY_STATES, most)
-        after = found.reshape(len(first), len(places))
+        after = numbered.reshape(len(first), len(places))
         ids.append(after)
     for column, left, place in inside.leads:
         rows[:, column] = ids[left - 1][alike, place]

@@ -38,12 +38,12 @@ def decode(data: bytes) -> str:
 
 def in_order(words: Iterable[str]) -> list[str]:
     """Return texts in the order of their bytes."""
-    found = list(words)
+    listed = list(words)
     try:
-        found.sort(key=str.encode)
+        listed.sort(key=str.encode)
     except UnicodeEncodeError:
-        found.sort(key=encode)
-    return found
+        listed.sort(key=encode)
+    return listed
 
 
 def columns(data: bytes) -> list[int]:

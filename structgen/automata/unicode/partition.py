@@ -30,23 +30,23 @@ def cheapest_point(
 
     Compare these: fewer bytes come first, then smaller ones. O(1) past ASCII.
     """
-    found: tuple[int, bytes, int] | None = None
+    cheapest: tuple[int, bytes, int] | None = None
     if low < 0x80:
         order = _order_of_ascii(spelling, missing)
         point = min(range(low, min(high, 0x7F) + 1), key=order.__getitem__)
-        found = (*order[point], point)
+        cheapest = (*order[point], point)
         low = 0x80
     elif 0xD800 <= low < 0xE000:
         low = 0xE000
-    if low <= high and (found is None or found[0] > 1):
+    if low <= high and (cheapest is None or cheapest[0] > 1):
         for point in (low, *(first for first in _FIRSTS if missing and low < first <= high)):
             text = json.dumps(chr(point))[1:-1].encode() if spelling == ASCII else chr(point).encode()
             if not missing.isdisjoint(text):
                 text = chr(point).encode("unicode_escape").rjust(6 if point < 0x10000 else 12)
             rest = (len(text), text, point)
-            if found is None or rest < found:
-                found = rest
-    return found
+            if cheapest is None or rest < cheapest:
+                cheapest = rest
+    return cheapest
 
 
 _FIRSTS = (

@@ -19,11 +19,11 @@ def read_ranges(written: str) -> Ranges:
     For each: the gap since the end of the one before, and one less than its length where that is not 0, in
     base 36.
     """
-    found: list[tuple[int, int]] = []
+    ranges: list[tuple[int, int]] = []
     end = 0
     for word in written.split():
         gap, _, more = word.partition("-")
         low = end + int(gap, 36)
         end = low + (int(more, 36) if more else 0) + 1
-        found.append((low, end - 1))
-    return tuple(found)
+        ranges.append((low, end - 1))
+    return tuple(ranges)

@@ -63,13 +63,13 @@ class Place:
     @property
     def parts(self) -> tuple[str | int, ...]:
         """The keys (decoded) and indices from the root. Cost: the depth."""
-        found: list[str | int] = []
+        parts: list[str | int] = []
         place: Place = self
         while place._above is not None:
-            found.append(place._part)
+            parts.append(place._part)
             place = place._above
-        found.reverse()
-        return tuple(found)
+        parts.reverse()
+        return tuple(parts)
 
     @property
     def part(self) -> str | int:
@@ -388,10 +388,10 @@ class EventLog:
         while at < size:
             if part:
                 if part == "string":
-                    found = _QUOTE.search(text, at)
-                    if found is None:
+                    quote = _QUOTE.search(text, at)
+                    if quote is None:
                         break
-                    at = found.start()
+                    at = quote.start()
                 after = _NEXT[part].get(text[at])
                 if after is not None:
                     part = after

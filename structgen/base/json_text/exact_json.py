@@ -143,7 +143,7 @@ def exact(value: object, most: int = 4_000_000, of_point: Callable[[str], Json] 
             members: Any
             if isinstance(node, dict):
                 is_plain = {*map(type, node)} <= _STR
-                copy = dict(node) if is_plain else {_name(one, path): node[one] for one in node}
+                copy = dict(node) if is_plain else {_name(key, path): node[key] for key in node}
                 members = copy.items()
             else:
                 copy = list(node)

@@ -102,15 +102,15 @@ class GrowingJson:
         what stands in these, and the string that is open."""
         if not self.open and self._begun is None:
             return self._value
-        found, key = MISSING, self._key
+        value, key = MISSING, self._key
         if self._begun is not None:
-            found = _characters(bytes(self._log.text[self._begun + 1 :]))
+            value = _characters(bytes(self._log.text[self._begun + 1 :]))
         for above, container in reversed(self.open):
             whole = container.copy()
-            if found is not MISSING:
-                put(whole, key, found)
-            found, key = whole, above
-        return found
+            if value is not MISSING:
+                put(whole, key, value)
+            value, key = whole, above
+        return value
 
     @property
     def in_string(self) -> bool:

@@ -311,7 +311,11 @@ def biases(name: str, value: Any) -> tuple[tuple[int, float], ...]:
 
 def shown(value: Any) -> str:
     """Return a value for a message: the beginning of its `repr`."""
-    text = repr(value)
+    return shortened(repr(value))
+
+
+def shortened(text: str) -> str:
+    """Return the beginning of a text for a message."""
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 

@@ -103,11 +103,11 @@ class JsonShapes:
         behind `place`. Of the kinds that its outside fits, the one that gets furthest says what is wrong
         inside, the first of several. Cost: linear."""
         faults: list[OptionError] = []
-        for way in kind.rstrip("!").split("|"):
-            if not _outside(way)[1](value):
+        for option in kind.rstrip("!").split("|"):
+            if not _outside(option)[1](value):
                 continue
             try:
-                return self._check_parts(value, way, place)
+                return self._check_parts(value, option, place)
             except OptionError as error:
                 faults.append(error)
         raise max(faults, key=_order) if faults else _wrong(value, kind, place)
@@ -174,6 +174,6 @@ def _plain(value: Any) -> Any:
 
 def _wrong(value: Any, kind: str, place: str) -> OptionError:
     kinds = kind.rstrip("!").split("|")
-    near = nearest(value, [way[1:-1] for way in kinds if way[0] == "'"]) if isinstance(value, str) else ""
-    said = " or ".join(dict.fromkeys(_outside(way)[0] for way in kinds))
+    near = nearest(value, [word[1:-1] for word in kinds if word[0] == "'"]) if isinstance(value, str) else ""
+    said = " or ".join(dict.fromkeys(_outside(option)[0] for option in kinds))
     return OptionError(f"It is {shown(value)}, and must be {said}.", where=place, cure=f"{near}Give {said}.")

@@ -92,6 +92,6 @@ def _register(holder: npt.NDArray[Any], start: int, size: int) -> None:
 
 def retire(*arrays: npt.NDArray[Any]) -> None:
     """Have memory dead that a table has left, and keep it from being given again."""
-    for one in arrays if CHECKED else ():
-        _set(int(one.__array_interface__["data"][0]), one.nbytes, False)
-        _retired.append(one)
+    for outgrown in arrays if CHECKED else ():
+        _set(int(outgrown.__array_interface__["data"][0]), outgrown.nbytes, False)
+        _retired.append(outgrown)

@@ -35,7 +35,7 @@ START: Final = 64
 """Bytes before the table of arrays."""
 _HEAD: Final = struct.Struct("<8sq4Q")
 _ALIGNMENT: Final = 64
-_DTYPES: Final = tuple(np.dtype(one) for one in ("|u1", "<i2", "<i4", "<i8", "<u4", "<u8", "<f8"))
+_DTYPES: Final = tuple(np.dtype(name) for name in ("|u1", "<i2", "<i4", "<i8", "<u4", "<u8", "<f8"))
 _CODES: Final = {dtype.str: code for code, dtype in enumerate(_DTYPES)}
 
 Array = npt.NDArray[Any]

@@ -23,10 +23,8 @@ from structgen.base.native.array_file import ArrayFile, read_arrays, write_array
 from structgen.base.system.cache import is_own, open_trusted, remove_own, warn
 from structgen.base.system.source_digests import package_digest
 
-_TOUCH: Final = 3600.0
-"""Seconds after which an entry that is read is marked as used again."""
-_ABANDONED: Final = 3600.0
-"""Seconds after which a temporary file has no writer any more."""
+_HOUR: Final = 3600.0
+"""Seconds after which an entry that is read is marked as used again, and a temporary file has no writer."""
 
 
 def entry_key(*parts: str) -> str:
@@ -63,13 +61,13 @@ class CacheEntries(NamedTuple):
         if file is None:
             return None
         with file:
-            found = read_arrays(file, kind, _signed(key))
-        if found is None:
+            entry = read_arrays(file, kind, _signed(key))
+        if entry is None:
             remove_own(path)
-        elif time.time() - file.facts.st_mtime > _TOUCH:
+        elif time.time() - file.facts.st_mtime > _HOUR:
             with suppress(OSError):
                 os.utime(path)
-        return found
+        return entry
 
     def write(
         self,
@@ -101,7 +99,7 @@ def evict(root: Path, most: int, suffixes: Iterable[str]) -> None:
     """Delete this user's files with some suffixes under a folder, those first that were written or marked as
     used the longest ago, until at most `most` bytes are left; and temporary files without a writer."""
     kept = (*suffixes, ".tmp")
-    found = []
+    files = []
     now = time.time()
     for folder, _, names in os.walk(root):
         for name in names:
@@ -113,11 +111,11 @@ def evict(root: Path, most: int, suffixes: Iterable[str]) -> None:
                 if not is_own(facts):
                     continue
                 if not name.endswith(".tmp"):
-                    found.append((facts.st_mtime_ns, facts.st_size, path))
-                elif now - facts.st_mtime > _ABANDONED:
+                    files.append((facts.st_mtime_ns, facts.st_size, path))
+                elif now - facts.st_mtime > _HOUR:
                     path.unlink()
-    total = sum(size for _, size, _ in found)
-    for _, size, path in sorted(found):
+    total = sum(size for _, size, _ in files)
+    for _, size, path in sorted(files):
         if total <= most:
             break
         with suppress(OSError):

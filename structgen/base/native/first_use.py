@@ -132,22 +132,22 @@ def compile_together(
         Thread(target=_compile_elsewhere, args=(waiting, elsewhere, others, done, bool(number % 2)))
         for number in range(min(jobs, len(modules)) - 1)
     ]
-    for one in threads:
-        one.start()
+    for thread in threads:
+        thread.start()
     try:
         while waiting:
             with suppress(IndexError):  # another thread took the last one
                 name = waiting.popleft()
                 compile_one(name)
                 done(name)
-        for one in threads:
-            one.join()
+        for thread in threads:
+            thread.join()
     finally:
         waiting.clear()
         for process in others:
             process.kill()
-        for one in threads:
-            one.join()
+        for thread in threads:
+            thread.join()
     for name in elsewhere:
         compile_one(name)
 

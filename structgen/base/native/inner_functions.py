@@ -127,7 +127,7 @@ class RewriteArrays(typed_passes.NopythonRewrites):  # type: ignore[misc]
 
     def run_pass(self, state: Any) -> bool:
         """Rewrite the expressions, if there can be any."""
-        arrays = any(isinstance(one, types.Array) for one in state.typemap.values())
+        arrays = any(isinstance(kind, types.Array) for kind in state.typemap.values())
         return bool(arrays and super().run_pass(state))
 
 
@@ -153,7 +153,7 @@ class InnerCompiler(CompilerBase):  # type: ignore[misc]
     def define_pipelines(self) -> list[Any]:
         """Return the one pipeline."""
         manager = DefaultPassBuilder.define_nopython_pipeline(self.state)
-        kept = (one for one in manager.passes if one[0] not in LEFT_OUT)
+        kept = (step for step in manager.passes if step[0] not in LEFT_OUT)
         plain = typed_passes.NopythonRewrites
         manager.passes = [(RewriteArrays if kind is plain else kind, said) for kind, said in kept]
         manager.add_pass_after(KeepBitcode, IRLegalization)
@@ -222,12 +222,17 @@ def as_values(results: Results) -> tuple[Any, ...]:
     """Return the values that a file keeps of entry points that share their machine code."""
     library = results[0].library
     module = library._final_module
-    needed = [one.name for one in (*module.functions, *module.global_variables) if one.is_declaration]
+    needed = [
+        symbol.name for symbol in (*module.functions, *module.global_variables) if symbol.is_declaration
+    ]
     parts = []
-    for one in results:
-        one.fndesc.typemap = one.fndesc.calltypes = None
-        parts.append((one.fndesc, one.environment, one.signature, tuple(one.reload_init)))
-    environments = [(one.env_name, one.consts) for one in results[0]._find_referenced_environments()]
+    for result in results:
+        result.fndesc.typemap = result.fndesc.calltypes = None
+        parts.append((result.fndesc, result.environment, result.signature, tuple(result.reload_init)))
+    environments = [
+        (environment.env_name, environment.consts)
+        for environment in results[0]._find_referenced_environments()
+    ]
     return library.name, library._get_compiled_object(), needed, tuple(parts), environments
 
 
@@ -240,7 +245,7 @@ def from_values(context: Any, values: tuple[Any, ...]) -> Results | None:
     name, code, needed, parts, environments = values
 
     def missing() -> bool:
-        return not all(one.startswith("llvm.") or llvm.address_of_symbol(one) for one in needed)
+        return not all(name.startswith("llvm.") or llvm.address_of_symbol(name) for name in needed)
 
     rtsys.initialize(context)
     if missing():
@@ -288,23 +293,26 @@ class Entry(CPUDispatcher):  # type: ignore[misc]
     def _compile_for_args(self, *args: Any, **kws: Any) -> Any:
         """Return the code to call, where no code is known for some arguments: all is loaded before."""
         self._load()
-        (found,) = self.overloads.values()
-        return found.entry_point
+        (result,) = self.overloads.values()
+        return result.entry_point
 
     def get_call_template(self, args: tuple[Any, ...], kws: dict[str, Any]) -> Any:
         """Refuse a call from compiled code: machine code would be linked that is not kept so."""
         raise TypeError(f"{self.py_func.__qualname__} is an entry point: compiled code cannot call it")
 
-    def put(self, found: Any, kept: bool) -> None:
+    def put(self, result: Any, kept: bool) -> None:
         """Take the machine code in, and no other from now on. `kept`: it was in the cache."""
         (self._cache_hits if kept else self._cache_misses)[self.signature] += 1
-        self.add_overload(found)
+        self.add_overload(result)
         self.disable_compile()
 
 
 _known: dict[tuple[int, tuple[Any, ...]], tuple[Any, Any]] = {}
 """For a function of numba by its identity and types of arguments: the function, and how it is called."""
-_BLIND = {one for one in vars(operator).values() if callable(one)} - {operator.getitem, operator.setitem}
+_BLIND = {function for function in vars(operator).values() if callable(function)} - {
+    operator.getitem,
+    operator.setitem,
+}
 """Operators to which a constant integer is one like others."""
 
 
@@ -319,7 +327,7 @@ def remembered(context: Any) -> Iterator[None]:
     def resolved(function: Any, arguments: Any, named: Any) -> Any:
         target = function if isinstance(function, types.Type) else context._lookup_global(function)
         types_of = tuple(arguments)
-        if function in _BLIND and all(isinstance(one, types.Integer | types.Literal) for one in types_of):
+        if function in _BLIND and all(isinstance(kind, types.Integer | types.Literal) for kind in types_of):
             types_of = tuple(map(unliteral, types_of))
         if named or not isinstance(target, types.Function):
             return resolve(function, arguments, named)
@@ -339,13 +347,15 @@ def compiled(entries: list[Entry]) -> Results:
     """Return the results of compiling entry points, which share their machine code."""
     context = entries[0].targetctx
     with remembered(context.typing_context):
-        lowered = [one._compiler.compile(*normalize_signature(one.signature)) for one in entries]
+        lowered = [entry._compiler.compile(*normalize_signature(entry.signature)) for entry in entries]
     library = MachineCode.linked(
-        context.codegen(), entries[0].py_func.__module__, [one.library for one in lowered]
+        context.codegen(), entries[0].py_func.__module__, [result.library for result in lowered]
     )
     return Results(
-        executable(context, library, one.fndesc, one.environment, one.signature, library._reload_init)
-        for one in lowered
+        executable(
+            context, library, result.fndesc, result.environment, result.signature, library._reload_init
+        )
+        for result in lowered
     )
 
 
@@ -365,8 +375,8 @@ class Inner(CPUDispatcher):  # type: ignore[misc]
             code, hints = self.py_func.__code__, get_type_hints(self.py_func)
             self._hints = {name: hints.get(name) for name in code.co_varnames[: code.co_argcount]}
         plain = tuple(map(unliteral, args))
-        given = tuple(widened(one, hint) for one, hint in zip(plain, self._hints.values(), strict=False))
-        named = {name: widened(unliteral(one), self._hints[name]) for name, one in kws.items()}
+        given = tuple(widened(kind, hint) for kind, hint in zip(plain, self._hints.values(), strict=False))
+        named = {name: widened(unliteral(kind), self._hints[name]) for name, kind in kws.items()}
         return super().get_call_template(given, named)
 
     def add_overload(self, cres: Any) -> None:

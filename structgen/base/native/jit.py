@@ -164,10 +164,10 @@ class EntriesCache(StampedCache):
         ready. `sig`: of no use."""
         self._open()
         with self._guard_against_spurious_io_errors():
-            found = self._load_overload(sig, target_context)
-        if found is None and not CHECKED:
-            found = load_shipped(self._entries, stamp(self._py_func.__code__.co_filename))
-        return found
+            overload = self._load_overload(sig, target_context)
+        if overload is None and not CHECKED:
+            overload = load_shipped(self._entries, stamp(self._py_func.__code__.co_filename))
+        return overload
 
     def values(self, codegen: Any) -> Any:
         """Return what is kept of the entry points, as values (`inner_functions.as_values`)."""
@@ -178,11 +178,11 @@ class EntriesCache(StampedCache):
         """Return what tells the code from other code. `sig`: of no use."""
         return [
             (
-                stamp(one.py_func.__code__.co_filename),
-                one.py_func.__qualname__,
-                FunctionCache._index_key(StampedCache(one.py_func), one.signature, codegen),
+                stamp(entry.py_func.__code__.co_filename),
+                entry.py_func.__qualname__,
+                FunctionCache._index_key(StampedCache(entry.py_func), entry.signature, codegen),
             )
-            for one in self._entries
+            for entry in self._entries
         ]
 
 
@@ -219,7 +219,7 @@ def copied(*functions: Callable[..., Any]) -> dict[str, Any]:
     The copies call each other. The functions themselves stay Python's, and run over integers of any size.
     """
     names = dict(functions[0].__globals__)
-    names.update({one.__name__: jit(copy_of(one, names)) for one in functions})
+    names.update({function.__name__: jit(copy_of(function, names)) for function in functions})
     return names
 
 
@@ -238,7 +238,7 @@ class Entries:
         """Return one more. One of the same name goes: an exception cut off an import of the module."""
         made, name = Entry(function, signature, self.load), function.__qualname__
         for known in (self.all, self._waiting):
-            known[:] = [*(one for one in known if one.py_func.__qualname__ != name), made]
+            known[:] = [*(entry for entry in known if entry.py_func.__qualname__ != name), made]
         return made
 
     def load(self) -> None:
@@ -264,10 +264,10 @@ class Entries:
         if not self._waiting:
             return True
         with _loading, global_compiler_lock:
-            found = self._cache().load_overload(None, self._waiting[0].targetctx)
-            if found is not None:
-                self._put(found, True)
-            return found is not None
+            results = self._cache().load_overload(None, self._waiting[0].targetctx)
+            if results is not None:
+                self._put(results, True)
+            return results is not None
 
     def compile(self) -> None:
         """Compile all and keep the code, unless it is there."""
@@ -275,17 +275,17 @@ class Entries:
             if self.is_ready():
                 return
             with uncollected():
-                found = compiled(self._waiting)
-            self._cache().save_overload(None, found)
-            self._put(found, False)
+                results = compiled(self._waiting)
+            self._cache().save_overload(None, results)
+            self._put(results, False)
 
     def _cache(self) -> EntriesCache:
         return EntriesCache(self._waiting)
 
-    def _put(self, found: Any, kept: bool) -> None:
-        for one, result in zip(self._waiting, found, strict=True):
-            if not one.overloads:
-                one.put(result, kept)
+    def _put(self, results: Any, kept: bool) -> None:
+        for entry, result in zip(self._waiting, results, strict=True):
+            if not entry.overloads:
+                entry.put(result, kept)
         self._waiting = []
 
 
@@ -353,8 +353,8 @@ def code_of(function: Any) -> int:
         return 0
     if not function.overloads:
         function._compile_for_args()
-    (found,) = function.overloads.values()
-    return int(found.library.get_pointer_to_function(found.fndesc.llvm_func_name))
+    (result,) = function.overloads.values()
+    return int(result.library.get_pointer_to_function(result.fndesc.llvm_func_name))
 
 
 def _compile_late(dispatcher: Any, signature: str, *_args: Any, **_kws: Any) -> Any:
@@ -364,8 +364,8 @@ def _compile_late(dispatcher: Any, signature: str, *_args: Any, **_kws: Any) -> 
         with uncollected():
             dispatcher.compile(signature)
         dispatcher.disable_compile()
-    (found,) = dispatcher.overloads.values()
-    return found.entry_point
+    (result,) = dispatcher.overloads.values()
+    return result.entry_point
 
 
 def entry(signature: str) -> Callable[[Callable[..., R]], Callable[..., R]]:

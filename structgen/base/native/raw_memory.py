@@ -45,17 +45,17 @@ def call2(typingctx: Any, address: Any, a: Any, b: Any) -> Any:
 
 @intrinsic(prefer_literal=False)  # type: ignore[untyped-decorator]
 def call3(typingctx: Any, address: Any, a: Any, b: Any, c: Any) -> Any:
-    """As `call2`, of three integers."""
+    """Return what the entry point of three integers at an address answers."""
     return types.int64(*[types.int64] * 4), _call
 
 
 @intrinsic(prefer_literal=False)  # type: ignore[untyped-decorator]
 def call4(typingctx: Any, address: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
-    """As `call2`, of four integers."""
+    """Return what the entry point of four integers at an address answers."""
     return types.int64(*[types.int64] * 5), _call
 
 
 @intrinsic(prefer_literal=False)  # type: ignore[untyped-decorator]
 def call5(typingctx: Any, address: Any, a: Any, b: Any, c: Any, d: Any, e: Any) -> Any:
-    """As `call2`, of five integers."""
+    """Return what the entry point of five integers at an address answers."""
     return types.int64(*[types.int64] * 6), _call

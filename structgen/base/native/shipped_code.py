@@ -81,7 +81,7 @@ def file_name(entries: Sequence[Entry], source_stamp: str, level: str) -> str:
     agreed = (
         (level, architecture(), sys.platform, sys.implementation.cache_tag),
         (numba.__version__, llvmlite.__version__, source_stamp),
-        [(one.py_func.__qualname__, one.signature) for one in entries],
+        [(entry.py_func.__qualname__, entry.signature) for entry in entries],
     )
     module = entries[0].py_func.__module__
     return f"{module}-{blake2b(repr(agreed).encode(), digest_size=10).hexdigest()}.code"

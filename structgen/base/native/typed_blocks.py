@@ -275,7 +275,7 @@ def _field(word: int, hint: Any, name: str) -> BlockField:
 @cache
 def words_of(kind: type[Block]) -> int:
     """Return how many words a block has. Known to compiled code as a number of its module's."""
-    return max((one.word + one.words for one in fields_of(kind).values()), default=0)
+    return max((field.word + field.words for field in fields_of(kind).values()), default=0)
 
 
 def word_of(kind: type[Block], *names: str) -> int:

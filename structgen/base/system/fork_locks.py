@@ -63,8 +63,8 @@ class _Registry:
     @classmethod
     def in_order(cls) -> list[tuple[_Order, Any]]:
         """Return all locks but the first, with their places, in order."""
-        found = ((one.key, one()) for one in cls.locks.valuerefs())
-        return sorted((order, lock) for order, lock in found if lock is not None)
+        known = ((reference.key, reference()) for reference in cls.locks.valuerefs())
+        return sorted((order, lock) for order, lock in known if lock is not None)
 
     @classmethod
     def last_owned(cls) -> _Order:
@@ -87,11 +87,11 @@ class _Registry:
 
     @classmethod
     def _take(cls, held: list[Any], last: _Order, until: float) -> None:
-        seen = {id(one) for one in held}
+        seen = {id(lock) for lock in held}
         while True:
             any(map(methodcaller("release"), filter(methodcaller("acquire"), (cls.making,))))
             known = [((-1,), cls.forking), *cls.in_order()]  # who had begun to make a lock has made it
-            left = [one for one in known if id(one[1]) not in seen]
+            left = [lock for lock in known if id(lock[1]) not in seen]
             if not left:
                 return
             for order, lock in left:
@@ -110,8 +110,8 @@ class _Registry:
                 lock._at_fork_reinit()
         if not getattr(cls.here, "releases", ()):
             cls.forking._at_fork_reinit()
-        for one in list(cls.told):
-            one.after_fork()
+        for forked in list(cls.told):
+            forked.after_fork()
 
 
 def new_lock(rank: int, height: int = 0) -> threading.RLock:
@@ -134,7 +134,7 @@ def new_lock(rank: int, height: int = 0) -> threading.RLock:
                 pass
 
 
-def tell(one: Forked) -> None:
+def tell(forked: Forked) -> None:
     """Have `one.after_fork()` called in every child, as long as somebody holds `one`."""
     _Registry.hook()
-    _Registry.told.add(one)
+    _Registry.told.add(forked)

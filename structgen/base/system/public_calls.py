@@ -10,6 +10,7 @@ Who works for somebody that may go away says so by a `Stop`: once it is set, the
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Hashable, Mapping
 from functools import lru_cache, wraps
@@ -136,7 +137,7 @@ class _Call(threading.local):
     def numbers_left(self) -> int:
         """Return how many numbers the making of automata may read before `work` raises an error."""
         if self._part() is None:
-            return _ANY
+            return sys.maxsize
         return max(self._limits.oracle_steps - self.spent, 0) * NUMBERS
 
     def billed(self, item: Hashable, make: Callable[[], T]) -> tuple[T, Mapping[Hashable, int]]:
@@ -165,7 +166,6 @@ class _Call(threading.local):
             self._paid.update(bill)
 
 
-_ANY: Final = 1 << 62
 _AUTOMATA: Final = "What the patterns and the lengths of strings allow"
 
 

@@ -47,7 +47,7 @@ def _files_below(root: Path) -> list[tuple[str, str]]:
 
     Numba and Python keep compiled code in `__pycache__`; names that begin with a dot are those of tools.
     """
-    found: list[tuple[str, str]] = []
+    digests: list[tuple[str, str]] = []
     waiting = [("", str(root))]
     while waiting:
         above, folder = waiting.pop()
@@ -58,12 +58,12 @@ def _files_below(root: Path) -> list[tuple[str, str]]:
                     if entry.name.startswith("."):
                         continue
                     if not entry.is_dir():
-                        found.append((name, entry.path))
+                        digests.append((name, entry.path))
                     elif entry.name != "__pycache__" and name not in BESIDE:
                         waiting.append((f"{name}/", entry.path))
         except OSError:
             continue
-    return found
+    return digests
 
 
 def digest_of(paths: Iterable[Path]) -> str:
@@ -102,11 +102,11 @@ _noted = cache(_read)
 @cache
 def _imports(path: str) -> tuple[str, ...]:
     """Return the files of this package that one imports at the left margin."""
-    found: list[str] = []
+    names: list[str] = []
     for name in _noted(path)[1]:
         place = _ROOT.joinpath(*name.split("."))
-        found += map(str, place.glob("*.py") if place.is_dir() else (place.with_suffix(".py"),))
-    return tuple(found)
+        names += map(str, place.glob("*.py") if place.is_dir() else (place.with_suffix(".py"),))
+    return tuple(names)
 
 
 def imported(path: Path) -> list[Path]:
@@ -114,10 +114,10 @@ def imported(path: Path) -> list[Path]:
 
     Of a folder that is imported from (`from structgen.machines.core import batch`) every file counts.
     """
-    found: dict[str, None] = {str(path.resolve()): None}
-    waiting = list(found)
+    paths: dict[str, None] = {str(path.resolve()): None}
+    waiting = list(paths)
     while waiting:
-        new = [other for other in _imports(waiting.pop()) if other not in found]
-        found |= dict.fromkeys(new)
+        new = [other for other in _imports(waiting.pop()) if other not in paths]
+        paths |= dict.fromkeys(new)
         waiting += dict.fromkeys(new)
-    return [Path(one) for one in found]
+    return [Path(path) for path in paths]

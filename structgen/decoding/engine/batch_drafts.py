@@ -47,10 +47,10 @@ class BatchDrafts:
             DraftContext(text.written, text.matcher, text.most - len(text.tokens), self._ends)
             for text in texts
         ]
-        found = self.speculator.propose(draftings, views, mosts)
-        for text, draft in zip(texts, found, strict=True):
+        drafts = self.speculator.propose(draftings, views, mosts)
+        for text, draft in zip(texts, drafts, strict=True):
             text.usage.drafted += len(draft)
-        return found if any(map(len, found)) else ()
+        return drafts if any(map(len, drafts)) else ()
 
     def _drafting(self, text: Text) -> Drafting | None:
         """Return the drafters, told of all tokens so far; None if there are none."""

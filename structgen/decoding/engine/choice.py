@@ -72,22 +72,17 @@ class ChoiceRow:
     def __post_init__(self) -> None:
         how = self.sampling
         self.stream = sample_key(how.seed, self.sample)
-        self.is_penalised = bool(
-            how.repetition_penalty != 1.0
-            or how.presence_penalty
-            or how.frequency_penalty
-            or how.logit_bias
-            or how.min_tokens
-        )
+        added = how.presence_penalty, how.frequency_penalty, how.logit_bias, how.min_tokens
+        self.is_penalised = how.repetition_penalty != 1.0 or any(added)
         self.is_filtered = bool(how.temperature and (how.top_k or how.top_p < 1 or how.min_p))
 
     def biases(self) -> tuple[list[int], list[float]]:
         """Return the tokens with a fixed change of their logits now, and the changes: `logit_bias`, and a ban
         on the end tokens while there are fewer than `min_tokens`."""
-        found = dict(self.sampling.logit_bias)
+        changes = dict(self.sampling.logit_bias)
         if len(self.text) < self.sampling.min_tokens:
-            found |= dict.fromkeys(self.ends, BANNED)
-        return list(found), list(found.values())
+            changes |= dict.fromkeys(self.ends, BANNED)
+        return list(changes), list(changes.values())
 
 
 def choose(
@@ -194,9 +189,14 @@ def filtered(scores: npt.NDArray[Any], words: Words | None, how: Sampling) -> Wo
             if how.top_p < 1:
                 is_kept &= _leading(below, shares, how.top_p * float(shares.sum()))
             ids = ids[is_kept]
-    is_left = np.zeros(32 * -(-len(scores) // 32), np.bool_)
-    is_left[ids] = True
-    return np.packbits(is_left, bitorder="little").view(np.int32)
+    return words_of(ids, len(scores))
+
+
+def words_of(tokens: Any, size: int) -> Words:
+    """Return the mask of some tokens of a vocabulary of so many."""
+    bits = np.zeros(32 * -(-size // 32), np.bool_)
+    bits[tokens] = True
+    return np.packbits(bits, bitorder="little").view(np.int32)
 
 
 def _leading(
@@ -241,8 +241,8 @@ def choose_anywhere(
     logits: Tensor,
     mask: Words | None,
     rows: Sequence[ChoiceRow],
-    places: Sequence[int] | None = None,
-    lines: Sequence[int] | None = None,
+    places: Sequence[int],
+    lines: Sequence[int],
 ) -> list[Choice]:
     """Choose one token a row as `choose` does, on any device.
 
@@ -251,8 +251,7 @@ def choose_anywhere(
     if a row has a filter; one wait for the device; for a row that is chosen in main memory a copy of its
     logits, and that of `choose` on a CPU.
     """
-    at = list(range(len(rows)) if places is None else places)
-    of = list(range(len(rows)) if lines is None else lines)
+    at, of = list(places), list(lines)
     words = None if mask is None else _sent(torch.from_numpy(mask[of]), logits.device)
     numbers = _numbers(rows, at, logits)
     if at == list(range(len(logits))):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any, Final
 
 from structgen.base.errors import OptionError, StructgenError
@@ -72,40 +73,38 @@ def draft_model_of(speculation: Speculation, tokenizer: Tokenizer) -> SharedMode
     key = (id(wanted[0]), id(wanted[1])) if isinstance(wanted, tuple) else model_name(wanted)
     with _LOCK:
         try:
-            found = _LOADED.pop(key, None)
-            if found is None:
+            shared = _LOADED.pop(key, None)
+            if shared is None:
                 own = given_model(*wanted) if isinstance(wanted, tuple) else load_model(str(wanted))
-                found = SharedModel(*own, wanted)
+                shared = SharedModel(*own, wanted)
         except StructgenError as error:
             if error.where != "model":
                 raise
             raise StructgenError(error.what, where="draft_model", cure=error.cure) from error
-        _LOADED[key] = found
+        _LOADED[key] = shared
         if len(_LOADED) > MOST_MODELS:
             del _LOADED[next(iter(_LOADED))]
-    _check_tokens(found, tokenizer)
-    return found
+    _check_tokens(shared, tokenizer)
+    return shared
 
 
-def _check_tokens(found: SharedModel, tokenizer: Tokenizer) -> None:
+def _check_tokens(shared: SharedModel, tokenizer: Tokenizer) -> None:
     """Raise OptionError unless each token has the same bytes in both vocabularies. A special token may be in
     one of them only, and end tokens may differ: they affect only how good the guesses are."""
     cure = "Give one with the tokenizer of the model, or leave draft_model out."
-    theirs, ours = found.tokenizer.token_bytes, tokenizer.token_bytes
+    theirs, ours = shared.tokenizer.token_bytes, tokenizer.token_bytes
     if theirs != ours:
-        most = max(len(theirs), len(ours))
-        pairs = zip(theirs + (None,) * (most - len(theirs)), ours + (None,) * (most - len(ours)), strict=True)
-        wrong = next((token for token, (one, other) in enumerate(pairs) if one != other), None)
-        if wrong is not None:
-            one, other = (of[wrong] if wrong < len(of) else None for of in (theirs, ours))
-            raise OptionError(
-                f"It has another tokenizer: token {wrong} is {_said(one)} there, and {_said(other)} here.",
-                where="draft_model",
-                cure=cure,
-            )
-    if found.model.vocab_size < min(len(theirs), len(ours)):
+        for token, (there, here) in enumerate(zip_longest(theirs, ours)):
+            if there != here:
+                what = f"token {token} is {_said(there)} there, and {_said(here)} here"
+                raise OptionError(
+                    f"It has another tokenizer: {what}.",
+                    where="draft_model",
+                    cure=cure,
+                )
+    if shared.model.vocab_size < min(len(theirs), len(ours)):
         raise OptionError(
-            f"It has logits for {found.model.vocab_size:,} tokens, and the tokenizer has {len(theirs):,}.",
+            f"It has logits for {shared.model.vocab_size:,} tokens, and the tokenizer has {len(theirs):,}.",
             where="draft_model",
             cure=cure,
         )

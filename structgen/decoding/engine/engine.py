@@ -275,7 +275,9 @@ class Engine:
         if grammar is not None:
             compiled = self.compiled(grammar, warns=not request.special_texts, bans=bans)
         begun = request.begun.encode()
-        reads_ahead = any(isinstance(one, Mixture | SearchStrategy) for one in request.chosen_by.strategies)
+        reads_ahead = any(
+            isinstance(strategy, Mixture | SearchStrategy) for strategy in request.chosen_by.strategies
+        )
         if not request.healing and (not begun or reads_ahead):
             if compiled is not None and (request.canonical or begun):
                 compiled = with_forced_text(compiled, canonical=request.canonical, begun=begun)
@@ -334,20 +336,20 @@ class Engine:
         tokenizer = without_tokens(self.tokenizer, bans) if bans else self.tokenizer
         key = grammar, tokenizer.fingerprint
         with self._of_grammars:
-            found = self._compiled.pop(key, None)
-        is_new = found is None
-        if found is None:
+            compiled = self._compiled.pop(key, None)
+        is_new = compiled is None
+        if compiled is None:
             if warns and isinstance(plain := grammar.innermost, TextGrammar):
                 warn_of_special_texts(plain, self._named_tokens)
-            found = compile(grammar, tokenizer)
+            compiled = compile(grammar, tokenizer)
         else:
-            found = found.fresh()
+            compiled = compiled.fresh()
         with self._of_grammars:
-            self._compiled[key] = found
+            self._compiled[key] = compiled
             self._asked += 1
         if is_new or self._asked % MEASURED_EVERY == 0:  # grammars grow as texts are written
             self._let_go()
-        return found
+        return compiled
 
     def let_go_of(self, grammar: Grammar) -> None:
         """Keep the compiled form of a grammar no longer: no later request has it."""
@@ -365,9 +367,9 @@ class Engine:
         masks that they share."""
         with self._of_grammars:
             held = set(self._compiled.values())
-        stores = {one.store for one in held}
-        held.update(*(one.recent for one in stores))
-        return sum(one.nbytes for one in held) + sum(one.nbytes for one in stores)
+        stores = {grammar.store for grammar in held}
+        held.update(*(store.recent for store in stores))
+        return sum(grammar.nbytes for grammar in held) + sum(store.nbytes for store in stores)
 
     def _let_go(self) -> None:
         """Drop the compiled grammars that were asked for least recently while all hold too much; first those
@@ -375,7 +377,7 @@ class Engine:
         if self.held_bytes <= self.cache_bytes:
             return
         with self._of_grammars:
-            stores = {one.store for one in self._compiled.values()}
+            stores = {compiled.store for compiled in self._compiled.values()}
         for store in stores:
             store.let_go()
         much = self.held_bytes - self.cache_bytes
@@ -422,14 +424,14 @@ class Engine:
     def trace(self, result: Any, title: str = "A generation") -> Trace:
         """Return the page that shows how a text came to be, token by token. `result`: one of this engine, or
         what has one (`sg.run(..., detailed=True)`). Raises OptionError for anything else."""
-        found = getattr(result, "result", result)
-        if not isinstance(found, Result):
+        given = getattr(result, "result", result)
+        if not isinstance(given, Result):
             raise OptionError(
                 f"A {type(result).__name__} is no result of an engine.",
                 where="result",
                 cure="Pass what engine.generate(...) or sg.run(engine, ..., detailed=True) returns.",
             )
-        return Trace(text_page(found, self.tokenizer, title))
+        return Trace(text_page(given, self.tokenizer, title))
 
     def close(self) -> None:
         """End the texts that event loops wait for, and let go of the engine's threads; a later request starts

@@ -93,8 +93,8 @@ class HuggingFace:
 
     def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, HuggingFaceCache]:
         """Return the logits [V] behind a prompt, and its cache."""
-        (found,) = self._read_together([tokens])
-        return found
+        (read,) = self._read_together([tokens])
+        return read
 
     def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, HuggingFaceCache]]:
         """Return the logits [V] behind each prompt, and its cache.
@@ -106,7 +106,7 @@ class HuggingFace:
             # its mask is minus infinity in single precision, and what is filled up would be no number
             return [self.prefill(prompt) for prompt in prompts]
         order = sorted(range(len(prompts)), key=lambda at: -len(prompts[at]))
-        found: dict[int, tuple[Tensor, HuggingFaceCache]] = {}
+        caches: dict[int, tuple[Tensor, HuggingFaceCache]] = {}
         while order:
             longest, count, read = len(prompts[order[0]]), 1, len(prompts[order[0]])
             while count < len(order) and longest * (count + 1) <= _PASS:
@@ -116,8 +116,8 @@ class HuggingFace:
                 count += 1
             together, order = order[:count], order[count:]
             of_pass = self._read_together([prompts[at] for at in together])
-            found.update(zip(together, of_pass, strict=True))
-        return [found[at] for at in range(len(prompts))]
+            caches.update(zip(together, of_pass, strict=True))
+        return [caches[at] for at in range(len(prompts))]
 
     def _read_together(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, HuggingFaceCache]]:
         """Return what `prefill` does for prompts, the longest of which comes first, in one pass."""
@@ -137,15 +137,15 @@ class HuggingFace:
                 logits_to_keep=1,
             )
         layers = _layers(getattr(out, self._cache_name))
-        found = []
+        read = []
         for row, prompt in enumerate(prompts):
             # copies: a view would keep the whole pass in memory
             parts = [
                 (k[row : row + 1, :, -len(prompt) :].clone(), v[row : row + 1, :, -len(prompt) :].clone())
                 for k, v in layers
             ]
-            found.append((out.logits[row, -1], HuggingFaceCache(parts, len(prompt), self)))
-        return found
+            read.append((out.logits[row, -1], HuggingFaceCache(parts, len(prompt), self)))
+        return read
 
     def decode(self, tokens: Sequence[int], caches: Sequence[HuggingFaceCache]) -> Tensor:
         """Return the logits [rows, V] behind one more token of each text."""
@@ -299,11 +299,11 @@ class HuggingFace:
             caches = [self.prefill(known(text))[1] for text in texts]
             nodes = self._verified(known(tokens), parents, counts, caches, shape)
             self.keep(paths, caches)
-            found = torch.cat((nodes, self.decode(known(ends), caches))).double()
+            logits = torch.cat((nodes, self.decode(known(ends), caches))).double()
             expected = torch.stack([self.prefill(known(text))[0] for text in read]).double()
         except Exception as error:
             return f"the model failed ({type(error).__name__}: {str(error).partition(chr(10))[0]})"
-        off = (found - expected).norm(dim=1) / (expected - expected.mean(1, keepdim=True)).norm(dim=1)
+        off = (logits - expected).norm(dim=1) / (expected - expected.mean(1, keepdim=True)).norm(dim=1)
         # numbers of half precision are rounded otherwise for another number of rows
         limit = max(1e-3, 16 * torch.finfo(self._model.dtype).eps)
         return (

@@ -299,20 +299,22 @@ class Loop:
         firsts: dict[int, Text] = {}
         # a text that is read again after an interrupted step has tokens of its own
         pairs = [(t, firsts.setdefault(id(t.decided if t.written else t.start), t)) for t in texts]
-        found: list[tuple[Tensor, Any]] = []
+        prefilled: list[tuple[Tensor, Any]] = []
         if len(firsts) > 1 and isinstance(self._model, ReadsMany):
             with suppress(Exception):  # any error of the model: each is read alone, and gets its own
-                found = list(
-                    self._model.prefill_many([[*one.start.prompt, *one.written] for one in firsts.values()])
+                prefilled = list(
+                    self._model.prefill_many(
+                        [[*text.start.prompt, *text.written] for text in firsts.values()]
+                    )
                 )
-        found = found if len(found) == len(firsts) else []
+        prefilled = prefilled if len(prefilled) == len(firsts) else []
         for text, first in pairs:
             try:
                 if first is not text and first.decided.error is None:
                     text.logits, text.cache = first.logits, first.cache.copy()
                 else:
                     read = [*text.start.prompt, *text.written]
-                    logits, text.cache = found.pop(0) if found else self._model.prefill(read)
+                    logits, text.cache = prefilled.pop(0) if prefilled else self._model.prefill(read)
                     text.logits = self._checked(logits)
             except Exception as error:  # any error of the model: the other texts continue
                 text.decided.error = failed(error)
@@ -440,12 +442,12 @@ class Loop:
         May itself be interrupted; it is then run again."""
         texts = self._texts[: self._max_rows]
         compiled = [text.compiled for text in texts]
-        for one in {id(one): one for one in compiled if one is not None}.values():
+        for known in {id(grammar): grammar for grammar in compiled if grammar is not None}.values():
             try:
-                one.generation.replace(one)
+                known.generation.replace(known)
             except Exception as error:  # the error of this grammar's texts alone
                 for text, own in zip(texts, compiled, strict=True):
-                    if own is one:
+                    if own is known:
                         text.fail(fault_of(error, "The grammar could not be compiled anew"))
         # a thread may still fill masks of the interrupted step: it keeps its memory and its matchers
         self._filler.close(wait=False)

@@ -111,17 +111,19 @@ class ModelQuestion:
         that the chat template itself writes there. None: there is no such message, and they go below the
         outline (docs/decisions/086-descriptions.md has the forms that were tried).
         """
-        found = _turns(self.prompt)
-        begins = next((at for at, one in enumerate(found) if one["role"] not in _OF_SYSTEM), len(found))
-        found[begins:begins] = [
+        messages = _turns(self.prompt)
+        begins = next(
+            (at for at, message in enumerate(messages) if message["role"] not in _OF_SYSTEM), len(messages)
+        )
+        messages[begins:begins] = [
             turn
             for asked, answer in self.examples
             for turn in (*_turns(asked), {"role": "assistant", "content": answer})
             if turn["role"] not in _OF_SYSTEM
         ]
-        first = next((at for at, one in enumerate(found) if one["role"] == "user"), None)
+        first = next((at for at, message in enumerate(messages) if message["role"] == "user"), None)
         if first is not None and self.told:
-            found[first] = {**found[first], "content": f"{self.told}\n\n{found[first]['content']}"}
+            messages[first] = {**messages[first], "content": f"{self.told}\n\n{messages[first]['content']}"}
         outline, _, descriptions = self.outline.partition("\n")
         if system is None:
             outline, descriptions = self.outline, ""
@@ -129,24 +131,26 @@ class ModelQuestion:
         if self.schema:
             told = f"\n\nAnswer with one JSON document of this JSON Schema and no other text:\n{self.schema}"
         if told:
-            last = {one["role"].replace("developer", "system"): at for at, one in enumerate(found)}
+            last = {message["role"].replace("developer", "system"): at for at, message in enumerate(messages)}
             at = last.get("user", last.get("system"))
             if self.examples:  # the question then looks as they do; a model copies less from them
                 at = first
             if at is None:
-                found.insert(0, {"role": "user", "content": told.strip()})
+                messages.insert(0, {"role": "user", "content": told.strip()})
             else:
-                found[at] = _longer(found[at], told, self.instruction)
+                messages[at] = _longer(messages[at], told, self.instruction)
         if told and descriptions and not self.schema:
-            if found[0]["role"] != "system":
-                found.insert(0, {"role": "system", "content": system})
-            found[0] = _longer(found[0], f"\n{descriptions}" if found[0]["content"] else descriptions)
+            if messages[0]["role"] != "system":
+                messages.insert(0, {"role": "system", "content": system})
+            messages[0] = _longer(
+                messages[0], f"\n{descriptions}" if messages[0]["content"] else descriptions
+            )
         if self.refused is not None:
             answer, why = self.refused
             if answer:
-                found.append({"role": "assistant", "content": answer})
-            found.append({"role": "user", "content": f"This answer was refused: {why} Answer again."})
-        return found
+                messages.append({"role": "assistant", "content": answer})
+            messages.append({"role": "user", "content": f"This answer was refused: {why} Answer again."})
+        return messages
 
     @property
     def texts(self) -> tuple[Any, ...]:
@@ -160,7 +164,9 @@ class ModelQuestion:
 
 def _turns(prompt: Prompt) -> list[dict[str, Any]]:
     """Return the messages of a prompt."""
-    return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else [dict(one) for one in prompt]
+    if isinstance(prompt, str):
+        return [{"role": "user", "content": prompt}]
+    return [dict(message) for message in prompt]
 
 
 def _longer(message: dict[str, Any], text: str, behind: str = "") -> dict[str, Any]:
@@ -266,8 +272,8 @@ class ModelPrompts:
         """Return the tokens that only marks of prompts may write: the special ones, and other added ones that
         stand in the chat template or in `marks`, the texts of a format of calls. Without a chat template the
         latter alone: nothing else writes special ones."""
-        found = self._controls.get(marks)
-        if found is None:
+        controls = self._controls.get(marks)
+        if controls is None:
             named, special, backend = self._named_tokens(), set[str](), None
             shown = marks
             if self.has_template():
@@ -282,9 +288,9 @@ class ModelPrompts:
                 for text, token in named.items()
                 if text in special or (text in shown and _is_mark(text))
             }
-            alike = (one for one in self._controls.values() if one.ids == ids)  # with its own tokenizer
-            found = self._controls[marks] = next(alike, None) or ControlTokens(ids, backend)
-        return found
+            alike = (other for other in self._controls.values() if other.ids == ids)  # with its own tokenizer
+            controls = self._controls[marks] = next(alike, None) or ControlTokens(ids, backend)
+        return controls
 
     def _named_tokens(self) -> dict[str, int]:
         """Return the ids of the special tokens, and of others that were added, by their texts."""
@@ -325,7 +331,7 @@ class ModelPrompts:
             if not isinstance(prompt, str):
                 question, prompt = replace(question, chat=False), said
         if not self._is_chat(question):
-            if not all(isinstance(one, str) for one in (prompt, *dict(question.examples))):
+            if not all(isinstance(text, str) for text in (prompt, *dict(question.examples))):
                 raise OptionError(
                     "Messages need the chat template.", where="chat", cure="Leave chat=False, or give text."
                 )
@@ -344,10 +350,10 @@ class ModelPrompts:
         a template that has no place for it. Cost: two short prompts."""
         system = ModelQuestion([{"role": "system", "content": _SYSTEM}, *ANY], template=template)
         try:
-            before, found, after = self.text(system).partition(_SYSTEM)
+            before, mark, after = self.text(system).partition(_SYSTEM)
         except OptionError:  # the template refuses such a message
             return None
-        if not found:
+        if not mark:
             return None
         bare = self.text(ModelQuestion(ANY, template=template))
         is_own = bare.startswith(before) and bare.endswith(after) and len(bare) >= len(before) + len(after)
@@ -374,7 +380,7 @@ class ModelPrompts:
         prompts, once for a template."""
         if self._tells_tools is None:
             both = (template, {**template, "tools": None})
-            told, bare = (self.text(ModelQuestion(ANY, template=one)) for one in both)
+            told, bare = (self.text(ModelQuestion(ANY, template=options)) for options in both)
             self._tells_tools = told != bare
         return self._tells_tools
 
@@ -509,14 +515,14 @@ def continued(
     encodable(where, text)
     if compiled is None:
         return prompt[:-1], last
-    grammar, found = compiled(), list(ways(text))
-    for begun, closing in found:
+    grammar, beginnings = compiled(), list(ways(text))
+    for begun, closing in beginnings:
         state = grammar.step_bytes(grammar.start, begun.encode())
         end = None if state is None else grammar.step_bytes(state, closing.encode())
         if state is not None and (is_asked or end is None or not grammar.accepts_end(end)):
             return prompt[:-1], {**last, "content": begun}
     if is_asked:
-        begun = found[0][0]
+        begun = beginnings[0][0]
         before = begun.removesuffix(text) if begun.endswith(text) else ""
         start_behind(grammar, begun.encode(), where, before)
     return prompt, None
@@ -566,9 +572,9 @@ class RequestTokens:
         if is_text:
             outlines = None if request.language is None else request.language.outline
             question = replace(_question(request, asked), turn=turn)
-            found = self.fitted(question, outlines, request.max_tokens, besides)
+            prompt_read = self.fitted(question, outlines, request.max_tokens, besides)
         else:
-            found = ReadPrompt(ModelQuestion("", turn=turn), list(asked))
+            prompt_read = ReadPrompt(ModelQuestion("", turn=turn), list(asked))
         most = self.vocab_size
         cure = f"Give ids from 0 to {most - 1:,}"
         for token in dict(request.chosen_by.logit_bias):
@@ -576,14 +582,14 @@ class RequestTokens:
                 raise OptionError(
                     f"Token {token} is none of the model's.", where="logit_bias", cure=f"{cure}."
                 )
-        for at, token in enumerate(found.tokens):
+        for at, token in enumerate(prompt_read.tokens):
             if not 0 <= token < most:
                 raise OptionError(
                     f"Token {token} is none of the model's.",
                     where=f"prompt[{at}]",
                     cure=f"{cure}, or the text.",
                 )
-        return found
+        return prompt_read
 
     def fitted(
         self,
@@ -605,23 +611,23 @@ class RequestTokens:
         text = min(DEFAULT_MAX_TOKENS, self.context // 4)
         if max_tokens is not None and max_tokens < self.context:
             text = max_tokens
-        found = ReadPrompt(question, [])
-        for one, told in _with_fewer_examples(self._shorter(question, outlines)):
-            tokens = self.prompts.tokens(one, self.tokenizer) if read is None else read(one)
-            found = ReadPrompt(one, list(tokens), told)
-            if len(found.tokens) + text + besides <= self.context:
+        prompt = ReadPrompt(question, [])
+        for form, told in _with_fewer_examples(self._shorter(question, outlines)):
+            tokens = self.prompts.tokens(form, self.tokenizer) if read is None else read(form)
+            prompt = ReadPrompt(form, list(tokens), told)
+            if len(prompt.tokens) + text + besides <= self.context:
                 break
         lost, whole = list[str](), list[str]()
-        if (kept := len(found.question.examples)) < len(question.examples):
+        if (kept := len(prompt.question.examples)) < len(question.examples):
             lost.append(f"has {kept} of {len(question.examples)} examples")
             whole.append("all examples")
-        if found.shortened:
-            lost.append(f"tells {found.shortened} of the schema")
+        if prompt.shortened:
+            lost.append(f"tells {prompt.shortened} of the schema")
             whole.append("the whole outline")
         if not lost:
-            return found
+            return prompt
         what = f"The prompt {' and '.join(lost)}: {', '.join(whole)} and {text:,} tokens of text"
-        return replace(found, shortened=f"{what} do not fit the model's context of {self.context:,}.")
+        return replace(prompt, shortened=f"{what} do not fit the model's context of {self.context:,}.")
 
     def _shorter(
         self, question: ModelQuestion, outlines: Outlines | None
@@ -629,7 +635,10 @@ class RequestTokens:
         """Yield a question in forms that are shorter and shorter, each with what it tells of the schema in
         place of the whole outline."""
         if question.is_choice and outlines is not None:
-            both = (next(shorter_outlines(outlines, descriptions=one))[0] for one in (False, True))
+            both = (
+                next(shorter_outlines(outlines, descriptions=is_described))[0]
+                for is_described in (False, True)
+            )
             question = replace(question, is_described=len({*both}) > 1)
         bare = replace(question, refused=None)
         if (
@@ -678,14 +687,14 @@ class RequestTokens:
 def _with_fewer_examples(forms: Iterator[tuple[ModelQuestion, str]]) -> Iterator[tuple[ModelQuestion, str]]:
     """Yield forms of a question; behind the first without a refused answer, it with fewer and fewer examples,
     and the others without any."""
-    for one, told in forms:
-        yield one, told
-        if one.refused is None:
-            for first in range(1, len(one.examples) + 1):
-                yield replace(one, examples=one.examples[first:]), told
+    for form, told in forms:
+        yield form, told
+        if form.refused is None:
+            for first in range(1, len(form.examples) + 1):
+                yield replace(form, examples=form.examples[first:]), told
             break
-    for one, told in forms:
-        yield replace(one, examples=()), told
+    for form, told in forms:
+        yield replace(form, examples=()), told
 
 
 def _question(request: Request, prompt: Prompt) -> ModelQuestion:

@@ -68,10 +68,10 @@ def _grammar(name: str, value: Any) -> Grammar | CompiledGrammar | None:
     # start-up: most requests are made with a grammar
     from structgen.asking.request_reading.targets import read_target
 
-    found, reader = read_target(value, where=name)
-    if reader is not None and isinstance(found, Grammar) and found.schema is not None:
-        cast("Any", found.innermost).reader = reader.read
-    return found
+    grammar, reader = read_target(value, where=name)
+    if reader is not None and isinstance(grammar, Grammar) and grammar.schema is not None:
+        cast("Any", grammar.innermost).reader = reader.read
+    return grammar
 
 
 @fields_named(
@@ -145,7 +145,7 @@ def with_strategy(
     given = checked_strategies(strategy) if strategy else ()
     if how is not None:
         return replace(how, strategy=(*how.strategies, *given)) if given else how
-    heats = [1.0 if one.draws else 0.0 for one in given if one.draws or one.is_greedy]
+    heats = [1.0 if strategy.draws else 0.0 for strategy in given if strategy.draws or strategy.is_greedy]
     return Sampling(temperature=heats[0] if heats else temperature, strategy=given)
 
 
@@ -154,7 +154,7 @@ def redrawn(how: Sampling, attempt: int) -> Sampling:
     choice would fail again. They are without strategies that take the best token."""
     if attempt == 0:
         return how
-    drawing = tuple(one for one in how.strategies if not one.is_greedy)
+    drawing = tuple(strategy for strategy in how.strategies if not strategy.is_greedy)
     return replace(how, temperature=how.temperature or 0.7, seed=how.seed + attempt, strategy=drawing)
 
 
@@ -355,9 +355,13 @@ class Usage:
 def total_usage(usages: Sequence[Usage]) -> Usage:
     """Return what attempts cost together, one or more. What is told in words, and of the memory, is of the
     last one."""
-    accepted = sum((Counter(one.accepted) for one in usages), Counter[str]())
-    names = [one.name for one in fields(Usage) if one.type in ("int", "float") and one.name != "cache_bytes"]
-    counts = {name: sum(getattr(one, name) for one in usages) for name in names}
+    accepted = sum((Counter(usage.accepted) for usage in usages), Counter[str]())
+    names = [
+        option.name
+        for option in fields(Usage)
+        if option.type in ("int", "float") and option.name != "cache_bytes"
+    ]
+    counts = {name: sum(getattr(usage, name) for usage in usages) for name in names}
     return replace(usages[-1], accepted=dict(accepted), **counts)
 
 

@@ -29,7 +29,7 @@ def special_texts(name: str, tokenizer: Any = None) -> dict[str, int]:
     if not file.is_file():
         return {}
     added = json.loads(file.read_text(encoding="utf-8")).get("added_tokens") or []
-    return {one["content"]: one["id"] for one in added if isinstance(one.get("content"), str)}
+    return {token["content"]: token["id"] for token in added if isinstance(token.get("content"), str)}
 
 
 def without_bytes(named: dict[str, int], tokenizer: Tokenizer) -> dict[str, int]:
@@ -41,7 +41,7 @@ def without_bytes(named: dict[str, int], tokenizer: Tokenizer) -> dict[str, int]
 def warn_of_special_texts(grammar: TextGrammar, specials: dict[str, int]) -> None:
     """Warn if a grammar spells the text of a special token. The model writes that token; to the model, the
     same text in ordinary tokens means something else."""
-    written = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), grammar.canonical).replace("\\", "")
+    written = _ESCAPED.sub(lambda escape: chr(int(escape[1], 16)), grammar.canonical).replace("\\", "")
     for text, token in specials.items():
         if len(text) > 2 and text in written:
             warnings.warn(

@@ -14,11 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-import numpy as np
 from torch import Tensor
 
 from structgen.base.errors import StructgenError, ValidatorError
-from structgen.decoding.engine.choice import Choice, ChoiceRow, Words, candidates, choose
+from structgen.decoding.engine.choice import Choice, ChoiceRow, Words, candidates, choose, words_of
 from structgen.decoding.engine.requests import (
     COMPLETE,
     FinishReason,
@@ -248,7 +247,7 @@ class Text:
         data = self.start.tokenizer.token_bytes[step.token] or b""
         if run.has_too_many_digits(data):
             closed = "a number of too many digits"
-            step = again.within(self, matcher, self.room, closed, ends_numeral) or step
+            step = again.within(self, self.room, closed, ends_numeral) or step
         if not run.is_long:
             return step
         awaited = run.awaited(matcher)
@@ -260,7 +259,7 @@ class Text:
         def is_part(data: bytes) -> bool:
             return data != b"" and awaited.startswith(data)
 
-        return again.within(self, matcher, self.room, run.told, is_part) or step
+        return again.within(self, self.room, run.told, is_part) or step
 
     def _towards_end(self, run: OpenRun, matcher: Matcher, step: Step, again: SecondChoice) -> Step:
         """Return the step behind a run: another one where the chosen one leads away from the end of what
@@ -280,8 +279,8 @@ class Text:
             return step
         budget = min(room, least + (not is_last))
         begins = None if is_last else lambda data: data[:1] == end
-        found = again.within(self, matcher, budget, run.told, begins)
-        return found or again.within(self, matcher, budget, run.told) or step
+        other = again.within(self, budget, run.told, begins)
+        return other or again.within(self, budget, run.told) or step
 
     def _in_budget(self, matcher: Matcher, step: Step, again: SecondChoice) -> Step:
         """Take a token, or another one after which the document can be completed in time."""
@@ -289,7 +288,7 @@ class Text:
         self.least = least_after(matcher, step.token)
         if self.least > room - 1:
             matcher.rollback(1)
-            other = again.within(self, matcher, room)
+            other = again.within(self, room)
             assert other is not None
             step, step.steered = other, True
             self.least = least_after(matcher, step.token)
@@ -341,9 +340,9 @@ class Text:
             written = written or self.start.specials.get(step.token, b"")
             self._write(written if self.start.border is None else self._behind_border(written))
         if self.stop is not None:
-            if self.matcher is not None and any(one.steered for one in self.steps):
+            if self.matcher is not None and any(step.steered for step in self.steps):
                 self.stop = FinishReason.STEERED
-            elif self.matcher is not None and any(one.closed for one in self.steps):
+            elif self.matcher is not None and any(step.closed for step in self.steps):
                 self.stop = FinishReason.REPETITION
         elif len(self.tokens) >= self.most:
             # with a grammar the document is complete, though the end token was not chosen
@@ -375,7 +374,7 @@ class Text:
             start = max(before - held, len(self.start.request.begun))
             ends = [(at, stop) for stop in self.stops if (at := self.text.find(stop, start)) >= 0]
             if ends:
-                end, self.stopped_by = min(ends, key=lambda one: one[0])
+                end, self.stopped_by = min(ends, key=lambda pair: pair[0])
                 self.text, self.stop = self.text[:end], FinishReason.STOP
         self.sure = len(self.text) if self.stop is not None else max(len(self.text) - held, self.sure)
 
@@ -466,7 +465,7 @@ class Text:
         usage.tokens, usage.thought_tokens = len(self.tokens), len(self.thought)
         if self.cache is not None:
             second = None if law is None or law.second is None else law.second.cache
-            usage.cache_bytes = sum(int(one.nbytes) for one in (self.cache, second) if one is not None)
+            usage.cache_bytes = sum(int(cache.nbytes) for cache in (self.cache, second) if cache is not None)
         if self.start.request.speculation != "off":
             self._end_drafting(reason)
         usage.closed = tuple(dict.fromkeys(step.closed for step in self.steps if step.closed))
@@ -476,9 +475,9 @@ class Text:
         self.logits = None
         value = self._value(reason)
         thoughts = self.thoughts if self.phase is None else self.phase.thoughts
-        found = self.text, reason, self.tokens, self.steps, usage, self.handle.sample, self.decided.error
+        figures = self.text, reason, self.tokens, self.steps, usage, self.handle.sample, self.decided.error
         begun = self.start.request.begun
-        self.handle.finish(Result(*found, value, thoughts, begun=begun, stopped_by=self.stopped_by))
+        self.handle.finish(Result(*figures, value, thoughts, begun=begun, stopped_by=self.stopped_by))
 
 
 def least_after(matcher: Matcher, token: int) -> int:
@@ -508,7 +507,6 @@ class SecondChoice:
     def within(
         self,
         text: Text,
-        matcher: Matcher,
         budget: int,
         closed: str = "",
         is_wanted: Callable[[bytes], bool] | None = None,
@@ -516,15 +514,14 @@ class SecondChoice:
         """Choose for what is `closed`, among the tokens after which the document can be completed in `budget`
         tokens; of these, among those whose bytes are wanted (b"" for an end token). Return None if none is.
         Cost: 0.1 us for each token that is asked whether it is wanted."""
-        matcher.fill_mask(self._mask, budget=budget)
+        assert text.matcher is not None
+        text.matcher.fill_mask(self._mask, budget=budget)
         if is_wanted is not None:
             known = self._tokenizer.token_bytes
             kept = [token for token in self._mask.allowed(0).tolist() if is_wanted(known[token] or b"")]
             if not kept:
                 return None
-            bits = np.zeros(32 * self._mask.words, np.bool_)
-            bits[kept] = True
-            self._mask.array[0] = np.packbits(bits, bitorder="little").view(np.int32)
+            self._mask.array[0] = words_of(kept, self._mask.vocab_size)
         step = step_of(self._chosen(text), text, self._logits, self._mask.array[0])
         step.closed = closed
         return step

@@ -79,11 +79,11 @@ def closing_of(
             )
         token = thinking.until
     else:
-        found = specials.get(thinking.until)
-        if found is None or tokenizer.token_bytes[found] is not None:
+        special = specials.get(thinking.until)
+        if special is None or tokenizer.token_bytes[special] is not None:
             text = thinking.until.encode()
             return ThoughtClosing(None, text, tuple(tokenizer.encode(text)))
-        token = found
+        token = special
     return ThoughtClosing(token, tokenizer.token_bytes[token] or b"", (token,))
 
 

@@ -65,6 +65,17 @@ class MaskedSlot(NamedTuple):
     slot: int
 
 
+class Committed(NamedTuple):
+    """A slot that was filled."""
+
+    position: int
+    """In the canvas, without the prompt."""
+    token: int | None
+    """None: the slot stays empty."""
+    probability: float = 1.0
+    """The token's probability at its slot, among those that leave a valid filling; 1 if it was forced."""
+
+
 @dataclass
 class LatticePart:
     """A lattice, and the positions of its slots in the canvas: [occurrences, slots]."""
@@ -170,21 +181,19 @@ class Canvas:
     def _place(self, part: int, slot: int) -> MaskedSlot:
         return MaskedSlot(int(self.parts[part].at[0, slot]), part, slot)
 
-    def commit(self, place: MaskedSlot, token: int) -> None:
+    def commit(self, place: MaskedSlot, token: int, probability: float = 1.0) -> Committed:
         """Write a token or NULL into a masked slot, in every hole of that name."""
         self.parts[place.part].lattice.commit(place.slot, token)
         self.tokens[self.parts[place.part].at[:, place.slot]] = token
+        return Committed(place.position, None if token == NULL else token, probability)
 
-    def commit_forced(self) -> list[tuple[int, int, float]]:
-        """Commit the slots that are the same in every valid filling; return position, token and probability
-        (1) of each."""
-        committed = []
-        for number, part in enumerate(self.parts):
-            for slot, token in part.lattice.forced():
-                place = self._place(number, slot)
-                self.commit(place, token)
-                committed.append((place.position, token, 1.0))
-        return committed
+    def commit_forced(self) -> list[Committed]:
+        """Commit the slots that are the same in every valid filling, and return them."""
+        return [
+            self.commit(self._place(number, slot), token)
+            for number, part in enumerate(self.parts)
+            for slot, token in part.lattice.forced()
+        ]
 
     def hole_tokens(self, piece: int) -> list[int]:
         """Return the tokens of a part, without empty slots."""

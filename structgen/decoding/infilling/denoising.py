@@ -18,25 +18,12 @@ import numpy as np
 from structgen.base.errors import OptionError
 from structgen.base.system.guarded import SLOW, Guarded
 from structgen.base.system.held_bytes import held_bytes
-from structgen.decoding.infilling.canvas import Canvas
-from structgen.decoding.infilling.lattice import NULL
+from structgen.decoding.infilling.canvas import Canvas, Committed
 from structgen.decoding.infilling.masked_model import MaskedModel
 from structgen.decoding.infilling.schedulers import CanvasStep, ConfidentPrefix, Scheduler
 
 MOST_STATE: Final = 1 << 26
 """The most bytes that a scheduler may remember of a canvas (`held_bytes` of its state)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """A slot that was filled."""
-
-    position: int
-    """In the canvas, without the prompt."""
-    token: int | None
-    """None: the slot stays empty."""
-    probability: float
-    """The token's probability at its slot, among those that leave a valid filling; 1 if it was forced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +70,12 @@ def denoise(
     """
     steps: list[DenoisingStep] = []
 
-    def add(written: list[tuple[int, int, float]], model_seconds: float, began: float) -> None:
+    def add(written: list[Committed], model_seconds: float, began: float) -> None:
         took = time.perf_counter() - began
         usage.model_seconds += model_seconds
         usage.lattice_seconds += took
-        told = tuple(
-            Committed(at, None if token == NULL else token, chance) for at, token, chance in sorted(written)
-        )
         contents = tuple(canvas.tokens.tolist())
-        steps.append(DenoisingStep(len(steps), told, contents, model_seconds, took))
+        steps.append(DenoisingStep(len(steps), tuple(sorted(written)), contents, model_seconds, took))
         if listen is not None:
             listen(steps[-1], canvas)
 

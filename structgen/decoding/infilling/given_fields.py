@@ -11,10 +11,8 @@ from typing import Any
 
 from structgen.base.errors import NoFillingError, OptionError
 from structgen.base.json_text.exact_json import kind_name, read, target_of
-from structgen.decoding.infilling.template import FixedText, Hole
+from structgen.decoding.infilling.template import FixedText, Hole, Parts
 from structgen.schema.reading.model import TYPES
-
-Parts = list[FixedText | Hole]
 
 
 def parts_of_given(schema: Any, given: Mapping[str, Any]) -> Parts:

@@ -42,7 +42,7 @@ from structgen.decoding.infilling.masked_model import MaskedModel
 from structgen.decoding.infilling.obstacles import refuse
 from structgen.decoding.infilling.results import Infilled, text_of
 from structgen.decoding.infilling.schedulers import GONE, ConfidentPrefix, Scheduler, named
-from structgen.decoding.infilling.template import TYPES, FixedText, Hole, parts_of
+from structgen.decoding.infilling.template import TYPES, FixedText, Hole, Parts, parts_of
 from structgen.decoding.infilling.text_behind import ended, punctuation_behind, without
 from structgen.decoding.infilling.token_automaton import TokenAutomaton
 from structgen.decoding.speculation.drafts.model_rows import Tokens
@@ -239,9 +239,9 @@ def infill(
     return problem.result(canvas, steps, usage, is_late, how.given is not None, tuple(full))
 
 
-def _parts_of(how: InfillSettings) -> list[FixedText | Hole]:
+def _parts_of(how: InfillSettings) -> Parts:
     """Return the parts of the template; of that of the known fields; or one hole, for the whole text."""
-    parts: list[FixedText | Hole] = [Hole("text")]
+    parts: Parts = [Hole("text")]
     what, where, cure = "The template has no hole.", "template", "Write {name} where something is to come."
     if how.given is not None:
         parts = parts_of_given(_schema_of(how.grammar), how.given)
@@ -350,7 +350,7 @@ class _Asked:
     takes_over: bool
     """Whether holes take over the punctuation behind them (`text_behind`)."""
 
-    def problem(self, parts: list[FixedText | Hole], prompt: Tokens) -> _Problem:
+    def problem(self, parts: Parts, prompt: Tokens) -> _Problem:
         """Return the problem of a template. Raises OptionError; NoFillingError if there is no filling."""
         named: dict[str, list[Hole]] = {}
         for part in parts:
@@ -404,9 +404,7 @@ class _Asked:
         both, marks = intersection(whole.automaton, outline, automata, most)
         return replace(whole, automaton=both), marks
 
-    def _ended(
-        self, parts: list[FixedText | Hole], types: dict[str, Any]
-    ) -> dict[str, tuple[str, HoleLanguage]]:
+    def _ended(self, parts: Parts, types: dict[str, Any]) -> dict[str, tuple[str, HoleLanguage]]:
         """Return the punctuation that each hole takes over, and its language with that behind; without those
         whose grammar has no automaton of few states then."""
         languages = {}
@@ -475,7 +473,7 @@ class _Asked:
         return wanted
 
     def _pieces(
-        self, parts: list[FixedText | Hole], slots: Mapping[str, int], prompt: int, behind: dict[str, str]
+        self, parts: Parts, slots: Mapping[str, int], prompt: int, behind: dict[str, str]
     ) -> tuple[Piece, ...]:
         """Return the template's parts with tokens and numbers of slots. `slots`: the numbers that are said, 0
         for others; `prompt`: its length in tokens; `behind`: the texts that holes took over, for whose tokens
@@ -545,7 +543,7 @@ class _Asked:
             ) from error
 
 
-def _check_text(parts: list[FixedText | Hole]) -> None:
+def _check_text(parts: Parts) -> None:
     """Raise OptionError where fixed text holds a model's mask token."""
     for part in parts:
         for spelling in _MASK_TEXTS:
@@ -565,7 +563,8 @@ def model_of(model: Any, tokenizer: Any) -> tuple[MaskedModel, Tokenizer]:
 
         loaded, words = load_masked_model(model)
         return loaded, words if tokenizer is None else tokenizer_of(tokenizer)
-    lacking = [name for name in _MEMBERS if not hasattr(model, name)]
+    members = [name for name in vars(MaskedModel) if not name.startswith("_")]
+    lacking = [name for name in members if not hasattr(model, name)]
     if lacking:
         is_causal = hasattr(model, "prefill") or hasattr(model, "get_output_embeddings")
         what = "is a causal model: it fills no masks" if is_causal else "is no masked-diffusion model"
@@ -583,9 +582,6 @@ def model_of(model: Any, tokenizer: Any) -> tuple[MaskedModel, Tokenizer]:
         )
     given: MaskedModel = model
     return given, tokenizer_of(tokenizer)
-
-
-_MEMBERS: Final = ("mask_id", "shift", "block_length", "vocab_size", "context", "forward")
 
 
 def _prompt_tokens(

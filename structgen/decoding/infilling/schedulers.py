@@ -21,7 +21,7 @@ import numpy as np
 
 from structgen.base.errors import OptionError
 from structgen.base.language import checks
-from structgen.decoding.infilling.canvas import Canvas, MaskedSlot
+from structgen.decoding.infilling.canvas import Canvas, Committed, MaskedSlot
 from structgen.decoding.infilling.lattice import NULL, Floats
 
 NAMES: Final = ("auto", "confident-prefix", "left-to-right")
@@ -45,8 +45,8 @@ class CanvasStep:
     """The slots of a block, if the model was trained with blocks."""
     state: dict[str, Any] = field(default_factory=dict)
     """The scheduler's own memory of this canvas, empty at step 0."""
-    written: list[tuple[int, int, float]] = field(default_factory=list)
-    """Position, token (or NULL) and probability of each slot that the step has filled."""
+    written: list[Committed] = field(default_factory=list)
+    """What the step has filled."""
 
     def masked(self) -> list[MaskedSlot]:
         """Return the masked slots, from left to right."""
@@ -69,8 +69,7 @@ class CanvasStep:
         filling is valid then."""
         if not self.canvas.parts[place.part].lattice.allows(place.slot, token):
             raise ValueError(f"no valid filling has the token {token} at position {place.position}")
-        self.canvas.commit(place, token)
-        self.written.append((place.position, token, probability))
+        self.written.append(self.canvas.commit(place, token, probability))
 
 
 @runtime_checkable

@@ -54,12 +54,16 @@ class Hole:
     slots: int | None = None
 
 
-def parts_of(template: str) -> list[FixedText | Hole]:
+Parts = list[FixedText | Hole]
+"""The texts and holes of a template, in order."""
+
+
+def parts_of(template: str) -> Parts:
     """Return a template's texts and holes, in order. No text is empty, and no two texts are adjacent.
 
     Raises OptionError for an unknown type, a hole without slots, and text that looks like a malformed hole.
     """
-    parts: list[FixedText | Hole] = []
+    parts: Parts = []
     pending = ""
     at = 0
     for match in _HOLE.finditer(template):

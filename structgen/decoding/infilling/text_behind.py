@@ -12,7 +12,7 @@ from itertools import takewhile
 from typing import Any, Final
 
 from structgen.decoding.infilling.automata_of_grammars import grammar_of
-from structgen.decoding.infilling.template import FixedText, Hole
+from structgen.decoding.infilling.template import FixedText, Hole, Parts
 from structgen.grammars.text_grammars.regular import literal
 from structgen.grammars.text_grammars.text_grammar import sequence
 from structgen.machines.core.compiled import CompiledGrammar
@@ -21,7 +21,7 @@ _PUNCTUATION: Final = re.compile(r"[^\w\s]*")
 """What tokenizers join with what comes before it; they begin new tokens with blanks and words."""
 
 
-def punctuation_behind(parts: list[FixedText | Hole]) -> dict[str, str]:
+def punctuation_behind(parts: Parts) -> dict[str, str]:
     """Return the punctuation that follows each hole, by its name; of holes with one name, what they share."""
     behind: dict[str, list[str]] = {}
     for part, then in zip(parts, [*parts[1:], None], strict=True):
@@ -42,9 +42,9 @@ def ended(given: Any, where: str, behind: str) -> Any:
     return None if isinstance(grammar, CompiledGrammar) else sequence(grammar, literal(behind))
 
 
-def without(parts: list[FixedText | Hole], behind: dict[str, str]) -> list[FixedText | Hole]:
+def without(parts: Parts, behind: dict[str, str]) -> Parts:
     """Return the parts without the texts that holes took over."""
-    kept: list[FixedText | Hole] = []
+    kept: Parts = []
     for part in parts:
         last = kept[-1] if kept else None
         if isinstance(part, FixedText) and isinstance(last, Hole):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import copy
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -67,6 +67,9 @@ class Constraints:
         log = EventLog() if "closed" in self.methods else None
         return CheckerStanding(tuple(asked.checker for asked in self._asked), log)
 
+    def _each(self, standing: CheckerStanding) -> Iterator[tuple[_Asked, Any]]:
+        return zip(self._asked, standing.states, strict=True)
+
     def extend(self, standing: CheckerStanding, before: int, text: bytes) -> CheckerStanding | None:
         """Return the states after `text`, whose first `before` bytes led to `standing`; None if a checker
         refuses it."""
@@ -77,7 +80,7 @@ class Constraints:
             log = log.copy()
             closed = _closed(log, text[before:])
         states = []
-        for asked, state in zip(self._asked, standing.states, strict=True):
+        for asked, state in self._each(standing):
             after = asked.extended(state, closed, before, text)
             if after is None:
                 return None
@@ -90,7 +93,7 @@ class Constraints:
             return True
         # A blank after the document closes a top-level number. It changes nothing else.
         closed = [] if standing.log is None else _closed(standing.log.copy(), b" ")
-        pairs = zip(self._asked, standing.states, strict=True)
+        pairs = self._each(standing)
         if not all(asked.passed(state, closed, text, self._read) for asked, state in pairs):
             return False
         self._probe(text)
@@ -99,7 +102,7 @@ class Constraints:
     def _probe(self, text: bytes) -> None:
         """Ask about a shorter prefix of a valid text: each of them must be viable."""
         start = self.start()
-        pairs = zip(self._asked, start.states, strict=True)
+        pairs = self._each(start)
         probed = [pair for pair in pairs if "viable" in pair[0].has and pair[0].is_repeatable]
         if len(text) < 2 or text[0] & 0xC0 == 0x80 or not probed:
             return
@@ -116,7 +119,7 @@ class Constraints:
     ) -> npt.NDArray[np.bool_] | None:
         """Return bool [V], the tokens that every `mask` allows, or None where none forbids any."""
         allowed: npt.NDArray[np.bool_] | None = None
-        for asked, state in zip(self._asked, standing.states, strict=True):
+        for asked, state in self._each(standing):
             mask = asked.masked(state, written, size)
             if mask is not None:
                 allowed = mask if allowed is None else allowed & mask
@@ -124,7 +127,7 @@ class Constraints:
 
     def log_weight(self, standing: CheckerStanding, text: GeneratedText) -> float:
         """Return the sum of the log-weights of a whole text; `text` without its value."""
-        pairs = zip(self._asked, standing.states, strict=True)
+        pairs = self._each(standing)
         return sum(
             asked.weight(state, "weigh", text._replace(value=self._read(text.text)))
             for asked, state in pairs
@@ -133,7 +136,7 @@ class Constraints:
 
     def guess(self, standing: CheckerStanding, prefix: GeneratedText) -> float:
         """Return the sum of the guesses at the log-weights of the texts that begin with a prefix."""
-        pairs = zip(self._asked, standing.states, strict=True)
+        pairs = self._each(standing)
         return sum(asked.weight(state, "guess", prefix) for asked, state in pairs if "guess" in asked.has)
 
 

@@ -70,11 +70,6 @@ def carriers(weights: Floats) -> float:
     return float(weights.sum()) ** 2 / squares if squares > 0 else 0.0
 
 
-def log_mean(estimates: Floats) -> float:
-    """Return the log of the mean of estimates of Z; NaN without one, minus infinity if all are 0."""
-    return log(float(estimates.mean())) if len(estimates) else math.nan
-
-
 def log(value: float) -> float:
     """Return the logarithm of a number that may be 0."""
     return math.log(value) if value > 0 else -math.inf

@@ -27,28 +27,25 @@ def joined_fields(first: Draws[Any], second: Draws[Any], *, are_of_one_run: bool
     with the first."""
     tried = _checked(first, second, are_of_one_run)
     order = _order(first, second)
-    both = [*first.token_ids, *second.token_ids]
-    tokens = [both[at] for at in order]
+    names = ("texts", "values", "token_ids", "masses")
+    both = {name: [*getattr(first, name), *getattr(second, name)] for name in names}
+    moved = {name: [column[at] for at in order] if column else [] for name, column in both.items()}
+    tokens = moved["token_ids"]
     logprobs = np.concatenate((first.logprobs, second.logprobs))[order]
-    places = np.arange(len(both))
+    places = np.arange(len(order))
     if first.method == "raj":  # an attempt is the first draw of its text
         first_of = {text: at for at, text in reversed(list(enumerate(tokens)))}
-        places = np.array([first_of[text] for text in both], np.int64)
+        places = np.array([first_of[text] for text in both["token_ids"]], np.int64)
     count = len(first.texts)
     attempts = tried[0].renumbered(places[:count]).joined(tried[1], places[count:])
     bracket = (max(first.bracket[0], second.bracket[0]), min(first.bracket[1], second.bracket[1]))
     log_weights = _weights(first, second, attempts, tokens, logprobs, bracket)
     done, more = first.statistics, second.statistics
-    names = [field.name for field in fields(Statistics) if field.name != "stopped"]
-    counts = {name: getattr(done, name) + getattr(more, name) for name in names}
-
-    def listed(name: str) -> list[Any]:
-        values = [*getattr(first, name), *getattr(second, name)]
-        return [values[at] for at in order] if values else []
+    added = [field.name for field in fields(Statistics) if field.name != "stopped"]
+    counts = {name: getattr(done, name) + getattr(more, name) for name in added}
 
     return {field.name: getattr(first, field.name) for field in fields(Draws)} | {
-        **{name: listed(name) for name in ("texts", "values", "masses")},
-        "token_ids": tokens,
+        **moved,
         "logprobs": logprobs,
         "log_weights": log_weights,
         "is_exact": first.is_exact and second.is_exact,

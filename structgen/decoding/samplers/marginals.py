@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from structgen.base.errors import StructgenError
-from structgen.base.language import checks
 from structgen.decoding.samplers.draws import Draws
-from structgen.decoding.samplers.intervals.field_paths import named, parsed, values_at
 
 MOST_LISTED: Final = 10
 """How many of the likeliest values of a field, or texts, are shown."""
@@ -37,25 +33,6 @@ class Marginal:
     def interval(self) -> tuple[float, float]:
         """The interval of 95 %."""
         return self.low, self.high
-
-
-def marginals(
-    samples: Draws[Any], field: str | Callable[[Any], Any], most: int = MOST_LISTED
-) -> list[Marginal]:
-    """Return the likeliest values of a field; see `Samples.marginals`."""
-    most = checks.whole("most", most, 1)
-    if not samples.values:
-        raise StructgenError(
-            "There is no draw to take shares of.", where="marginals", cure="Give a larger budget."
-        )
-    if isinstance(field, str):
-        path = parsed(field)
-        values = [values_at(value, path) for value in samples.values]
-    else:
-        values = [named([field(value)]) for value in samples.values]
-    places, weights = listed(values), samples.weights
-    top = sorted(places.values(), key=lambda place: -float(weights[place[1]].sum()))[:most]
-    return shares(samples, top)
 
 
 def listed(values: list[dict[Any, Any]]) -> dict[Any, tuple[Any, list[int]]]:

@@ -150,10 +150,11 @@ def _positions(samples: Samples[Any], masks: list[Floats]) -> list[dict[str, Any
         removed[at, : len(masses)] = np.clip(1 - masses, 0.0, 1.0)
     reached = samples.weights @ reach
     common = np.flatnonzero(reached > 0)
-    estimates = _estimates(samples, removed[:, common], reach[:, common])
+    means, ends = samples.figures(removed[:, common], reach[:, common])
+    columns = (column.tolist() for column in (common, reached[common], means, *ends))
     return [
-        {"position": int(index), "removed": removed, "reached": float(reached[index])}
-        for index, removed in zip(common, estimates, strict=True)
+        {"position": at, "removed": _told(*figure), "reached": share}
+        for at, share, *figure in zip(*columns, strict=True)
     ]
 
 
@@ -250,13 +251,6 @@ def _mean(samples: Samples[Any], name: str, values: list[dict[Any, Any]]) -> Est
     mean, interval = samples.mean_of(column)
     low, high = interval or (None, None)
     return Estimate(mean, low, high, samples.lists_all)
-
-
-def _estimates(samples: Samples[Any], values: Floats, given: Floats) -> list[Estimate]:
-    """Return the means of functions from 0 to 1 over the draws that have a property (see `Draws.figures`)."""
-    means, ends = samples.figures(values, given)
-    columns = (column.tolist() for column in (means, *ends))
-    return [_told(*row) for row in zip(*columns, strict=True)]
 
 
 def _known(value: float) -> float | None:

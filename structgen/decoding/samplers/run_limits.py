@@ -31,8 +31,6 @@ _EVERY: Final = 0.2
 """Seconds between two calls of `progress`: nobody reads a line faster."""
 FEWEST: Final = 64.0
 """Texts that a run plans at least that ends where an interval is narrow enough."""
-CUTS: Final = (KeyboardInterrupt, LimitError)
-"""Exceptions that end a method early, which then returns what it has: Ctrl-C, and a limit of the grammar."""
 FRUITLESS: Final = 10_000
 """A run without budget and time limit ends after so many attempts in a row without a text."""
 
@@ -154,11 +152,17 @@ class SamplingRun:
         self.tell(self.accepted)
         return not self.stopped
 
-    def cut(self, error: BaseException) -> None:
-        """Note the exception that ended the run early (see `CUTS`)."""
-        if isinstance(error, LimitError):
+    @contextmanager
+    def cut_short(self) -> Iterator[None]:
+        """Within the context, what ends a method early ends the context, and is noted: Ctrl-C, and a limit of
+        the grammar. The method then returns what it has."""
+        try:
+            yield
+        except LimitError as error:
             self.stopped, self.limit = "limit", error
-        elif not isinstance(error, RunOver):
+        except RunOver:
+            pass  # who raised it has noted why
+        except KeyboardInterrupt:
             self.stopped = "interrupted"
 
     def tried(self, attempts: int, texts: int) -> None:
@@ -244,7 +248,7 @@ def attempts_of(
     """
     attempts, wanted = list(begun), run.n if wanted is None else wanted
     accepted = sum(attempt.weight > 0 for attempt in attempts)
-    try:
+    with run.cut_short():
         # If the tree answers everything, the time is checked only here.
         while accepted < wanted and run.afford(0):
             if walker.is_spent:
@@ -258,8 +262,6 @@ def attempts_of(
             run.tell(accepted)
             if as_drawn is not None:
                 run.is_enough(partial(as_drawn, attempts), accepted)
-    except CUTS as error:
-        run.cut(error)
     run.tree_rows += walker.tree_rows
     kept, left = 0, wanted
     while kept < len(attempts) and left:

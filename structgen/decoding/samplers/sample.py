@@ -45,7 +45,7 @@ from structgen.base.language.exclusions import Exclusion, Exclusions
 from structgen.decoding.samplers.checkers import Checker
 from structgen.decoding.samplers.estimates import Statistics, clamped
 from structgen.decoding.samplers.intervals.betting import TAIL
-from structgen.decoding.samplers.intervals.columns import Range, column_of
+from structgen.decoding.samplers.intervals.columns import Range
 from structgen.decoding.samplers.intervals.field_paths import MOST_FIELDS, parsed, paths_of, shown, values_at
 from structgen.decoding.samplers.methods import METHODS, OF_PARTICLES, WEIGHTED, WITH_INTERVALS, raj, walks
 from structgen.decoding.samplers.methods.smc import Proposal
@@ -553,9 +553,7 @@ def _needed(until: WantedWidth, method: str, problem: Problem, run: SamplingRun,
         interval, parts = samples.log_z_interval, tried.known + tried.weights
         variance = float(parts.var() / parts.mean() ** 2) * count / len(parts)
     else:
-        column = column_of(
-            what, given, samples.values, samples.texts, samples.ranges if samples.is_json else None, "until"
-        )
+        column = samples.numbers_of(what, given, "until")
         if not column.has_range:
             raise OptionError(
                 "The function has no range, so that its mean has no interval.",
@@ -653,10 +651,9 @@ def _masses(known: Mapping[int, float], tokens: Tokens, root: Node | None) -> tu
 
 def _nothing(settings: SampleSettings) -> Samples[Any]:
     """Return the empty result of a prompt that was not reached."""
-    none, about = np.empty(0), {"n": settings.n}
-    statistics = Statistics(0, 0, 0, 0.0, "interrupted")
-    facts = (False, False, math.nan, (0.0, 1.0), statistics)
-    return Samples(settings.method, [], [], [], none, none, *facts, about=about)
+    none, statistics = np.empty(0), Statistics(0, 0, 0, 0.0, "interrupted")
+    facts = False, False, math.nan, (0.0, 1.0), statistics
+    return Samples(settings.method, [], [], [], none, none, *facts, about={"n": settings.n})
 
 
 def prompts_of(prompt: Any) -> list[Any] | None:

@@ -16,9 +16,10 @@ from structgen.base.system.html_pages import cell, percent
 from structgen.decoding.samplers.draws import ENOUGH, Draws
 from structgen.decoding.samplers.intervals.betting import TAIL
 from structgen.decoding.samplers.intervals.columns import DrawnNumbers, Range, column_of
+from structgen.decoding.samplers.intervals.field_paths import named, parsed, values_at
 from structgen.decoding.samplers.intervals.figures import Interval, refused_shares
 from structgen.decoding.samplers.joining import joined_fields, seeds_of
-from structgen.decoding.samplers.marginals import MOST_LISTED, Marginal, marginals
+from structgen.decoding.samplers.marginals import MOST_LISTED, Marginal, listed, shares
 from structgen.decoding.samplers.samples_file import read_samples, write_samples
 from structgen.decoding.samplers.target import ROUNDING
 
@@ -61,7 +62,7 @@ class Samples(Draws[T]):
         Raises StructgenError if there is no draw, and, with the text, if the function raises, or returns no
         number or one outside its range.
         """
-        return self.mean_of(self._column(function, range, "expectation"), TAIL)
+        return self.mean_of(self.numbers_of(function, range, "expectation"), TAIL)
 
     def mean_of(self, column: DrawnNumbers, tail: float = TAIL) -> tuple[float, Interval | None]:
         """Return the mean of the numbers of each draw, and its interval, which misses with the probability
@@ -77,7 +78,7 @@ class Samples(Draws[T]):
     def proven(self, function: Callable[[T], float] | str, range: Range = None) -> Interval | None:
         """Return the bounds of a function's mean that the known texts prove; they hold for certain. None
         without a range, and for draws of another law. Arguments and errors: `expectation`."""
-        column = self._column(function, range, "proven")
+        column = self.numbers_of(function, range, "proven")
         if not column.has_range or self.is_biased:
             return None
         low, high = self.known.bounds_of(column.shares[:, None], np.ones((len(self.values), 1)))
@@ -95,7 +96,7 @@ class Samples(Draws[T]):
         if not isinstance(other, Samples):
             cure = "Give the Samples of another run."
             raise OptionError(f"A {type(other).__name__} has no draws.", where="other", cure=cure)
-        columns = [samples._column(function, range, "difference") for samples in (self, other)]
+        columns = [samples.numbers_of(function, range, "difference") for samples in (self, other)]
         (mine, first), (theirs, second) = (
             samples.mean_of(column, TAIL / 2) for samples, column in zip((self, other), columns, strict=True)
         )
@@ -114,7 +115,7 @@ class Samples(Draws[T]):
         range. Arguments and errors: `expectation`.
         """
         share = checks.number("share", share, 1e-9, 1 - 1e-9, "a number between 0 and 1")
-        column = self._column(function, range, "quantile")
+        column = self.numbers_of(function, range, "quantile")
         places = np.unique(column.shares)
         order = np.argsort(column.shares, kind="stable")
         masses = np.cumsum(self.weights[order])[
@@ -138,7 +139,7 @@ class Samples(Draws[T]):
         is_told = math.isfinite(low) and math.isfinite(high) and (low, high) != (column.least, column.most)
         return value, Interval(min(low, value), max(high, value)) if is_told else None
 
-    def _column(self, function: Callable[[T], float] | str, range: Range, where: str) -> DrawnNumbers:
+    def numbers_of(self, function: Callable[[T], float] | str, range: Range, where: str) -> DrawnNumbers:
         """Return the numbers of a function at each draw."""
         return column_of(
             function, range, self.values, self.texts, self.ranges if self.is_json else None, where
@@ -184,7 +185,19 @@ class Samples(Draws[T]):
         `field` is a path such as "city", "address.city" or "tags[]" (any item of a list), or a function of a
         value. Raises StructgenError if there is no draw.
         """
-        return marginals(self, field, most)
+        most = checks.whole("most", most, 1)
+        if not self.values:
+            raise StructgenError(
+                "There is no draw to take shares of.", where="marginals", cure="Give a larger budget."
+            )
+        if isinstance(field, str):
+            path = parsed(field)
+            values = [values_at(value, path) for value in self.values]
+        else:
+            values = [named([field(value)]) for value in self.values]
+        weights = self.weights
+        places = sorted(listed(values).values(), key=lambda place: -float(weights[place[1]].sum()))
+        return shares(self, places[:most])
 
     def with_values(self, read: Callable[[str], S]) -> Samples[S]:
         """Return the same draws with the values `read(text)`."""

@@ -97,17 +97,15 @@ class Node:
     def choose(self, uniform: float, leaves_known: bool = False) -> int:
         """Return an edge drawn by P(a | u) upper(ua): a slot, END or REST. `uniform` is from [0, 1).
         `leaves_known`: by upper - lower in place of upper, so that no text is drawn that is known."""
-        masses = self._remainders() if leaves_known else self._uppers()
+        masses = np.append(self.probabilities * self.uppers, [self.end * self.end_upper, self.rest])
+        if leaves_known:
+            masses = self._remainders()
         edge = drawn_edge(masses, uniform)
         return edge if edge < len(self.tokens) else (END if edge == len(self.tokens) else REST)
 
-    def _uppers(self) -> Floats:
-        ends = [self.end * self.end_upper, self.rest]
-        return np.concatenate((self.probabilities * self.uppers, ends))
-
     def _remainders(self) -> Floats:
         ends = [self.end * (self.end_upper - self.end_lower), self.rest]
-        return np.concatenate((self.probabilities * np.maximum(self.uppers - self.lowers, 0.0), ends))
+        return np.append(self.probabilities * np.maximum(self.uppers - self.lowers, 0.0), ends)
 
     @property
     def remainder(self) -> float:

@@ -35,16 +35,16 @@ def _drafters(value: Any) -> tuple[str | Callable[[], Drafter], ...]:
     given = (value,) if isinstance(value, str) else value
     if not isinstance(given, Sequence) or isinstance(given, bytes | bytearray):
         raise wrong("drafters", value, f"Give a sequence of names ({', '.join(DRAFTERS)}) or of functions.")
-    for at, one in enumerate(given):
-        if isinstance(one, str):
-            if one not in DRAFTERS:
-                raise wrong(f"drafters[{at}]", one, _KNOWN_NAMES)
-        elif not callable(one):
+    for at, drafter in enumerate(given):
+        if isinstance(drafter, str):
+            if drafter not in DRAFTERS:
+                raise wrong(f"drafters[{at}]", drafter, _KNOWN_NAMES)
+        elif not callable(drafter):
             # a drafter holds the state of one text, so one object cannot serve several requests
-            raise wrong(f"drafters[{at}]", one, "Give a name, or a function that makes a drafter.")
-        if one in given[:at]:
+            raise wrong(f"drafters[{at}]", drafter, "Give a name, or a function that makes a drafter.")
+        if drafter in given[:at]:
             raise OptionError(
-                f"{shown(one)} is there twice.", where=f"drafters[{at}]", cure="Name each drafter once."
+                f"{shown(drafter)} is there twice.", where=f"drafters[{at}]", cure="Name each drafter once."
             )
     return tuple(given)
 
@@ -60,7 +60,7 @@ def _edit(value: Any) -> str:
 
 
 def _draft_model(value: Any) -> Any:
-    is_pair = isinstance(value, tuple) and len(value) == 2 and all(one is not None for one in value)
+    is_pair = isinstance(value, tuple) and len(value) == 2 and all(part is not None for part in value)
     if not is_pair and (not isinstance(value, str | PathLike) or not str(value)):
         raise wrong("draft_model", value, "Give a name, a folder, or a pair of a model and its tokenizer.")
     return value
@@ -101,7 +101,7 @@ class Speculation:
     def kind(self) -> Hashable:
         """The kind of drafting: which drafters a request has, whatever its text."""
         # functions by their names: each request may have its own, and some are not hashable
-        names = tuple(one if isinstance(one, str) else _name_of(one) for one in self.drafters)
+        names = tuple(drafter if isinstance(drafter, str) else _name_of(drafter) for drafter in self.drafters)
         has = bool(self.edit), self.history is not None, self.draft_model is not None
         return names, self.nodes, self.chain, has
 
@@ -114,8 +114,8 @@ def own_drafters(how: Speculation, samples: int = 1) -> list[Drafter]:
     some microseconds; the request is not read yet. Raises OptionError if a function of `drafters` makes
     no drafter.
     """
-    asked = [one for one in how.drafters if one != "samples" or samples > 1]
-    made = [DRAFTERS[one]() if isinstance(one, str) else _made(one) for one in asked]
+    asked = [drafter for drafter in how.drafters if drafter != "samples" or samples > 1]
+    made = [DRAFTERS[drafter]() if isinstance(drafter, str) else _made(drafter) for drafter in asked]
     if how.edit:
         made.append(callers_text())
     if how.history is not None:
@@ -142,7 +142,9 @@ def _made(make: Callable[[], Drafter]) -> Drafter:
             cure="Give a function that makes a drafter when it is called without arguments.",
         ) from error
     if not isinstance(made, Drafter):
-        lacking = [one for one in ("name", "begin", "propose", "observe", "end") if not hasattr(made, one)]
+        lacking = [
+            member for member in ("name", "begin", "propose", "observe", "end") if not hasattr(made, member)
+        ]
         raise OptionError(
             f"{name} made a {type(made).__name__}, which has no {' and no '.join(lacking)}.",
             where="drafters",

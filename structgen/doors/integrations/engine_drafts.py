@@ -83,6 +83,7 @@ class EngineDrafts:
         return known
 
     def _view(self, request: DraftedRequest) -> DraftContext | None:
+        """Return what drafters see of a request; None where nothing can be drafted."""
         text = request.text
         if text is None:
             return DraftContext(request.tokens, None, request.room, self._ends)

@@ -186,7 +186,7 @@ class EngineText:
         return max(most - 1 - self._before - size - self.reserve, 0)
 
     def allowed(self, tokens: Sequence[int], budget: int | None = None) -> int:
-        """Return how many of the tokens may come, one after the other, so that the text is still complete
+        """Return how many of the tokens may come, one after the other. The text can then still be complete
         within `budget` tokens from here, the end token not counted."""
         if self.is_finished or self.failure is not None:
             return 0

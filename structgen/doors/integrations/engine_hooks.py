@@ -13,7 +13,7 @@ from structgen.base.errors import OptionError
 @dataclass(frozen=True, slots=True)
 class Hook:
     """A function of an engine that we call, replace or implement: `module:Class.function`, and the names of
-    its parameters; "..." at their end stands for any others."""
+    its parameters. "..." at their end stands for any others."""
 
     place: str
     parameters: tuple[str, ...]

@@ -21,7 +21,8 @@ from structgen.base.errors import warning_level
 from structgen.tokens.tokenizer import Tokenizer
 
 _KEPT: Final = 8
-"""The most tokenizers that `generation_tokenizer` caches."""
+"""The most tokenizers that `generation_tokenizer` caches: each has megabytes, and there is one for each model
+in use."""
 _GENERATE: Final = inspect.unwrap(transformers.GenerationMixin.generate).__code__
 _warned: Final = set[tuple[str, tuple[int, ...]]]()
 """The pairs of a tokenizer's fingerprint and a model's end tokens that a warning has named."""

@@ -29,7 +29,7 @@ from structgen.tokens.token_mask import allocate_mask
 from structgen.tokens.tokenizer import Tokenizer
 
 _LONGEST = 1 << 12
-"""Bytes of a token, at most."""
+"""Bytes of a token, at most. The longest ones of vocabularies, runs of blanks, have some hundreds."""
 
 
 def tokenizer_of(llama: Any) -> Tokenizer:
@@ -75,6 +75,8 @@ class MaskProcessor:
         return scores
 
     def _fill(self, input_ids: npt.NDArray[np.intc]) -> None:
+        """Take the token that has come, and fill the mask of the next one. Errors: OptionError,
+        BudgetError."""
         count = len(input_ids)
         if not self._seen:
             self._prompt = count

@@ -59,7 +59,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
     common, a warning says so once. In a loop of your own, pass `model`: its configs name its end tokens.
 
     It may be used for many generations. In a loop of your own, a new one begins where the ids do not continue
-    those of the last call; where they do, call `reset()` before it. A beam without any allowed token gets the
+    those of the last call. Where they do, call `reset()` before it. A beam without any allowed token gets the
     score -inf and is then ignored.
 
     `canonical`: forced text is written in the tokenizer's own tokens. `healing`: the last tokens of a prompt
@@ -266,6 +266,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         return parents
 
     def _begin(self, ids: Tensor) -> None:
+        """Begin the texts of new prompts. Errors: OptionError."""
         self._check_healed(ids)
         self._begun = ids.shape[1]
         each = _each(self._compiled, len(ids))

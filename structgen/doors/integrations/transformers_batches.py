@@ -49,6 +49,7 @@ class GenerationMasks(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]
         )
 
     def _filled(self, state: Any, row: int) -> int:
+        """Fill the mask of a request, in a row; return the row, 0 for a request that is free."""
         grammar = self.grammars[state.logit_processor_kwargs["structgen"]]
         if grammar is None:
             return 0

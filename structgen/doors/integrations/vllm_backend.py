@@ -82,6 +82,7 @@ class VllmGrammar(StructuredOutputGrammar):  # type: ignore[misc]
         self.request: Any = None if request is None else proxy(request)
 
     def _budget(self) -> int | None:
+        """Return how many tokens the text may still take, the end token not counted; None: any number."""
         request = self.request
         if request is None:
             return None

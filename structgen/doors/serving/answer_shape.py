@@ -13,8 +13,9 @@ from typing import Any, ClassVar, Final, TypeAlias
 from starlette.responses import JSONResponse
 
 from structgen.asking.request_reading.request_members import members_of
+from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.decoding.engine.requests import Result
-from structgen.doors.serving.api_errors import ApiError, Body, JsonObject
+from structgen.doors.serving.api_errors import ApiError, Body
 from structgen.doors.serving.error_places import place_in
 from structgen.doors.serving.reply_parts import Delta, ReplyParts
 from structgen.doors.serving.request_fields import check_members
@@ -41,7 +42,7 @@ class ObjectResponse(JSONResponse):
 
 class AnswerShape(ABC):
     """An address for bodies of one shape. Made for one body. Then `began` is called, and `piece` with what is
-    new in each text. At the end it is `whole` for the body of an answer, or `ended` for each text and
+    new in each text. At the end `whole` is called for the body of an answer, or `ended` for each text and
     `closed` for a stream. Events are to be written one by one: they hold what still grows."""
 
     path: ClassVar[str]

@@ -6,14 +6,13 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
+from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import BudgetError, BusyError, GenerationError, LimitError, StructgenError
 from structgen.base.json_text.events import escape
 from structgen.doors.serving.error_places import path_of, readable
 
 Body: TypeAlias = Mapping[str, Any]
 """The body of a request."""
-JsonObject: TypeAlias = dict[str, Any]
-"""An object of a body, of an answer, or of an event."""
 _PYTHON = re.compile(
     r"\bsg\.|\bPython|\b(?:limits|resources|start|bind|postlex|import_paths|formats|escapes|strict|specials"
     r"|lexer|dialect|numbers|custom_formats|banned|policies|cursor)="

@@ -33,6 +33,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import StructgenError
 from structgen.base.json_text.exact_json import values_in
 from structgen.base.system.garbage import glibc_trim
@@ -40,7 +41,7 @@ from structgen.base.system.public_calls import THIS_CALL, Stop
 from structgen.decoding.engine.driver import listening
 from structgen.decoding.engine.requests import Handle, Result
 from structgen.doors.serving.answer_shape import AnswerShape, ObjectResponse
-from structgen.doors.serving.api_errors import ApiError, JsonObject, answer_to
+from structgen.doors.serving.api_errors import ApiError, answer_to
 from structgen.doors.serving.batches import Batches
 from structgen.doors.serving.chat_shape import ChatShape, CompletionShape
 from structgen.doors.serving.message_shape import CountShape, MessageShape
@@ -271,6 +272,7 @@ class _Answer:
         return self.run().__await__()
 
     async def run(self) -> None:
+        """Read the body, answer it, and count the answer; nothing is sent to a client that has gone."""
         began, http = time.perf_counter(), Request(self.scope, self.receive)
         body: JsonObject = {}
         try:
@@ -294,6 +296,7 @@ class _Answer:
         self.server.answered(self.kind.path, self.status, time.perf_counter() - began, done)
 
     async def answer(self, body: JsonObject) -> None:
+        """Answer a body that was received, whole or as a stream. Errors: ApiError."""
         shape = await self.server.read(self.kind, body)
         self.handles = await self.server.begin(shape.asked)
         replies = [replace(shape.asked.parts, parts={}) for _ in self.handles]
@@ -335,6 +338,7 @@ class _Answer:
             yield shape.line(shape.failed(shape.in_its_words(error, shape.body)))
 
     async def send_lines(self, lines: AsyncIterator[str], told: Mapping[str, str]) -> None:
+        """Send the lines of a stream as they come, behind the headers; `told`: more headers."""
         headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
         headers += [(name.encode(), value.encode()) for name, value in told.items()]
         self.status = 200

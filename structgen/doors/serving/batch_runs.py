@@ -44,9 +44,9 @@ def read_batch(
 ) -> dict[str, bytes]:
     """Return the requests of a file as they stand, by their `custom_id`. Their bodies are not looked at.
 
-    Raises OSError, and OptionError for a file without requests. It is raised for the first line, too, that
-    has more than `most` bytes, is no request of the protocol, whose `url` is none of `urls`, or whose
-    `custom_id` has been there. `name`: that of the file."""
+    Raises OSError, and OptionError for a file without requests. So is the first line refused that has more
+    than `most` bytes, or is no JSON or no request of the protocol. Its `url` must be one of `urls`, and its
+    `custom_id` a new one. `name`: that of the file."""
     shapes = JsonShapes(
         f"openai: word custom_id!; 'POST' method; {'|'.join(map(repr, urls))} url!; object body!\n"
         "anthropic: word custom_id!; object params!"

@@ -32,12 +32,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.language.shapes import JsonShapes
 from structgen.base.system.cache import make_folders, replacing
 from structgen.base.system.text_files import naming
 from structgen.doors.serving.answer_shape import ObjectResponse
-from structgen.doors.serving.api_errors import ApiError, JsonObject, answer_to
+from structgen.doors.serving.api_errors import ApiError, answer_to
 from structgen.doors.serving.batch_runs import URLS, batch_results, read_batch
 
 _SHAPES: Final = JsonShapes(
@@ -75,6 +76,7 @@ class Batches:
                 yield Route(path, partial(self._answer, kind), methods=["GET", "POST", "DELETE"])
 
     async def _answer(self, kind: str, http: Request) -> Response:
+        """Answer a request at one of the addresses; what has lain too long goes before. Errors: ApiError."""
         key, files = self.server.check_key(http), self.options.files
         if files is None:
             what = "The server keeps no files and no batches. Have it started with --files FOLDER."

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 
+from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.decoding.engine.requests import FinishReason, Result
 from structgen.decoding.engine.searches.confidence import probabilities_of
 from structgen.doors.serving.answer_shape import AnswerShape, Event, as_json
-from structgen.doors.serving.api_errors import JsonObject
 from structgen.doors.serving.reply_parts import Delta, ReplyPart, ReplyParts, usage_of
 from structgen.doors.serving.request_fields import usage_wanted
 from structgen.doors.serving.served_model import AskedTexts, ServedModel

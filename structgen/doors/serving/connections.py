@@ -14,7 +14,8 @@ _log = logging.getLogger("structgen.doors.serving")
 
 def connection_of(seconds: float) -> type[H11Protocol]:
     """Return the protocol of connections for `uvicorn.Config(http=...)`. `seconds`: how long the header of a
-    request may take, from the beginning of its connection, or from its first byte on one that is kept."""
+    request may take. They count from the beginning of its connection, or from its first byte on one that is
+    kept."""
     # optional: serve
     from uvicorn.protocols.http.h11_impl import H11Protocol
 

@@ -31,8 +31,7 @@ _OF_TOOLS: Final = ("parameters", "input_schema", "inputSchema", "format")
 
 def readable(text: str) -> str:
     """Return a text that repeats what was sent, its letters as they are. The characters that a terminal obeys
-    are written as U+202E, and no more of one word or quotation stands there than a person reads.
-    obeys as U+202E, and no more of one word or quotation than a person reads."""
+    are written as U+202E, and no more of one word or quotation stands there than a person reads."""
 
     def letter(match: re.Match[str]) -> str:
         code = int(match[1] or match[2] or match[3], 16) if match[4] is None else ord(match[4])
@@ -68,6 +67,7 @@ def place_in(body: Mapping[str, Any], place: str, known: Collection[str]) -> str
 
 
 def _tool_place(body: Mapping[str, Any], tool: str, *, is_name: bool) -> str:
+    """Return the place of a tool, by its name, in a body: of its name, or of its schema."""
     for name in ("tools", "functions"):
         for at, given in enumerate(body.get(name) or ()):
             kind = given.get("type") or "function"

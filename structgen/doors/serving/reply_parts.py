@@ -107,6 +107,7 @@ class ReplyParts:
         return self.parts[key].text if key in self.parts else ""
 
     def _thought(self, thoughts: str, *, are_over: bool) -> Iterator[Delta]:
+        """Yield what is new in the thoughts, without what opens them."""
         thoughts = thoughts.strip()
         if self.opening.startswith(thoughts) and not are_over:
             return  # perhaps the opening, half written
@@ -114,6 +115,7 @@ class ReplyParts:
         yield from self._grown("thoughts", said[len(self.text("thoughts")) :])
 
     def _read(self, written: str, *, ended: bool) -> Iterator[Delta]:
+        """Yield what is new in the text behind the thoughts: text and calls, up to what ends the reply."""
         piece, self.read = written[self.read :], len(written)
         if self.reader is None:
             yield from self._text(piece)

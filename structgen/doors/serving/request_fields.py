@@ -19,12 +19,13 @@ from structgen.asking.grounding.stated_text import stated_text
 from structgen.asking.request_reading.request_members import HANDED, members_of, read_members
 from structgen.asking.tool_calls.custom_tools import INPUT
 from structgen.asking.tool_calls.tool_format import ToolFormat
+from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import within
 from structgen.base.language import checks
 from structgen.base.language.shapes import nearest
 from structgen.decoding.engine.requests import NUMBERS, Request, Sampling
 from structgen.decoding.engine.strategies.repetitions import repetitions_of
-from structgen.doors.serving.api_errors import ApiError, Body, JsonObject, unsupported
+from structgen.doors.serving.api_errors import ApiError, Body, unsupported
 from structgen.machines.core.grammar import Grammar
 
 MOST_STOPS: Final = 256
@@ -33,8 +34,7 @@ _OFFERED: Final = (Request.__annotations__.keys() | Sampling.__annotations__) - 
     *("grounded", "quotes", "missing"),
 }
 """Members handed to whoever generates that this server has: options of the engine, and others' names of some.
-Going on with a message is asked by address.
-some; going on with a message is asked by address."""
+Going on with a message is asked by address."""
 _NOTHING: Final[tuple[Any, ...]] = (False, [], {})
 """Values by which other members usually ask for nothing."""
 _HARMLESS: Final[Mapping[str, tuple[Any, ...] | None]] = MappingProxyType(

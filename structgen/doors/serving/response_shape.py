@@ -7,10 +7,11 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
+from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.language.checks import content_text
 from structgen.decoding.engine.requests import FinishReason, Result
 from structgen.doors.serving.answer_shape import AnswerShape, CountedPrompt, Event
-from structgen.doors.serving.api_errors import ApiError, Body, JsonObject
+from structgen.doors.serving.api_errors import ApiError, Body
 from structgen.doors.serving.reply_parts import Delta, PartKind, ReplyPart, ReplyParts, usage_of
 from structgen.doors.serving.served_model import AskedTexts, ServedModel
 from structgen.doors.serving.token_logprobs import chat_logprobs
@@ -159,6 +160,7 @@ class ResponseShape(AnswerShape):
         return self._event("error", **{name: said[name] for name in ("message", "param", "code")})
 
     def _response(self, result: Result) -> JsonObject:
+        """Return the whole response, whose items have come."""
         status = "incomplete" if result.finish_reason is FinishReason.MAX_TOKENS else "completed"
         usage = usage_of([result])
         for kind, item in self.items:

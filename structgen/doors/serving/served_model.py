@@ -13,6 +13,7 @@ from structgen.asking.request_reading.request_members import with_tools
 from structgen.asking.request_reading.request_reader import SERVED, ReadRequest, read_request
 from structgen.asking.tool_calls.format_rows import FORMATS, format_of
 from structgen.asking.tool_calls.tool_format import ToolFormat
+from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.limits import Limits
 from structgen.decoding.engine.engine import Engine
@@ -21,7 +22,7 @@ from structgen.decoding.engine.requests import Request
 from structgen.decoding.engine.searches.listed_values import listed
 from structgen.decoding.engine.thinking import TAG_TOKENS, Thinking, most_tokens, text_behind
 from structgen.doors.serving import request_fields as fields
-from structgen.doors.serving.api_errors import ApiError, Body, JsonObject
+from structgen.doors.serving.api_errors import ApiError, Body
 from structgen.doors.serving.error_places import MOST_SHOWN
 from structgen.doors.serving.reply_parts import ReplyParts
 from structgen.doors.typed.tool_prompts import (

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, Final
 
+from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import OptionError
 from structgen.decoding.engine.requests import DEFAULT_MAX_TOKENS, Usage
 from structgen.doors.typed.server_answers import Answer
@@ -24,10 +25,10 @@ _DOCUMENT: Final = "answer"
 """The tool whose arguments are the document."""
 
 
-def request(body: Mapping[str, Any]) -> dict[str, Any]:
+def request(body: Mapping[str, Any]) -> JsonObject:
     """Return the arguments of `messages.create` for a request of chat completions."""
     # the client refuses requests of many tokens, unless the time limit, here its own, is said
-    made: dict[str, Any] = {"max_tokens": DEFAULT_MAX_TOKENS, "timeout": 600.0}
+    made: JsonObject = {"max_tokens": DEFAULT_MAX_TOKENS, "timeout": 600.0}
     made |= {name: body[name] for name in _SAME if name in body}
     made["extra_body"] = {name: body[name] for name in _OF_SAMPLING if name in body}
     systems = [message for message in body["messages"] if message["role"] in ("system", "developer")]
@@ -62,7 +63,7 @@ def request(body: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _message(message: Mapping[str, Any]) -> dict[str, Any]:
+def _message(message: Mapping[str, Any]) -> JsonObject:
     """Return a message of chat completions as one of Anthropic's."""
     if message["role"] == "tool":
         block = {"type": "tool_result", "tool_use_id": message["tool_call_id"]}
@@ -74,9 +75,9 @@ def _message(message: Mapping[str, Any]) -> dict[str, Any]:
     return {"role": message["role"], "content": blocks}
 
 
-def _blocks(content: Any) -> list[dict[str, Any]]:
+def _blocks(content: Any) -> list[JsonObject]:
     """Return the blocks of a content: texts that are not empty, and images."""
-    blocks: list[dict[str, Any]] = []
+    blocks: list[JsonObject] = []
     parts: Any = [{"type": "text", "text": content}] if isinstance(content, str) else content or ()
     for part in parts:
         if part["type"] == "image_url":

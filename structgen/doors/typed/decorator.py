@@ -136,7 +136,7 @@ def generate(
     choices
         how a model of this process chooses if the type lists at most 64 values (`Literal`, `Enum`, `bool`).
         "whole" writes the value that is the most probable as a whole. "calibrated" first subtracts the
-        likelihood of the value after a prompt without the arguments, which is read once; it also compares
+        likelihood of the value after a prompt without the arguments, which is read once. It also compares
         the first of several members of an object. "tokens" chooses token by token, as in any document. The
         first two need temperature 0; `detailed(...).probabilities` has the figures of a whole answer.
     grounded
@@ -224,6 +224,8 @@ def _annotation(function: Callable[..., Any]) -> Any:
 
 
 def _resolved(annotation: Any, function: Callable[..., Any], names: Mapping[str, Any]) -> Any:
+    """Return what an annotation means where its function was decorated: a type, or what a target is. Errors:
+    NameError, UnsupportedError."""
     holder = types.SimpleNamespace(__annotations__={"return": annotation})
     module = getattr(function, "__globals__", {})
     try:

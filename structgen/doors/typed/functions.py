@@ -376,7 +376,7 @@ class _Common(Generic[P, R]):
 
     @options_named("using(target=int)", NAMED_ELSEWHERE, "using", FunctionOptions)
     def using(self, **changes: Unpack[FunctionOptions]) -> Self:
-        """Return the function with other options of `sg.generate`, those that are not given as they were: so
+        """Return the function with other options of `sg.generate`, those that are not given as they were. So
         a call may have a type, or tools, that exist only now. For type checkers it returns what its
         annotation says.
 
@@ -421,6 +421,7 @@ class _Common(Generic[P, R]):
         return source_of(returned, self._asked.template, bound.arguments)
 
     async def _value(self, call: Call) -> Any:
+        """Return the object of a call, or the iterator of its items."""
         asked, source = self._asked, await self._source(call)
         if asked.form.items:
             items = asked.items(source)
@@ -474,6 +475,7 @@ class _Common(Generic[P, R]):
         return ScoreTable(scored)
 
     async def _fitted(self, pairs: Any, error: float | None, held_out: float, seed: int) -> Fitted[Self]:
+        """Return what `fit` returns, in an event loop too. Errors: OptionError."""
         if error is not None:
             error = number("error", error, 1e-6, 0.999, "a share of wrong answers between 0 and 1")
             if not isinstance(self._asked.model(), Local):

@@ -108,6 +108,7 @@ class Infiller:
         raise no_calls()
 
     def _written(self, wanted: WantedText, source: PromptSource, attempt: int) -> Result:
+        """Return the document of one prompt. Errors: those of `write`."""
         from structgen.decoding.infilling.infill import infill
 
         form, options = wanted.form, wanted.options

@@ -113,6 +113,8 @@ class Remote:
         return str(self._messages(wanted_of(wanted, source), source)[-1]["content"])
 
     def _messages(self, wanted: WantedText, source: PromptSource) -> list[dict[str, Any]]:
+        """Return the messages of a prompt. The last one has the schema where the server takes it in no
+        field, or has broken one."""
         question, form = source.question(wanted), wanted.form
         if form.grammar is not None and wanted.options.outline is not False:
             schema = form.sent.schema

@@ -132,10 +132,10 @@ def _read(use: ToolUse, text: str, ended: bool) -> Reply:
         return next((reply for reply in called if not reply.problems), (called or [parsed(NATIVE, text)])[0])
     known = {tool.name for tool in tools}
     for reply in replies:
-        calls = [*reply.calls, *([] if reply.partial is None else [reply.partial])]
+        calls = reply.begun_calls
         if calls and all(call.name in known for call in calls):
             return reply
-    waiting = [reply for reply in replies if not reply.calls and reply.partial is None and reply.pending]
+    waiting = [reply for reply in replies if not reply.begun_calls and reply.pending]
     end = begun(text, tuple(opening for row in rows for opening in marks_of(row).openings))
     return waiting[0] if waiting else parsed(NATIVE, text[:end])
 

@@ -13,11 +13,11 @@ it, a sentence around it, or a fence. `read` finds the document by rules that ne
 4. Exactly one of the candidates is a document: it is the answer. A candidate that the schema refuses
    cannot be what was asked for: so a footnote `[1]` or a broken draft does no harm, and no choice is made.
    The same value twice is one. With two different documents nothing tells a draft from the answer, nor an
-   example from it: the reply is refused, says so, and is asked for again.
+   example from it. The reply is refused, says so, and is asked for again.
 
 Only objects, and lists that hold objects, are looked for in sentences. A number, a word or another list would
 be found in many sentences that do not mean it: `[1]` is a list of integers and a footnote. These are read
-where they are the whole reply, what follows the thoughts, or the content of a fence; of listed strings one
+where they are the whole reply, what follows the thoughts, or the content of a fence. Of listed strings one
 may stand there without its quotes. A document that was asked for inside of an object is read as it is where
 no such object is found.
 

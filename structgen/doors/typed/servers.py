@@ -75,6 +75,7 @@ PROTOCOLS: Final = {
 
 
 def _address(value: Any) -> str:
+    """Return the address of a server, as it is given. Errors: OptionError."""
     if not checks.text("url", value).startswith(("http://", "https://")):
         raise OptionError(
             f"{value!r} is no address of a server.",
@@ -91,7 +92,7 @@ def _left_out(value: Any) -> tuple[str, ...]:
 _WORDS = ("error", "message", "msg", "detail", "errors")
 """Members that hold the words of a refusal: OpenAI's, FastAPI's, those of other servers."""
 _MOST_WORDS = 500
-"""Characters of them that are told, at most."""
+"""Characters of them that are told, at most: a server may answer with a page of HTML."""
 
 
 def words_of(said: object, depth: int = 6) -> str:
@@ -140,9 +141,9 @@ class Server:
     name: Annotated[str, checks.text]
     """The model's name on the server."""
     leave_out: Annotated[str | Sequence[str], By(_left_out)] = ()
-    """Fields that are not sent (kept as a tuple): `temperature`, `seed`, `parallel_tool_calls`;
-    `response_format`, without which the schema stands in the prompt; `max_tokens`, in whose place
-    `max_completion_tokens` is sent if that is not left out too."""
+    """Fields that are not sent (kept as a tuple): `temperature`, `seed`, `parallel_tool_calls`,
+    `response_format`, `max_tokens`. Without `response_format` the schema stands in the prompt. In the place
+    of `max_tokens`, `max_completion_tokens` is sent if that is not left out too."""
     protocol: Annotated[str, OneOf(tuple(PROTOCOLS))] = "openai"
     """What it speaks: chat completions (`openai`, `ollama`), or Anthropic's messages."""
 

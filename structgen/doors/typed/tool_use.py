@@ -84,15 +84,14 @@ class ToolUse:
     def so_far(self, reply: Reply) -> Any:
         """Return what the return type takes of a reply that may go on: the call that is being written too.
         Of what may be another answer, whose strings may hold marks of calls: the text, if it is no JSON."""
-        has_calls = reply.calls or reply.partial is not None
-        if self.taken.answer is not None and (reply.text.strip() or not has_calls):
+        if self.taken.answer is not None and (reply.text.strip() or not reply.begun_calls):
             return reply.text if self.taken.text else None
         return self._value(reply)
 
     def _value(self, reply: Reply) -> Any:
         if self.taken.calls == "reply":
             return reply
-        calls = [*reply.calls, *([reply.partial] if reply.partial is not None else [])]
+        calls = reply.begun_calls
         if not calls:
             return reply.text if self.taken.text else [] if self.taken.calls == "list" else None
         return calls if self.taken.calls == "list" else calls[0]
@@ -169,6 +168,7 @@ def names_calls(hint: Any) -> bool:
 
 
 def _taken(hint: Any, where: str) -> Taken:
+    """Return what a return type takes of a reply. Errors: UnsupportedError."""
     if hint is Reply:
         return Taken(True, "reply")
     is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
@@ -205,6 +205,7 @@ def history(messages: Sequence[Mapping[str, Any]], form: Literal["object", "text
 
 
 def _rewritten(call: Any, form: str, at: int) -> Any:
+    """Return an earlier call with its arguments in a form. Errors: OptionError; `at`: the message's place."""
     function = call.get("function") if isinstance(call, Mapping) else None
     arguments = function.get("arguments") if isinstance(function, Mapping) else None
     try:

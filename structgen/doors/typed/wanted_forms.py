@@ -216,7 +216,7 @@ def form_of(
 
     `policies` are options of `sg.json_schema`; `usual` those of schemas where nothing is said. `wrap`:
     whether a type's document that is no object is held by one, "always" or where it is none of a few listed
-    values; and so what is sent to a server. `where`: "return", or the option's name, for errors.
+    values. So is what is sent to a server. `where`: "return", or the option's name, for errors.
     Errors: those of `read_target`; UnsupportedError for a type that leaves nothing to write.
     """
     if names_calls(target):

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from structgen.asking.python_types.type_hints import TypeReader
+from structgen.asking.tool_calls.tool_shapes import JsonObject
 
 T = TypeVar("T")
 Wrapping: TypeAlias = Literal["never", "unlisted", "always"]
@@ -26,19 +27,19 @@ _HELD: Final = re.compile(r'\s*\{\s*("(?:[^"\\]|\\.)*")\s*:(.*)\}\s*', re.DOTALL
 _BEGUN: Final = re.compile(rf'\s*\{{\s*"{WRAPPER}"\s*:\s*')
 
 
-def is_object(schema: dict[str, Any]) -> bool:
+def is_object(schema: JsonObject) -> bool:
     """Tell whether the root of a schema, or what it refers to, says that documents are objects."""
     name = str(schema.get("$ref", ""))
     root = schema.get("$defs", {}).get(name.removeprefix("#/$defs/"), {}) if name else schema
     return isinstance(root, dict) and root.get("type") == "object"
 
 
-def wrapped(schema: dict[str, Any]) -> dict[str, Any]:
+def wrapped(schema: JsonObject) -> JsonObject:
     """Return the schema of objects with one member, whose values are the documents of a schema; the schema
     itself, if its documents are objects."""
     if is_object(schema):
         return schema
-    made: dict[str, Any] = {
+    made: JsonObject = {
         "type": "object",
         "properties": {WRAPPER: {key: value for key, value in schema.items() if key != "$defs"}},
         "required": [WRAPPER],
@@ -99,7 +100,7 @@ class WrappedReader(TypeReader[T]):
             "schema": core["schema"] if is_shared else core,
             "required": True,
         }
-        held: dict[str, Any] = {"type": "typed-dict", "fields": {WRAPPER: field}}
+        held: JsonObject = {"type": "typed-dict", "fields": {WRAPPER: field}}
         core = {**core, "schema": held} if is_shared else held
         super().__init__(inner.hint, SimpleNamespace(validate_json=read), wrapped(inner.schema), core)
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from functools import partial
 from operator import methodcaller
-from typing import Any, Final, Literal, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from structgen.base.errors import (
     GrammarError,
@@ -18,7 +18,7 @@ from structgen.base.language import checks
 from structgen.base.limits import Limits
 from structgen.machines.core.compiled import CompiledGrammar
 from structgen.machines.core.grammar import Grammar
-from structgen.machines.store.mask_store import MaskStore, store_of
+from structgen.machines.store.mask_store import StoreOption, store_of
 from structgen.tokens.tokenizer import Tokenizer
 
 C = TypeVar("C", bound=CompiledGrammar, covariant=True)
@@ -27,9 +27,7 @@ C = TypeVar("C", bound=CompiledGrammar, covariant=True)
 class Compilable(Protocol[C]):
     """A `Grammar`, by the class that it is compiled to: `sg.compile` returns what its grammar says."""
 
-    def compiled(
-        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
-    ) -> C:
+    def compiled(self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption) -> C:
         """Return the grammar compiled against a tokenizer."""
         ...
 
@@ -52,7 +50,7 @@ def compile(
     tokenizer: Tokenizer,
     *,
     limits: Limits | None = None,
-    store: MaskStore | str | os.PathLike[str] | Literal[False] | None = None,
+    store: StoreOption | str | os.PathLike[str] = None,
 ) -> C:
     """Return a grammar compiled against a tokenizer, expanded on demand from there.
 

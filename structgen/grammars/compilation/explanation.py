@@ -88,6 +88,6 @@ def explain(
         tuple(never),
         whole and not tree.cut,
         smallest,
-        Costs(len({one.pointer for one in report.findings}), table_bytes),
+        Costs(len({finding.pointer for finding in report.findings}), table_bytes),
         tuple(refusals(of.schema)) if openai else (),
     )

@@ -76,13 +76,17 @@ class GrammarExplanation(Remarks, Shown):
             lexer = f"; {costs.parser_states:,} parser states, {costs.contexts:,} contexts of the lexer"
             yield f"{costs.rules:,} rules, {costs.terminals:,} terminals{lexer * bool(costs.contexts)}"
         conflicts = []
-        for one in self.conflicts:
-            conflicts += [f"before {one.terminal}, lark goes on with", *(f"    {kept}" for kept in one.kept)]
-            conflicts += ["  and does not reduce by", *(f"    {rule}" for rule in one.dropped)]
+        for conflict in self.conflicts:
+            conflicts += [
+                f"before {conflict.terminal}, lark goes on with",
+                *(f"    {kept}" for kept in conflict.kept),
+            ]
+            conflicts += ["  and does not reduce by", *(f"    {rule}" for rule in conflict.dropped)]
         beaten = (
-            f"{one.terminal}: its texts become {', '.join(one.winners) or 'nothing'}" for one in self.beaten
+            f"{loser.terminal}: its texts become {', '.join(loser.winners) or 'nothing'}"
+            for loser in self.beaten
         )
-        for title, found in (
+        for title, rows in (
             ("Conflicts that lark resolves", conflicts),
             ("Rules that the start rule does not lead to", self.unused_rules),
             ("Rules that derive no text", self.unproductive),
@@ -90,7 +94,7 @@ class GrammarExplanation(Remarks, Shown):
             ("Terminals that never come: they are declared, and nothing makes them", self.never_made),
             ("Terminals that can never win", beaten),
         ):
-            yield from section(title, found)
+            yield from section(title, rows)
         if self.shortest is None:
             yield "\nIt accepts no text."
         else:
@@ -119,11 +123,11 @@ def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> 
         kind, tables = "a Lark grammar under LALR(1) with lark's contextual lexer", lark.tables
         remarks = tables.remarks
         never_win = _beaten(lark, language)
-        made = {at for at, one in enumerate(tables.terminals) if one.pattern is not None or at == 0}
+        made = {at for at, terminal in enumerate(tables.terminals) if terminal.pattern is not None or at == 0}
         if tables.indentation is not None:
             made |= {tables.indentation.indent, tables.indentation.dedent}
         rules = [(-1 - rule.origin, tuple(rule.symbols)) for rule in tables.rules]
-        barren = (tables.nonterminals[-1 - one] for one in _barren(rules, made))
+        barren = (tables.nonterminals[-1 - symbol] for symbol in _barren(rules, made))
         numbers = {"terminals": len(tables.terminals) - 1, "rules": len(rules)}
         numbers |= {"parser_states": len(tables.actions), "contexts": len(tables.contexts)}
     elif isinstance(grammar, RulesGrammar):
@@ -136,7 +140,7 @@ def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> 
         name for name in set(map(rule_as_written, barren)) if name.strip() == name and name[:1] != "$"
     )
     return GrammarExplanation(
-        **{one.name: getattr(remarks, one.name) for one in fields(remarks)},
+        **{field.name: getattr(remarks, field.name) for field in fields(remarks)},
         kind=kind,
         unproductive=tuple(written),
         beaten=never_win,
@@ -170,12 +174,12 @@ def _beaten(grammar: LarkGrammar, language: Language | None) -> tuple[Beaten, ..
     tables = grammar.tables
     try:
         if isinstance(language, LarkLanguage):
-            found = beaten_in(language.compiled.answers.letters)
+            losers = beaten_in(language.compiled.answers.letters)
         else:
-            found = beaten(tables, grammar.is_local, grammar.limits)
+            losers = beaten(tables, grammar.is_local, grammar.limits)
     except LimitError:
         return ()
-    shown = [one.shown for one in tables.terminals]
+    shown = [terminal.shown for terminal in tables.terminals]
     return tuple(
-        Beaten(shown[one.terminal], tuple(sorted(shown[won] for won in one.winners))) for one in found
+        Beaten(shown[loser.terminal], tuple(sorted(shown[won] for won in loser.winners))) for loser in losers
     )

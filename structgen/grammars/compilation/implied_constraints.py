@@ -36,8 +36,10 @@ def proved(grammar: JsonSchemaGrammar, report: KeywordReport) -> KeywordReport:
     """
     search = _Search(grammar)
     findings = tuple(
-        replace(one, standing=KeywordStanding.REDUNDANT, why=IMPLIED) if search.changes_nothing(one) else one
-        for one in report.findings
+        replace(finding, standing=KeywordStanding.REDUNDANT, why=IMPLIED)
+        if search.changes_nothing(finding)
+        else finding
+        for finding in report.findings
     )
     return replace(report, findings=findings, notes=(*report.notes, *search.notes))
 
@@ -47,8 +49,6 @@ class _Search:
         self._grammar = grammar
         self._policies = grammar.policies.widened(*WIDEST, *_CAPS)
         self._limits = replace(grammar.limits, liveness="refuse")
-        self._whole: SchemaDifference | None = None
-        """Anew after each question that met a limit."""
         self.notes: list[str] = []
 
     def changes_nothing(self, finding: Finding) -> bool:
@@ -58,32 +58,25 @@ class _Search:
             return False
         if not finding.pointer.startswith("#"):
             return self._undecided(finding, "it stands in another document")
-        while True:
-            asked_before = self._whole is not None
-            try:
-                return self._proved(finding)
-            except SchemaError:
-                return False  # without it, it is no schema: a reference would lead nowhere
-            except UnsupportedError:
-                self._whole = None
-                return self._undecided(finding, "a grammar that is not regular stands in strings there")
-            except LimitError as error:
-                self._whole = None
-                if not asked_before:
-                    return self._undecided(finding, f"the limit {error.limit} was met")
-                # What other questions made fills the same room: once more, alone.
+        try:
+            return self._proved(finding)
+        except SchemaError:
+            return False  # without it, it is no schema: a reference would lead nowhere
+        except UnsupportedError:
+            return self._undecided(finding, "a grammar that is not regular stands in strings there")
+        except LimitError as error:
+            return self._undecided(finding, f"the limit {error.limit} was met")
 
     def _proved(self, finding: Finding) -> bool:
         other = self._read(without_keyword(self._grammar.schema, finding.pointer, finding.keyword))
         if other.refusals:
             return False  # it hides what is not handled, as `$ref` does up to draft 7
-        if self._whole is None:
-            self._whole = SchemaDifference(self._read(self._grammar.schema))
-        if self._whole.difference(other) is not None:
+        whole = SchemaDifference(self._read(self._grammar.schema))
+        if whole.difference(other) is not None:
             return False
-        if self._whole.cut:
+        if whole.cut:
             # What is cut is neither in the format nor in its negation, so that nothing shows on such strings.
-            return self._undecided(finding, f"some strings of the format {self._whole.cut} are left out")
+            return self._undecided(finding, f"some strings of the format {whole.cut} are left out")
         return True
 
     def _read(self, value: Json) -> Document:
@@ -135,13 +128,13 @@ class SchemaDifference:
         """Return the places of this document that equal another's, by the ids of these: in their own fields,
         and in all that they lead to."""
         known = self.places
-        equal = {one.id: known[one.pointer] for one in _in_text(other) if one.pointer in known}
+        equal = {place.id: known[place.pointer] for place in _in_text(other) if place.pointer in known}
         before = len(equal) + 1
         while len(equal) < before:
             before = len(equal)
-            for one in reversed(other.schemas):  # inner places first
-                if one.id in equal and with_others(one.__dict__, equal) != equal[one.id].__dict__:
-                    del equal[one.id]
+            for place in reversed(other.schemas):  # inner places first
+                if place.id in equal and with_others(place.__dict__, equal) != equal[place.id].__dict__:
+                    del equal[place.id]
         return equal
 
 

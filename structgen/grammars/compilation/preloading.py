@@ -21,9 +21,7 @@ from structgen.grammars.lark_grammars.lark_grammar import lark
 from structgen.grammars.text_grammars.ebnf_grammar import ebnf
 from structgen.grammars.text_grammars.regular import regex
 from structgen.grammars.text_grammars.text_grammar import sequence
-from structgen.machines.core.batch import advance_all, fill_masks
 from structgen.machines.core.compiled import CompiledGrammar
-from structgen.machines.core.draft_masks import fill_draft
 from structgen.machines.core.grammar import Grammar
 from structgen.machines.core.matcher import Matcher
 from structgen.machines.store.mask_store import default_store
@@ -96,20 +94,11 @@ def preload(*kinds: Kind, tokenizer: Tokenizer | None = None, jobs: int = first_
 
 
 def _use(compiled: CompiledGrammar, text: bytes) -> None:
-    """Fill masks along a text of a grammar: of one matcher, of a batch and of a draft, and under a budget."""
-    tokenizer = compiled.tokenizer
-    mask = allocate_mask(4, tokenizer.vocab_size)
-    matchers = [Matcher(compiled) for _ in range(2)]
-    tokens = tokenizer.encode(text)
-    fill_draft(matchers[0], tokens[:3], [-1, 0, 1], mask, [0, 1, 2, 3])
-    for token in tokens:
-        fill_masks(matchers, mask)
-        advance_all(matchers, [token, token])
-    one = Matcher(compiled)
-    for token in tokens:
-        one.fill_mask(mask)
-        one.advance(token)
-    one.fill_mask(mask, budget=one.tokens_to_finish())
-    one.rollback(len(tokens))
-    one.forced()
-    compiled.step_bytes(compiled.start, text)
+    """Read a text of a grammar token by token, each under a mask, and the end under a budget."""
+    matcher = Matcher(compiled)
+    mask = allocate_mask(1, compiled.tokenizer.vocab_size)
+    for token in compiled.tokenizer.encode(text):
+        matcher.fill_mask(mask)
+        matcher.advance(token)
+    matcher.fill_mask(mask, budget=matcher.tokens_to_finish())
+    matcher.forced()

@@ -25,16 +25,16 @@ _KEPT: Final = 8
 def checked_bans(given: Any) -> tuple[int | str, ...]:
     """Return banned texts and token ids as a tuple. Raises OptionError."""
     is_list = isinstance(given, Sequence) and not isinstance(given, bytes | str)
-    found = tuple(given) if is_list else (given,)
-    for one in found:
-        is_id = isinstance(one, int) and not isinstance(one, bool) and one >= 0
-        if not is_id and not (isinstance(one, str) and one):
+    bans = tuple(given) if is_list else (given,)
+    for ban in bans:
+        is_id = isinstance(ban, int) and not isinstance(ban, bool) and ban >= 0
+        if not is_id and not (isinstance(ban, str) and ban):
             raise OptionError(
-                f"banned={one!r:.60} is neither a text nor a token id.",
+                f"banned={ban!r:.60} is neither a text nor a token id.",
                 where="banned",
                 cure='Give a list of texts and token ids, as in banned=["<unsafe>", 17].',
             )
-    return found
+    return bans
 
 
 def without_banned_texts(
@@ -42,7 +42,7 @@ def without_banned_texts(
 ) -> Grammar | CompiledGrammar | None:
     """Return the grammar of the texts without the banned ones; None stands for free text. Errors: those of
     `sg.without`."""
-    texts = [one for one in banned if isinstance(one, str)]
+    texts = [ban for ban in banned if isinstance(ban, str)]
     if not banned:
         return grammar
     plain = plain_grammar(grammar)
@@ -55,28 +55,28 @@ def without_tokens(tokenizer: Tokenizer, banned: Sequence[int | str]) -> Tokeniz
 
     Raises OptionError for ids that are no tokens, for end tokens, and for special tokens without bytes.
     """
-    ids = frozenset(one for one in banned if isinstance(one, int))
+    ids = frozenset(ban for ban in banned if isinstance(ban, int))
     return _reduced(tokenizer, ids) if ids else tokenizer
 
 
 @lru_cache(maxsize=_KEPT)
 def _reduced(tokenizer: Tokenizer, ids: frozenset[int]) -> Tokenizer:
-    for one in ids:
-        if one >= tokenizer.vocab_size:
+    for token in ids:
+        if token >= tokenizer.vocab_size:
             raise OptionError(
-                f"There is no token {one:,}: the vocabulary has {tokenizer.vocab_size:,}.",
+                f"There is no token {token:,}: the vocabulary has {tokenizer.vocab_size:,}.",
                 where="banned",
                 cure="Check that the id is of the model's tokenizer.",
             )
-        if one in tokenizer.eos_token_ids:
+        if token in tokenizer.eos_token_ids:
             raise OptionError(
-                f"Token {one} ends texts, and cannot be banned.",
+                f"Token {token} ends texts, and cannot be banned.",
                 where="banned",
                 cure="Leave it out; min_tokens makes a free text longer.",
             )
-        if tokenizer.token_bytes[one] is None:
+        if tokenizer.token_bytes[token] is None:
             raise OptionError(
-                f"Token {one} is a special token without bytes: no text has it unless its grammar names it.",
+                f"Token {token} is special and has no bytes: no text has it unless its grammar names it.",
                 where="banned",
                 cure="Leave it out, or take it out of the grammar.",
             )

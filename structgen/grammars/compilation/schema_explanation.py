@@ -73,10 +73,10 @@ class Explanation(Shown):
         yield from _tree(lines[:most])
         if len(lines) > most:
             yield f"and {len(lines) - most:,} more lines (--lines)"
-        never = (f"{one.pointer}  {one.what}: {one.why}" for one in self.impossible)
+        never = (f"{part.pointer}  {part.what}: {part.why}" for part in self.impossible)
         yield from section("What can never hold", never)
         yield from section("Places that may dead-end", self.may_dead_end)
-        refused = (f"{one.pointer}  {one.why}" for one in self.openai)
+        refused = (f"{refusal.pointer}  {refusal.why}" for refusal in self.openai)
         yield from section("What a server for OpenAI's strict structured outputs refuses", refused)
         if not self.complete:
             yield "The schema is larger than what was searched for parts that cannot hold."
@@ -89,7 +89,7 @@ class Explanation(Shown):
             more = f" and {len(pointers) - 3:,} more places" if len(pointers) > 3 else ""
             rows.append(f"{', '.join(pointers[:3])}{more}  {words}")
         yield from section("What says nothing here", [*report.notes, *rows])
-        plain = sorted({one.keyword for one in report.annotations if not one.why})
+        plain = sorted({finding.keyword for finding in report.annotations if not finding.why})
         if plain:
             yield f"Annotations: {', '.join(plain)}"
 
@@ -101,40 +101,43 @@ class Explanation(Shown):
 
 def _tree(lines: Sequence[Line]) -> Iterator[str]:
     """Yield the lines of an outline as a tree, of at most _LEVELS levels."""
-    guides = _guides([min(one.depth, _LEVELS) for one in lines])
+    guides = _guides([min(line.depth, _LEVELS) for line in lines])
     labels = [
-        guide + f"(level {one.depth}) " * (one.depth > _LEVELS) + _label(one) + "?" * (one.need == "optional")
-        for one, guide in zip(lines, guides, strict=True)
+        guide
+        + f"(level {line.depth}) " * (line.depth > _LEVELS)
+        + _label(line)
+        + "?" * (line.need == "optional")
+        for line, guide in zip(lines, guides, strict=True)
     ]
     width = min(max(map(len, labels)), _LABEL)
-    for one, label in zip(lines, labels, strict=True):
-        what = "never" if one.need == "never" else one.what
-        if one.same_as >= 0:
-            what += f", as {' of '.join(_path(lines[one.same_as], lines)[:3]) or 'the document'}"
-        more = ", …" if len(one.sources) > 2 else ""
-        source = f"  ({', '.join(one.sources[:2])}{more})" if one.sources and one.depth <= _LEVELS else ""
+    for line, label in zip(lines, labels, strict=True):
+        what = "never" if line.need == "never" else line.what
+        if line.same_as >= 0:
+            what += f", as {' of '.join(_path(lines[line.same_as], lines)[:3]) or 'the document'}"
+        more = ", …" if len(line.sources) > 2 else ""
+        source = f"  ({', '.join(line.sources[:2])}{more})" if line.sources and line.depth <= _LEVELS else ""
         yield f"{label:<{width}}  {what}{source}".rstrip()
 
 
 def _guides(depths: Sequence[int]) -> list[str]:
     """Return what is drawn before the lines of a tree, four columns for each level."""
     later: set[int] = set()
-    found = []
+    drawn = []
     for depth in reversed(depths):
         marks = ["│   " if level in later else "    " for level in range(1, depth)]
-        found.append("".join([*marks, *["├── " if depth in later else "└── "] * (depth > 0)]))
+        drawn.append("".join([*marks, *["├── " if depth in later else "└── "] * (depth > 0)]))
         later = {level for level in later if level < depth} | {depth}
-    return found[::-1]
+    return drawn[::-1]
 
 
-def _label(one: Line) -> str:
-    return printable(one.label, lines=False) if one.parent >= 0 else "the document"
+def _label(line: Line) -> str:
+    return printable(line.label, lines=False) if line.parent >= 0 else "the document"
 
 
-def _path(one: Line, lines: Sequence[Line]) -> list[str]:
+def _path(line: Line, lines: Sequence[Line]) -> list[str]:
     """Return the labels from a line outwards."""
-    found = []
-    while one.parent >= 0:
-        found += [_label(one)] * bool(one.label)
-        one = lines[one.parent]
-    return found
+    labels = []
+    while line.parent >= 0:
+        labels += [_label(line)] * bool(line.label)
+        line = lines[line.parent]
+    return labels

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,7 +30,7 @@ from structgen.machines.json_machine.tables.json_tables import JSON_TABLES
 from structgen.machines.machine_core import token_steps
 from structgen.machines.machine_core.layout import LARGE
 from structgen.machines.machine_core.questions import call_answered
-from structgen.machines.store.mask_store import MaskStore, default_store
+from structgen.machines.store.mask_store import StoreOption, default_store
 from structgen.schema.schema_source import SchemaSource
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.vocabulary import Vocabulary
@@ -58,28 +58,28 @@ _IN_ESCAPES = b'"\\/bfnrtu0123456789abcdefABCDEF'
 
 
 def compiled_schema(
-    grammar: SchemaSource, tokenizer: Tokenizer, limits: Limits, store: MaskStore | Literal[False] | None
+    grammar: SchemaSource, tokenizer: Tokenizer, limits: Limits, store: StoreOption
 ) -> CompiledSchema:
     """Return a grammar compiled against a tokenizer, or the compiled grammar of an equal one that the store
     still has. `store`: as `sg.compile` takes it. Errors: those of `SchemaSource.network`. Cost of one that
     is found: 30 us, 1 us for each KB of schema."""
     if limits.liveness == "flag":  # each grammar is flagged with the places that the oracle leaves undecided
         return CompiledSchema(grammar, tokenizer, limits, store)
-    recent = key = found = None
+    recent = key = compiled = None
     if store is not False:
         vocabulary = Vocabulary.of(tokenizer)  # held: the store's part goes with it
         recent = (store or default_store()).of(vocabulary).recent
         # what is found holds the tokenizer: no other has its id
         key = grammar.spelling, id(tokenizer), limits
-        found = recent.get(key)
-    if found is not None:
-        found = found.generation.newest(found)
-    if found is None or found.used > 1:
+        compiled = recent.get(key)
+    if compiled is not None:
+        compiled = compiled.generation.newest(compiled)
+    if compiled is None or compiled.used > 1:
         with THIS_CALL.begin(limits):
-            found = CompiledSchema(grammar, tokenizer, limits, store)
+            compiled = CompiledSchema(grammar, tokenizer, limits, store)
         if recent is not None:
-            recent.put(key, found)
-    return found
+            recent.put(key, compiled)
+    return compiled
 
 
 class CompiledSchema(CompiledGrammar):
@@ -100,7 +100,7 @@ class CompiledSchema(CompiledGrammar):
         grammar: SchemaSource,
         tokenizer: Tokenizer,
         limits: Limits | None = None,
-        store: MaskStore | Literal[False] | None = None,
+        store: StoreOption = None,
     ) -> None:
         super().__init__(grammar, tokenizer, limits, store)
         policies = grammar.policies
@@ -114,7 +114,7 @@ class CompiledSchema(CompiledGrammar):
         self._texts = TextReaders(lambda: tokens().plain, self.limits, self.store, lost)
         self._expander = expander = expander_of(grammar, self.limits, self._tables, self._texts)
         if self._texts.made:
-            self.height = 1 + max(one.height for one in self._texts.made)
+            self.height = 1 + max(compiled.height for compiled in self._texts.made)
             self.lock = new_lock(GRAMMARS, self.height)
         self._recorder = recorder = Recorder(self._tables, expander, self.vocabulary, self._masks, tokens)
         answer = recorder.answer
@@ -129,7 +129,7 @@ class CompiledSchema(CompiledGrammar):
         size = self.nbytes + self._recorder.nbytes + ENTRY_BYTES * tables.count(L.T_RES)
         most = max(self._expander.strings.count, self._expander.numbers.count) / limits.automaton_states
         rows = tables.most_interned / limits.parser_states
-        texts = [one.used for one in self._texts.made]
+        texts = [compiled.used for compiled in self._texts.made]
         return max(size / limits.grammar_memory, 2 * most, 2 * rows, *texts)
 
     @property

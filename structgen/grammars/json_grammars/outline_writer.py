@@ -78,12 +78,12 @@ def shorter_outlines(outline: Outlines, *, descriptions: bool) -> Iterator[tuple
     forms = [*whole, *((depth, False, told) for depth, told in _LEVELS.items())]
     for depth, described, told in forms:
         try:
-            found = outline(depth=depth, descriptions=described)
+            shorter = outline(depth=depth, descriptions=described)
         except LimitError:
             continue  # a shorter form follows
-        if known is None or len(found) < len(known):
-            yield found, told
-            known = found
+        if known is None or len(shorter) < len(known):
+            yield shorter, told
+            known = shorter
 
 
 class ModelPrompt(str):
@@ -93,7 +93,7 @@ class ModelPrompt(str):
 
 
 def extraction_prompt_under(outline: str, text: str) -> ModelPrompt:
-    """Return the same for an outline that was written before."""
+    """Return the prompt of an embedded model: an outline, a line break, the text, a line break."""
     return ModelPrompt(f"{outline}\n{text.strip()}\n")
 
 

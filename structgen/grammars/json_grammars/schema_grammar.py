@@ -38,7 +38,7 @@ from structgen.schema.schema_source import SchemaSource
 
 if TYPE_CHECKING:
     from structgen.grammars.json_grammars.compiled_schema import CompiledSchema
-    from structgen.machines.store.mask_store import MaskStore
+    from structgen.machines.store.mask_store import StoreOption
 
     # start-up: the report is worked out when asked
     from structgen.schema.explaining.keyword_report import KeywordReport
@@ -202,16 +202,16 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
 
         if not isinstance(grammars, Mapping) or not all(isinstance(pointer, str) for pointer in grammars):
             raise checks.wrong("grammars", grammars, 'Give {"#/properties/query": grammar}.')
-        found: dict[str, Grammar] = {}
+        given: dict[str, Grammar] = {}
         for pointer, part in grammars.items():
             with within(f"grammars, {pointer}"):
-                found[pointer] = public_name("sequence")(part)
+                given[pointer] = public_name("sequence")(part)
         both = "extends" if self._read_as.startswith("3") else "allOf"
-        changed, places = with_grammars(self.schema, found, both)
+        changed, places = with_grammars(self.schema, given, both)
         made = self._with(schema=changed, _text=None, _notes=self._reading_notes())
         # caps of policies leave open what says nothing
         report = report_of(made.document(policies=Policies()))
-        idle = {one.pointer: one.why for one in report.findings if one.keyword == GRAMMAR}
+        idle = {finding.pointer: finding.why for finding in report.findings if finding.keyword == GRAMMAR}
         for place in places:
             if why := idle.get(place, "no value is held to it"):
                 raise refused(f"A grammar says nothing at {place}: {why}.")
@@ -289,13 +289,11 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
                 cure=f"{said[0].cure} (strict=True refuses it.)",
             )
         level = warning_level()
-        for one in said:
-            what = f"{one.where}: {one.what} {one.cure}"
-            warnings.warn(SchemaWarning(what, where=one.where, likely=one.likely), stacklevel=level)
+        for suspect in said:
+            what = f"{suspect.where}: {suspect.what} {suspect.cure}"
+            warnings.warn(SchemaWarning(what, where=suspect.where, likely=suspect.likely), stacklevel=level)
 
-    def compiled(
-        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
-    ) -> CompiledSchema:
+    def compiled(self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption) -> CompiledSchema:
         """Return the grammar compiled against a tokenizer, or an equal one that the store has."""
         # start-up: who reads or reports schemas needs no machine
         from structgen.grammars.json_grammars.compiled_schema import compiled_schema
@@ -323,7 +321,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         with within(self._file, ", "):
             document.require_handled()
             network = SchemaNetwork(document, strings, numbers, widest=widest)
-            if any(one.grammar is not None for one in document.schemas):
+            if any(schema.grammar is not None for schema in document.schemas):
                 # start-up: few schemas have grammars in their strings
                 from structgen.schema.recogniser.early_refusals import refuse_early
 
@@ -459,29 +457,7 @@ def json_schema(
     check_resources(resources)
     limits = checks.limits(limits)
     file = str(schema) if isinstance(schema, Path) else None
-    text: str | None = None
-    value: Json
-    if isinstance(schema, (str, Path)):
-        text = schema if isinstance(schema, str) else read_text(schema, SchemaError)
-        try:
-            value = read(text)
-        except SchemaError as error:
-            cure, where = error.cure, error.where
-            if file is not None:
-                cure, where = "Mend the file.", f"{file}, {where}"
-            elif _names_file(text):
-                cure = f"To read a file: sg.json_schema(pathlib.Path({text!r}))."
-            raise SchemaError(error.what, where=where, cure=cure) from None
-    elif isinstance(schema, (dict, bool)):
-        value = exact(schema)
-    else:
-        raise OptionError(
-            f"A schema is not given as a {type(schema).__name__}.",
-            where="schema",
-            cure="Pass its schema (with pydantic: T.model_json_schema()); sg.generate and sg.run take types."
-            if isinstance(schema, type)
-            else "Pass a dict, a boolean, a JSON text, or the pathlib.Path of a file.",
-        )
+    value, text = _given_schema(schema)
     with within(file, ", "):
         if subset is not None:
             # start-up: few schemas are held to this subset
@@ -503,6 +479,31 @@ def json_schema(
         if strict is not None:
             grammar.warn_of_suspects(strict=strict)
     return grammar
+
+
+def _given_schema(schema: dict[str, Any] | bool | str | Path) -> tuple[Json, str | None]:
+    """Return a schema as exact JSON, and the text that it was read from. Errors: `SchemaError` with the file,
+    the line and the column; `OptionError`."""
+    if isinstance(schema, (dict, bool)):
+        return exact(schema), None
+    if not isinstance(schema, (str, Path)):
+        raise OptionError(
+            f"A schema is not given as a {type(schema).__name__}.",
+            where="schema",
+            cure="Pass its schema (with pydantic: T.model_json_schema()); sg.generate and sg.run take types."
+            if isinstance(schema, type)
+            else "Pass a dict, a boolean, a JSON text, or the pathlib.Path of a file.",
+        )
+    text = schema if isinstance(schema, str) else read_text(schema, SchemaError)
+    try:
+        return read(text), text
+    except SchemaError as error:
+        cure, where = error.cure, error.where
+        if isinstance(schema, Path):
+            cure, where = "Mend the file.", f"{schema}, {where}"
+        elif _names_file(text):
+            cure = f"To read a file: sg.json_schema(pathlib.Path({text!r}))."
+        raise SchemaError(error.what, where=where, cure=cure) from None
 
 
 def _names_file(text: str) -> bool:

@@ -40,9 +40,9 @@ class CompiledTexts:
     def after_tokens(self, state: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the states after each of some tokens, below 0 where none goes on."""
         plain = self.machine.vocabulary.token_slot[tokens] >= 0
-        found = np.full(len(tokens), -1, np.int64)
-        found[plain] = self.machine.after_tokens(state, tokens[plain])
-        return found
+        states = np.full(len(tokens), -1, np.int64)
+        states[plain] = self.machine.after_tokens(state, tokens[plain])
+        return states
 
     def alike(self, state: int) -> int:
         """Return a state with the same rest, as far as is known: one for many."""
@@ -52,19 +52,19 @@ class CompiledTexts:
     def expected(self, state: int) -> list[Expected]:
         """Return what may follow, in words that name the grammar."""
         grammar = self.machine.grammar.texts_named
-        found = self.machine.expected(State(self.machine, state))
-        return [replace(one, what=f"{one.what} in {grammar}") for one in found]
+        following = self.machine.expected(State(self.machine, state))
+        return [replace(expected, what=f"{expected.what} in {grammar}") for expected in following]
 
     def rest(self, state: int) -> bytes:
         """Return a shortest rest of the text. The rest of each state on the way is what is left of it: each
         is remembered with the first that goes through it."""
-        found = bytearray()
+        rest = bytearray()
         while not self.machine.may_end(state):
             if state not in self._ways:
                 self._learn(state)
             byte, state = self._ways[state]
-            found.append(byte)
-        return bytes(found)
+            rest.append(byte)
+        return bytes(rest)
 
     def _learn(self, state: int) -> None:
         with self.machine.lock:
@@ -125,8 +125,8 @@ class TextReaders:
             return grammar.compiled_part(tokenizer, self._limits, False)
         recent = self._store.of(Vocabulary.of(tokenizer)).recent
         key = "the text of a string", grammar.spelling, self._limits
-        found: CompiledGrammar | None = recent.get(key)
-        if found is None or found.used > 1:
-            found = grammar.compiled_part(tokenizer, self._limits, self._store)
-            recent.put(key, found)
-        return found
+        compiled: CompiledGrammar | None = recent.get(key)
+        if compiled is None or compiled.used > 1:
+            compiled = grammar.compiled_part(tokenizer, self._limits, self._store)
+            recent.put(key, compiled)
+        return compiled

@@ -156,11 +156,11 @@ def lark(
     indenter = None if postlex is None else indenter_of(postlex)
 
     kept = KeptTables(*asked, indenter, names)
-    found = kept.read(bounds)
-    if found is None:
+    tables = kept.read(bounds)
+    if tables is None:
         with told(_READING), patterns_placed(text, source, import_paths):
             loaded = load(text, postlex=indenter, **given)
-        found = kept.write(loaded)
+        tables = kept.write(loaded)
     arguments = {
         "grammar": Path(source) if source is not None else text,
         "start": start,
@@ -172,7 +172,7 @@ def lark(
         "limits": limits,
     }
     said = {"syntax": "lark", "definition": text, "start": start}
-    made = LarkGrammar(found, (_again, arguments), bounds, said if indenter is None else None)
+    made = LarkGrammar(tables, (_again, arguments), bounds, said if indenter is None else None)
     return BoundLark(made, bound) if bound else made
 
 
@@ -186,13 +186,13 @@ def _bound(bind: Mapping[str, Operand] | None) -> dict[str, TextGrammar]:
             where="bind",
             cure='Pass bind={"NAME": grammar}.',
         )
-    found = {}
+    grammars = {}
     for name in sorted(bind):
         try:
-            found[name] = as_text(bind[name])
+            grammars[name] = as_text(bind[name])
         except OptionError as error:
             raise OptionError(error.what, where=f"bind, {name}", cure=error.cure) from None
-    return found
+    return grammars
 
 
 def _text_alone(grammar: Any, import_paths: Sequence[Importer]) -> tuple[str, str | None]:

@@ -68,11 +68,15 @@ def llguidance(
         bound[name] = grammar
         return name
 
-    def without_attributes(found: re.Match[str]) -> str:
-        head, inside, colon, body, more = found.groups("")
+    def without_attributes(rule: re.Match[str]) -> str:
+        head, inside, colon, body, more = rule.groups("")
         if not _ATTRIBUTE_LIST.fullmatch(inside):
-            return found[0]
-        said = {one[1]: one[2] for one in _ATTRIBUTE.finditer(inside) if one[1] != "capture"}
+            return rule[0]
+        said = {
+            attribute[1]: attribute[2]
+            for attribute in _ATTRIBUTE.finditer(inside)
+            if attribute[1] != "capture"
+        }
         if (
             body.strip() in free
             and not more
@@ -85,24 +89,24 @@ def llguidance(
 
     text = text.removeprefix("\ufeff")
     at, pieces = 0, list[str]()
-    while found := _PIECE.search(text, at):
-        pieces.append(text[at : found.start()])
-        at = found.end()
-        if found[3] is not None:
-            pieces.append(bind(_token(found[3], specials)))
+    while piece := _PIECE.search(text, at):
+        pieces.append(text[at : piece.start()])
+        at = piece.end()
+        if piece[3] is not None:
+            pieces.append(bind(_token(piece[3], specials)))
             continue
-        if found[1] is None:
-            is_comment = found[0].startswith(("//", "#"))
-            pieces.append("" if is_comment else "()" if found[0] == '""' else found[0])
+        if piece[1] is None:
+            is_comment = piece[0].startswith(("//", "#"))
+            pieces.append("" if is_comment else "()" if piece[0] == '""' else piece[0])
             continue
-        if found[1] not in ("json", "llguidance") or found[2] is None:
-            raise _refused(f"%{found[1]}", found[1])
+        if piece[1] not in ("json", "llguidance") or piece[2] is None:
+            raise _refused(f"%{piece[1]}", piece[1])
         try:
             _, at = _JSON.raw_decode(text, at)
-            value: Any = exact_json.read(text[found.end() : at])
+            value: Any = exact_json.read(text[piece.end() : at])
         except (ValueError, RecursionError) as error:
-            raise GrammarError(f"%{found[1]}: {error}. Write a JSON object behind it.") from None
-        if found[1] == "json":
+            raise GrammarError(f"%{piece[1]}: {error}. Write a JSON object behind it.") from None
+        if piece[1] == "json":
             pieces.append(bind(_document(value, limits, policies)))
         elif value.keys() - {"no_forcing"}:
             raise _refused("%llguidance with options", "llguidance")

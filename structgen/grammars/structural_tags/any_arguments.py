@@ -48,7 +48,7 @@ def any_arguments(
         "BLANK": blank or literal(""),
         "STRING_VALUE": RegularGrammar(Not(holding(stops)), f"a string without {shown(stops)}"),
     }
-    values = {"string": "STRING_VALUE", **({one: one for one in _NESTED} if style.nested else {})}
+    values = {"string": "STRING_VALUE", **({kind: kind for kind in _NESTED} if style.nested else {})}
 
     def value(kind: str) -> str:
         """Return the symbol of the values of a type; others than strings are JSON where nothing nests."""

@@ -154,15 +154,15 @@ class _Reader:
         _SHAPES.check(value, "format", place)
         self.check_excluded(value, place)
         around, self.ends, self.depth = self.ends, ends, self.depth + 1
-        found = known(value, place)
+        grammar = known(value, place)
         self.ends, self.depth = around, self.depth - 1
-        return found
+        return grammar
 
     def _likely(self, value: Format) -> str:
         """Return how to mend a format of an unknown type: the schema, or the type, that is probably meant."""
         kind = value.get("type")
         names = kind if isinstance(kind, list) else [kind]
-        if names and all(isinstance(one, str) and one in TYPES for one in names):
+        if names and all(isinstance(name, str) and name in TYPES for name in names):
             return 'Write {"type": "json_schema", "json_schema": {...}} around a schema.'
         close = get_close_matches(kind, self.kinds, 1, 0.8) if isinstance(kind, str) else []
         return f"Write {close[0]}." if close else f"Offered are {', '.join(self.kinds)}."
@@ -252,26 +252,26 @@ class _Reader:
 
     def check_excluded(self, value: Format, place: str) -> None:
         """Check that the excluded tokens are special: no free text has any, they need no grammar."""
-        for index, one in enumerate(value.get("exclude_tokens") or ()):
+        for index, token in enumerate(value.get("exclude_tokens") or ()):
             there = f"{place}/exclude_tokens/{index}"
-            self.special(one, there)
-            if one not in self.specials and one not in self.specials.values():
+            self.special(token, there)
+            if token not in self.specials and token not in self.specials.values():
                 raise UnsupportedError(
-                    f"Nothing says that the token {one} is special.",
+                    f"Nothing says that the token {token} is special.",
                     keyword="exclude_tokens",
                     where=there,
-                    cure=f'Pass specials={{"its text": {one}}}, or exclude a text: any_text has excludes.',
+                    cure=f'Pass specials={{"its text": {token}}}, or exclude a text: any_text has excludes.',
                 )
 
     def token_triggered_tags(self, value: Format, place: str) -> TextGrammar:
         listed = enumerate(value["trigger_tokens"])
-        triggers = {self.special(one, f"{place}/trigger_tokens/{index}").token for index, one in listed}
+        triggers = {self.special(token, f"{place}/trigger_tokens/{index}").token for index, token in listed}
         begins, tags = set(), []
-        for index, one in enumerate(value["tags"]):
+        for index, element in enumerate(value["tags"]):
             there = f"{place}/tags/{index}"
-            begin = self.token(one["begin"], f"{there}/begin")
+            begin = self.token(element["begin"], f"{there}/begin")
             begins.add(begin.token)
-            tags.append(begin + self.after(one, there))
+            tags.append(begin + self.after(element, there))
         if begins != triggers:
             raise OptionError(
                 f"The tags begin with the tokens {sorted(begins)}, and the triggers are {sorted(triggers)}.",
@@ -309,16 +309,16 @@ class _Reader:
         elements, last = value["elements"], len(value["elements"]) - 1
         return sequence(
             *(
-                self.read(one, f"{place}/elements/{index}", self.ends if index == last else ())
-                for index, one in enumerate(elements)
+                self.read(element, f"{place}/elements/{index}", self.ends if index == last else ())
+                for index, element in enumerate(elements)
             )
         )
 
     def either(self, value: Format, place: str) -> TextGrammar:
         return either(
             *(
-                self.read(one, f"{place}/elements/{index}", self.ends)
-                for index, one in enumerate(value["elements"])
+                self.read(element, f"{place}/elements/{index}", self.ends)
+                for index, element in enumerate(value["elements"])
             )
         )
 
@@ -327,9 +327,9 @@ class _Reader:
         return self.content(value, place, self.ends).repeat(*_COUNTS[value["type"]])
 
     def repeat(self, value: Format, place: str) -> TextGrammar:
-        most = value["max"]
-        with within(place):
-            return self.content(value, place, self.ends).repeat(value["min"], None if most == -1 else most)
+        least, most = checks.whole(f"{place}/min", value["min"], 0), value["max"]
+        most = None if most == -1 else checks.whole(f"{place}/max", most, least)
+        return self.content(value, place, self.ends).repeat(least, most)
 
     def content(self, value: Format, place: str, ends: Ends) -> TextGrammar:
         return self.read(value["content"], f"{place}/content", ends)
@@ -352,33 +352,33 @@ class _Reader:
 
     def tags_with_separator(self, value: Format, place: str) -> TextGrammar:
         tags = enumerate(value["tags"])
-        one = either(*(self.tag(tag, f"{place}/tags/{i}") for i, tag in tags))
+        texts = either(*(self.tag(tag, f"{place}/tags/{i}") for i, tag in tags))
         if not value.get("stop_after_first"):
             _SHAPES.check(value.get("separator"), "text", f"{place}/separator")
-            one = one + (value["separator"] + one).repeat()
-        return one if value.get("at_least_one") else one.optional()
+            texts = texts + (value["separator"] + texts).repeat()
+        return texts if value.get("at_least_one") else texts.optional()
 
     def legacy(self, value: Format, place: str) -> TextGrammar:
         """Return the grammar of the older form: free text, and in it schemas between tags."""
         _SHAPES.check(value, "structures", place)
-        found = [
-            (one["begin"], self.styled(one, "json", f"{place}/structures/{index}", "schema") + one["end"])
-            for index, one in enumerate(value["structures"])
+        tags = [
+            (tag["begin"], self.styled(tag, "json", f"{place}/structures/{index}", "schema") + tag["end"])
+            for index, tag in enumerate(value["structures"])
         ]
-        return self.among_text(value, found, place)
+        return self.among_text(value, tags, place)
 
     def triggered_tags(self, value: Format, place: str) -> TextGrammar:
-        found = [(one["begin"], self.after(one, f"{place}/tags/{i}")) for i, one in enumerate(value["tags"])]
-        return self.among_text(value, found, place)
+        tags = [(tag["begin"], self.after(tag, f"{place}/tags/{i}")) for i, tag in enumerate(value["tags"])]
+        return self.among_text(value, tags, place)
 
-    def among_text(self, value: Format, found: list[tuple[str, TextGrammar]], place: str) -> TextGrammar:
+    def among_text(self, value: Format, tags: list[tuple[str, TextGrammar]], place: str) -> TextGrammar:
         """Return free text with tags at triggers; with `at_least_one` it begins with a tag."""
         triggers, avoided = _texts(value, "triggers"), (*_texts(value, "excludes"), *self.ends)
         stops = value.get("stop_after_first")
         if not value.get("at_least_one"):
-            return triggered(found, triggers, place, avoided, 1 if stops else None)
-        first = either(*(begin + rest for begin, rest in found))
-        return first if stops else first + triggered(found, triggers, place, avoided)
+            return triggered(tags, triggers, place, avoided, 1 if stops else None)
+        first = either(*(begin + rest for begin, rest in tags))
+        return first if stops else first + triggered(tags, triggers, place, avoided)
 
     def dispatch(self, value: Format, place: str) -> TextGrammar:
         rules = {begin: self.read(of, f"{there}/1") for there, begin, of in self.rules(value, place, (str,))}

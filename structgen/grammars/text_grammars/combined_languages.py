@@ -14,9 +14,10 @@ from itertools import chain
 from typing import Final, TypeAlias
 
 from structgen.base.language.expectation import Expected
+from structgen.base.language.remembering import remembered
 from structgen.base.system.public_calls import NUMBERS, THIS_CALL
 from structgen.grammars.text_grammars.machine.language import Config, InsidePart, Language
-from structgen.grammars.text_grammars.machine.scanning import common_classes, remembered
+from structgen.grammars.text_grammars.machine.scanning import common_classes
 from structgen.grammars.text_grammars.regular_language import WordsLanguage
 
 Place: TypeAlias = "tuple[int, Config]"
@@ -40,7 +41,6 @@ class Parts(Language):
             self.counts_tokens |= part.counts_tokens
             self.has_stack |= part.has_stack
             self.locks = max(self.locks, part.locks)
-        self._over: dict[tuple[Language, Config], bool] = {}
 
     def part(self, number: int) -> Language:
         """Return the part of the places with a number."""
@@ -85,22 +85,24 @@ class Parts(Language):
         return list(dict.fromkeys(told for number, at in places for told in self.part(number).expected(at)))
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        found: set[Place] = set()
+        reached: set[Place] = set()
         if steps := len(config) // 8:  # a place takes some 2 us
             THIS_CALL.work(steps * NUMBERS)
         for number, at in config:
             part = self.part(number)
             after = part.step(at, symbol)
             if after is not None:
-                found |= self._after(number, part, after)
-        return frozenset(found) or None
+                reached |= self._after(number, part, after)
+        return frozenset(reached) or None
 
     def places(self, config: Config) -> Iterable[Config]:
         if self.accepts(config):
             return (config,)
         # where a part may end and the whole may not, the place behind the part is there too
         begun = ((number, at) for number, at in config if not self.part(number).accepts(at))
-        return (frozenset({(number, one)}) for number, at in begun for one in self.part(number).places(at))
+        return (
+            frozenset({(number, config)}) for number, at in begun for config in self.part(number).places(at)
+        )
 
     def _after(self, number: int, part: Language, after: Config) -> frozenset[Place]:
         """Return the places after a part has moved on to `after`: inside it unless nothing can follow there,
@@ -111,15 +113,17 @@ class Parts(Language):
         places, ends = self._behind(number)
         if not places:
             return here
-        is_over = self._over.get((part, after))
-        if is_over is None:
-            is_over = self._over[part, after] = not part.goes_on(after)
         behind = self._ended(places, ends)
-        return behind if is_over else here | behind
+        return here | behind if self._goes_on(part, after) else behind
+
+    @remembered
+    def _goes_on(self, part: Language, config: Config) -> bool:
+        """Return whether a word of a part goes on."""
+        return part.goes_on(config)
 
     def told(self, config: Config) -> bytes | None:
-        found = [told for number, at in config if (told := self.part(number).told(at)) is not None]
-        return bytes(sorted(set(b"".join(found)))) if len(found) == len(config) else None
+        firsts = [told for number, at in config if (told := self.part(number).told(at)) is not None]
+        return bytes(sorted(set(b"".join(firsts)))) if len(firsts) == len(config) else None
 
     def run(self, config: Config) -> tuple[bytes, Config] | None:
         if len(config) != 1:
@@ -130,31 +134,31 @@ class Parts(Language):
         return None if run is None else (run[0], self._after(number, part, run[1]))
 
     def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
-        found: list[InsidePart] = []
+        told: list[InsidePart] = []
         others: set[Place] = set()
         for number, at in config:
             insides, left = self.part(number).inside(at)
-            found += [self._lifted(number, one) for one in insides]
+            told += [self._lifted(number, inside) for inside in insides]
             if left is not None or not insides:
                 others.add((number, left))
-        return tuple(found), frozenset(others) or None
+        return tuple(told), frozenset(others) or None
 
-    def _lifted(self, number: int, one: InsidePart) -> InsidePart:
+    def _lifted(self, number: int, inside: InsidePart) -> InsidePart:
         """Return a place inside a part of this language's part, as a place of this language. `number`: of
         the place."""
-        behind: set[Place] = set() if one.after_end is None else {(number, one.after_end)}
+        behind: set[Place] = set() if inside.after_end is None else {(number, inside.after_end)}
         ends = False
-        if one.ends:
+        if inside.ends:
             places, ends = self._behind(number)
             behind |= places
-        return one._replace(after_end=frozenset(behind) or None, ends=ends)
+        return inside._replace(after_end=frozenset(behind) or None, ends=ends)
 
     def after_inside(self, config: Config, state: int) -> Config:
-        found: set[Place] = set()
+        after: set[Place] = set()
         for number, at in config:
             part = self.part(number)
-            found |= self._after(number, part, part.after_inside(at, state))
-        return frozenset(found)
+            after |= self._after(number, part, part.after_inside(at, state))
+        return frozenset(after)
 
     def _needed(self, number: int) -> Iterable[tuple[Language, int]]:
         """Return the parts of which words must still follow the part of a place, and how many of each."""
@@ -244,7 +248,7 @@ class RepeatedLanguage(Parts):
         for number, at in places:
             if number >= self.least:
                 fewest[at] = min(number, fewest.get(at, number))
-        return frozenset(one for one in places if one[0] <= fewest.get(one[1], one[0])) or None
+        return frozenset(place for place in places if place[0] <= fewest.get(place[1], place[0])) or None
 
     def _needed(self, number: int) -> Iterable[tuple[Language, int]]:
         return ((self.of, max(0, self.least - number - 1)),)
@@ -258,28 +262,28 @@ class AnyOrder(Parts):
     """
 
     def __init__(self, of: Sequence[Language], needed: int, between: Language) -> None:
-        later = list(of) if not between.goes_on(between.start()) else [Chain((between, one)) for one in of]
+        later = list(of) if not between.goes_on(between.start()) else [Chain((between, word)) for word in of]
         super().__init__((*of, *later))
         self._count, self._needs = len(of), (1 << needed) - 1
 
     def _part(self, number: int) -> Language:
-        read, one = divmod(number, self._count)
-        return self.parts[one + self._count * bool(read)]
+        read, word = divmod(number, self._count)
+        return self.parts[word + self._count * bool(read)]
 
     def _before(self) -> Behind:
         return self._ready(0)
 
     def _behind(self, number: int) -> Behind:
-        read, one = divmod(number, self._count)
-        return self._ready(read | 1 << one)
+        read, word = divmod(number, self._count)
+        return self._ready(read | 1 << word)
 
     def _ready(self, read: int) -> Behind:
         """Return what is behind some words."""
-        ready = (read * self._count + one for one in range(self._count) if not read >> one & 1)
-        return frozenset((one, self._part(one).start()) for one in ready), not self._needs & ~read
+        ready = (read * self._count + word for word in range(self._count) if not read >> word & 1)
+        return frozenset((place, self._part(place).start()) for place in ready), not self._needs & ~read
 
     def _needed(self, number: int) -> Iterable[tuple[Language, int]]:
-        read, one = divmod(number, self._count)
-        read |= 1 << one
-        missing = (one for one in range(self._count) if self._needs & ~read & 1 << one)
-        return ((self.parts[one + self._count], 1) for one in missing)
+        read, word = divmod(number, self._count)
+        read |= 1 << word
+        missing = (word for word in range(self._count) if self._needs & ~read & 1 << word)
+        return ((self.parts[word + self._count], 1) for word in missing)

@@ -91,8 +91,8 @@ class SpanFree(TextFilter):
 
     def refusal(self, text: str) -> GrammarError:
         """Return the error for a grammar of which no text passes: the shortest one's run stands in it."""
-        found = self.copied(text)
-        shown = repr(text[found[0].start : found[0].end]) if found else "one"
+        spans = self.copied(text)
+        shown = repr(text[spans[0].start : spans[0].end]) if spans else "one"
         return GrammarError(
             f"Each text of the grammar has a run of more than {self.longest} characters that stands in the "
             f"corpus, such as {shown}.",
@@ -104,7 +104,7 @@ class SpanFree(TextFilter):
         """Return the runs of more than `longest` characters of a text that stand in the corpus, each with its
         first place in the sorted order; they may overlap by `longest` characters. Cost: some microseconds a
         character."""
-        found: list[CopiedSpan] = []
+        spans: list[CopiedSpan] = []
         at, size = 0, self.longest + 1
         while at + size <= len(text):
             place = self.index.place_of(text[at : at + size])
@@ -114,9 +114,9 @@ class SpanFree(TextFilter):
             end = at + size
             while end < len(text) and self.corpus[place + end - at : place + end - at + 1] == text[end]:
                 end += 1
-            found.append(CopiedSpan(at, end, place))
+            spans.append(CopiedSpan(at, end, place))
             at = end - self.longest
-        return found
+        return spans
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SpanFree, (self.corpus, self.longest)
@@ -141,12 +141,12 @@ class CorpusIndex:
 
     def has(self, text: str) -> bool:
         """Return whether a text that is not longer than the reach stands in the corpus."""
-        found = self._known.get(text)
-        if found is None:
+        known = self._known.get(text)
+        if known is None:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            found = self._known[text] = self.place_of(text) is not None
-        return found
+            known = self._known[text] = self.place_of(text) is not None
+        return known
 
 
 def sorted_places(corpus: str, reach: int) -> npt.NDArray[np.int32]:
@@ -219,7 +219,7 @@ class SpanFreeLanguage(Language):
         rest = _first_rest(read)
         if rest is None or self._after(matched, (read + rest).decode()) is not None:
             return rest
-        others = (one for one in _rests(read) if self._after(matched, (read + one).decode()) is not None)
+        others = (rest for rest in _rests(read) if self._after(matched, (read + rest).decode()) is not None)
         return next(others, None)
 
     def accepts(self, config: Config) -> bool:

@@ -48,8 +48,8 @@ def ebnf(
                 cure=f"Name one of {', '.join(list(read.lines)[:8])}.",
             )
     cure = "is defined again: as in llama.cpp, the later rule alone counts. Join the two with |."
-    told = [f"{one} {cure}" for one in read.replaced]
-    told += [f"{one} says nothing of texts, and has no effect. Take it out." for one in read.idle]
+    told = [f"{rule} {cure}" for rule in read.replaced]
+    told += [f"{construct} says nothing of texts, and has no effect. Take it out." for construct in read.idle]
     for what in told:
         warnings.warn(GrammarWarning(what), stacklevel=warning_level())
     unused = set(read.lines).difference(reached(read.rules, [start]))

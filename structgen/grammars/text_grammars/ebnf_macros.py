@@ -51,9 +51,9 @@ class PlainText(TextGrammar):
         return PlainText(self.of.without_bytes(missing), self.tokens)
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
-        found = self.of.language(limits)
-        found.specials = frozenset(self.tokens)
-        return found
+        language = self.of.language(limits)
+        language.specials = frozenset(self.tokens)
+        return language
 
 
 # --- what each macro derives ----------------------------------------------------------------------------
@@ -64,11 +64,11 @@ _FLAGS: Final = MappingProxyType({"i": re.IGNORECASE, "s": re.DOTALL, "u": 0})
 _IN_STRINGS: Final = r'[^"\\\x00-\x1f]*'
 
 
-def _respelled(found: re.Match[str]) -> str:
-    point, control = found.groups()
+def _respelled(match: re.Match[str]) -> str:
+    point, control = match.groups()
     if point or control:
         return f"\\U{int(point, 16) if point else ord(control) & 31:08x}"
-    return "(?P<" if found[0] == "(?<" else found[0]
+    return "(?P<" if match[0] == "(?<" else match[0]
 
 
 def _regex(given: Sequence[str], named: Named) -> Iterator[Way]:
@@ -81,8 +81,8 @@ def _regex(given: Sequence[str], named: Named) -> Iterator[Way]:
     flags = re.ASCII
     for letter in letters:
         flags |= _FLAGS[letter]
-    found = regex(_SPELLED.sub(_respelled, given[0]), flags=flags)
-    yield (meet(found, regex(_IN_STRINGS)) if named.get("json_string") else found,)
+    grammar = regex(_SPELLED.sub(_respelled, given[0]), flags=flags)
+    yield (meet(grammar, regex(_IN_STRINGS)) if named.get("json_string") else grammar,)
 
 
 def _substring(given: Sequence[str], named: Named) -> Iterator[Way]:
@@ -92,7 +92,7 @@ def _substring(given: Sequence[str], named: Named) -> Iterator[Way]:
 
 
 def _token(given: Sequence[int], named: Named = MappingProxyType({})) -> Iterator[Way]:
-    return ((special(one),) for one in dict.fromkeys(given))
+    return ((special(token),) for token in dict.fromkeys(given))
 
 
 def _exclude_token(given: Sequence[int], named: Named = MappingProxyType({})) -> Iterator[Way]:

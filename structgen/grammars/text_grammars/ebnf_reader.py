@@ -136,9 +136,9 @@ class _Reader(CountedRules):
 
     def foreign(self) -> None:
         """Raise for a construct of another notation."""
-        found = _FOREIGN.get(self.here)
-        if found is not None:
-            self.fail(f"not supported: {found[0]}.", found[1])
+        construct = _FOREIGN.get(self.here)
+        if construct is not None:
+            self.fail(f"not supported: {construct[0]}.", construct[1])
 
     def read(self) -> Ebnf:
         self.taken(_SPACE)
@@ -183,15 +183,15 @@ class _Reader(CountedRules):
     def options(self, name: str) -> None:
         """Read the options of a rule, in brackets behind its name. Raises for one that bounds texts."""
         at = self.at
-        found = self.taken(_OPTIONS)
-        for one in filter(None, map(str.strip, found[1:-1].split(","))):
-            if not _NO_TEXTS.match(one):
+        options = self.taken(_OPTIONS)
+        for option in filter(None, map(str.strip, options[1:-1].split(","))):
+            if not _NO_TEXTS.match(option):
                 self.fail(
-                    f"not supported: {one} (an option of a rule).",
+                    f"not supported: {option} (an option of a rule).",
                     "Write it as a count, such as [^]{0,80}; sg.text counts tokens.",
                     at,
                 )
-            self.idle.append(f"The option {one} of line {self.line(at)}")
+            self.idle.append(f"The option {option} of line {self.line(at)}")
 
     def no_rule(self, name: str) -> NoReturn:
         """Raise where the name of a rule is not followed by `::=`."""
@@ -216,8 +216,8 @@ class _Reader(CountedRules):
 
     def taken(self, what: re.Pattern[str]) -> str:
         """Read what a pattern matches here; "" where there is nothing."""
-        found = what.match(self.text, self.at)
-        said = found[0] if found else ""
+        match = what.match(self.text, self.at)
+        said = match[0] if match else ""
         self.at += len(said)
         return said
 
@@ -255,7 +255,7 @@ class _Reader(CountedRules):
         text, start = self.text, self.at
         char = text[start]
         if char in "\"'":
-            points = [CharacterClass(((ord(one), ord(one)),)) for one in self.literal()]
+            points = [CharacterClass(((ord(letter), ord(letter)),)) for letter in self.literal()]
             return points[0] if len(points) == 1 else Concatenation(tuple(points))
         if char == "[":
             return CharacterClass(self.char_class())
@@ -298,13 +298,13 @@ class _Reader(CountedRules):
         """Read a text in quotation marks."""
         start, mark = self.at, self.here
         self.at += 1
-        found = ""
+        text = ""
         while self.here not in (mark, "\n", ""):
-            found += chr(self.character())
+            text += chr(self.character())
         if self.here != mark:
             self.fail("The string does not end in its line.", f"Write {mark} behind it.", start)
         self.at += 1
-        return found
+        return text
 
     def in_parentheses(self, start: int) -> str:
         """Read alternatives behind a parenthesis, or a mark, as rules; return their symbol."""
@@ -321,9 +321,9 @@ class _Reader(CountedRules):
         self.depth -= 1
         return name
 
-    def token(self, found: re.Match[str]) -> str:
+    def token(self, match: re.Match[str]) -> str:
         """Read a token of GBNF, given by its id or its text."""
-        negated, number, text = found.groups()
+        negated, number, text = match.groups()
         if number is None and f"<{text}>" not in self.specials:
             self.fail(
                 f"Nothing says which token <{text}> is.",
@@ -331,25 +331,25 @@ class _Reader(CountedRules):
             )
         token = int(number) if number else self.specials[f"<{text}>"]
         with within(self.place(self.at)):
-            self.at = found.end()
+            self.at = match.end()
             return self.bind(ways_of_token(token, bool(negated)))
 
     def bind(self, ways: Iterable[Way]) -> str:
         """Return a new symbol with these right sides."""
         made = self.new()
         for way in ways:
-            self.rules.append((made, tuple(self.symbol(one) or made for one in way)))
+            self.rules.append((made, tuple(self.symbol(symbol) or made for symbol in way)))
         self.bound()
         return made
 
-    def symbol(self, one: TextGrammar | str) -> str:
-        if isinstance(one, str):
-            return one
-        return self.grammars.setdefault(one.spelling, (self.new(), one))[0]
+    def symbol(self, part: TextGrammar | str) -> str:
+        if isinstance(part, str):
+            return part
+        return self.grammars.setdefault(part.spelling, (self.new(), part))[0]
 
     def values(self, named: dict[str, Any] | None = None) -> tuple[Any, ...]:
         """Read values in parentheses; those that have a name go into `named`, where it is given."""
-        found: list[Any] = []
+        values: list[Any] = []
         self.at += 1
         self.taken(_SPACE)
         while self.here != ")":
@@ -361,7 +361,7 @@ class _Reader(CountedRules):
                     self.fail(f"The argument {name} stands twice.", "Take one out.", start)
                 named[name] = value
             else:
-                found.append(value)
+                values.append(value)
             self.taken(_SPACE)
             if self.here == ",":
                 self.at += 1
@@ -369,7 +369,7 @@ class _Reader(CountedRules):
             elif self.here != ")":
                 self.fail("Here a comma or ) should stand.", "Write the arguments with commas, and ).")
         self.at += 1
-        return tuple(found)
+        return tuple(values)
 
     def value(self, may_nest: bool) -> Any:
         """Read an argument of a macro."""
@@ -424,7 +424,7 @@ class _Reader(CountedRules):
         self.at += 1
         negated = self.here == "^"
         self.at += negated
-        found: list[tuple[int, int]] = []
+        ranges: list[tuple[int, int]] = []
         while self.here not in ("]", ""):
             at = self.at
             low = high = self.character()
@@ -433,11 +433,11 @@ class _Reader(CountedRules):
                 high = self.character()
                 if high < low:
                     self.fail("The range is empty.", "Write the smaller character first.", at)
-            found.append((low, high))
+            ranges.append((low, high))
         if self.at >= len(text):
             self.fail("The class is not closed.", "Write ] where it ends.", start)
         self.at += 1
-        return complement(union(found)) if negated else union(found)
+        return complement(union(ranges)) if negated else union(ranges)
 
     def counted(self, item: str | Node) -> str:
         """Return the symbol of an item with its quantifiers."""
@@ -459,15 +459,15 @@ class _Reader(CountedRules):
 
     def counts(self) -> tuple[int, int | None]:
         start = self.at
-        found = _COUNT.match(self.text, start)
-        low, comma, high = found.groups("") if found else ("", "", "")
-        if found is None or not (low or high):
+        match = _COUNT.match(self.text, start)
+        low, comma, high = match.groups("") if match else ("", "", "")
+        if match is None or not (low or high):
             self.fail(
                 "A count is {m}, {m,}, {,n} or {m,n}.",
                 "Write it so; a repetition without one is (...)*.",
                 start,
             )
-        self.at = found.end()
+        self.at = match.end()
         least = int(low or 0)
         most = least if not comma else int(high) if high not in ("", "-1") else None
         if most is not None and most < least:

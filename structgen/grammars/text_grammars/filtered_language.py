@@ -48,15 +48,15 @@ class FilteredText(WrittenText):
 
     def after_ascii(self, index: int) -> Tokens:
         language, (left, right) = self._language, self._config(index)
-        found = np.full(128, -1, np.int64)
+        states = np.full(128, -1, np.int64)
         with self.lock, self._begin_call():
             after = language.inner.after_ascii(language.number_of(left))
             filtered = language.filter.after_each(np.full(128, right), np.arange(128, dtype=np.uint8))
             for byte in np.flatnonzero((after >= 0) & (filtered >= 0)).tolist():
                 pair = language.between(int(after[byte]))[0], int(filtered[byte])
                 if language.lives(pair):
-                    found[byte] = self._number(pair)
-        return found
+                    states[byte] = self._number(pair)
+        return states
 
     def _alike(self, config: Config, state: int, tokens: Tokens) -> Tokens:
         vocabulary = self.vocabulary

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from structgen.base.language.expectation import Expected
 from structgen.base.language.ir import Formula
+from structgen.base.language.remembering import remembered
 from structgen.base.limits import Limits
 from structgen.base.native.jit import code_of
 from structgen.grammars.text_grammars.combined_languages import Behind, Parts, Place
@@ -28,7 +29,6 @@ from structgen.grammars.text_grammars.machine.language import (
 )
 from structgen.grammars.text_grammars.machine.masked_language import Masked
 from structgen.grammars.text_grammars.machine.masked_part import MaskedPart
-from structgen.grammars.text_grammars.machine.scanning import remembered
 from structgen.grammars.text_grammars.regular_language import RegularLanguage
 from structgen.machines.machine_core.wanted_nodes import WantedNodes
 from structgen.tokens.vocabulary import Vocabulary
@@ -53,11 +53,11 @@ class TextBeforeLanguage(RegularLanguage):
     def expected(self, config: Config) -> list[Expected]:
         steps = [(byte, self.step(config, byte)) for byte in range(256)]
         ends = [(byte, self.outcome(after)) for byte, after in steps if after is not None]
-        found = [
+        told = [
             Expected(what, (), bytes(byte for byte, met in ends if met < 1 or met == own))
             for own, what in enumerate((*self._ends, self.what), 1)
         ]
-        return [one for one in dict.fromkeys(found) if one.first]
+        return [expected for expected in dict.fromkeys(told) if expected.first]
 
 
 def text_part(of: LanguageGrammar, limits: Limits, target: CompileTarget) -> TextPart:
@@ -66,11 +66,11 @@ def text_part(of: LanguageGrammar, limits: Limits, target: CompileTarget) -> Tex
     if target.is_shared:
         kept = cast("OrderedDict[Any, CompiledText]", target.store.of(Vocabulary.of(target.tokenizer)).texts)
     key = of.spelling, limits, target.tokenizer.eos_token_ids
-    found = kept.pop(key, None) or CompiledText(of, target.tokenizer, limits, target.store)
-    kept[key] = found = found.fresh()
+    text = kept.pop(key, None) or CompiledText(of, target.tokenizer, limits, target.store)
+    kept[key] = text = text.fresh()
     if len(kept) > 16:
         kept.popitem(last=False)
-    return TextPart(found)
+    return TextPart(text)
 
 
 class TextPart(Masked):
@@ -109,7 +109,7 @@ class TextPart(Masked):
 
     def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
         every = (self, *self.views)
-        return tuple(InsidePart(one, config, None, one is self) for one in every), None
+        return tuple(InsidePart(view, config, None, view is self) for view in every), None
 
 
 class InterruptedText(Parts):
@@ -158,8 +158,8 @@ class InterruptedText(Parts):
         read = number // width + 1
         return frozenset({(read * width, self._text.start())} if read < self._most else ()), True
 
-    def _lifted(self, number: int, one: InsidePart) -> InsidePart:
-        word = self._words.get(one.part)
+    def _lifted(self, number: int, inside: InsidePart) -> InsidePart:
+        word = self._words.get(inside.part)
         if word is None:
-            return super()._lifted(number, one)
-        return one._replace(after_end=self._body(number + word))
+            return super()._lifted(number, inside)
+        return inside._replace(after_end=self._body(number + word))

@@ -13,7 +13,7 @@ from typing import Literal
 
 from structgen.automata.regex import ecma_syntax
 from structgen.automata.regex.ecma_text import ecma_of_form
-from structgen.automata.regex.python_syntax import parse_form, shortened, shown
+from structgen.automata.regex.python_syntax import parse_form
 from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER
 from structgen.base.errors import OptionError, PatternWarning, RegexError, options_named, warning_level
 from structgen.base.language import checks
@@ -57,7 +57,7 @@ def regex(
     THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(pattern))
     if dialect == "python":
         if is_compiled and flags & re.UNICODE and parse_form(pattern, flags & ~re.UNICODE)[1]:
-            warnings.warn(PatternWarning(shown(pattern)), stacklevel=warning_level())
+            warnings.warn(PatternWarning(checks.shown(pattern)), stacklevel=warning_level())
         source = ecma_of_form(pattern, flags)
     else:
         if flags:
@@ -71,7 +71,7 @@ def regex(
         except RegexError as error:
             raise RegexError(error.what, where=error.where or "pattern", cure=error.cure) from None
         source = f"^(?:{pattern})$"
-    what = f"a text that /{shortened(pattern)}/ matches"
+    what = f"a text that /{checks.shortened(pattern)}/ matches"
     return RegularGrammar(Pattern(source), what, limits=limits)
 
 

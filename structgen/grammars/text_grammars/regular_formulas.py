@@ -42,8 +42,8 @@ def writable(missing: frozenset[int]) -> Formula:
     # start-up, too
     from structgen.schema.reading.missing_bytes import characters_without
 
-    found = characters_without(missing)
-    return Pattern(pattern_of_characters(np.flatnonzero(np.diff(found, prepend=False, append=False))))
+    characters = characters_without(missing)
+    return Pattern(pattern_of_characters(np.flatnonzero(np.diff(characters, prepend=False, append=False))))
 
 
 def shown(words: Sequence[str]) -> str:
@@ -103,12 +103,12 @@ def asserted_at_ends(tree: Node) -> tuple[tuple[Node, ...], Node, tuple[Node, ..
     parts = [tree]
     for _ in range(2):  # what stands between `^(?:` and `)$` may be several parts
         parts = [
-            one for part in parts for one in (part.parts if isinstance(part, Concatenation) else (part,))
+            node for part in parts for node in (part.parts if isinstance(part, Concatenation) else (part,))
         ]
     reading = [at for at, part in enumerate(parts) if not _is_assertion(part)]
     first, last = (reading[0], reading[-1] + 1) if reading else (0, 0)
-    before = tuple(one for one in parts[:first] if not _asserts_end(one, TextStart))
-    behind = tuple(one for one in parts[last:] if not _asserts_end(one, TextEnd))
+    before = tuple(node for node in parts[:first] if not _asserts_end(node, TextStart))
+    behind = tuple(node for node in parts[last:] if not _asserts_end(node, TextEnd))
     return before, Concatenation(tuple(parts[first:last])), behind
 
 
@@ -134,4 +134,4 @@ def written_out(node: Node) -> int:
 def asserts(node: Node) -> bool:
     """Return whether a tree has an assertion, so that its matches depend on the text around them."""
     plain = (CharacterClass, Concatenation, Alternation, Repetition)
-    return not all(isinstance(one, plain) for one in descendants(node))
+    return not all(isinstance(inner, plain) for inner in descendants(node))

@@ -111,11 +111,11 @@ class WordsLanguage(Language):
 
     def told(self, config: Config) -> bytes:
         low, high, at = self._going_on(config)
-        found = bytearray()
+        following = bytearray()
         while low < high:
-            found.append(self._texts[low][at])
-            low = bisect_right(self._texts, found[-1], low, high, key=itemgetter(at))
-        return bytes(found)
+            following.append(self._texts[low][at])
+            low = bisect_right(self._texts, following[-1], low, high, key=itemgetter(at))
+        return bytes(following)
 
     def run(self, config: Config) -> tuple[bytes, Config] | None:
         # of several texts few are read to their ends

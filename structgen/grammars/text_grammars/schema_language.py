@@ -62,7 +62,7 @@ class JsonText(Masked):
 
     def __init__(self, of: JsonSchemaGrammar, limits: Limits, target: CompileTarget | None) -> None:
         self._of, self._limits, self._target = of, limits, target
-        self.last = bytes(sorted({one for kind in (of.root_types or _LAST) for one in _LAST[kind]}))
+        self.last = bytes(sorted({byte for kind in (of.root_types or _LAST) for byte in _LAST[kind]}))
         self.space = b"" if of.policies.whitespace in ("compact", "any:0") else _SPACE
         self.has_stack, self.locks = True, 1
 

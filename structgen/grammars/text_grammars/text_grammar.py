@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from heapq import nsmallest
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias, Union, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias, Union, cast
 
 from structgen.automata.regex import ecma_syntax
 from structgen.automata.regex.ecma_text import ecma_text, portable_text
-from structgen.automata.regex.python_syntax import shortened
 from structgen.automata.regex.syntax_tree import Concatenation, Node
 from structgen.automata.strings.banned_patterns import pattern_of
 from structgen.base.errors import (
@@ -55,7 +54,7 @@ if TYPE_CHECKING:
     from structgen.grammars.text_grammars.context_free.rules import Rule
     from structgen.grammars.text_grammars.machine.language import CompileTarget, Language
     from structgen.machines.core.compiled import CompiledGrammar
-    from structgen.machines.store.mask_store import MaskStore
+    from structgen.machines.store.mask_store import StoreOption
     from structgen.tokens.tokenizer import Tokenizer
 
 Operand: TypeAlias = Union[Grammar, str]
@@ -97,10 +96,10 @@ def sequence(*parts: Operand) -> TextGrammar:
     flat = _flat(Operation.SEQUENCE, parts)
     merged: list[TextGrammar] = []
     for part in flat:
-        one, joined = merged[-1] if merged else None, None
-        if isinstance(one, RegularGrammar) and isinstance(part, RegularGrammar):
-            what = one.what if part.what == one.what else f"{one.what} and then {part.what}"
-            joined = RegularGrammar.joined((one, part), what, one_of=False)
+        last, joined = merged[-1] if merged else None, None
+        if isinstance(last, RegularGrammar) and isinstance(part, RegularGrammar):
+            what = last.what if part.what == last.what else f"{last.what} and then {part.what}"
+            joined = RegularGrammar.joined((last, part), what, one_of=False)
         if joined is None:
             merged.append(part)
         else:
@@ -152,16 +151,16 @@ def in_any_order(needed: Iterable[Operand], others: Iterable[Operand], between: 
     """Return the grammar of a text of each of `needed` and of some or none of `others`, each once at most, in
     any order, with a text of `between` between two. No part has the empty text, and none begins inside a part
     with masks of its own. Cost: a state for each set of parts that were read."""
-    first = [as_text(one) for one in needed]
+    first = [as_text(part) for part in needed]
     parts = (*first, *map(as_text, others), as_text(between))
     return sequence() if len(parts) == 1 else Composed(Operation.ANY_ORDER, parts, len(first))
 
 
-def meet(one: Operand, other: Operand, *, complement: bool = False) -> TextGrammar:
+def meet(left: Operand, other: Operand, *, complement: bool = False) -> TextGrammar:
     """Return the grammar of the texts of both, or with `complement` of the first that are none of the
     second's. One of them must be regular (`sg.regex`, `sg.literal`, `sg.choice` and what is made of them by
     `&`, `|`, `-`, `~`); of a difference the second. Raises `OptionError`."""
-    a, b = as_text(one), as_text(other)
+    a, b = as_text(left), as_text(other)
     if not complement and isinstance(a, TextFilter):
         a, b = b, a
     if not complement and isinstance(b, TextFilter):
@@ -212,9 +211,7 @@ class TextGrammar(LanguageGrammar):
     has_masks: ClassVar[bool] = False
     """Whether its language, compiled for a target, has masks of its own (`masked_language.Masked`)."""
 
-    def compiled(
-        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
-    ) -> CompiledGrammar:
+    def compiled(self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption) -> CompiledGrammar:
         """Return the grammar compiled against a tokenizer."""
         # start-up time: a grammar that is only parsed or explained needs no machine
         from structgen.grammars.text_grammars.machine.compiled_text import CompiledText
@@ -308,10 +305,10 @@ class RegularGrammar(TextGrammar):
             raise OptionError(
                 "There is nothing to choose from.", where="texts", cure="Give one text at least."
             )
-        found = frozenset(words)
-        shown = ", ".join(_quoted(shortened(word)) for word in nsmallest(4, found))
-        what = f"{shown}, ..." if len(found) > 4 else shown
-        return cls(Words(found), what, limits=limits)
+        chosen = frozenset(words)
+        shown = ", ".join(_quoted(checks.shortened(word)) for word in nsmallest(4, chosen))
+        what = f"{shown}, ..." if len(chosen) > 4 else shown
+        return cls(Words(chosen), what, limits=limits)
 
     @classmethod
     def of_body(cls, body: str, what: str, limits: Limits) -> RegularGrammar | None:
@@ -334,9 +331,9 @@ class RegularGrammar(TextGrammar):
         body, limits = ("|" if one_of else "").join(cast("list[str]", bodies)), _limits(parts)
         if "(?<" in body:
             return cls.of_body(body, what, limits)
-        found = cls(Pattern(f"^(?:{body})$"), what, limits=limits, known=(body, letters))
-        found._part = None if one_of else body
-        return found
+        whole = cls(Pattern(f"^(?:{body})$"), what, limits=limits, known=(body, letters))
+        whole._part = None if one_of else body
+        return whole
 
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
         if isinstance(self.formula, Words):
@@ -446,11 +443,13 @@ class TextBefore(TextGrammar):
 
     def check(self, place: str = "") -> None:
         """Raise `OptionError` where a word contains another one, or a text that is avoided."""
-        for one in self.words:
-            other = next((two for two in (*self.words, *self.avoided) if two != one and two in one), None)
-            if other is not None or one in self.avoided:
+        for word in self.words:
+            other = next(
+                (inner for inner in (*self.words, *self.avoided) if inner != word and inner in word), None
+            )
+            if other is not None or word in self.avoided:
                 raise OptionError(
-                    f"{one!r} contains {other or one!r}, which comes first.",
+                    f"{word!r} contains {other or word!r}, which comes first.",
                     where=place,
                     cure="Choose texts that do not contain one another.",
                 )
@@ -463,7 +462,7 @@ class TextBefore(TextGrammar):
         never = (Not(holding(self.avoided)),) if self.avoided else ()
         ends = (Pattern(f"^{ANY}(?:{any_of((word,))})$") for word in self.words)
         free = Not(holding(every)) if every else TRUE
-        return [free, *(All((one, later, *never)) for one in ends)]
+        return [free, *(All((end, later, *never)) for end in ends)]
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         # start-up time
@@ -471,7 +470,7 @@ class TextBefore(TextGrammar):
 
         formulas = self.formulas
         if self.missing:
-            formulas = [All((one, writable(self.missing))) for one in formulas]
+            formulas = [All((formula, writable(self.missing))) for formula in formulas]
         what = f"any text without {shown((*self.words, *self.avoided))}"
         return TextBeforeLanguage(formulas, what, f"any text up to {shown(self.words)}", limits)
 
@@ -497,7 +496,7 @@ class JsonTexts(Derived):
         return f"json {self.of.spelling}"
 
     def compiled_part(
-        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
+        self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption
     ) -> CompiledGrammar:
         """Return the schema's own machine."""
         with within(self.place or None):
@@ -613,9 +612,7 @@ class Composed(TextGrammar):
         by = RegularLanguage(self.formula, "a text that the regular expression takes", limits)
         return FilteredMeet(inner, by, limits)
 
-    def compiled(
-        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
-    ) -> CompiledGrammar:
+    def compiled(self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption) -> CompiledGrammar:
         """Return the grammar compiled against a tokenizer."""
         if not self._is_narrowed:
             return super(Composed, self).compiled(tokenizer, limits, store)
@@ -701,9 +698,9 @@ class PartLanguages:
     def if_any(self, grammar: TextGrammar, is_last: bool = False) -> Language | None:
         """Return the language of a grammar; None where the grammar has no text."""
         try:
-            found = self.of(grammar, is_last)
-            found.start()
-            return found
+            language = self.of(grammar, is_last)
+            language.start()
+            return language
         except GrammarError as error:
             if type(error) is not GrammarError:
                 raise
@@ -778,11 +775,11 @@ class PartLanguages:
 
 def _flat(operation: Operation, parts: tuple[Operand, ...]) -> list[TextGrammar]:
     """Return the operands as text grammars; an operand of the same operation is replaced by its parts."""
-    found: list[TextGrammar] = []
+    grammars: list[TextGrammar] = []
     for part in map(as_text, parts):
         same = isinstance(part, Composed) and part.operation is operation
-        found += cast(Composed, part).parts if same else (part,)
-    return found
+        grammars += cast(Composed, part).parts if same else (part,)
+    return grammars
 
 
 def counted(tree: Node, limits: Limits) -> TextGrammar | None:
@@ -807,4 +804,4 @@ def counted(tree: Node, limits: Limits) -> TextGrammar | None:
 def _limits(parts: Sequence[TextGrammar]) -> Limits:
     """Return the first limits among the parts that are not the default ones."""
     given = [part.limits for part in parts]
-    return next((one for one in given if one is not DEFAULT and one != DEFAULT), given[-1])
+    return next((limits for limits in given if limits is not DEFAULT and limits != DEFAULT), given[-1])

@@ -137,19 +137,19 @@ class WordRuns(TextGrammar):
         """The text with one blank for each run of white space, and a blank behind it."""
         # of each character of the text, and its end, the byte of `folded` at which it stands
         stands = (stays.cumsum() - stays)[data[1:] & 0xC0 != 0x80]
-        marks = {ord(one): _MARK for one in set(text) if category(one)[0] == "M"}
-        spans = (one.regs for one in re.finditer(_PIECES[quoted.of], text.translate(marks)))
+        marks = {ord(char): _MARK for char in set(text) if category(char)[0] == "M"}
+        spans = (match.regs for match in re.finditer(_PIECES[quoted.of], text.translate(marks)))
         flat = chain.from_iterable(chain.from_iterable(spans))
-        found = stands[np.fromiter(flat, np.int64).reshape(-1, 10)]
+        places = stands[np.fromiter(flat, np.int64).reshape(-1, 10)]
         """Of each piece where it and its groups begin and end."""
-        if not (count := len(found)):
+        if not (count := len(places)):
             cure = "Give a text that has some."
             raise GrammarError(f"The text has no {quoted.of}.", where="text", cure=cure)
-        self.first, at = np.unique(found[:, [0, 3, 5]], return_index=True)
+        self.first, at = np.unique(places[:, [0, 3, 5]], return_index=True)
         """The bytes at which a run may begin, ascending."""
-        self.last: Numbers = found[np.minimum(at // 3 + (quoted.words or count), count) - 1, 1]
+        self.last: Numbers = places[np.minimum(at // 3 + (quoted.words or count), count) - 1, 1]
         """Of each of them the byte before which a run that begins there ends at the latest."""
-        self.left = _to_next(np.unique(found[:, [1, 6, 8]]))
+        self.left = _to_next(np.unique(places[:, [1, 6, 8]]))
         """Of each byte how many there are to the next end of a piece."""
 
     @property
@@ -193,12 +193,12 @@ class RunLanguage(Language):
             counts = np.bincount(after)
             for byte in counts.nonzero()[0].tolist():
                 count = int(counts[byte])
-                found = read + 1, low, low + count
+                following = read + 1, low, low + count
                 if count == 1:
                     place = int(self._first[low]) + read, int(self._last[low])
-                    found = self._alone.setdefault(place, found)
+                    following = self._alone.setdefault(place, following)
                 if byte:
-                    moves[byte - 1] = found
+                    moves[byte - 1] = following
                 low += count
         return moves
 

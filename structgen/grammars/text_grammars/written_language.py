@@ -76,7 +76,7 @@ class WrittenText(CompiledText):
         tokens = np.flatnonzero(np.unpackbits(bits.view(np.uint8), bitorder="little"))
         tokens = tokens[~np.isin(tokens, self._end_ids)]
         after, which = self._after_each(index, tokens)
-        denied = tokens[~np.array([one is not None for one in after], np.bool_)[which]]
+        denied = tokens[~np.array([config_after is not None for config_after in after], np.bool_)[which]]
         if not len(denied) and parts is not None:
             self._memoise(index, *parts, target)
             return 0
@@ -106,7 +106,9 @@ class WrittenText(CompiledText):
     def after_tokens(self, index: int, tokens: Tokens) -> Tokens:
         """Return the states after some allowed tokens, or states like these."""
         after, which = self._after_each(index, tokens)
-        return np.array([-1 if one is None else self._number(one) for one in after], np.int64)[which]
+        return np.array(
+            [-1 if config_after is None else self._number(config_after) for config_after in after], np.int64
+        )[which]
 
     def _after_each(self, index: int, tokens: Tokens) -> tuple[list[Config | None], Tokens]:
         """Return configurations after some tokens that the machine allows, None for no text, and for each
@@ -150,12 +152,12 @@ class WrittenText(CompiledText):
             kinds = machine.text_kinds(self.vocab_size)
             numbers: dict[bytes, int] = {}
             # how many characters a token has, makes no difference
-            found = np.where(kinds >= 0, -1 - (kinds >> _TAIL), 0)
+            alike = np.where(kinds >= 0, -1 - (kinds >> _TAIL), 0)
             for token in np.flatnonzero(kinds < 0).tolist():
                 text, quote, rest = (self.tokenizer.token_bytes[token] or b"").partition(b'"')
                 if quote and not _BROKEN.search(text):
-                    found[token] = _CLOSING - numbers.setdefault(rest, len(numbers))
-            texts.free_kinds = found
+                    alike[token] = _CLOSING - numbers.setdefault(rest, len(numbers))
+            texts.free_kinds = alike
         return texts.free_kinds
 
 
@@ -243,10 +245,10 @@ class TokenTexts(Language):
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> TokenTexts:
         """Return those of a vocabulary, made once."""
-        found = _TEXTS.get(tokenizer)
-        if found is None:
-            found = _TEXTS[tokenizer] = cls(token for token in tokenizer.token_bytes if token)
-        return found
+        texts = _TEXTS.get(tokenizer)
+        if texts is None:
+            texts = _TEXTS[tokenizer] = cls(token for token in tokenizer.token_bytes if token)
+        return texts
 
     def __init__(self, tokens: Iterable[bytes]) -> None:
         """Cost: linear in the bytes of tokens that single bytes write, quadratic in each of the others."""
@@ -278,16 +280,16 @@ class TokenTexts(Language):
         return self._start
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        found: set[int] = set()
+        nodes: set[int] = set()
         for node in config:
             after = self._below[node].get(symbol)
             if after is None:
                 continue
             if after in self._ends:
-                found.add(_ROOT)
+                nodes.add(_ROOT)
             if self._below[after]:
-                found.add(after)
-        return frozenset(found) or None
+                nodes.add(after)
+        return frozenset(nodes) or None
 
     def accepts(self, config: Config) -> bool:
         return _ROOT in config

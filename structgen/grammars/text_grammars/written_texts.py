@@ -8,7 +8,7 @@ by itself; elsewhere a mask may have tokens behind which no sequence of tokens c
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from structgen.base.errors import GrammarError, TokenizerError
 from structgen.base.limits import Limits
@@ -17,7 +17,7 @@ from structgen.grammars.text_grammars.machine.language import CompileTarget, Con
 from structgen.grammars.text_grammars.text_grammar import Derived, JsonTexts, TextGrammar
 from structgen.grammars.text_grammars.written_language import TokenTexts, WrittenMeet, WrittenText
 from structgen.machines.core.compiled import CompiledGrammar
-from structgen.machines.store.mask_store import MaskStore
+from structgen.machines.store.mask_store import StoreOption
 from structgen.tokens.tokenizer import Tokenizer
 
 _UTF8: Final = frozenset((*range(0xC0), *range(0xC2, 0xF5)))
@@ -50,17 +50,15 @@ class WrittenTexts(Derived):
         left = self.of.without_bytes(absent) if absent else self.of
         return left.of if isinstance(left, JsonTexts) else left
 
-    def compiled(
-        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
-    ) -> CompiledGrammar:
+    def compiled(self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption) -> CompiledGrammar:
         """Return the grammar compiled against a tokenizer; where no byte stands only inside longer tokens, by
         its own machine. Raises `TokenizerError` where no text can be written."""
         inside = _UTF8.intersection(tokenizer.missing_bytes).difference(tokenizer.absent_bytes)
         try:
             if inside:
                 return WrittenText(self, tokenizer, limits, store)
-            found: CompiledGrammar = self._left(tokenizer).compiled(tokenizer, limits, store)
-            return found
+            compiled: CompiledGrammar = self._left(tokenizer).compiled(tokenizer, limits, store)
+            return compiled
         except GrammarError as error:
             raise refusal(self.of, tokenizer) from error
 
@@ -83,7 +81,7 @@ def refusal(
     place = ""
     for byte in rest:
         if byte in needed and config is not None:
-            place = " or ".join(one.what for one in whole.expected(config) if byte in one.first)
+            place = " or ".join(told.what for told in whole.expected(config) if byte in told.first)
             break
         config = None if config is None else whole.step(config, byte)
     told = f": no token writes these single bytes of the shortest: {named_bytes(needed)}" if needed else ""

@@ -88,7 +88,7 @@ def fill_masks(
     check_rows(mask, count, chosen, "matchers")
     if budgets is not None:
         check_count("budgets", budgets, count, "matchers", "Give one each, or None.")
-    contexts = [0 if one is None or one._words != words else one._address for one in matchers]
+    contexts = [0 if matcher is None or matcher._words != words else matcher._address for matcher in matchers]
     if 0 in contexts:
         for matcher in matchers:
             if matcher is not None:
@@ -100,7 +100,7 @@ def fill_masks(
             status[i] = RowStatus.FREE
         elif budgets is not None and not matcher.has_room(budgets[i]):
             contexts[i] = 0
-    held, at = _columns(contexts, [0 if one is None else one._index for one in matchers], chosen)
+    held, at = _columns(contexts, [0 if matcher is None else matcher._index for matcher in matchers], chosen)
     if row_batches.copy_rows(at, count, mask.address, mask.stride) == 0:
         return status
 
@@ -110,7 +110,7 @@ def fill_masks(
         fill = partial(matcher.fill_mask, mask, row, budget=None if budgets is None else budgets[i])
         status[i] = written(fill, mask, row)
 
-    _spread(work, [i for i, one in enumerate(matchers) if one is not None and held[count + i] < 0])
+    _spread(work, [i for i, matcher in enumerate(matchers) if matcher is not None and held[count + i] < 0])
     return status
 
 
@@ -132,7 +132,7 @@ def under_locks(grammars: Iterable[CompiledGrammar], work: Callable[[set[Any]], 
     """Return the answer of some work under the locks of some grammars, those that no other thread holds; the
     work is told which. Nothing is waited for: a thread that holds one lock must not wait for another of the
     same rank (`fork_locks`)."""
-    wanted, held = {one.lock for one in grammars}, list[Any]()
+    wanted, held = {grammar.lock for grammar in grammars}, list[Any]()
     released = map(_LET, held)  # made ahead: of what the list holds at the end
     try:
         held.extend(filter(_TRY, wanted))  # one call: no signal comes between a lock and its entry
@@ -209,12 +209,12 @@ def advance_all(matchers: Sequence[Matcher | None], tokens: Sequence[int]) -> np
     """
     count = len(matchers)
     check_count("tokens", tokens, count, "matchers", "Give one token each.")
-    given = (0 if one is None else token for one, token in zip(matchers, tokens, strict=True))
+    given = (0 if matcher is None else token for matcher, token in zip(matchers, tokens, strict=True))
     wanted = _numbers(given, "tokens")
-    states = [0 if one is None else one._index for one in matchers]
-    found = [REFUSED] * count if count < _FEW else _taken(matchers, states, wanted)
+    states = [0 if matcher is None else matcher._index for matcher in matchers]
+    behind = [REFUSED] * count if count < _FEW else _taken(matchers, states, wanted)
     status = np.zeros(count, np.int8)
-    for i, (matcher, after) in enumerate(zip(matchers, found, strict=True)):
+    for i, (matcher, after) in enumerate(zip(matchers, behind, strict=True)):
         if matcher is None:
             status[i] = RowStatus.FREE
             continue
@@ -237,7 +237,10 @@ def _taken(matchers: Sequence[Matcher | None], states: list[int], tokens: list[i
     count = len(matchers)
 
     def take(ours: set[Any]) -> Sequence[int]:
-        contexts = [0 if one is None or one.compiled.lock not in ours else one._address for one in matchers]
+        contexts = [
+            0 if matcher is None or matcher.compiled.lock not in ours else matcher._address
+            for matcher in matchers
+        ]
         try:
             held, at = _columns(contexts, states, tokens)
         except OverflowError:  # no token has such a number: `advance` says so of its row
@@ -245,4 +248,4 @@ def _taken(matchers: Sequence[Matcher | None], states: list[int], tokens: list[i
         row_batches.take_rows(at, count)
         return held[count : 2 * count]
 
-    return under_locks((one.compiled for one in matchers if one is not None), take)
+    return under_locks((matcher.compiled for matcher in matchers if matcher is not None), take)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from sys import maxsize
-from typing import Any, ClassVar, Final, Generic, Literal, NoReturn, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Final, Generic, NoReturn, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -46,7 +46,7 @@ from structgen.machines.machine_core.layout import ENDED, FINISHED, REFUSED, Cor
 from structgen.machines.machine_core.questions import read_bytes
 from structgen.machines.machine_core.wanted_nodes import WantedNodes
 from structgen.machines.machine_core.workspace import Workspace, attach
-from structgen.machines.store.mask_store import MaskStore, VocabularyStore, default_store
+from structgen.machines.store.mask_store import MaskStore, StoreOption, VocabularyStore, default_store
 from structgen.tokens.token_mask import TokenMask, allocate_mask, tokens_of
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.vocabulary import Vocabulary
@@ -274,7 +274,7 @@ class CompiledGrammar(ABC):
         grammar: Any,
         tokenizer: Tokenizer,
         limits: Limits | None = None,
-        store: MaskStore | Literal[False] | None = None,
+        store: StoreOption = None,
     ) -> None:
         self.grammar, self.tokenizer = grammar, tokenizer
         self.limits = grammar.limits if limits is None else limits
@@ -290,7 +290,7 @@ class CompiledGrammar(ABC):
         self._end_ids: Listed = np.array(sorted(set(tokenizer.eos_token_ids)), np.int32)
         context[_ENDS] = address_of(self._end_ids)
         context[Core.end_count] = len(self._end_ids)
-        context[_STEPS : _STEPS + len(self.byte_steps)] = [code_of(one) for one in self.byte_steps]
+        context[_STEPS : _STEPS + len(self.byte_steps)] = [code_of(call) for call in self.byte_steps]
         context[_DENSE_ROWS] = self._masks.address
         self._workspace: Workspace | None = None
         self.lock = new_lock(GRAMMARS)
@@ -335,9 +335,9 @@ class CompiledGrammar(ABC):
 
     def after_ascii(self, index: int) -> Tokens:
         """Return the numbers of the states after each byte below 128, below 0 where there is none."""
-        found = np.empty(128, np.int64)
-        self._retry(token_steps.take_ascii, index, BYTE_AT[0], address_of(found))
-        return found
+        states = np.empty(128, np.int64)
+        self._retry(token_steps.take_ascii, index, BYTE_AT[0], address_of(states))
+        return states
 
     def may_end(self, index: int) -> bool:
         """Return whether the text may end in a state, by its number."""
@@ -715,16 +715,16 @@ class CompiledGrammar(ABC):
 
     def forced(self, index: int) -> bytes:
         """Return the bytes that must come next; empty where the document may end here."""
-        found = bytearray()
+        written = bytearray()
         node = index
-        while len(found) < _MOST_FORCED and not self.may_end(node) and not self.special_tokens(node):
+        while len(written) < _MOST_FORCED and not self.may_end(node) and not self.special_tokens(node):
             with self.lock:
                 following = self._next_bytes(node)
             if len(following) != 1:
                 break
-            found += following
+            written += following
             node = self.bytes_index(node, following)
-        return bytes(found)
+        return bytes(written)
 
     def mask_parts(self, index: int) -> tuple[int, Listed] | None:
         """Return a state's mask (by its number) as the number of a row of the store (-1: none) and a list of
@@ -739,18 +739,18 @@ class CompiledGrammar(ABC):
     def ends_below(self, index: int, wanted: WantedNodes, end: int = 1) -> list[int]:
         """Return the wanted nodes of the vocabulary's trie, in order, whose bytes lead from a state, by its
         number, to one in which the text may end, or stands so (`ByteSteps.ends`). Cost: some 50 ns a node."""
-        found = np.empty(wanted.most, np.int32)
-        count = self._retry(token_steps.ends_below, index, address_of(wanted.trie), end, address_of(found))
-        nodes: list[int] = found[:count].tolist()
+        held = np.empty(wanted.most, np.int32)
+        count = self._retry(token_steps.ends_below, index, address_of(wanted.trie), end, address_of(held))
+        nodes: list[int] = held[:count].tolist()
         return nodes
 
     def after_tokens(self, index: int, tokens: Tokens) -> Tokens:
         """Return the states after some allowed tokens, none of them an end token."""
-        held, found = tokens.astype(np.int32), np.empty(len(tokens), np.int64)
-        self._retry(token_steps.take_each, index, address_of(held), len(held), address_of(found))
-        for at in np.flatnonzero(found < REFUSED):
-            found[at] = self._after_token(index, int(tokens[at]))
-        return found
+        held, states = tokens.astype(np.int32), np.empty(len(tokens), np.int64)
+        self._retry(token_steps.take_each, index, address_of(held), len(held), address_of(states))
+        for at in np.flatnonzero(states < REFUSED):
+            states[at] = self._after_token(index, int(tokens[at]))
+        return states
 
     def bits(self, index: int) -> Bits:
         """Return a state's mask (by its number) as a row of bits of its own."""
@@ -793,24 +793,24 @@ def first_fault(compiled: CompiledGrammar, text: str, before: str = "", *, in_li
     if at == len(data) and compiled.accepts_end(state):
         return ""
     following = compiled.expected(state)
-    expected = [one.what for one in following if one.what != "white space"]
+    expected = [told.what for told in following if told.what != "white space"]
     inside = place_in_string(following, data[:at])
     place = f"byte {at}" + (" (line {}, column {} of the string)".format(*inside) if inside else "")
     if in_lines:
         place = "line {}, column {}".format(*line_and_column(data[:at].decode("utf-8", "ignore")))
-    found = (
+    fault = (
         "it ends too early"
         if at == len(data)
         else f"{data[at:].decode('utf-8', 'replace')[:1]!r} cannot come"
     )
-    return f"{found} at {place}, where {' or '.join(expected[:3])} was expected"
+    return f"{fault} at {place}, where {' or '.join(expected[:3])} was expected"
 
 
 def place_in_string(following: Iterable[Expected], before: bytes) -> tuple[int, int] | None:
     """Return where the end of a JSON text stands in the value of its last string, as line and column from 1;
     None where no grammar says what may come next (`following`). Linear in the text."""
     begun = _BEGUN_STRING.fullmatch(before.decode("utf-8", "ignore"))
-    if begun is None or not any(one.in_string for one in following):
+    if begun is None or not any(told.in_string for told in following):
         return None
     return line_and_column(json.loads(f'"{begun[1]}"', strict=False))
 

@@ -42,8 +42,8 @@ def explicit_of_parser(
     _, first, inverse = np.unique(classes, return_index=True, return_inverse=True)
 
     def followers(index: int) -> npt.NDArray[np.int64]:
-        found = [compiled.bytes_index(index, bytes((byte,))) for byte in first.tolist()]
-        return np.array(found, np.int64)[inverse.reshape(-1)]
+        states = [compiled.bytes_index(index, bytes((byte,))) for byte in first.tolist()]
+        return np.array(states, np.int64)[inverse.reshape(-1)]
 
     with compiled.lock:
         return explicit(compiled, followers, max_states, depth, minimal)
@@ -107,7 +107,7 @@ def _by_bytes(
 ) -> tuple[list[int], Numbers]:
     """Return the states that bytes reach, and int32[states, 256]: the index of the state after each byte."""
     start = compiled.start.index
-    numbers, found = [start], {start: 0}
+    numbers, known_states = [start], {start: 0}
     rows: list[Numbers] = []
     at = 0
     while at < len(numbers):
@@ -116,9 +116,9 @@ def _by_bytes(
         for byte, after in enumerate(states.tolist()):
             if after < 0:
                 continue
-            known = found.get(after)
+            known = known_states.get(after)
             if known is None and depth is not None and compiled.depth_of(after) > depth:
-                known = found[after] = DEAD
+                known = known_states[after] = DEAD
             if known is None:
                 if len(numbers) >= max_states:
                     raise LimitError(
@@ -127,7 +127,7 @@ def _by_bytes(
                         cure="Raise max_states, give a depth, or bound the grammar: keys that the schema "
                         "does not name make endlessly many states, for none may come twice.",
                     )
-                known = found[after] = len(numbers)
+                known = known_states[after] = len(numbers)
                 numbers.append(after)
             row[byte] = known
         rows.append(row)

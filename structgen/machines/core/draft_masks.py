@@ -159,7 +159,7 @@ class DraftMasks:
                     left += 1
             return left + self._run(jobs)
 
-        return under_locks((one.compiled for one in self._matchers if one is not None), fill)
+        return under_locks((matcher.compiled for matcher in self._matchers if matcher is not None), fill)
 
     def _job(self, draft: int, address: int, state: int) -> Job:
         """Return what compiled code is told of a draft. `address`: of its grammar's block, 0: the text is

@@ -27,6 +27,7 @@ import numpy as np
 
 from structgen.base.errors import OptionError
 from structgen.base.language.expectation import Expected
+from structgen.base.language.remembering import remembered
 from structgen.base.limits import Limits
 from structgen.machines.core.compiled import Bits, CompiledGrammar, Completions, Tokens, first_fault
 from structgen.machines.core.narrowed_text import READING, TABLES, NarrowedText
@@ -61,7 +62,6 @@ class ForcedText(NarrowedText[ForcedPlace]):
         super().__init__(inner)
         self.is_canonical, self.border, self.begun = canonical, behind, begun
         self._unplanned = None if canonical else ()
-        self._plans: dict[int, tuple[int, ...]] = {}
         self._ways: dict[int, dict[int, ForcedPlace]] = {}
         self._least: dict[int, int] = {}
         # a beginning is written again in the tokenizer's own tokens, or in one that goes on behind it
@@ -99,30 +99,32 @@ class ForcedText(NarrowedText[ForcedPlace]):
         rest = self.rest_at(place)
         if not rest:
             return self.inner.cost(place.state)
-        found = self._least.get(place.written)
-        if found is None:
+        least = self._least.get(place.written)
+        if least is None:
             ways = self.ways(place)
             along = tokens_along(self.vocabulary, rest + self.inner.completions.text(place.state))
             after = {ways[tokens[0]] for tokens in along if tokens and tokens[0] in ways} or {*ways.values()}
-            found = self._least[place.written] = min((1 + self.least(one) for one in after), default=-1)
-        return found
+            least = self._least[place.written] = min(
+                (1 + self.least(place_after) for place_after in after), default=-1
+            )
+        return least
 
     def ways(self, place: ForcedPlace) -> dict[int, ForcedPlace]:
         """Return the tokens that may come before the end of the border, each with the place after it."""
-        found = self._ways.get(place.written)
-        if found is None:
-            rest, found = self.rest_at(place), {}
+        ways = self._ways.get(place.written)
+        if ways is None:
+            rest, ways = self.rest_at(place), {}
             for size, tokens in enumerate(tokens_along(self.vocabulary, rest), place.written + 1):
                 after = place._replace(written=size, plan=self._unplanned)
                 if tokens and (size == len(self.border) or self.ways(after)):
-                    found |= dict.fromkeys(tokens, after)
+                    ways |= dict.fromkeys(tokens, after)
             begin = place._replace(written=len(self.border), plan=self._unplanned)
             for tokens, behind in tokens_behind(self.vocabulary, rest, begin, self._step):
                 end = self.inner.token_end(behind.state)
                 if end >= 0:
-                    found |= dict.fromkeys(tokens, behind._replace(state=end))
-            self._ways[place.written] = found
-        return found
+                    ways |= dict.fromkeys(tokens, behind._replace(state=end))
+            self._ways[place.written] = ways
+        return ways
 
     # --- the machine ----------------------------------------------------------------------------------------
 
@@ -132,11 +134,9 @@ class ForcedText(NarrowedText[ForcedPlace]):
         place = self._places[index]
         if place is None or place.plan is not None:
             return () if place is None else place.plan or ()
-        found = self._plans.get(index)
-        if found is None:
-            found = self._plans[index] = self._plan(place)
-        return found
+        return self._plan(place)
 
+    @remembered
     def _plan(self, place: ForcedPlace) -> tuple[int, ...]:
         """Return the tokenizer's own tokens for the text that is forced at a place; empty where it has none
         (half a character), or where the grammar refuses one of them."""
@@ -280,13 +280,13 @@ def with_forced_text(
         tokenizer.canonical(b"a")
     with compiled.lock:
         known = compiled.forced_texts
-        found = known.get((canonical, behind, begun))
-        if found is None:
-            found = ForcedText(compiled, canonical=canonical, behind=behind, begun=begun)
-            known[canonical, behind, begun] = found
+        policy = known.get((canonical, behind, begun))
+        if policy is None:
+            policy = ForcedText(compiled, canonical=canonical, behind=behind, begun=begun)
+            known[canonical, behind, begun] = policy
             if len(known) > _MOST_POLICIES:
                 del known[next(iter(known))]
-        return found
+        return policy
 
 
 def start_behind(compiled: CompiledGrammar, begun: bytes, where: str = "begun", before: str = "") -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from copy import copy
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.language.ir import Formula, Texts
@@ -17,7 +17,7 @@ from structgen.base.system.lazy_names import public_name
 if TYPE_CHECKING:
     from structgen.base.json_text.exact_json import Json
     from structgen.machines.core.compiled import CompiledGrammar
-    from structgen.machines.store.mask_store import MaskStore
+    from structgen.machines.store.mask_store import StoreOption
     from structgen.schema.reading.policies import Policies
     from structgen.tokens.tokenizer import Tokenizer
 
@@ -67,9 +67,7 @@ class Grammar(ABC):
         return Limits() if (inner := self._inner) is None else inner.limits
 
     @abstractmethod
-    def compiled(
-        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
-    ) -> CompiledGrammar:
+    def compiled(self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption) -> CompiledGrammar:
         """Return the grammar compiled against a tokenizer; `sg.compile` has checked the arguments.
 
         `limits` stands for the grammar's own. `store`: None for the process's default, False for none. A
@@ -77,7 +75,7 @@ class Grammar(ABC):
         """
 
     def compiled_part(
-        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
+        self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption
     ) -> CompiledGrammar:
         """Return the grammar compiled for those who ask only which texts it has."""
         return self.compiled(tokenizer, limits, store)
@@ -276,5 +274,5 @@ class Grammar(ABC):
 def _texts_of(part: Grammar | str) -> Grammar:
     """Return the text grammar of the same texts. Raises OptionError for what is no part of others."""
     # a grammar that is no part of others loads no text grammars
-    found: Grammar = public_name("sequence")(part)
-    return found
+    texts: Grammar = public_name("sequence")(part)
+    return texts

@@ -241,12 +241,12 @@ class Matcher:
                 _raise_no_token(token)
 
         def states(compiled: CompiledGrammar, index: int) -> list[int]:
-            found = list[int]()
+            states = list[int]()
             for token in wanted:
                 if (index := compiled.next_index(index, token)) < 0:
                     break
-                found.append(index)
-            return found
+                states.append(index)
+            return states
 
         return self._ask(states)
 

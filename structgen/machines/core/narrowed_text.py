@@ -57,11 +57,11 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
     def _number(self, place: P) -> int:
         """Return the number of a place."""
         with self.lock:
-            found = self._numbers.get(place, -1)
-            if found < 0:
+            number = self._numbers.get(place, -1)
+            if number < 0:
                 self._places[self._tables.count(NODES) :] = (place,)
-                found = self._numbers[place] = self._put_state(READING)
-            return found
+                number = self._numbers[place] = self._put_state(READING)
+            return number
 
     def _put_finished(self) -> int:
         self._places[self._tables.count(NODES) :] = (None,)

@@ -24,8 +24,8 @@ def over_bytes(grammar: Any) -> CompiledGrammar:
 
 def _compiled(grammar: Any) -> CompiledGrammar:
     is_compiled = isinstance(grammar, CompiledGrammar)
-    found: CompiledGrammar = grammar if is_compiled else grammar.compiled(byte_tokenizer(), None, None)
-    return found
+    compiled: CompiledGrammar = grammar if is_compiled else grammar.compiled(byte_tokenizer(), None, None)
+    return compiled
 
 
 _over_bytes: Final = lru_cache(maxsize=64)(_compiled)

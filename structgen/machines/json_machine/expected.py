@@ -43,11 +43,11 @@ def expected(machine: Inspection, index: int) -> list[Expected]:
         return []
     reading = _Reading(machine, index)
     reading.collect()
-    found = sorted(reading.items.items())
-    many = sum(rank <= _VALUE for (rank, _), _ in found)
+    items = sorted(reading.items.items())
+    many = sum(rank <= _VALUE for (rank, _), _ in items)
     if many > MOST:
-        rest = set[int]().union(*(first for _, (_, first) in found[MOST:many]))
-        found[MOST:many] = [((_VALUE, f"one of {many - MOST} others"), ({}, rest))]
+        rest = set[int]().union(*(first for _, (_, first) in items[MOST:many]))
+        items[MOST:many] = [((_VALUE, f"one of {many - MOST} others"), ({}, rest))]
     return [
         Expected(
             what,
@@ -55,7 +55,7 @@ def expected(machine: Inspection, index: int) -> list[Expected]:
             bytes(sorted(first)),
             in_string=reading.live is not None,
         )
-        for (_, what), (sources, first) in found
+        for (_, what), (sources, first) in items
     ]
 
 
@@ -251,10 +251,10 @@ class _Reading:
     def _rest_of_texts(self, live: LiveState) -> bool:
         """Add how texts of grammars go on; return whether the string can be nothing else."""
         for way, at in live.alive():
-            for one in way.reader.expected(at):
+            for way_on in way.reader.expected(at):
                 # a quote, a backslash and a control character begin as an escape; others may
-                first = {byte if byte >= 32 and byte not in b'"\\' else 92 for byte in one.first}
-                self.add(one.what, self.sources, first and first | {92})
+                first = {byte if byte >= 32 and byte not in b'"\\' else 92 for byte in way_on.first}
+                self.add(way_on.what, self.sources, first and first | {92})
         return live.regular < 0
 
     def _more_characters(self) -> str:
@@ -275,12 +275,12 @@ class _Reading:
         rest = decode(word[written:])[:2]
         if rest not in self._going_on:
             begun = _begun(self.lex)
-            found = self._going_on[rest] = set()
+            first = self._going_on[rest] = set()
             for text in _spellings(rest):
                 left = text[len(begun) :]
                 if left and text.startswith(begun) and self.machine.after(self.index, left) >= 0:
                     # a hexadecimal digit of an escape in either case
-                    found.update(left[:1], left[:1].upper() if text.startswith(b"\\") else b"")
+                    first.update(left[:1], left[:1].upper() if text.startswith(b"\\") else b"")
         return self._going_on[rest]
 
 

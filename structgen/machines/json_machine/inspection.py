@@ -95,12 +95,12 @@ class Inspection:
 
     def child_place(self, row: int, key: int) -> int:
         """Return the network's place of the value under a key."""
-        found = self.expander.key(row, key)
+        place = self.expander.key(row, key)
         menu = self.network.menu(self.residue(row))
-        if isinstance(found, str):
-            return menu.named[found]
-        assert found is not None, "arrays have no keys"
-        return menu.extra_places[found]
+        if isinstance(place, str):
+            return menu.named[place]
+        assert place is not None, "arrays have no keys"
+        return menu.extra_places[place]
 
     def place_in(self, frame: int) -> int:
         """Return the place of the value that a stack frame waits for."""
@@ -132,8 +132,8 @@ class Inspection:
 
     def string_row(self, row: int) -> list[int]:
         """Return the row of a string spec (layout.S_*)."""
-        found: list[int] = self._tables.rows(L.T_STRING)[row].tolist()
-        return found
+        numbers: list[int] = self._tables.rows(L.T_STRING)[row].tolist()
+        return numbers
 
     def word_outcome(self, at: int) -> int:
         """Return the outcome of a listed word."""
@@ -229,8 +229,8 @@ class Inspection:
 
     def rest(self, table: int, row: int, column: int) -> int | None:
         """Return a bound that was written into a row, or None."""
-        found = int(self._tables.rows(table)[row, column])
-        return found - 1 if found else None
+        bound = int(self._tables.rows(table)[row, column])
+        return bound - 1 if bound else None
 
     def put_rest(self, table: int, row: int, column: int, rest: int) -> None:
         """Write a bound into a row, where walks find it: an object's or array's (T_RES), a string's
@@ -292,10 +292,10 @@ class Inspection:
         """Return which states after tokens stand for others, as `after_tokens` says."""
         rows = self._tables.rows(L.T_NODE)[states]
         text = rows[:, JsonState.text]
-        found: npt.NDArray[np.bool_] = (text == L.CAPTURE) | (
+        same: npt.NDArray[np.bool_] = (text == L.CAPTURE) | (
             (rows[:, JsonState.mode] == L.M_KEY) & (text == 0)
         )
-        return found
+        return same
 
     def holds(self, root: int, key: bytes) -> bool:
         """Return whether a set of extra keys has one. Cost: the siblings on the way."""
@@ -322,17 +322,17 @@ class Inspection:
     def held(self, root: int) -> set[bytes]:
         """Return how the members of a set of extra keys go on from one of its nodes."""
         rows = self._tables.rows(L.T_SET)
-        found = set()
+        texts = set()
         pending: list[tuple[int, bytes]] = [(root, b"")]
         while pending:
             node, text = pending.pop()
             if rows[node, 1] == 1:
-                found.add(text)
+                texts.add(text)
             entry = int(rows[node, 2])
             while entry > 0:
                 pending.append((int(rows[entry, 1]), text + bytes((int(rows[entry, 0]) - 1,))))
                 entry = int(rows[entry, 2])
-        return found
+        return texts
 
     def sources(self, place: int) -> tuple[str, ...]:
         """Return the JSON pointers of a place's schemas."""

@@ -57,7 +57,7 @@ NOT_YET, LIMITED = -9, -2
 ROW_KNOWN, ROW_FREE, ROW_FINISHED, ROW_LIMIT, ROW_REFUSED = range(5)
 """The statuses (`batch.RowStatus`)."""
 ROW_LEFT = -1
-"""As the status of a place: its mask is not written yet."""
+"""The status of a place whose mask is not written yet."""
 
 
 @jit

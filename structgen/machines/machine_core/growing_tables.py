@@ -36,8 +36,6 @@ ADDRESS, COUNT, CAPACITY, STRIDE, HASH, MASK = range(6)
 NODES, EDGES, LISTS = (word_of(Core, name) for name in ("nodes", "edges", "lists"))
 DEEPEST = 4096
 """Bytes of the longest token, hence blocks of registers that a walk needs."""
-_WORK = 408
-"""Words of rows that are about to be interned, and of spare registers."""
 
 
 class TableSizes(NamedTuple):
@@ -81,7 +79,7 @@ class TablePlan:
             at += 4 * self.sizes[table].slots
         self.hashes = at
         """Bytes of all hash slots, which lie first."""
-        for table in (*interning, *(one for one in self.sizes if one not in hashes)):
+        for table in (*interning, *(table for table in self.sizes if table not in hashes)):
             sizes, size = self.sizes[table], self.words[table]
             self.starts[table] = at
             self.template[table : table + 6] = (
@@ -97,12 +95,13 @@ class TablePlan:
         """Bytes of all tables at first."""
         self.needs = slice(at, at + 8 * (1 + 4 * MOST_QUESTIONS))
         """Where the questions lie in the block; the registers and the rows being interned follow."""
-        self.scratch = 8 * (8 * (DEEPEST + 2) + _WORK)
+        rows = words_of(fields["work"].type.kind)
+        self.scratch = 8 * (8 * (DEEPEST + 2) + rows)
         questions, work, scratch = (fields[name].word for name in ("questions", "work", "scratch"))
         self.template[[questions, work, scratch]] = (
             self.needs.start,
             self.needs.stop,
-            self.needs.stop + 8 * _WORK,
+            self.needs.stop + 8 * rows,
         )
         for name, value in {"finished": -1, **(words or {})}.items():
             self.template[fields[name].word] = value
@@ -193,7 +192,7 @@ class GrowingTables:
         for kind, table, rows, _ in noted:
             if kind == QUESTION_ROOM:
                 self.room(table, rows)
-        return [one for one in noted if one[0] != QUESTION_ROOM]
+        return [question for question in noted if question[0] != QUESTION_ROOM]
 
     def count(self, table: int) -> int:
         """Return how many rows are in use."""
@@ -297,12 +296,12 @@ class GrowingTables:
     def slots(self, table: int) -> npt.NDArray[np.int32]:
         """Return the slots of an interning table: the numbers of its rows by their hashes, -1 where there is
         none."""
-        found = self._hashes.get(table)
-        if found is None:
+        slots = self._hashes.get(table)
+        if slots is None:
             base = table
             start = int(self.context[base + HASH]) - address_of(self._block)
-            found = self._block[start : start + 4 * (int(self.context[base + MASK]) + 1)].view(np.int32)
-        return found
+            slots = self._block[start : start + 4 * (int(self.context[base + MASK]) + 1)].view(np.int32)
+        return slots
 
     @property
     def most_interned(self) -> int:

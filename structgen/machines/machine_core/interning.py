@@ -15,15 +15,20 @@ def ask(c: Core, kind: int, first: int, second: int, third: int) -> None:
     questions = c.questions
     count = questions.count
     for i in range(count):
-        one = questions.asked[i]
-        if one.kind == kind and one.first == first and one.second == second and one.third == third:
+        question = questions.asked[i]
+        if (
+            question.kind == kind
+            and question.first == first
+            and question.second == second
+            and question.third == third
+        ):
             return
     if count < MOST_QUESTIONS:
-        one = questions.asked[count]
-        one.kind = kind
-        one.first = first
-        one.second = second
-        one.third = third
+        question = questions.asked[count]
+        question.kind = kind
+        question.first = first
+        question.second = second
+        question.third = third
         questions.count = count + 1
 
 
@@ -50,17 +55,17 @@ def find(table: TableHeader, words: int, row: Block) -> int:
     slots, mask = table.slots, table.mask
     at = hash_words(key, words) & mask
     while True:
-        found = slots[at]
-        if found < 0:
+        number = slots[at]
+        if number < 0:
             return -1
-        other = skip(rows, stride * found)
+        other = skip(rows, stride * number)
         same = True
         for i in range(words):
             if other[i] != key[i]:
                 same = False
                 break
         if same:
-            return found
+            return number
         at = (at + 1) & mask
 
 
@@ -68,9 +73,9 @@ def find(table: TableHeader, words: int, row: Block) -> int:
 def intern(c: Core, table: TableHeader, words: int, row: Block) -> int:
     """Return the number of the row, added if it is new (the words after the key included), or -1 when room
     must be made, which is asked for."""
-    found = find(table, words, row)
-    if found >= 0:
-        return found
+    number = find(table, words, row)
+    if number >= 0:
+        return number
     count, mask = table.count, table.mask
     if count >= table.capacity or 2 * count > mask:
         ask_room(c, table, 1)

@@ -21,8 +21,8 @@ ASKED, MISS, LARGE, ENDED, REFUSED = -3, -4, -5, -6, -1
 """ASKED: questions were noted. MISS: the mask is not known yet. LARGE: its list would be as long as a row.
 ENDED: an end token was taken. REFUSED: the bytes are not allowed."""
 
-FINISHED = 15
-"""The mode of a state after an end token, in every machine."""
+READING, FINISHED = 0, 15
+"""Modes of a state in every machine: before an end token, where there is one mode; and after it."""
 REGISTERS = 8
 """Words of a state."""
 QUESTION_ROOM = 6
@@ -122,8 +122,8 @@ class ByteSteps(Block):
     """(state, token): the state after a token that is not an end token; UNKNOWN where Python must find it. 0
     in place of a code: the token's bytes say it."""
     each: int
-    """As `take`, where the states of many tokens are asked for: byte by byte, so that tokens share the states
-    on their way. 0 in place of a code: as `take`."""
+    """(state, token): what `take` answers, where the states of many tokens are asked for: byte by byte, so
+    that tokens share the states on their way. 0 in place of a code: as `take`."""
 
 
 class Core(Block):

@@ -37,40 +37,40 @@ from structgen.machines.machine_core.masks import emit_bits
 
 
 @jit
-def narrowed(c: LexemeContext, wanted: int, one: Int64s, two: Int64s) -> int:
+def narrowed(c: LexemeContext, wanted: int, first: Int64s, second: Int64s) -> int:
     """Return the number of the wanted bytes that are in two other sets as well; -1: none; ASKED."""
     have, row = c.wanted[wanted].bytes, c.work
     is_any = False
     for i in range(4):
-        row.words[i] = have[i] & one[i] & two[i]
+        row.words[i] = have[i] & first[i] & second[i]
         is_any = is_any or row.words[i] != 0
     if not is_any:
         return -1
     row.words[4], row.words[5] = 0, -1
-    found = intern(c, c.wanted, WANTED_KEY, row)
-    return found if found >= 0 else ASKED
+    number = intern(c, c.wanted, WANTED_KEY, row)
+    return number if number >= 0 else ASKED
 
 
 @jit
 def wanted_row(c: LexemeContext, wanted: int) -> int:
     """Return where the row of the tokens with wanted first bytes begins in `wanted_rows`, or ASKED."""
-    one, v, table = c.wanted[wanted], c.vocabulary, c.wanted_rows
+    own, v, table = c.wanted[wanted], c.vocabulary, c.wanted_rows
     words = v.mask_words
-    if one.row < 0:
+    if own.row < 0:
         if table.count + words > table.capacity:
             ask_room(c, table, words)
             return ASKED
-        other = c.wanted[one.bytes[1]].row if one.is_row else 0
+        other = c.wanted[own.bytes[1]].row if own.is_row else 0
         row = skip(table.numbers, table.count)
         for i in range(words):
-            row[i] = table[one.bytes[0] + i] & table[other + i] if one.is_row else 0
-        for byte in range(0 if one.is_row else 256):
+            row[i] = table[own.bytes[0] + i] & table[other + i] if own.is_row else 0
+        for byte in range(0 if own.is_row else 256):
             node = v.first[byte]
-            if node >= 0 and has_byte(one.bytes, byte):
+            if node >= 0 and has_byte(own.bytes, byte):
                 take_below(v.trie, v.slot_start, v.slot_ids, node, row)
-        one.row = table.count
+        own.row = table.count
         table.count = table.count + words
-    return one.row
+    return own.row
 
 
 @jit
@@ -81,8 +81,8 @@ def of_row(c: LexemeContext, wanted: int, at: int) -> int:
         return ASKED
     row.words[0], row.words[1], row.words[2], row.words[3] = at, wanted, 0, 0
     row.words[4], row.words[5] = 1, at if wanted == EVERY_BYTE else -1
-    found = intern(c, c.wanted, WANTED_KEY, row)
-    return found if found >= 0 else ASKED
+    number = intern(c, c.wanted, WANTED_KEY, row)
+    return number if number >= 0 else ASKED
 
 
 @jit
@@ -108,20 +108,20 @@ def add_row(c: LexemeContext, row: int, wanted: int) -> int:
 @jit
 def add_tokens(c: LexemeContext, first: int, last: int, wanted: int) -> int:
     """Add the wanted ones of some tokens to the mask. Returns 0, or ASKED."""
-    mask, one, v = c.mask, c.wanted[wanted], c.vocabulary
+    mask, own, v = c.mask, c.wanted[wanted], c.vocabulary
     if wanted == EVERY_BYTE:
         set_bits(mask, skip(c.tokens.numbers, first), last - first)
         return 0
-    at = wanted_row(c, wanted) if one.is_row else 0
+    at = wanted_row(c, wanted) if own.is_row else 0
     if at < 0:
         return ASKED
     only = skip(c.wanted_rows.numbers, at)
     for i in range(first, last):
         token = c.tokens[i]
-        if one.is_row:
+        if own.is_row:
             is_wanted = (only[token >> 5] >> (token & 31)) & 1 != 0
         else:
-            is_wanted = has_byte(one.bytes, v.token_data[v.token_offset[token]])
+            is_wanted = has_byte(own.bytes, v.token_data[v.token_offset[token]])
         if is_wanted:
             mask[token >> 5] = mask[token >> 5] | (1 << (token & 31))
     return 0
@@ -141,9 +141,9 @@ def put(c: LexemeContext, count: int, place: int, state: int, column: int, trie:
     """Append work, once for a mask; return how much there is then, or FULL."""
     if count == MOST_PENDING:
         return FULL
-    one, stamp = c.pending[count], c.scan.masks
-    one.place, one.lexeme, one.column, one.trie, one.wanted = place, state, column, trie, wanted
-    at = hash_words(Int64s(address_of_block(one)), PENDING_KEY) & (SEEN_SLOTS - 1)
+    new, stamp = c.pending[count], c.scan.masks
+    new.place, new.lexeme, new.column, new.trie, new.wanted = place, state, column, trie, wanted
+    at = hash_words(Int64s(address_of_block(new)), PENDING_KEY) & (SEEN_SLOTS - 1)
     while c.seen[at] >> SEEN_SHIFT == stamp:
         other = c.pending[c.seen[at] & (MOST_PENDING - 1)]
         if (
@@ -224,9 +224,9 @@ def collect(c: LexemeContext, place: int, state: int, column: int) -> int:
     is_asked, has_ends, done = False, address_of_block(c.lexeme_end_at) != 0, c.scan.pending
     count = put(c, done, place, state, column, 0, EVERY_BYTE)
     while done < count:
-        one = c.pending[done]
+        work = c.pending[done]
         done += 1
-        place, state, column, number, wanted = one.place, one.lexeme, one.column, one.trie, one.wanted
+        place, state, column, number, wanted = work.place, work.lexeme, work.column, work.trie, work.wanted
         if has_ends and number == 0 and wanted >= 0:
             more = put_next(c, count, place, state, column, wanted)
             if more == FULL:
@@ -236,24 +236,24 @@ def collect(c: LexemeContext, place: int, state: int, column: int) -> int:
         elif wanted < 0:  # the record of another state, which goes on as this one: its lexeme has not ended
             wanted = -1 - wanted
         if c.hooks.walk and number > 0 and c.tries[number].count < SMALL_TRIE:
-            code = call2(c.hooks.walk, address_of_block(c), address_of_block(one))
+            code = call2(c.hooks.walk, address_of_block(c), address_of_block(work))
             if code == FULL:
                 return FULL
             is_asked = is_asked or code != 0
             continue
         row = c.work
         row.words[0], row.words[1] = number, state
-        found = find(c.records, RECORD_KEY, row)
-        if found < 0 and number > 0 and c.tries[number].count < SMALL_TRIE:
-            found = small_record(c, number, state)
-            if found == FULL:
+        made = find(c.records, RECORD_KEY, row)
+        if made < 0 and number > 0 and c.tries[number].count < SMALL_TRIE:
+            made = small_record(c, number, state)
+            if made == FULL:
                 return FULL
-        elif found < 0:
+        elif made < 0:
             ask(c, ASK_RECORD, number, state, 0)
-        if found < 0:
+        if made < 0:
             is_asked = True
             continue
-        record = c.records[found]
+        record = c.records[made]
         if record.like >= 0:
             less = of_row(c, wanted, record.like_row)
             is_asked = is_asked or less == ASKED

@@ -30,7 +30,7 @@ RECORDS, GROUPS, LEFTOVERS, TRIES, TOKENS, RANGES, _WANTED = (
     word_of(LexemeContext, name)
     for name in ("records", "groups", "leftovers", "tries", "tokens", "ranges", "wanted")
 )
-_SIZED: Final = [word_of(LexemeContext, one) for one in ("tokens", "trie_nodes", "wanted_rows", "ranges")]
+_SIZED: Final = [word_of(LexemeContext, name) for name in ("tokens", "trie_nodes", "wanted_rows", "ranges")]
 _FIRST_ROWS: Final = 256
 SERIALS: Final = count(1)
 """Numbers of grammars, for `LexemeContext.serial`."""
@@ -106,8 +106,8 @@ class RecordTables:
 
     @property
     def _scratch(self) -> Workspace:
-        found: Workspace = self._store.workspaces.space
-        return found
+        space: Workspace = self._store.workspaces.space
+        return space
 
     def make(self, call: Callable[..., int], trie: int, state: int) -> int:
         """Make the record of a trie in a state of the lexer; return its number. `call` calls compiled code,
@@ -166,4 +166,4 @@ class RecordTables:
     @property
     def nbytes(self) -> int:
         """Bytes of the records."""
-        return sum(int(self._grown.rows(one).nbytes) for one in _SIZED)
+        return sum(int(self._grown.rows(table).nbytes) for table in _SIZED)

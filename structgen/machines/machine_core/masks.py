@@ -60,7 +60,8 @@ def write_mask(c: Core, node: NodeRow, address: int) -> int:
 
 @jit
 def copy_mask(c: Core, node: NodeRow, address: int) -> int:
-    """As `write_mask`; MISS where the mask is not known yet."""
+    """Write the memoised mask of a state to `address` (0: nowhere). Returns 0, or MISS where the mask is not
+    known yet."""
     if node.token_list < -1:
         other = Core(node.dense_row)
         node = other.nodes[-2 - node.token_list]

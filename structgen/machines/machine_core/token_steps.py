@@ -54,7 +54,7 @@ def ends_in(c: Core, index: int) -> int:
 
 @jit
 def after_any(c: Core, index: int, token: int) -> int:
-    """As `after_token`, of an end token too."""
+    """Return the state after a token, which may be an end token."""
     for i in range(c.end_count):
         if c.ends[i] == token:
             code = UNKNOWN if c.byte_steps.begin == 0 else ends_in(c, index)
@@ -66,7 +66,7 @@ def after_any(c: Core, index: int, token: int) -> int:
 
 @entry("int64(int64, int64, int64, int64)")
 def take_bytes(context: int, index: int, data: int, count: int) -> int:
-    """As `read`."""
+    """Return the state after some bytes, REFUSED, or ASKED."""
     return read(Core(context), index, Bytes(data), count)
 
 
@@ -83,7 +83,7 @@ def take_ascii(context: int, index: int, data: int, target: int) -> int:
 
 @entry("int64(int64, int64, int64)")
 def take_token(context: int, index: int, token: int) -> int:
-    """As `after_token`."""
+    """Return the state after a token that is not an end token."""
     return after_token(Core(context), index, token)
 
 
@@ -95,7 +95,7 @@ def left_to_python(context: int, index: int, token: int) -> int:
 
 @entry("int64(int64, int64)")
 def may_end(context: int, index: int) -> int:
-    """As `ends_in`."""
+    """Return 1 or more if the text may end in a state, 0; ASKED with questions noted."""
     return ends_in(Core(context), index)
 
 
@@ -121,7 +121,7 @@ def ends_below(context: int, index: int, wanted_address: int, end: int, target_a
     state to one in which the text may end so (`ByteSteps.ends`). Returns how many; ASKED with questions
     noted; or a code of the kind's own."""
     c, wanted, target = Core(context), Int64s(wanted_address), Int32s(target_address)
-    count, nodes, node, found, worst = wanted[0], skip(wanted, 1), 0, 0, 0
+    count, nodes, node, ended, worst = wanted[0], skip(wanted, 1), 0, 0, 0
     if call3(c.byte_steps.begin, context, index, 0) < 0:
         return 0
     while node < count:
@@ -135,10 +135,10 @@ def ends_below(context: int, index: int, wanted_address: int, end: int, target_a
         code = call2(c.byte_steps.ends, context, depth) if slot_of(word) != 0 else 0
         worst = min(worst, code)
         if code == end:
-            target[found] = nodes[count + node]
-            found += 1
+            target[ended] = nodes[count + node]
+            ended += 1
         node += 1
-    return worst if worst <= ASKED else found
+    return worst if worst <= ASKED else ended
 
 
 @entry("int64(int64, int64, int64, int64, int64)")

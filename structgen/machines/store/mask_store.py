@@ -18,7 +18,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import numpy as np
@@ -147,7 +147,7 @@ class MaskStore:
     @property
     def recent(self) -> list[Any]:
         """The compiled JSON grammars that the store holds because they were asked for last."""
-        return [one for part in list(self._parts.values()) for one in part.recent.grammars]
+        return [grammar for part in list(self._parts.values()) for grammar in part.recent.grammars]
 
     def let_go(self) -> None:
         """Let go of the compiled JSON grammars that nobody else holds; of their masks it lets none go."""
@@ -166,16 +166,18 @@ class MaskStore:
 def default_store() -> MaskStore:
     """Return the store that `store=None` means: `masks` in the cache folder; one object for each folder."""
     chosen = os.environ.get(ENVIRONMENT_VARIABLE, "")
-    found = _Default.stores.get(chosen)
-    if found is None:
+    store = _Default.stores.get(chosen)
+    if store is None:
         # Of two threads that come here at once, both take what the first has put there.
-        found = _Default.stores.setdefault(chosen, MaskStore(cache_folder() / "masks"))
-    return found
+        store = _Default.stores.setdefault(chosen, MaskStore(cache_folder() / "masks"))
+    return store
 
 
-def store_of(
-    store: MaskStore | str | os.PathLike[str] | Literal[False] | None,
-) -> MaskStore | Literal[False] | None:
+StoreOption: TypeAlias = MaskStore | Literal[False] | None
+"""The store that a grammar is compiled for. None: the process's default; False: one of its own."""
+
+
+def store_of(store: StoreOption | str | os.PathLike[str]) -> StoreOption:
     """Return what an option says: a path is this process's store in that folder, one while somebody has it;
     all else is as it was. Raises OptionError for what is no store."""
     if store is None or store is False or isinstance(store, MaskStore):

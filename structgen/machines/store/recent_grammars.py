@@ -50,14 +50,14 @@ class RecentGrammars(Generic[G]):
         where it was not held here, that of `put` for a key that comes again."""
         dropped: list[object] = []  # the last reference goes when no lock is held
         with self._lock:
-            found = self._known.get(key)
-            if found is None:
+            grammar = self._known.get(key)
+            if grammar is None:
                 return None
-            if self._again.get(key) is found:
+            if self._again.get(key) is grammar:
                 self._again.move_to_end(key)
             else:
-                dropped += self._hold(key, found)
-            return found
+                dropped += self._hold(key, grammar)
+            return grammar
 
     def put(self, key: Hashable, grammar: G) -> None:
         """Have a grammar found by a key. Cost: 1 us; each eighth call for a key that comes again some 10 us
@@ -80,7 +80,7 @@ class RecentGrammars(Generic[G]):
         self._added += 1
         much, sizes = 0, [0] * len(self._again)
         if self._added % _WEIGHED_EVERY == 0:
-            sizes = [one.nbytes for one in self._again.values()]  # they grow as texts are written
+            sizes = [grammar.nbytes for grammar in self._again.values()]  # they grow as texts are written
             much = sum(sizes) - self._most
         for size in sizes[:-1]:
             if much <= 0 and len(self._again) <= _MOST:
@@ -100,6 +100,6 @@ class RecentGrammars(Generic[G]):
     def grammars(self) -> list[G]:
         """Those that are held here."""
         with self._lock:
-            found = list(self._again.values())
+            grammars = list(self._again.values())
             newest = self._newest
-        return found if newest is None or newest in found else [*found, newest]
+        return grammars if newest is None or newest in grammars else [*grammars, newest]

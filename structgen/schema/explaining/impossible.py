@@ -64,7 +64,7 @@ def impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[list[Imp
     place.
     """
     tables, oracle = network.tables, network.oracle
-    found: dict[tuple[Schema, int], tuple[_Part, tuple[Literal, ...]] | None] = {}
+    excluded: dict[tuple[Schema, int], tuple[_Part, tuple[Literal, ...]] | None] = {}
     """The parts, with the literals that exclude each other; None once a part can hold."""
     stack: list[_Place] = [(tables.demands[demand],) * 2 for demand in demands if demand != NOTHING]
     stack.reverse()
@@ -91,9 +91,9 @@ def impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[list[Imp
             except StructgenError:
                 holds = True
             if not holds:
-                found.setdefault((part.schema, part.member), (part, literals))
+                excluded.setdefault((part.schema, part.member), (part, literals))
                 continue
-            found[part.schema, part.member] = None
+            excluded[part.schema, part.member] = None
             if part.met:
                 stack.append((literals, part.met[-1:]))
     return [
@@ -102,7 +102,7 @@ def impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[list[Imp
             part.what,
             smallest(oracle, literals, part.asked).told,
         )
-        for known in found.values()
+        for known in excluded.values()
         if known is not None
         for part, literals in (known,)
     ], True

@@ -137,15 +137,15 @@ def report_of(
 ) -> KeywordReport:
     """Return the report of a document; the reader's `notes` come before its own. Some 2 us a keyword."""
     refused = {(refusal.pointer, refusal.keyword): refusal.what for refusal in document.refusals}
-    meant = {one.where: one.likely for one in suspects(document)}
+    meant = {suspect.where: suspect.likely for suspect in suspects(document)}
     findings: dict[Finding, None] = {}
     pointers: dict[int, str] = {}
     for schema in document.schemas:
         pointer = pointers[id(schema.at)] = _pointer(schema, pointers)
         if isinstance(schema.raw, dict):
             # A schema that stands in several dynamic scopes is several places, and has one line.
-            found = _findings(document, schema, pointer, schema.raw, refused, meant)
-            findings.update(dict.fromkeys(found))
+            listed = _findings(document, schema, pointer, schema.raw, refused, meant)
+            findings.update(dict.fromkeys(listed))
     return KeywordReport(
         draft=document.draft,
         policies=document.policies,

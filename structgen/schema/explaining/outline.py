@@ -174,13 +174,13 @@ class _OutlineWriter:
 
     def _excluded(self, literals: tuple[Literal, ...]) -> list[str]:
         """Return the constants that literals exclude, if that is all they do."""
-        found: list[str] = []
+        texts: list[str] = []
         for literal in literals:
             schema = literal.schema
             if not literal.denied or not schema.only_values or schema.enum is None:
                 return []
-            found += [write(value) for value in schema.enum]
-        return found
+            texts += [write(value) for value in schema.enum]
+        return texts
 
     def _entry(self, demand: int) -> ValueMenu | str:
         """Return the kinds of a value; in words where these are complete."""
@@ -220,13 +220,13 @@ class _OutlineWriter:
         insides = [tuple(self._inside(demand, shape)) for shape in shapes[:MOST_KINDS]]
         left = len(shapes) - len(insides)
         common = set[_Todo]() if left else set(insides[0]).intersection(*insides[1:])
-        found = [todo for todo in dict.fromkeys(insides[0]) if todo in common]
+        lines = [todo for todo in dict.fromkeys(insides[0]) if todo in common]
         for number, inside in enumerate(insides, 1):
             own = tuple(todo for todo in inside if todo not in common)
             what = _size(shapes[number - 1]) or "nothing more" * (not own)
-            found.append(_Todo(f"kind {number} of {len(shapes):,}", what=what, inside=own))
+            lines.append(_Todo(f"kind {number} of {len(shapes):,}", what=what, inside=own))
         self.cut += left
-        return [*found, *[_said(f"and {left:,} more kinds")] * bool(left)]
+        return [*lines, *[_said(f"and {left:,} more kinds")] * bool(left)]
 
     def _inside(self, demand: int, shape: ObjectShape | ArrayShape) -> Iterator[_Todo]:
         if isinstance(shape, ObjectShape):

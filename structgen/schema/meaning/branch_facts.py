@@ -26,10 +26,9 @@ CLAUSES = 24
 """Clauses that one choice may become."""
 CLAUSE_SIZE = 64
 """Alternatives of one clause."""
-_NESTED_DENIALS = 4
-"""`not` within `not` is read as clauses to this depth."""
-_NESTED_UNIONS = 8
-"""Unions within unions are read to this depth; below it a branch is compared by its identity alone."""
+_NESTED = 8
+"""Unions within unions are read to this depth, below which a branch is compared by its identity alone; and
+`not` within `not` as clauses."""
 
 
 class BranchFacts(NamedTuple):
@@ -52,9 +51,7 @@ class BranchReader:
         self._facts: dict[tuple[Literal, frozenset[str]], BranchFacts | None] = {}
         self._clauses: dict[Literal, Clauses | None] = {}
 
-    def facts(
-        self, literal: Literal, absent: frozenset[str], depth: int = _NESTED_UNIONS
-    ) -> BranchFacts | None:
+    def facts(self, literal: Literal, absent: frozenset[str], depth: int = _NESTED) -> BranchFacts | None:
         """Return the facts of a literal, None where no object meets it. Cost: the keywords of the branch."""
         key = literal, absent
         if key not in self._facts:
@@ -70,8 +67,8 @@ class BranchReader:
     def clauses(self, literal: Literal) -> Clauses | None:
         """Return the clauses of the objects that meet a literal; None: clauses cannot express it."""
         if literal not in self._clauses:
-            found = self._read(literal, _NESTED_DENIALS)
-            self._clauses[literal] = found if found is not None and self.fits(found) else None
+            clauses = self._read(literal, _NESTED)
+            self._clauses[literal] = clauses if clauses is not None and self.fits(clauses) else None
         return self._clauses[literal]
 
     def _read(self, literal: Literal, depth: int) -> Clauses | None:
@@ -86,36 +83,36 @@ class BranchReader:
             return None
         if any(facet.pattern_properties or facet.additional is not None for _, facet in said.facets):
             return None
-        denied = (self._read(one, depth - 1) for one in said.asserted if one.denied)
-        found = all_of([self.own(said), *denied])
-        return self.denied(found) if literal.denied and found is not None else found
+        denied = (self._read(asserted, depth - 1) for asserted in said.asserted if asserted.denied)
+        clauses = all_of([self.own(said), *denied])
+        return self.denied(clauses) if literal.denied and clauses is not None else clauses
 
     def own(self, said: FactConjunction) -> Clauses:
         """Return the clauses of the keys that a branch names, and of how many there are."""
         asked = [
-            (key, self.tables.literal(one))
+            (key, self.tables.literal(child))
             for _, facet in said.facets
-            for key, one in facet.properties.items()
+            for key, child in facet.properties.items()
         ]
         asked.extend((key, literal) for key, literals in said.values.items() for literal in literals)
         named = {key for key, _ in asked}
         asked.extend((key, ALWAYS) for key in said.required if key not in named)
-        found: Clauses = []
+        clauses: Clauses = []
         for key, literal in asked:
             here = AtKey(key, () if literal is ALWAYS else (literal,))
             if key in said.required:
-                found.append(() if literal is NEVER else (here,))
+                clauses.append(() if literal is NEVER else (here,))
             elif literal is NEVER:
-                found.append((Without(key),))
+                clauses.append((Without(key),))
             elif literal is not ALWAYS:
-                found.append((Without(key), here))
+                clauses.append((Without(key), here))
         for key, others in said.conditional:
-            found.extend((Without(key), AtKey(other, ())) for other in others if other != key)
+            clauses.extend((Without(key), AtKey(other, ())) for other in others if other != key)
         if said.lo:
-            found.append((AtLeast(said.lo),))
+            clauses.append((AtLeast(said.lo),))
         if said.hi is not None:
-            found.append((AtMost(said.hi),))
-        return found
+            clauses.append((AtMost(said.hi),))
+        return clauses
 
     def fits(self, clauses: Clauses) -> bool:
         """Return whether no clause asks for an object or array: its keys would have a position in the
@@ -123,9 +120,9 @@ class BranchReader:
         return not any(
             literal is not ALWAYS and not literal.denied and self.tables.mask(literal) & (OBJECT | ARRAY)
             for clause in clauses
-            for one in clause
-            if isinstance(one, AtKey)
-            for literal in one.literals
+            for alternative in clause
+            if isinstance(alternative, AtKey)
+            for literal in alternative.literals
         )
 
     def either(self, parts: Sequence[Clauses | None]) -> Clauses | None:
@@ -133,12 +130,12 @@ class BranchReader:
         known = [part for part in parts if part is not None]
         if len(known) < len(parts) or prod(map(len, known)) > 4 * CLAUSES:
             return None
-        found: dict[Obligation, None] = {}
+        clauses: dict[Obligation, None] = {}
         for combination in product(*known):
-            clause = tuple(dict.fromkeys(one for part in combination for one in part))
+            clause = tuple(dict.fromkeys(alternative for part in combination for alternative in part))
             if not _sure(clause):
-                found[clause] = None
-        short = [clause for clause in found if not any(other < set(clause) for other in map(set, found))]
+                clauses[clause] = None
+        short = [clause for clause in clauses if not any(other < set(clause) for other in map(set, clauses))]
         return short if max(map(len, short), default=0) <= CLAUSE_SIZE and len(short) <= CLAUSES else None
 
     def denied(self, clauses: Clauses) -> Clauses | None:
@@ -158,24 +155,26 @@ class BranchReader:
     def none_of(self, clause: Obligation) -> Clauses | None:
         """Return the clauses of objects for which no alternative of a clause holds; None for members that no
         clause speaks of."""
-        present = {one.key for one in clause if isinstance(one, Without)}
-        found: Clauses = []
-        for one in clause:
-            match one:
+        present = {alternative.key for alternative in clause if isinstance(alternative, Without)}
+        clauses: Clauses = []
+        for alternative in clause:
+            match alternative:
                 case Without(key):
                     if not any(isinstance(other, AtKey) and other.key == key for other in clause):
-                        found.append((AtKey(key, ()),))
+                        clauses.append((AtKey(key, ()),))
                 case AtKey(key, literals):
                     left: list[Alternative] = [] if key in present else [Without(key)]
-                    left.extend(AtKey(key, failing) for one in literals for failing in self.failing(one))
-                    found.append(tuple(left))
+                    left.extend(
+                        AtKey(key, failing) for literal in literals for failing in self.failing(literal)
+                    )
+                    clauses.append(tuple(left))
                 case AtLeast(count):
-                    found.append((AtMost(count - 1),))
+                    clauses.append((AtMost(count - 1),))
                 case AtMost(count):
-                    found.append((AtLeast(count + 1),))
+                    clauses.append((AtLeast(count + 1),))
                 case _:
                     return None
-        return found
+        return clauses
 
 
 class _Reading:
@@ -209,7 +208,7 @@ class _Reading:
         """Take up a conjunction; return False where no object meets it."""
         tables = self.tables
         clauses = self.reader.own(said)
-        for literal in [one for one in said.asserted if one.denied]:
+        for literal in [literal for literal in said.asserted if literal.denied]:
             denied = self.reader.clauses(literal)
             if denied is None:
                 self.residue.add(("literal", literal))
@@ -260,12 +259,12 @@ class _Reading:
 
 def all_of(parts: Iterable[Clauses | None]) -> Clauses | None:
     """Return the clauses of a conjunction, each once; None where they are too many."""
-    found: dict[Obligation, None] = {}
+    clauses: dict[Obligation, None] = {}
     for part in parts:
         if part is None:
             return None
-        found.update(dict.fromkeys(part))
-    return list(found) if len(found) <= CLAUSES else None
+        clauses.update(dict.fromkeys(part))
+    return list(clauses) if len(clauses) <= CLAUSES else None
 
 
 def without_facts(literal: Literal) -> BranchFacts | None:
@@ -275,12 +274,14 @@ def without_facts(literal: Literal) -> BranchFacts | None:
 
 def _sure(clause: Obligation) -> bool:
     """Return whether a clause holds for every object."""
-    left_out = {one.key for one in clause if isinstance(one, Without)}
+    left_out = {alternative.key for alternative in clause if isinstance(alternative, Without)}
     values: list[tuple[str, Literal]] = []
-    for one in clause:
-        if isinstance(one, AtKey) and one.key in left_out and len(one.literals) < 2:
-            literal = one.literals[0] if one.literals else ALWAYS
-            if literal is ALWAYS or any(key == one.key and literal.excludes(other) for key, other in values):
+    for alternative in clause:
+        if isinstance(alternative, AtKey) and alternative.key in left_out and len(alternative.literals) < 2:
+            literal = alternative.literals[0] if alternative.literals else ALWAYS
+            if literal is ALWAYS or any(
+                key == alternative.key and literal.excludes(other) for key, other in values
+            ):
                 return True
-            values.append((one.key, literal))
+            values.append((alternative.key, literal))
     return False

@@ -66,7 +66,9 @@ class Denials:
         """Yield the events of which one alone makes a conjunction fail: a member, or how many there are."""
         yield from map(Without, said.required)
         for key, literals in said.values.items():
-            yield from (AtKey(key, failing) for one in literals for failing in self.branches.failing(one))
+            yield from (
+                AtKey(key, failing) for literal in literals for failing in self.branches.failing(literal)
+            )
         for _, schema in said.facets:
             if kind == OBJECT:
                 for key, child in schema.properties.items():
@@ -100,7 +102,7 @@ class Denials:
         for watch in said.watching:
             rest = tables.variant(watch.schema, unevaluated_properties=None, unevaluated_items=None)
             yield Hold(tables.literal(rest), rank), Watch(watch.schema, rank, True)
-        yield from ((Hold(tables.negate(one), rank),) for one in said.asserted if one.denied)
+        yield from ((Hold(tables.negate(literal), rank),) for literal in said.asserted if literal.denied)
         for choice in said.choices:
             if all(len(branch) == 1 for branch in choice):
                 yield tuple([self._denied(step, rank) for (step,) in choice])

@@ -100,9 +100,9 @@ class Evaluation:
         waiting: list[Watch] = []
         moved = False
         for watch in facts.watching:
-            found, open_ = self._walk(watch, kind, facts)
+            members, open_ = self._walk(watch, kind, facts)
             if len(open_) >= _GUARDS_AS_CLAUSES and kind == OBJECT and not watch.negated:
-                clauses = self._clauses(watch.schema, found, open_, facts.obligations)
+                clauses = self._clauses(watch.schema, members, open_, facts.obligations)
                 if clauses is not None:
                     facts.obligations.extend(clauses)
                     open_ = []
@@ -113,14 +113,14 @@ class Evaluation:
                 moved = moved or bool(new)
                 continue
             moved = True
-            if found.whole and watch.negated:
+            if members.whole and watch.negated:
                 facts.pending.append(Hold(NEVER, ()))
                 return True
             if watch.negated:
-                facts.obligations.append((self._failure(watch.schema, kind, found),))
-            elif not found.whole:
+                facts.obligations.append((self._failure(watch.schema, kind, members),))
+            elif not members.whole:
                 last = (*watch.rank, len(watch.schema.applicators))
-                facts.facets.append((last, self._facet(watch.schema, kind, found)))
+                facts.facets.append((last, self._facet(watch.schema, kind, members)))
         facts.watching = waiting
         return moved
 
@@ -131,18 +131,18 @@ class Evaluation:
     ) -> tuple[EvaluatedMembers, list[BranchGuard]]:
         """Return the members that are evaluated in any case, and the open guards that may evaluate more."""
         known = Known(self.reader.branches.obligations, facts)
-        found = EvaluatedMembers()
+        members = EvaluatedMembers()
         open_: list[BranchGuard] = []
         seen: set[int] = set()
         stack: list[Ranked] = [(watch.schema, watch.rank)]
-        while stack and not found.whole:
+        while stack and not members.whole:
             schema, rank = stack.pop()
             if schema.id in seen or schema.verdict is not None:
                 continue
             seen.add(schema.id)
-            found.read(schema, kind, self.tables)
+            members.read(schema, kind, self.tables)
             if schema is not watch.schema and unevaluated(schema, kind) is not None:
-                found.whole = True
+                members.whole = True
             stack.extend(ranked(schema, rank, "$ref", schema.ref))
             stack.extend(ranked(schema, rank, "allOf", *schema.all_of))
             for guard in self._guards(schema, rank, kind, known):
@@ -150,9 +150,9 @@ class Evaluation:
                     open_.append(guard)
                 else:
                     stack.extend(guard)
-        if found.whole:
-            return found, []
-        return found, [guard for guard in open_ if self._adds(found, guard.parts, kind)]
+        if members.whole:
+            return members, []
+        return members, [guard for guard in open_ if self._adds(members, guard.parts, kind)]
 
     def _guards(
         self, schema: Schema, rank: Rank, kind: int, known: Known
@@ -191,7 +191,7 @@ class Evaluation:
         return known.follows(step)
 
     def _clauses(
-        self, schema: Schema, found: EvaluatedMembers, guards: list[BranchGuard], known: list[Obligation]
+        self, schema: Schema, members: EvaluatedMembers, guards: list[BranchGuard], known: list[Obligation]
     ) -> Clauses | None:
         """Return clauses under which the guards need not be decided; adds the names in them to `found`. None
         where clauses cannot express it.
@@ -202,7 +202,7 @@ class Evaluation:
         child = schema.unevaluated_properties
         assert child is not None
         literal = self.tables.literal(child)
-        if found.patterns or (literal is not NEVER and self.tables.mask(literal) & (OBJECT | ARRAY)):
+        if members.patterns or (literal is not NEVER and self.tables.mask(literal) & (OBJECT | ARRAY)):
             return None
         names: dict[str, list[Clauses | None]] = {}
         for guard in guards:
@@ -215,7 +215,7 @@ class Evaluation:
                 if open_ or here.whole or here.patterns:
                     return None
                 for name in here.names:
-                    if name not in found.names and held not in names.setdefault(name, []):
+                    if name not in members.names and held not in names.setdefault(name, []):
                         names[name].append(held)
         said: Clauses = []
         for name, held_by in names.items():
@@ -228,18 +228,18 @@ class Evaluation:
             said.extend(clauses)
         if self.reader.busy((*said, *known)):
             return None
-        found.names.update(dict.fromkeys(names))
+        members.names.update(dict.fromkeys(names))
         return said
 
-    def _adds(self, found: EvaluatedMembers, parts: Iterable[Schema], kind: int) -> bool:
+    def _adds(self, members: EvaluatedMembers, parts: Iterable[Schema], kind: int) -> bool:
         """Return whether some of the schemas might evaluate more than was found."""
-        return not all(found.covers(self._at_most(part, kind)) for part in parts)
+        return not all(members.covers(self._at_most(part, kind)) for part in parts)
 
     def _at_most(self, root: Schema, kind: int) -> EvaluatedMembers:
         """Return the members that a schema evaluates if every guard in it holds."""
-        found = self._possible.get((root.id, kind))
-        if found is None:
-            found = EvaluatedMembers()
+        members = self._possible.get((root.id, kind))
+        if members is None:
+            members = EvaluatedMembers()
             seen: set[int] = set()
             stack = [root]
             while stack:
@@ -247,25 +247,25 @@ class Evaluation:
                 if schema.id in seen or schema.verdict is not None:
                     continue
                 seen.add(schema.id)
-                found.read(schema, kind, self.tables)
-                found.whole = found.whole or unevaluated(schema, kind) is not None
+                members.read(schema, kind, self.tables)
+                members.whole = members.whole or unevaluated(schema, kind) is not None
                 stack.extend((*in_place(schema), *schema.dependent_schemas.values()))
-            self._possible[root.id, kind] = found
-        return found
+            self._possible[root.id, kind] = members
+        return members
 
-    def _failure(self, schema: Schema, kind: int, found: EvaluatedMembers) -> Alternative:
+    def _failure(self, schema: Schema, kind: int, members: EvaluatedMembers) -> Alternative:
         child = unevaluated(schema, kind)
         assert child is not None
         denied = self.tables.literal(child, True)
         if kind == OBJECT:
             literals = () if denied is ALWAYS else (denied,)
-            return AtOther(self._facet(schema, kind, found), literals)
-        asked = [self.tables.negate(literal) for literal in found.contains]
+            return AtOther(self._facet(schema, kind, members), literals)
+        asked = [self.tables.negate(literal) for literal in members.contains]
         if denied is not ALWAYS:
             asked.append(denied)
-        return FromIndex(found.prefix, tuple(asked))
+        return FromIndex(members.prefix, tuple(asked))
 
-    def _facet(self, schema: Schema, kind: int, found: EvaluatedMembers) -> Schema:
+    def _facet(self, schema: Schema, kind: int, members: EvaluatedMembers) -> Schema:
         """Return an equivalent schema of `additionalProperties` or `items` alone."""
         tables = self.tables
         child = unevaluated(schema, kind)
@@ -273,12 +273,12 @@ class Evaluation:
         if kind == OBJECT:
             return tables.schema(
                 pointer=schema.pointer,
-                properties=dict.fromkeys(found.names, tables.anything),
-                pattern_properties=tuple((source, tables.anything) for source in found.patterns),
+                properties=dict.fromkeys(members.names, tables.anything),
+                pattern_properties=tuple((source, tables.anything) for source in members.patterns),
                 additional=child,
             )
-        if found.contains:
-            either = (*found.contains.values(), child)
+        if members.contains:
+            either = (*members.contains.values(), child)
             child = tables.schema(pointer=child.pointer, any_of=either, applicators=("anyOf",))
-        prefix = (tables.anything,) * found.prefix
+        prefix = (tables.anything,) * members.prefix
         return tables.schema(pointer=schema.pointer, prefix=prefix, items=child)

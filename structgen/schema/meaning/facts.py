@@ -134,7 +134,7 @@ class Obligations:
     def value_literals(self, facets: Iterable[Schema], key: str) -> list[Literal]:
         """Return the literals that facets ask of the value under a key, in text order."""
         tables = self.tables
-        found: list[Literal] = []
+        literals: list[Literal] = []
         for schema in facets:
             told = [schema.properties[key]] if key in schema.properties else []
             for source, child in schema.pattern_properties:
@@ -142,8 +142,8 @@ class Obligations:
                     told.append(child)
             if not told and schema.additional is not None:
                 told.append(schema.additional)
-            found.extend(map(tables.literal, told))
-        return found
+            literals.extend(map(tables.literal, told))
+        return literals
 
     def item_literals(
         self,
@@ -152,14 +152,14 @@ class Obligations:
         index: int,
     ) -> list[Literal]:
         """Return the literals asked of the item at an index, in text order."""
-        found: list[Literal] = []
+        literals: list[Literal] = []
         for _, schema in facets:
             if index < len(schema.prefix):
-                found.append(self.tables.literal(schema.prefix[index]))
+                literals.append(self.tables.literal(schema.prefix[index]))
             elif schema.items is not None:
-                found.append(self.tables.literal(schema.items))
-        found.extend(values.get(index, ()))
-        return found
+                literals.append(self.tables.literal(schema.items))
+        literals.extend(values.get(index, ()))
+        return literals
 
     def simplify(self, facts: FactConjunction) -> bool:
         """Settle the obligations that known facts decide; return False on a contradiction."""
@@ -295,7 +295,7 @@ class Known:
         if not isinstance(alternative, AtKey) or not alternative.literals:
             return alternative
         said, scalars = self._asked(alternative.key), self._obligations.scalars
-        left = tuple([one for one in alternative.literals if not scalars.surely(said, one)])
+        left = tuple([literal for literal in alternative.literals if not scalars.surely(said, literal)])
         return alternative if len(left) == len(alternative.literals) else AtKey(alternative.key, left)
 
     def impossible(self, key: str) -> bool:
@@ -305,10 +305,10 @@ class Known:
         return self._obligations.scalars.contradictory(self._asked(key))
 
     def _asked(self, key: str) -> tuple[Literal, ...]:
-        found = self._said.get(key)
-        if found is None:
-            found = self._said[key] = (
+        literals = self._said.get(key)
+        if literals is None:
+            literals = self._said[key] = (
                 *self._obligations.value_literals(self._facets, key),
                 *self._facts.values.get(key, ()),
             )
-        return found
+        return literals

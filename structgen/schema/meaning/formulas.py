@@ -81,9 +81,9 @@ def disjunction(formulas: Iterable[Formula]) -> Formula:
             if isinstance(part, Words):
                 words.append(part.of)
                 continue
-            of_numbers = [one for one in conjuncts(part) if isinstance(one, Ranges)]
+            of_numbers = [atom for atom in conjuncts(part) if isinstance(atom, Ranges)]
             if of_numbers:
-                others = tuple([one for one in conjuncts(part) if not isinstance(one, Ranges)])
+                others = tuple([atom for atom in conjuncts(part) if not isinstance(atom, Ranges)])
                 ranges.setdefault(others, []).append(common(of_numbers))
             else:
                 kept[part] = None
@@ -98,8 +98,10 @@ def disjunction(formulas: Iterable[Formula]) -> Formula:
 
 def numbers_of(values: Sequence[Any]) -> frozenset[int | Decimal]:
     """Return the numbers among JSON values."""
-    found: list[Any] = [one for one in values if type(one) is int or type(one) is Decimal]
-    return frozenset([Decimal(one) if type(one) is int and one.bit_length() > 59 else one for one in found])
+    numbers: list[Any] = [value for value in values if type(value) is int or type(value) is Decimal]
+    return frozenset(
+        [Decimal(value) if type(value) is int and value.bit_length() > 59 else value for value in numbers]
+    )
 
 
 def is_multiple(value: Decimal, of: Decimal) -> bool:
@@ -217,7 +219,7 @@ def conjunction(formulas: Iterable[Formula]) -> Formula:
 
 
 def _denies_ranges(formula: Formula) -> bool:
-    return isinstance(formula, Not) and any(isinstance(one, Ranges) for one in conjuncts(formula.of))
+    return isinstance(formula, Not) and any(isinstance(atom, Ranges) for atom in conjuncts(formula.of))
 
 
 def _left_of_denied(kept: dict[Formula, None]) -> list[Ranges]:
@@ -227,7 +229,7 @@ def _left_of_denied(kept: dict[Formula, None]) -> list[Ranges]:
     for part in denied:
         del kept[part]
     parts = (conjuncts(part.of) for part in denied if isinstance(part, Not))
-    joined = disjunction([All(tuple([one for one in of if one not in kept])) for of in parts])
+    joined = disjunction([All(tuple([part for part in of if part not in kept])) for of in parts])
     left: list[Ranges] = []
     for part in joined.of if isinstance(joined, Any_) else (joined,):
         if isinstance(part, Ranges):
@@ -269,9 +271,9 @@ def _implies(parts: Sequence[Formula], wanted: Formula) -> bool:
         return True
     match wanted:
         case All(of):
-            return all(_implies(parts, one) for one in of)
+            return all(_implies(parts, part) for part in of)
         case Any_(of):
-            return any(_implies(parts, one) for one in of)
+            return any(_implies(parts, part) for part in of)
         case Ranges() | Length():
             return any(conjunction((part, wanted)) == part for part in parts if type(part) is type(wanted))
         case Words(of):
@@ -293,7 +295,7 @@ def spans(formula: Formula, kind: int) -> list[Span]:
     for part in conjuncts(formula):
         match part:
             case Words(of):
-                return [((kind, one), (kind, one)) for one in of]
+                return [((kind, word), (kind, word)) for word in of]
             case Ranges():
                 return [
                     ((kind, low[0]) if low else first, (kind, high[0]) if high else last)
@@ -381,18 +383,18 @@ def quick_number(formula: Formula) -> bool | None:
     plain = PlainInteger() in conjuncts(formula)  # few digits of an integer stand alone under every policy
     if len(steps) > 1 or (plain and not steps) or not is_known:
         return True if _is_near_an_end(formula) else None
-    found: bool | None = False
+    answer: bool | None = False
     for low, high in ranges.ends():
         if not has_few_digits([Decimal(end[0]) for end in (low, high) if end], step):
-            found = None
+            answer = None
         elif low is None or high is None or step is None or _multiples_between(low, high, step):
             return True
-    return found
+    return answer
 
 
 def _is_near_an_end(formula: Formula) -> bool:
     """Return whether one of the integers next to the ends of ranges in a formula meets it. False: unknown."""
-    ends = (Decimal(end) for one in atoms(formula) if isinstance(one, Ranges) for end, _ in one.cuts)
+    ends = (Decimal(end) for atom in atoms(formula) if isinstance(atom, Ranges) for end, _ in atom.cuts)
     few = [end.to_integral_value() for end in ends if end.adjusted() < FEW_DIGITS - 1]
     return any(number_meets(formula, end + step) for end in few for step in (-1, 0, 1))
 

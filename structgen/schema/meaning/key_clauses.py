@@ -21,7 +21,7 @@ from structgen.schema.meaning.literals import Literal
 from structgen.schema.meaning.shape import AtKey, Obligation, Without
 
 _MOST_SHAPES = 16
-"""As many shapes as this are made rather than obligations."""
+"""Up to so many shapes are made; where there were more, obligations are."""
 _TESTS_OF_A_CHAIN = 3
 """Fewer tests on one key than this are split one by one."""
 _INFINITE_SETS = 3
@@ -116,10 +116,12 @@ class ClauseReader:
         """Return the keys of whose values so many things are asked that clauses do not fit them."""
         asked: dict[str, set[int]] = {}
         for clause in clauses:
-            for one in clause:
-                if isinstance(one, AtKey):
-                    asked.setdefault(one.key, set()).update(
-                        literal.schema.id for literal in one.literals if not literal.schema.only_values
+            for alternative in clause:
+                if isinstance(alternative, AtKey):
+                    asked.setdefault(alternative.key, set()).update(
+                        literal.schema.id
+                        for literal in alternative.literals
+                        if not literal.schema.only_values
                     )
         return {key for key, literals in asked.items() if len(literals) > _INFINITE_SETS}
 
@@ -142,28 +144,28 @@ class ClauseReader:
         of_key = value.schema
         if value.denied or not of_key.only_values or of_key.enum is None:
             return None
-        values = [self.tables.constants.value(one, of_key.pointer) for one in of_key.enum]
+        values = [self.tables.constants.value(value, of_key.pointer) for value in of_key.enum]
         return _Test(key, value, tuple(values), holds_without, tuple(then), tuple(other))
 
     def choice(self, choice: Choice) -> Clauses | None:
         """Return the clauses of a choice; None where clauses cannot express it."""
         if len(choice) > CLAUSE_SIZE:
             return None
-        found = self.branches.either(list(map(self.steps, choice)))
-        return found if found is not None and self.branches.fits(found) else None
+        clauses = self.branches.either(list(map(self.steps, choice)))
+        return clauses if clauses is not None and self.branches.fits(clauses) else None
 
     def steps(self, steps: Iterable[Step]) -> Clauses | None:
         """Return the clauses of steps that are all taken up; None where clauses cannot express them."""
-        found: list[Clauses | None] = []
+        clauses: list[Clauses | None] = []
         for step in steps:
             match step:
                 case Hold(literal):
-                    found.append(self.branches.clauses(literal))
+                    clauses.append(self.branches.clauses(literal))
                 case Obligate(alternatives):
-                    found.append([alternatives])
+                    clauses.append([alternatives])
                 case _:
                     return None
-        return all_of(found)
+        return all_of(clauses)
 
 
 def _by_presence(choice: Choice) -> bool:
@@ -174,4 +176,9 @@ def _by_presence(choice: Choice) -> bool:
 
 
 def _valued(clauses: Clauses) -> set[str]:
-    return {one.key for clause in clauses for one in clause if isinstance(one, AtKey) and one.literals}
+    return {
+        alternative.key
+        for clause in clauses
+        for alternative in clause
+        if isinstance(alternative, AtKey) and alternative.literals
+    }

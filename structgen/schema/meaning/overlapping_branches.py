@@ -69,8 +69,8 @@ class OverlappingBranches:
             facts = self._facts(branches, kind, frozenset(keys), required)
             # Of branches that say the same none can be the only one; the first of them is still denied.
             same: dict[Hashable, list[int]] = {}
-            for at, one in facts.items():
-                same.setdefault(one.residue, []).append(at)
+            for at, branch in facts.items():
+                same.setdefault(branch.residue, []).append(at)
             firsts = {group[0]: facts[group[0]] for group in same.values()}
             lone = [group[0] for group in same.values() if len(group) == 1]
             if not lone:
@@ -99,13 +99,13 @@ class OverlappingBranches:
     ) -> dict[int, BranchFacts]:
         """Return the facts of the branches that may hold, by their numbers. `absent`, `required`: the keys
         that are not there, and those that are."""
-        found: dict[int, BranchFacts] = {}
+        known: dict[int, BranchFacts] = {}
         for at, branch in enumerate(branches):
             is_object = kind == OBJECT
             facts = self.reader.facts(branch.literal, absent) if is_object else without_facts(branch.literal)
             if facts is not None:
-                found[at] = facts._replace(required=facts.required | required) if required else facts
-        return found
+                known[at] = facts._replace(required=facts.required | required) if required else facts
+        return known
 
 
 class _Comparing:
@@ -142,15 +142,15 @@ class _Comparing:
 
     def all_overlapping(self) -> list[tuple[int, int]]:
         """Return the pairs of branches that may overlap; LimitError where they are too many."""
-        found = self.overlapping()
-        if found is None:
+        pairs = self.overlapping()
+        if pairs is None:
             raise LimitError(
                 f"oneOf has {len(self.facts):,} branches that no key tells apart: too many pairs of them may "
                 f"hold at once.",
                 limit="alternatives",
                 where=self.schema.pointer,
             )
-        return found
+        return pairs
 
     def _candidates(self) -> Iterable[tuple[int, int]]:
         """Return the pairs that the values of one key do not tell apart."""
@@ -170,15 +170,21 @@ class _Comparing:
         kind = reduce(and_, map(self.tables.mask, said), EVERY)
         if kind not in (STRING, NUMBER):
             return [ALL]
-        return spans(self.scalars.narrowed([self.scalars.literal(one, kind) for one in said], kind), kind)
+        return spans(
+            self.scalars.narrowed([self.scalars.literal(literal, kind) for literal in said], kind), kind
+        )
 
     def _apart(self, a: int, b: int) -> bool:
         """Return whether two branches exclude each other for a cheap reason."""
-        one, other = self.facts[a], self.facts[b]
-        for key in one.required | other.required:
-            if key in one.finite and key in other.finite and one.finite[key].isdisjoint(other.finite[key]):
+        facts, other = self.facts[a], self.facts[b]
+        for key in facts.required | other.required:
+            if (
+                key in facts.finite
+                and key in other.finite
+                and facts.finite[key].isdisjoint(other.finite[key])
+            ):
                 return True
-            said = (*one.asked.get(key, ()), *other.asked.get(key, ()))
+            said = (*facts.asked.get(key, ()), *other.asked.get(key, ()))
             if NEVER in said or (len(said) > 1 and self.scalars.contradictory(said)):
                 return True
         both = (self.branches[a].literal, self.branches[b].literal)

@@ -191,10 +191,10 @@ class PlaceTables:
 
     def _free(self, depth: int) -> Literal:
         scalars = frozenset({"string", "number", "boolean", "null"})
-        found = self.schema(pointer="", types=scalars)
+        schema = self.schema(pointer="", types=scalars)
         for _ in range(depth):
-            found = self.schema(pointer="", types=_ALL_TYPES, additional=found, items=found)
-        return self.literal(found)
+            schema = self.schema(pointer="", types=_ALL_TYPES, additional=schema, items=schema)
+        return self.literal(schema)
 
     @property
     def has_bounded_values(self) -> bool:
@@ -238,7 +238,7 @@ class PlaceTables:
         if schema.by_value:
             return schema
         if schema.id not in self._judging:
-            copies = self.copies([schema], lambda one: (self.variant(one), vars(one)))
+            copies = self.copies([schema], lambda schema: (self.variant(schema), vars(schema)))
             if not any(map(self._names_numbers, copies.values())):
                 copies = {schema.id: schema}
             for original, copy in copies.items():
@@ -251,7 +251,7 @@ class PlaceTables:
     def _names_numbers(self, schema: Schema) -> bool:
         scalars = (str, bool, type(None))
         return bool(self.resolved(schema).spoken & NUMBER) or not all(
-            isinstance(one, scalars) for one in schema.enum or ()
+            isinstance(value, scalars) for value in schema.enum or ()
         )
 
     def copies(
@@ -260,18 +260,18 @@ class PlaceTables:
         """Return copies of schemas and of all that they refer to, by the ids of the originals.
 
         `copied` returns a copy of one schema, and those of its fields in which other schemas may stand."""
-        found: dict[int, Schema] = {}
+        copies: dict[int, Schema] = {}
         of_copies: dict[int, Mapping[str, object]] = {}
         stack = list(roots)
         while stack:
             schema = stack.pop()
-            if schema.id not in found:
-                found[schema.id], of_copies[schema.id] = copied(schema)
+            if schema.id not in copies:
+                copies[schema.id], of_copies[schema.id] = copied(schema)
                 stack.extend(parts_of(of_copies[schema.id].values()))
         for original, of_copy in of_copies.items():
             for name, value in of_copy.items():
-                setattr(found[original], name, with_others(value, found))
-        return found
+                setattr(copies[original], name, with_others(value, copies))
+        return copies
 
     # Schemas made here
 
@@ -289,19 +289,19 @@ class PlaceTables:
     def constant(self, value: Json, pointer: str) -> Schema:
         """Return the schema of one value; equal values give the same schema."""
         key = canonical(value, self.digests)
-        found = self._constants.get(key)
-        if found is None:
-            found = self._constants[key] = self.schema(pointer=pointer, enum=(value,))
-        return found
+        schema = self._constants.get(key)
+        if schema is None:
+            schema = self._constants[key] = self.schema(pointer=pointer, enum=(value,))
+        return schema
 
     def member(self, schema: Schema, index: int) -> Schema:
         """Return the schema, without `enum`, of a container that is a member of `schema.enum`."""
-        found = self._members.get((schema.id, index))
-        if found is None:
+        member = self._members.get((schema.id, index))
+        if member is None:
             assert schema.enum is not None
             value = schema.enum[index]
             if isinstance(value, dict):
-                found = self.schema(
+                member = self.schema(
                     pointer=schema.pointer,
                     types=frozenset({"object"}),
                     properties={key: self.constant(child, schema.pointer) for key, child in value.items()},
@@ -310,7 +310,7 @@ class PlaceTables:
                 )
             else:
                 assert isinstance(value, list)
-                found = self.schema(
+                member = self.schema(
                     pointer=schema.pointer,
                     types=frozenset({"array"}),
                     prefix=tuple(self.constant(child, schema.pointer) for child in value),
@@ -319,27 +319,27 @@ class PlaceTables:
                     max_items=len(value),
                 )
             if schema.by_value:
-                found = self._by_value(found)
-            self._members[schema.id, index] = found
-        return found
+                member = self._by_value(member)
+            self._members[schema.id, index] = member
+        return member
 
     # Literals
 
     def resolved(self, schema: Schema) -> Schema:
         """Return a schema, after references without other keywords, with what its fields tell worked out."""
-        found = self.schemas.get(schema.id)
+        known = self.schemas.get(schema.id)
         chain: list[int] = []
-        while found is None:
+        while known is None:
             chain.append(schema.id)
             _summarise(schema, self.digests)
             if schema.opened is None or len(schema.opened) > 1:
-                found = schema
+                known = schema
             else:
                 schema = schema.opened[0]
-                found = self.schemas.get(schema.id)
+                known = self.schemas.get(schema.id)
         for link in chain:
-            self.schemas[link] = found
-        return found
+            self.schemas[link] = known
+        return known
 
     def literal(self, schema: Schema, negated: bool = False) -> Literal:
         """Return the literal of a schema or of its negation, in its simplest form.
@@ -433,17 +433,17 @@ class PlaceTables:
 
     def sources(self, demands: Iterable[int]) -> tuple[str, ...]:
         """Return the JSON pointers of the schemas of demands, in order, each once."""
-        found: dict[str, None] = {}
+        pointers: dict[str, None] = {}
         for demand in demands:
             for literal in self.demands[demand]:
                 schema = literal.schema
                 if schema.bans:
                     continue
                 if schema.pointer or schema.id < _SYNTHETIC:  # else a value of the document, of no schema's
-                    found[schema.pointer] = None
+                    pointers[schema.pointer] = None
         if self.free is not None:
-            found.pop("", None)  # the policy's own schemas
-        return tuple(found)
+            pointers.pop("", None)  # the policy's own schemas
+        return tuple(pointers)
 
     # Cheap bounds on what a literal allows
 
@@ -454,7 +454,7 @@ class PlaceTables:
         if literal.denied:
             return self._negative_mask(schema)
         masks = self._masks
-        for node in () if schema.id in masks else self.operands_first(schema, lambda one: one.id in masks):
+        for node in () if schema.id in masks else self.operands_first(schema, lambda node: node.id in masks):
             mask = node.kinds if node.decided is not False else 0
             if node.combined:
                 for part in (*node.all_of, *(() if node.ref is None else (node.ref,))):
@@ -560,13 +560,13 @@ class Constants:
 
     def among(self, values: frozenset[Literal]) -> Literal:
         """Return the literal of a set of values, given by the literals of each."""
-        found = self._among.get(values)
-        if found is None:
+        literal = self._among.get(values)
+        if literal is None:
             # A schema of its own, also of one value: what is said of sets is not said of constants.
             schema = self.tables.schema(pointer="", enum=tuple(map(self.value_of, sorted(values))))
             self.sets[schema.id] = values
-            found = self._among[values] = self.tables.literal(schema)
-        return found
+            literal = self._among[values] = self.tables.literal(schema)
+        return literal
 
     def none_of(self, values: frozenset[Literal]) -> Literal:
         """Return the literal that excludes a set of values."""
@@ -581,8 +581,8 @@ class Constants:
     def members_of(self, schema: Schema, objects: bool) -> list[Rest]:
         """Return the objects, or the arrays, of a set that `among` made."""
         wanted = frozenset if objects else tuple
-        found = (self._rest(literal) for literal in sorted(self.sets[schema.id]))
-        return [rest for rest in found if isinstance(rest, wanted)]
+        rests = (self._rest(literal) for literal in sorted(self.sets[schema.id]))
+        return [rest for rest in rests if isinstance(rest, wanted)]
 
     def _rest(self, literal: Literal) -> Rest | None:
         """Return the object or array of a literal that `value` made, None for a scalar."""

@@ -161,24 +161,24 @@ class Scalars:
     def demand(self, demand: int, kind: int) -> Formula:
         """Return the formula of a demand for one kind of scalar; TRUE and FALSE where it is a constant."""
         key = demand, kind
-        found = self._demands.get(key)
-        if found is None:
+        formula = self._demands.get(key)
+        if formula is None:
             literals = self.tables.demands[demand]
             if len(literals) == 1:
-                found = self.literal(literals[0], kind)
+                formula = self.literal(literals[0], kind)
             else:
-                found = self.narrowed((self.literal(literal, kind) for literal in literals), kind)
+                formula = self.narrowed((self.literal(literal, kind) for literal in literals), kind)
             if kind == NUMBER and self.tables.digits_alone:
-                asked = [self.literal(one, kind) for one in literals if not self._judges(one)]
+                asked = [self.literal(literal, kind) for literal in literals if not self._judges(literal)]
                 # Other numbers may stand here: that the value is an integer is said without that.
-                if len(asked) < len(literals) and only_integers(found):
-                    found = found if only_integers(self.narrowed(asked, kind)) else Not(Not(found))
+                if len(asked) < len(literals) and only_integers(formula):
+                    formula = formula if only_integers(self.narrowed(asked, kind)) else Not(Not(formula))
             if kind == STRING:
-                found = self._writable(found)
+                formula = self._writable(formula)
                 if self.longest is not None:
-                    found = self._capped(found, self.longest)
-            self._demands[key] = found
-        return found
+                    formula = self._capped(formula, self.longest)
+            self._demands[key] = formula
+        return formula
 
     def types(self, demand: int) -> int:
         """Return types outside of which no value meets a demand, as bits; a quick bound."""
@@ -249,7 +249,7 @@ class Scalars:
         if formula is None:
             root = literal.schema
             for schema in (
-                self.tables.operands_first(root, lambda one: (one.id, kind) in self._own)
+                self.tables.operands_first(root, lambda schema: (schema.id, kind) in self._own)
                 if root.combined
                 else (root,)
             ):
@@ -331,10 +331,10 @@ class Scalars:
             if ends[:2] != (None, None):
                 parts.append(interval(*ends))
         if schema.enum is not None:
-            found = numbers_of(schema.enum)
-            if not found:
+            numbers = numbers_of(schema.enum)
+            if not numbers:
                 return FALSE
-            parts.append(points(found))
+            parts.append(points(numbers))
         return self.narrowed(parts, NUMBER)
 
     def _exactly_one(self, formulas: list[Formula], kind: int, schema: Schema) -> Formula:
@@ -363,7 +363,7 @@ class Scalars:
             if listed is None:
                 return formula
             of_values = All(tuple(filter(is_of_values, formula.of)))
-            left = points([one for one in listed if number_meets(of_values, Decimal(one))])
+            left = points([value for value in listed if number_meets(of_values, Decimal(value))])
             return conjunction((left, *(part for part in formula.of if not is_of_values(part))))
         for part in formula.of:
             if isinstance(part, Words):
@@ -401,21 +401,21 @@ class Scalars:
 
     def pattern_matches(self, source: str, text: str) -> bool:
         """Return whether an ECMA-262 pattern matches somewhere in a string."""
-        found = self._key_matches.get((source, text))
-        if found is None:
-            found = self._key_matches[source, text] = self.strings.matches(Pattern(source), text)
-        return found
+        matches = self._key_matches.get((source, text))
+        if matches is None:
+            matches = self._key_matches[source, text] = self.strings.matches(Pattern(source), text)
+        return matches
 
     def contradictory(self, literals: Sequence[Literal]) -> bool:
         """Return whether no value meets all literals, for a reason that takes no automaton: excluding types,
         finite sets, ranges, lengths, prefixes of patterns. False: unknown. Remembered."""
-        found = self._contradictory.get(literals := tuple(literals))
-        if found is None:
-            found = self._contradictory[literals] = self.tables.clash(literals) or (
+        known = self._contradictory.get(literals := tuple(literals))
+        if known is None:
+            known = self._contradictory[literals] = self.tables.clash(literals) or (
                 not reduce(and_, map(self.tables.mask, literals), OBJECT | ARRAY)
                 and self.values(literals).is_empty(lambda formula, kind: not is_empty(formula))
             )
-        return found
+        return known
 
     def values(self, literals: Sequence[Literal]) -> ValueSet:
         """Return the values that meet literals."""
@@ -452,8 +452,8 @@ class Scalars:
         if kind == STRING:
             formula = self._writable(formula)
         key = kind, formula
-        found = self._satisfiable.get(key)
-        if found is None:
+        known = self._satisfiable.get(key)
+        if known is None:
             quick = None
             if kind == STRING:
                 quick = quick_string(formula)
@@ -463,9 +463,9 @@ class Scalars:
                 quick = False
             if quick is None and kind == STRING:
                 quick = self.strings.exists(formula)
-            found = self.shortest(formula, kind) is not None if quick is None else quick
-            self._satisfiable[key] = found
-        return found
+            known = self.shortest(formula, kind) is not None if quick is None else quick
+            self._satisfiable[key] = known
+        return known
 
     def shortest(self, formula: Formula, kind: int) -> JsonPieces | None:
         """Return the shortest JSON text of a value that meets a formula, or None."""
@@ -478,16 +478,16 @@ class Scalars:
         key = kind, formula
         if key in self._shortest:
             return self._shortest[key]
-        found: JsonPieces | None
+        text: JsonPieces | None
         if kind == NUMBER:
             is_zero = not self.quoting.numerals_lack and number_meets(formula, Decimal(0))
-            found = _ZERO if is_zero else _first(self.numbers.shortest(Spec((formula,))))
+            text = _ZERO if is_zero else _first(self.numbers.shortest(Spec((formula,))))
         elif isinstance(formula, Words):
-            found = JsonPieces((shortest_word(formula.of, self.written),))
+            text = JsonPieces((shortest_word(formula.of, self.written),))
         else:
-            found = _first(self.strings.shortest(Spec((formula,))))
-        self._shortest[key] = found
-        return found
+            text = _first(self.strings.shortest(Spec((formula,))))
+        self._shortest[key] = text
+        return text
 
 
 def _first(answer: Demands) -> JsonPieces | None:

@@ -112,7 +112,7 @@ Obligation: TypeAlias = tuple[Alternative, ...]
 
 def asks_for_any_key(obligation: Obligation) -> bool:
     """Return whether a key that no schema names may meet an obligation."""
-    return any(isinstance(one, (AtPattern, AtOther, BadKey, AtLeast)) for one in obligation)
+    return any(isinstance(alternative, (AtPattern, AtOther, BadKey, AtLeast)) for alternative in obligation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ class ObjectShape:
             self.requires[key] = (*self.requires.get(key, ()), *others)
         counted = bool(self.lo) or self.hi is not None
         self.plain = not (self.conditional or self.obligations)
-        differ = all(isinstance(one[0], Differs) for one in self.obligations)
+        differ = all(isinstance(obligation[0], Differs) for obligation in self.obligations)
         self.loose = differ and not (self.conditional or counted)
         self.simple = self.plain and not counted
 
@@ -182,7 +182,11 @@ class ArrayShape:
         self.plain = not (self.counters or self.obligations or self.unique)
         ends = [0, *(index + 1 for index in self.values), *(len(schema.prefix) for schema in self.facets)]
         for obligation in self.obligations:
-            ends.extend(one.index + 1 for one in obligation if isinstance(one, (AtIndex, FromIndex)))
+            ends.extend(
+                alternative.index + 1
+                for alternative in obligation
+                if isinstance(alternative, (AtIndex, FromIndex))
+            )
         self.settled = max(ends)
 
     @property

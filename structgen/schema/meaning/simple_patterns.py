@@ -10,11 +10,11 @@ from functools import lru_cache
 def literal_prefix(source: str) -> str | None:
     """Return the text with which every match of an anchored pattern begins,
     or None where that is not plain."""
-    found = re.match(r"\^([A-Za-z0-9_:@/ -]+)", source)
-    if found is None or "|" in source:
+    match = re.match(r"\^([A-Za-z0-9_:@/ -]+)", source)
+    if match is None or "|" in source:
         return None
-    text = found.group(1)
-    following = source[found.end() : found.end() + 1]
+    text = match.group(1)
+    following = source[match.end() : match.end() + 1]
     if following in ("*", "?", "{"):
         text = text[:-1]
     return text or None
@@ -27,5 +27,5 @@ _WORDS = re.compile(rf"\^(?:({_WORD})|\((?:\?:)?({_WORD}(?:\|{_WORD})*)\))\$")
 @lru_cache(maxsize=4096)
 def words(source: str) -> frozenset[str] | None:
     """Return the strings that match a pattern of the form ^word$ or ^(word|word)$, else None."""
-    found = _WORDS.fullmatch(source)
-    return None if found is None else frozenset((found.group(1) or found.group(2)).split("|"))
+    match = _WORDS.fullmatch(source)
+    return None if match is None else frozenset((match.group(1) or match.group(2)).split("|"))

@@ -38,12 +38,12 @@ _FURTHER = " (with further conditions)"
 
 def describe(formulas: Iterable[Formula], describe: Callable[[Formula], str]) -> list[str]:
     """Return the different descriptions of formulas and of their few alternatives, sorted, each once."""
-    found: set[str] = set()
+    told: set[str] = set()
     for formula in formulas:
         parts = _alternatives(formula)
         parts = parts if len(parts) <= _MOST_ALTERNATIVES else [formula]
-        found.update(describe(part) for part in parts if part != FALSE)
-    return sorted(found)
+        told.update(describe(part) for part in parts if part != FALSE)
+    return sorted(told)
 
 
 def kinds(entry: ValueMenu, an_object: str = "an object", an_array: str = "an array") -> list[str]:
@@ -129,7 +129,11 @@ def number(formula: Formula) -> str:
     if excluded:
         clauses += f" other than {listing(excluded, ' and ')}"
     if divisors:
-        told = [of for of in divisors if not any(is_multiple(one, of) for one in divisors if one != of)]
+        told = [
+            of
+            for of in divisors
+            if not any(is_multiple(divisor, of) for divisor in divisors if divisor != of)
+        ]
         some = joined(list(dict.fromkeys(map(_multiple, told))))
     return (some or "a number") + bounds + clauses + (_FURTHER if further else "")
 
@@ -142,7 +146,7 @@ def _alternatives(formula: Formula) -> Sequence[Formula]:
     """Return the parts of a disjunction: of numbers, ranges that single numbers part are one."""
     if isinstance(formula, Any_):
         return formula.of
-    found: list[Formula] = []
+    alternatives: list[Formula] = []
     others = [part for part in conjuncts(formula) if not isinstance(part, Ranges)]
     for part in conjuncts(formula):
         if isinstance(part, Ranges):
@@ -157,8 +161,8 @@ def _alternatives(formula: Formula) -> Sequence[Formula]:
                     runs.append([low, high])
             sets = [Ranges(tuple(filter(None, run)), run[0] is None) for run in runs]
             sets += [Ranges(tuple(alone))] if alone else []
-            found += [All((*others, one)) if others else one for one in sets]
-    return found or [formula]
+            alternatives += [All((*others, part)) if others else part for part in sets]
+    return alternatives or [formula]
 
 
 def _bounds(low: Cut | None, high: Cut | None) -> str:
@@ -198,9 +202,9 @@ def quoted(text: str) -> str:
     return json_string(_cut(text)).decode()
 
 
-def value(one: Json) -> str:
+def value(given: Json) -> str:
     """Return a value as JSON, cut short."""
-    return _cut(write(one))
+    return _cut(write(given))
 
 
 def listing(words: Iterable[str], joint: str = "") -> str:

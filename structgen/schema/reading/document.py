@@ -85,9 +85,9 @@ class Document(OpenDocument):
             names |= self._asked
         self.written: Schema = self.root
         if banned:
-            found = self.derived("", types=frozenset({"string"}), pattern=pattern_of(banned))
-            of_keys = self.derived("", not_=found, bans=True)
-            self._ask_throughout(not_=found, bans=True, property_names=of_keys)
+            of_texts = self.derived("", types=frozenset({"string"}), pattern=pattern_of(banned))
+            of_keys = self.derived("", not_=of_texts, bans=True)
+            self._ask_throughout(not_=of_texts, bans=True, property_names=of_keys)
             count = "1 text is" if len(banned) == 1 else f"{len(banned):,} texts are"
             self.notes.append(f"{count} banned from strings and keys.")
         if missing:
@@ -178,15 +178,15 @@ class Document(OpenDocument):
         anchors = self.references.dynamic_anchors
         if scope.dialect.draft == "v1" and reference.startswith("#"):
             # There the way alone decides; in 2020-12 the reference itself must lead to a dynamic anchor.
-            found = self._bound_to(name, bound) or anchors(scope).get(name)
-            if found is not None or name not in self._names:
-                return found
-        found = self._found(schema, keyword, reference)
-        if found is not None:
-            anchor = anchors(found.scope).get(name)
-            if anchor is not None and anchor.raw is found.raw:
-                return self._bound_to(name, bound) or found
-        return found
+            raw = self._bound_to(name, bound) or anchors(scope).get(name)
+            if raw is not None or name not in self._names:
+                return raw
+        raw = self._found(schema, keyword, reference)
+        if raw is not None:
+            anchor = anchors(raw.scope).get(name)
+            if anchor is not None and anchor.raw is raw.raw:
+                return self._bound_to(name, bound) or raw
+        return raw
 
     def _bound_to(self, name: str, bound: Bindings) -> ReferenceTarget | None:
         """Return the target of a name; None where it is unbound, or this reading does not follow the name."""
@@ -196,7 +196,7 @@ class Document(OpenDocument):
     def _found(self, schema: Schema, keyword: str, reference: str) -> ReferenceTarget | None:
         """Return where a reference leads, or None where that is refused; `SchemaError` for nowhere."""
         try:
-            found = self.references.find(schema.scope, reference)
+            target = self.references.find(schema.scope, reference)
         except NowhereError as error:
             raise SchemaError(
                 f"{reference!r} leads nowhere: {error}.",
@@ -210,13 +210,13 @@ class Document(OpenDocument):
                 cure = f"{reference_cure(self.value, reference)} Another document is passed in resources=."
             self.refuse(schema, keyword, what, cure)
             return None
-        if found.raw.__class__ is not dict and found.raw.__class__ is not bool:
+        if target.raw.__class__ is not dict and target.raw.__class__ is not bool:
             raise SchemaError(
-                f"{reference!r} leads to {kind_name(found.raw)}, which is not a schema.",
+                f"{reference!r} leads to {kind_name(target.raw)}, which is not a schema.",
                 where=f"{schema.pointer}/{keyword}",
                 cure="Refer to an object or a boolean.",
             )
-        return found
+        return target
 
     @property
     def quoting(self) -> Quoting:
@@ -296,13 +296,13 @@ class Document(OpenDocument):
                     )
                 )
 
-    def _reached(self, found: ReferenceTarget, bound: Bindings) -> Schema:
+    def _reached(self, target: ReferenceTarget, bound: Bindings) -> Schema:
         """Return the schema of a reference's target, or of the root, to be read."""
-        raw, scope = found.raw, found.scope
+        raw, scope = target.raw, target.scope
         if raw.__class__ is not dict and not (raw.__class__ is bool and scope.dialect.booleans):
-            raise _no_schema(raw, scope, found.prefix)
+            raise _no_schema(raw, scope, target.prefix)
         # A pointer into an embedded resource does not come through the one around it.
-        return self._subschema(raw, None, found.prefix, scope, bound)
+        return self._subschema(raw, None, target.prefix, scope, bound)
 
     def _subschema(self, raw: Any, up: Schema | None, at: Any, scope: Scope, bound: Bindings) -> Schema:
         """Return a schema, to be read; `bound`: the bindings before it."""
@@ -355,7 +355,7 @@ class Document(OpenDocument):
                 )
         if faults:
             first = faults[0]
-            others = dict.fromkeys(one.where for one in faults if one.where != first.where)
+            others = dict.fromkeys(fault.where for fault in faults if fault.where != first.where)
             more = f" There are more faults: {', '.join(others)}." if others else ""
             raise SchemaError(first.what + more, where=first.where, cure=first.cure)
 

@@ -53,11 +53,11 @@ def _types(
 ) -> tuple[frozenset[str] | None, tuple[Schema, ...]]:
     """Return the simple types of a union, None where it takes any value, and its schemas."""
     members = value if value.__class__ is list else [value]
-    names = [one for one in members if one.__class__ is str]
+    names = [member for member in members if member.__class__ is str]
     schemas = [
-        document.child(schema, one, (keyword, index))
-        for index, one in enumerate(members)
-        if one.__class__ is dict and value.__class__ is list
+        document.child(schema, member, (keyword, index))
+        for index, member in enumerate(members)
+        if member.__class__ is dict and value.__class__ is list
     ]
     if not members or len(names) + len(schemas) < len(members):
         raise document.wrong(schema, keyword, "takes a type's name, or a list of names and schemas")

@@ -53,7 +53,7 @@ def _found(top: Any, pointer: str) -> tuple[Any, str | int, list[str]]:
     for at, token in enumerate(way):
         keys: dict[str, Any] = {}
         if isinstance(node, (dict, list)):
-            keys = {str(one): one for one in (node if isinstance(node, dict) else range(len(node)))}
+            keys = {str(token): token for token in (node if isinstance(node, dict) else range(len(node)))}
         if token not in keys:
             place = f"#{pointer_of(way[:at])}"
             if "$ref" in keys:

@@ -52,16 +52,18 @@ def canonical(value: Json, known: Digests | None = None) -> Hashable:
             done.append(known[id(node)][1])
         else:
             stack.append((node, True))
-            stack.extend((one, False) for one in reversed(node.values() if isinstance(node, dict) else node))
+            stack.extend(
+                (child, False) for child in reversed(node.values() if isinstance(node, dict) else node)
+            )
     return ("object" if isinstance(value, dict) else "array", done[0])
 
 
 def _digest(*parts: bytes) -> bytes:
-    found = blake2b(digest_size=32)
+    digest = blake2b(digest_size=32)
     for part in parts:
-        found.update(len(part).to_bytes(8, "little"))
-        found.update(part)
-    return found.digest()
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    return digest.digest()
 
 
 def _digest_of_scalar(value: bool | int | Decimal | str | None) -> bytes:

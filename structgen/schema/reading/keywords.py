@@ -269,13 +269,13 @@ def read_dependencies(document: OpenDocument, schema: Schema, keyword: str, valu
     takes = _DEPENDENT[keyword]
     if value.__class__ is not dict:
         raise document.wrong(schema, keyword, f"takes an object of {takes}")
-    names = {key: one for key, one in value.items() if keyword != "dependentSchemas" and _texts(one)}
+    names = {key: listed for key, listed in value.items() if keyword != "dependentSchemas" and _texts(listed)}
     if keyword == "dependentRequired" and len(names) < len(value):
         raise document.wrong(schema, keyword, f"takes an object of {takes}")
     if any(names.values()):
         required = dict(schema.dependent_required)
-        for key, one in names.items():
-            required[key] = tuple(dict.fromkeys((*required.get(key, ()), *one)))
+        for key, listed in names.items():
+            required[key] = tuple(dict.fromkeys((*required.get(key, ()), *listed)))
         schema.dependent_required = required
     if len(names) < len(value):
         children: dict[str, Schema] = dict(schema.dependent_schemas)

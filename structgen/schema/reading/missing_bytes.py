@@ -67,7 +67,7 @@ class Quoting:
         there = bytes(
             byte if byte not in self.missing else ord(bytes((byte,)).upper()) for byte in way.lower()
         )
-        return [one for one in (way.lower(), way, there) if self.missing.isdisjoint(one)]
+        return [written for written in (way.lower(), way, there) if self.missing.isdisjoint(written)]
 
     def writes(self, text: str) -> bool:
         """Return whether a text can be written as a key or a constant."""
@@ -82,9 +82,11 @@ class Quoting:
             ways, point = [self._whole(char)[1:-1]], ord(char)
             if self._free:
                 units = char.encode("utf-16-be", "surrogatepass").hex()
-                digits = [one if ord(one) not in self.missing else one.upper() for one in units]
+                digits = [digit if ord(digit) not in self.missing else digit.upper() for digit in units]
                 ways += [b"\\" + _SHORT[point]] if point in _SHORT else []
-                ways.append("".join("\\u" * (at % 4 == 0) + one for at, one in enumerate(digits)).encode())
+                ways.append(
+                    "".join("\\u" * (at % 4 == 0) + digit for at, digit in enumerate(digits)).encode()
+                )
             found = self._ways[char] = next(filter(self.missing.isdisjoint, ways), ways[0])
         return found
 
@@ -109,8 +111,8 @@ class Quoting:
         # start-up, too
         from structgen.automata.strings.alphabets import pattern_of_characters
 
-        found = self._raw()
-        escaped = np.zeros_like(found)
+        pattern = self._raw()
+        escaped = np.zeros_like(pattern)
         if spelled:
             digit, unit = np.array(digits), np.arange(0x10000)
             units = digit[unit >> 12] & digit[unit >> 8 & 15] & digit[unit >> 4 & 15] & digit[unit & 15]
@@ -124,32 +126,32 @@ class Quoting:
         if 92 not in self.missing:
             short = [point for point in _SHORT if free or point != 47]
             escaped[short] |= [self.missing.isdisjoint(_SHORT[point]) for point in short]
-        found |= escaped
-        if found.all():
+        pattern |= escaped
+        if pattern.all():
             return None
-        return pattern_of_characters(np.flatnonzero(np.diff(found, prepend=False, append=False)))
+        return pattern_of_characters(np.flatnonzero(np.diff(pattern, prepend=False, append=False)))
 
     def _raw(self) -> npt.NDArray[np.bool_]:
         """Return for each code point whether it can be written as it is."""
-        found = characters_without(self.missing)
-        found[0x80:] &= not self.is_ascii
-        found[[*range(32), 34, 92]] = False
-        found[0x7F] &= not self.is_ascii
-        return found
+        lacking = characters_without(self.missing)
+        lacking[0x80:] &= not self.is_ascii
+        lacking[[*range(32), 34, 92]] = False
+        lacking[0x7F] &= not self.is_ascii
+        return lacking
 
 
 def characters_without(missing: frozenset[int]) -> npt.NDArray[np.bool_]:
     """Return for each code point whether its UTF-8 has none of some bytes; False for surrogates."""
     import numpy as np  # start-up: few vocabularies lack bytes
 
-    found, has = np.zeros(0x110000, np.bool_), ~np.isin(np.arange(256), [*missing])
-    found[:0x80] = has[:0x80]
+    lacking, has = np.zeros(0x110000, np.bool_), ~np.isin(np.arange(256), [*missing])
+    lacking[:0x80] = has[:0x80]
     for first, end, count in _LENGTHS:
         # the last bytes of 64 characters are those inside a character
         text = "".join(map(chr, range(first, end, 64))).encode()
         begin = has[np.frombuffer(text, np.uint8).reshape(-1, count)[:, :-1]].all(axis=1)
-        found[first:end] = np.logical_and.outer(begin, has[0x80:0xC0]).ravel()
-    return found
+        lacking[first:end] = np.logical_and.outer(begin, has[0x80:0xC0]).ravel()
+    return lacking
 
 
 @lru_cache(maxsize=64)

@@ -243,9 +243,9 @@ def with_others(value: object, by: Mapping[int, Schema]) -> object:
     if isinstance(value, Schema):
         return by.get(value.id, value)
     if isinstance(value, Mapping):
-        return {key: with_others(one, by) for key, one in value.items()}
+        return {key: with_others(part, by) for key, part in value.items()}
     if isinstance(value, tuple) and value and isinstance(value[-1], (Schema, tuple)):
-        return tuple([with_others(one, by) for one in value])
+        return tuple([with_others(part, by) for part in value])
     return value
 
 

@@ -71,31 +71,31 @@ class OpenAIRefusal:
 
 def refusals(schema: Json) -> list[OpenAIRefusal]:
     """Return what the documented subset rules out in a schema, in the order of its text. Linear."""
-    found = [OpenAIRefusal("#", *told) for told in _root(schema)]
+    refused = [OpenAIRefusal("#", *told) for told in _root(schema)]
     nodes: list[dict[str, Any]] = []
     stack: list[tuple[Json, str, int]] = [(schema, "#", 0)]
     while stack:
         node, pointer, level = stack.pop()
         if not isinstance(node, dict):
-            found.append(OpenAIRefusal(pointer, "", "A schema is an object here, not true or false."))
+            refused.append(OpenAIRefusal(pointer, "", "A schema is an object here, not true or false."))
             continue
         level += _is_object(node)
-        found += [OpenAIRefusal(pointer, *told) for told in _subschema(node, pointer == "#", level)]
+        refused += [OpenAIRefusal(pointer, *told) for told in _subschema(node, pointer == "#", level)]
         nodes.append(node)
         inside = [(child, f"{pointer}/{path}", start) for child, path, start in _children(node, level)]
         stack.extend(reversed(inside))
-    return [*found, *(OpenAIRefusal("#", *told) for told in _totals(nodes))]
+    return [*refused, *(OpenAIRefusal("#", *told) for told in _totals(nodes))]
 
 
 def check_subset(schema: Json) -> None:
     """Raise `UnsupportedError` for the first thing that the subset rules out, and name how many more."""
-    found = refusals(schema)
-    if found:
-        more = f" ({len(found) - 1} more like it.)" if len(found) > 1 else ""
+    refused = refusals(schema)
+    if refused:
+        more = f" ({len(refused) - 1} more like it.)" if len(refused) > 1 else ""
         raise UnsupportedError(
-            f"A server for OpenAI's strict structured outputs refuses this: {found[0].why}{more}",
-            keyword=found[0].keyword,
-            where=found[0].pointer,
+            f"A server for OpenAI's strict structured outputs refuses this: {refused[0].why}{more}",
+            keyword=refused[0].keyword,
+            where=refused[0].pointer,
             cure="Change the schema, or leave out subset.",
         )
 
@@ -132,13 +132,16 @@ def _subschema(node: dict[str, Any], is_root: bool, level: int) -> Iterator[_Tol
             "properties",
             f"Objects are nested more than {DEEPEST} levels deep.",
         ),
-        *((one not in _SUPPORTED, one, f"{one} is not among the supported keywords.") for one in node),
+        *(
+            (keyword not in _SUPPORTED, keyword, f"{keyword} is not among the supported keywords.")
+            for keyword in node
+        ),
         (target is not None and beside, "$ref", f"Beside $ref stands nothing else: {beside}."),
         (not leads, "$ref", f"{target!r} is neither the root (#) nor a definition (#/$defs/NAME)."),
         (not is_root and not node.keys() & _TYPED, "type", "Each schema says a type."),
         ("array" in types and "items" not in node, "items", "Each array has items."),
         (looks_around, "pattern", "A pattern has no look-ahead and no look-behind."),
-        *((one not in [*TYPES], "type", f"{one!r} is not among the supported types.") for one in types),
+        *((name not in [*TYPES], "type", f"{name!r} is not among the supported types.") for name in types),
         (form not in (None, *FORMATS), "format", f"{form!r} is not among the supported formats."),
         (is_open, "additionalProperties", "Each object has additionalProperties: false."),
     ):

@@ -86,9 +86,9 @@ def _whitespace(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return "indent:" + " " * max(value, 0)
     words = rf"({'|'.join(WHITESPACE)}|indent:[ \t\n\r]*)(?::([0-9]{{1,18}}))?"
-    found = re.fullmatch(words, value) if isinstance(value, str) else None
-    if found is not None:
-        kind, count = found[1], None if found[2] is None else int(found[2])
+    match = re.fullmatch(words, value) if isinstance(value, str) else None
+    if match is not None:
+        kind, count = match[1], None if match[2] is None else int(match[2])
         if count is None or kind == "compact" or (kind in ("oneline", "indent:") and count):
             return kind
         return f"{'any' if kind == 'bounded' and count <= 8 else kind}:{count}"

@@ -29,7 +29,7 @@ def settle(document: OpenDocument, referring: Iterable[Schema]) -> None:
     for group in _loops(starts, _parts):
         _open(document, group)
     for following, *others in _loops(starts, _same_value):
-        schema = next((one for one in others if following in _same_value(one)), following)
+        schema = next((other for other in others if following in _same_value(other)), following)
         raise SchemaError(
             f"This schema refers back to itself ({following.pointer}) without going down into "
             "a value, so that no value can be judged.",
@@ -64,7 +64,7 @@ def _loops(starts: Sequence[Schema], operands: Callable[[Schema], list[Schema]])
         if schema.id not in reached:
             reached[schema.id] = schema
             below = operands(schema)
-            edges[schema.id] = [one.id for one in below]
+            edges[schema.id] = [part.id for part in below]
             stack += below
     order = {at: number for number, at in enumerate(reached)}
     loops = (
@@ -77,29 +77,29 @@ def _loops(starts: Sequence[Schema], operands: Callable[[Schema], list[Schema]])
 
 def _open(document: OpenDocument, group: list[Schema]) -> None:
     """Make each schema of a loop the conjunction of what all of them say besides."""
-    if any(name.startswith("unevaluated") for one in group for name in vars(one)):
+    if any(name.startswith("unevaluated") for schema in group for name in vars(schema)):
         return  # that keyword reads what the schemas beside it have evaluated, which taking them apart loses
-    inside = {one.id for one in group}
+    inside = {schema.id for schema in group}
     said: list[Schema] = []
-    for one in group:
+    for schema in group:
         # A schema holds the fields that are set in its `__dict__`.
-        fields: dict[str, Any] = dict(vars(one))
-        if fields.pop("ref", None) is not None and one.ref is not None and one.ref.id not in inside:
-            fields["ref"] = one.ref
+        fields: dict[str, Any] = dict(vars(schema))
+        if fields.pop("ref", None) is not None and schema.ref is not None and schema.ref.id not in inside:
+            fields["ref"] = schema.ref
         rest = tuple(part for part in fields.pop("all_of", ()) if part.id not in inside)
         if rest:
             fields["all_of"] = rest
         gone = {"$ref": "ref", "allOf": "all_of"}
         fields["applicators"] = tuple(
-            name for name in one.applicators if name not in gone or gone[name] in fields
+            name for name in schema.applicators if name not in gone or gone[name] in fields
         )
         if len(fields) > 1:
-            said.append(document.derived(one.pointer, **fields))
+            said.append(document.derived(schema.pointer, **fields))
     if not said:
         return
-    for one in group:
-        vars(one).clear()
-        one.all_of, one.applicators = tuple(said), ("allOf",)
+    for schema in group:
+        vars(schema).clear()
+        schema.all_of, schema.applicators = tuple(said), ("allOf",)
     document.notes.append(
         f"{group[0].pointer} refers back to itself by $ref and allOf: it means what else is said there."
     )

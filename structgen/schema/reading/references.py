@@ -91,10 +91,10 @@ class References:
         if fragment and not fragment.startswith("/"):
             self._indexed()
             name = unquote(fragment)
-            found = self._anchors.get((id(scope.root), name))
-            if found is None:
+            anchors = self._anchors.get((id(scope.root), name))
+            if anchors is None:
                 raise NowhereError(f"{scope.prefix} has no anchor {name!r}")
-            return found
+            return anchors
         return self._pointed(scope, fragment)
 
     def _pointed(self, scope: Scope, pointer: str) -> ReferenceTarget:
@@ -126,8 +126,8 @@ class References:
 
     def _resource(self, uri: str) -> Scope:
         resources = self._indexed()
-        found = resources.get(uri)
-        if found is None:
+        resource = resources.get(uri)
+        if resource is None:
             raw = self._remotes.get(uri)
             if raw is None:
                 raw = self._remotes.standard(uri)
@@ -136,21 +136,21 @@ class References:
             for name, other in self._remotes.all():
                 if name not in resources:
                     self._load(name, other)
-            found = resources.get(uri)
-            if found is None:
+            resource = resources.get(uri)
+            if resource is None:
                 raise RemoteError(uri)
-        return found
+        return resource
 
     def _load(self, uri: str, raw: Any) -> Scope:
         """Return the scope of another document, and note what is in it."""
-        found = Scope(raw, uri + "#", uri, self.root.dialect)
+        scope = Scope(raw, uri + "#", uri, self.root.dialect)
         if isinstance(raw, dict):
-            found.dialect = self._dialect_of(raw, found.dialect)
-            found.base = join(uri, _identifier(raw, found.dialect).partition("#")[0])
-            self._scopes[id(raw)] = found
-        self._index(found)
-        self._indexed().setdefault(uri, found)
-        return found
+            scope.dialect = self._dialect_of(raw, scope.dialect)
+            scope.base = join(uri, _identifier(raw, scope.dialect).partition("#")[0])
+            self._scopes[id(raw)] = scope
+        self._index(scope)
+        self._indexed().setdefault(uri, scope)
+        return scope
 
     def _indexed(self) -> dict[str, Scope]:
         if self._resources is None:
@@ -207,14 +207,14 @@ class References:
             known = scope.dialect
             self._resources.setdefault(scope.base, scope)
             for name in _anchors_of(raw, known):
-                found = ReferenceTarget(raw, spelled(path), scope)
-                self._anchors.setdefault((id(scope.root), name), found)
+                target = ReferenceTarget(raw, spelled(path), scope)
+                self._anchors.setdefault((id(scope.root), name), target)
             if known.dynamic_anchor:
                 mark = raw.get(known.dynamic_anchor)
                 name = mark if isinstance(mark, str) else RECURSIVE
                 if name or (mark is True and raw is scope.root):
-                    found = ReferenceTarget(raw, spelled(path), scope)
-                    self._dynamic.setdefault(id(scope.root), {}).setdefault(name, found)
+                    target = ReferenceTarget(raw, spelled(path), scope)
+                    self._dynamic.setdefault(id(scope.root), {}).setdefault(name, target)
             for keyword, shape in known.locations.items():
                 value = raw.get(keyword)
                 if value.__class__ is dict:

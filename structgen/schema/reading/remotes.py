@@ -35,20 +35,20 @@ class Remotes:
 
         Errors: `OptionError` for what is no JSON value, `SchemaError` for a text that is not JSON.
         """
-        found = self.used.get(uri)
-        if found is None:
+        document = self.used.get(uri)
+        if document is None:
             for name in (uri, f"{uri}#"):
                 if name in self._given:
-                    found = self.used[uri] = _exact(name, self._given[name])
+                    document = self.used[uri] = _exact(name, self._given[name])
                     break
-        return found
+        return document
 
     def all(self) -> Iterator[tuple[str, Json]]:
         """Yield every resource with its URI: one is known by the `$id`s in it, too."""
         for uri in dict.fromkeys((*self.used, *(name.partition("#")[0] for name in self._given))):
-            found = self.get(uri)
-            if found is not None:
-                yield uri, found
+            document = self.get(uri)
+            if document is not None:
+                yield uri, document
 
     @staticmethod
     def standard(uri: str) -> Json | None:

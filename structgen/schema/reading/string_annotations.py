@@ -33,9 +33,9 @@ def _has_strings(schema: dict[str, Any], handler: Any) -> bool:
     except LookupError:  # a class that is being read
         return False
     if branches := schema.get("anyOf", schema.get("oneOf")):
-        return any(_has_strings(one, handler) for one in branches)
+        return any(_has_strings(branch, handler) for branch in branches)
     if "allOf" in schema:
-        return all(_has_strings(one, handler) for one in schema["allOf"])
+        return all(_has_strings(part, handler) for part in schema["allOf"])
     if "enum" in schema or "const" in schema:
-        return any(isinstance(one, str) for one in schema.get("enum", [schema.get("const")]))
+        return any(isinstance(value, str) for value in schema.get("enum", [schema.get("const")]))
     return "string" in schema.get("type", "string")

@@ -58,11 +58,11 @@ def _held(value: Mapping[str, Any], held: dict[Any, Any]) -> Any:
     """Return the grammar object of a value of `x-grammar`, and note that a schema holds it; None where nobody
     does."""
     name = _name(value)
-    known = (one() for one in _ALIVE.valuerefs() if one.key[0] == name)
-    found = held.get(name) or next(filter(None, known), None)
-    if found is not None:
-        held[name] = found
-    return found
+    known = (alive() for alive in _ALIVE.valuerefs() if alive.key[0] == name)
+    grammar = held.get(name) or next(filter(None, known), None)
+    if grammar is not None:
+        held[name] = grammar
+    return grammar
 
 
 def grammar_of(value: Any, where: str, limits: Limits, held: Held) -> Any:
@@ -103,15 +103,15 @@ def grammar_of(value: Any, where: str, limits: Limits, held: Held) -> Any:
             where=f"{where}/syntax",
             cure='Write the text of the grammar, with the syntax "lark", "ebnf" or "regex".',
         )
-    found = _held(value, held) if held is not None and (syntax == OBJECT or limits == DEFAULT) else None
-    if found is None and syntax == OBJECT:
+    grammar = _held(value, held) if held is not None and (syntax == OBJECT or limits == DEFAULT) else None
+    if grammar is None and syntax == OBJECT:
         raise SchemaError(
             "The schema names a grammar object that this process does not hold.",
             where=f"{where}/definition",
             cure="Hand the grammar in with sg.json_schema(schema, grammars={pointer: grammar}).",
         )
     with within(where):
-        return found or _read(syntax, definition, start, limits)
+        return grammar or _read(syntax, definition, start, limits)
 
 
 @billed_cache(32)

@@ -29,7 +29,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from structgen.automata.formats.named_formats import KNOWN
-from structgen.base.errors import SchemaError
+from structgen.base.errors import CLOSE, SchemaError
 from structgen.base.json_text.exact_json import escape
 from structgen.schema.reading.dialects import dialect
 from structgen.schema.reading.draft_names import DRAFTS
@@ -89,8 +89,6 @@ _FOREIGN: Final = MappingProxyType(
 _DIGITS: Final = re.compile("[0-9]+")
 _LONGEST: Final = 40
 """Longer names are not compared with others."""
-_ALIKE: Final = 0.8
-"""The least ratio (difflib) of a keyword of eight letters or more and one that may be meant."""
 _MOST_COMPARED: Final = 4_000
 """Pairs of names that are compared in one document, for its formats and for its required keys: 0.1 s."""
 
@@ -110,12 +108,12 @@ class Suspect:
 
 def told(document: Document) -> tuple[Suspect, ...]:
     """Return what is said of a document: that none of its keys restricts anything, and its suspects."""
-    found = list(suspects(document))
+    told = list(suspects(document))
     raw = document.value
     if (
         isinstance(raw, dict)
         and not looks_like_schema(raw)
-        and all(one.where.count("/") > 1 for one in found)
+        and all(suspect.where.count("/") > 1 for suspect in told)
     ):
         unknown = [key for key in raw if key not in _of_all_drafts()[1]]
         listed = ", ".join(map(repr, unknown[:4])) + (", ..." if len(unknown) > 4 else "")
@@ -124,8 +122,8 @@ def told(document: Document) -> tuple[Suspect, ...]:
             "Pass the schema itself, without what is wrapped around it; {} or true is the schema that allows "
             "every value."
         )
-        found.insert(0, Suspect("#", what, cure))
-    return (*found, *foreign_constructs(document), *misspelt_formats(document), *misspelt_keys(document))
+        told.insert(0, Suspect("#", what, cure))
+    return (*told, *foreign_constructs(document), *misspelt_formats(document), *misspelt_keys(document))
 
 
 def foreign_constructs(document: Document) -> Iterator[Suspect]:
@@ -165,7 +163,7 @@ def misspelt_keys(document: Document) -> Iterator[Suspect]:
         return
     declared = {key for schema in document.schemas for key in schema.properties}
     left = _MOST_COMPARED
-    for asking in {one.pointer: one for one in document.undeclared}.values():
+    for asking in {asking.pointer: asking for asking in document.undeclared}.values():
         optional = asking.properties.keys() - set(asking.required)
         for key in asking.required:
             if key in declared:
@@ -173,7 +171,7 @@ def misspelt_keys(document: Document) -> Iterator[Suspect]:
             left -= len(optional)
             if left < 0:
                 return
-            meant = _nearest(key, [one for one in asking.properties if one in optional], 3)
+            meant = _nearest(key, [name for name in asking.properties if name in optional], 3)
             if meant:
                 yield Suspect(
                     f"{asking.pointer}/required",
@@ -193,25 +191,25 @@ def _nearest(name: str, known: Iterable[str], least: int = 5) -> str | None:
         return None
     plain = _plain(name)
     similar = [(one, _plain(one)) for one in known if abs(len(one) - len(name)) < 5 and len(one) <= _LONGEST]
-    for one, other in similar:
+    for near, other in similar:
         if other == plain:
-            return one
-    for one, other in similar:
+            return near
+    for near, other in similar:
         if _DIGITS.sub("", plain) != _DIGITS.sub("", other) and _slip(plain, other, least):
-            return one
+            return near
     return None
 
 
-def _slip(one: str, other: str, least: int) -> bool:
+def _slip(name: str, other: str, least: int) -> bool:
     """Return whether one letter is left out, added or replaced between names of at least `least` letters, or
     two neighbours are swapped."""
-    both = zip(one, other, strict=False)
-    at = next((at for at, (mine, theirs) in enumerate(both) if mine != theirs), min(len(one), len(other)))
-    left, right = one[at:], other[at:]
+    both = zip(name, other, strict=False)
+    at = next((at for at, (mine, theirs) in enumerate(both) if mine != theirs), min(len(name), len(other)))
+    left, right = name[at:], other[at:]
     if left[2:] == right[2:] and left[:2] == right[1::-1]:
-        return len(one) > 2
+        return len(name) > 2
     slips = (left[1:], right), (left, right[1:]), (left[1:], right[1:])
-    return min(len(one), len(other)) >= least and any(mine == theirs for mine, theirs in slips)
+    return min(len(name), len(other)) >= least and any(mine == theirs for mine, theirs in slips)
 
 
 @lru_cache(maxsize=4096)
@@ -226,7 +224,7 @@ def suspects(document: Document) -> tuple[Suspect, ...]:
     Cost: some microseconds for each unknown keyword, more where its value is tried as that of another one;
     the answer for a name is kept.
     """
-    found: dict[str, Suspect] = {}
+    suspects: dict[str, Suspect] = {}
     for schema, keyword in document.unknown:
         assert isinstance(schema.raw, dict)
         one = _likely(keyword, schema.scope.dialect.draft)
@@ -236,8 +234,8 @@ def suspects(document: Document) -> tuple[Suspect, ...]:
         if likely in schema.raw and likely not in (keyword, "type", "required"):
             continue  # the likely keyword stands there as well, so that the unknown one is somebody's own
         where = f"{schema.pointer}/{escape(keyword)}"
-        found.setdefault(where, Suspect(where, f"{keyword} {why}.", cure, likely))
-    return tuple(sorted(found.values(), key=lambda one: one.where))
+        suspects.setdefault(where, Suspect(where, f"{keyword} {why}.", cure, likely))
+    return tuple(sorted(suspects.values(), key=lambda suspect: suspect.where))
 
 
 @lru_cache(maxsize=1)
@@ -270,7 +268,9 @@ def _likely(keyword: str, draft: str) -> tuple[str, str, str, str] | None:
         why = f"is draft 4's and unknown in draft {draft}, where it is no base for references"
         return draft, "$id", why, "Write $id, or name draft 4 in $schema."
     unknown = f"is unknown in draft {draft} and restricts nothing"
-    other = next((one for one in (*DRAFTS[-2::-1], DRAFTS[-1]) if keyword in dialect(one).keywords), None)
+    other = next(
+        (draft for draft in (*DRAFTS[-2::-1], DRAFTS[-1]) if keyword in dialect(draft).keywords), None
+    )
     if other is not None:
         cure = f"Name a draft that knows it in $schema (draft {other} does), or write it in draft {draft}."
         return None if keyword in _NO_LOSS else (other, keyword, unknown, cure)
@@ -283,7 +283,7 @@ def _likely(keyword: str, draft: str) -> tuple[str, str, str, str] | None:
     meant = _nearest(keyword, names)
     if meant is None:
         by_plain = {name.casefold(): name for name in names if abs(len(name) - len(keyword)) <= 2}
-        close = get_close_matches(plain, by_plain, 1, _ALIKE) if len(plain) >= 8 else []
+        close = get_close_matches(plain, by_plain, 1, CLOSE) if len(plain) >= 8 else []
         meant = by_plain[close[0]] if close else None
     if meant is None:
         return None

@@ -40,7 +40,9 @@ _Part: TypeAlias = tuple[tuple[Literal, ...], int]
 
 def repeats(progress: Progress) -> bool:
     """Return whether a thread still needs two equal items."""
-    return any(isinstance(one, RepeatedItem) for obligation in progress[0] for one in obligation)
+    return any(
+        isinstance(alternative, RepeatedItem) for obligation in progress[0] for alternative in obligation
+    )
 
 
 def watches(shape: ArrayShape, progress: Progress) -> bool:
@@ -61,22 +63,22 @@ class ArrayProgress:
     def item(self, shape: ArrayShape, index: int) -> int:
         """Return the demand on the item at an index."""
         index = min(index, shape.settled)
-        found = shape.items_memo.get(index)
-        if found is None:
+        demand = shape.items_memo.get(index)
+        if demand is None:
             facets = shape.facets
             if len(facets) == 1 and not shape.values:
                 schema = facets[0]
                 if index < len(schema.prefix):
-                    found = self.tables.demand_of(schema.prefix[index])
+                    demand = self.tables.demand_of(schema.prefix[index])
                 else:
-                    found = 0 if schema.items is None else self.tables.demand_of(schema.items)
+                    demand = 0 if schema.items is None else self.tables.demand_of(schema.items)
             else:
                 literals = self.shapes.obligations.item_literals(
                     [((), schema) for schema in facets], dict(shape.values.items()), index
                 )
-                found = self.tables.demand(literals)
-            found = shape.items_memo[index] = self.tables.of_value(found)
-        return found
+                demand = self.tables.demand(literals)
+            demand = shape.items_memo[index] = self.tables.of_value(demand)
+        return demand
 
     def begin(self, shape: ArrayShape) -> Progress:
         """Return the progress of a shape before the first item."""
@@ -178,9 +180,9 @@ class ArrayProgress:
         Any number of items may follow then, and an item of several kinds is counted for all of them once its
         value is known (`_joined`)."""
         owed = sum(n < counter.least for counter, n in zip(shape.counters, progress[1], strict=True))
-        found = owed > MANY_KINDS and counts_singly(shape, progress[0])
-        self.singly = self.singly or found
-        return found
+        pays = owed > MANY_KINDS and counts_singly(shape, progress[0])
+        self.singly = self.singly or pays
+        return pays
 
     def where(self, shape: ArrayShape) -> str:
         """Return the pointer of a schema that asks for the items of a shape, "" where none does."""
@@ -238,18 +240,18 @@ class ArrayProgress:
 
     def longest(self, shape: ArrayShape, progress: Progress, index: int, cap: int) -> int:
         """Return how many more items a shortest rest has at the most."""
-        found = max(0, cap - index) + len(progress[0]) + 1 + sum(counter.least for counter in shape.counters)
+        most = max(0, cap - index) + len(progress[0]) + 1 + sum(counter.least for counter in shape.counters)
         for obligation in progress[0]:
             for alternative in obligation:
                 if isinstance(alternative, Differs):
-                    found += max(map(len, alternative.rests)) + 1
+                    most += max(map(len, alternative.rests)) + 1
                 elif isinstance(alternative, RepeatedItem):
-                    found += 1
-        return found
+                    most += 1
+        return most
 
 
 def counts_singly(shape: ArrayShape, unmet: Unmet) -> bool:
     """Return whether a thread asks for least counts of many kinds alone: each item may count for one."""
     if unmet or shape.hi is not None or shape.unique or len(shape.counters) <= MANY_KINDS:
         return False
-    return all(one.most is None for one in shape.counters)
+    return all(counter.most is None for counter in shape.counters)

@@ -82,8 +82,8 @@ class ArrayWitness:
         # What is not known yet is asked for at once, not one at a time.
         if required is None or None in [self.ask(demand) for demand in required]:
             return None
-        found = self._search(progress, True, {})
-        return None if found is None else JsonPieces((found.text, b"]"))
+        text = self._search(progress, True, {})
+        return None if text is None else JsonPieces((text.text, b"]"))
 
     def required(self) -> dict[int, int] | None:
         """Return the demands of the required items, with the number of items each; None where one has no
@@ -210,7 +210,12 @@ class ArrayWitness:
         if self._end is not None or now.size < shape.settled or after[0] != unmet:
             return (1,)
         ends = [shape.lo, now.size if shape.hi is None else shape.hi]
-        ends += [one.count for each in unmet for one in each if isinstance(one, AtLeast | AtMost)]
+        ends += [
+            alternative.count
+            for each in unmet
+            for alternative in each
+            if isinstance(alternative, AtLeast | AtMost)
+        ]
         until = [end - now.size for end in ends if end > now.size]
         owed = len(unmet)
         for counter, count, then in zip(shape.counters, counts, after[1], strict=True):
@@ -274,14 +279,14 @@ class ArrayWitness:
     def _pairs(self, progress: Progress, demand: int, start: int, end: int) -> list[int]:
         """Return the demands on an item that one of the later items up to an end can repeat."""
         tables = self.effects.tables
-        found: dict[int, None] = {}
+        pairs: dict[int, None] = {}
         for later in range(start, end):
             for other, _ in self.effects.options(self.shape, progress, later):
                 self._spend(1)
                 both = tables.both(demand, tables.demands[other])
                 if not tables.hopeless(both):
-                    found[both] = None
-        return list(found)
+                    pairs[both] = None
+        return list(pairs)
 
     # The next item, where its value matters
 
@@ -292,10 +297,10 @@ class ArrayWitness:
         if self.shape.unique and progress == ((), ()):
             required = self.required()
             return None if required is None else self.distinct.matched(required, self.seen, self.ask)
-        found = self._search(progress, False, {})
-        if found is None:
+        text = self._search(progress, False, {})
+        if text is None:
             return None
-        return found.chosen if self.shape.unique else _NONE
+        return text.chosen if self.shape.unique else _NONE
 
     def _with(self, value: Literal) -> ArrayWitness:
         """Return the question about the array with one more value among its items."""
@@ -314,14 +319,14 @@ class ArrayWitness:
             return []
         # Only an item that a later one can repeat.
         end = self.index + self.effects.longest(self.shape, progress, self.index, self.cap)
-        found: list[int] = []
+        demands: list[int] = []
         for both in self._pairs(progress, demand, self.index, end):
             text = self.distinct.text(both)
             if text is not None:
                 literal = self.distinct.literal(text.flat())
                 if self._with(literal).critical(progress) is not None:
-                    found.append(both)
-        return found
+                    demands.append(both)
+        return demands
 
     def skippable(self, progress: Progress) -> bool:
         """Return whether the value of the item before makes no difference until another item is compared with

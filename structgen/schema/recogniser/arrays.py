@@ -136,11 +136,11 @@ class Arrays:
         if shape.plain:
             return True
         key = (shape.id, progress, min(index, cap), cap)
-        found = self._live.get(key)
-        if found is None:
-            found = self._search(shape, index, cap, self.known).exists(progress, self._live)
-            self._live[key] = found
-        return found
+        lives = self._live.get(key)
+        if lives is None:
+            lives = self._search(shape, index, cap, self.known).exists(progress, self._live)
+            self._live[key] = lives
+        return lives
 
     # Residues
 
@@ -217,7 +217,7 @@ class Arrays:
         """Return how many more items there must be, whatever comes."""
         least: int | None = None
         for _, shape, (_, counts) in state.threads:
-            counted = [one.least - count for one, count in zip(shape.counters, counts, strict=True)]
+            counted = [counter.least - count for counter, count in zip(shape.counters, counts, strict=True)]
             more = max(0, shape.lo - state.index, *counted)
             least = more if least is None else min(least, more)
         return least or 0
@@ -277,19 +277,21 @@ def _joined(threads: list[Thread]) -> list[Thread]:
     kinds of items are counted one by one: the item counts for each kind that it is of."""
     if not any(len(shape.counters) > MANY_KINDS for _, shape, _ in threads):
         return threads
-    found: dict[tuple[int, int, Unmet], Thread] = {}
+    joined: dict[tuple[int, int, Unmet], Thread] = {}
     for at, (j, shape, (unmet, counts)) in enumerate(threads):
         key = j, shape.id if counts_singly(shape, unmet) else -1 - at, unmet
-        other = found.get(key)
+        other = joined.get(key)
         if other is not None:
             counts = tuple(map(max, counts, other[2][1]))
-        found[key] = j, shape, (unmet, counts)
-    return list(found.values())
+        joined[key] = j, shape, (unmet, counts)
+    return list(joined.values())
 
 
-def _is_ahead(shape: ArrayShape, one: Progress, other: Progress) -> bool:
+def _is_ahead(shape: ArrayShape, progress: Progress, other: Progress) -> bool:
     """Return whether a thread owes no more than another, and is not the same."""
-    if one == other or not frozenset(one[0]) <= frozenset(other[0]):
+    if progress == other or not frozenset(progress[0]) <= frozenset(other[0]):
         return False
     is_open = all(counter.most is None for counter in shape.counters)
-    return one[1] == other[1] or (is_open and all(a >= b for a, b in zip(one[1], other[1], strict=True)))
+    return progress[1] == other[1] or (
+        is_open and all(a >= b for a, b in zip(progress[1], other[1], strict=True))
+    )

@@ -66,8 +66,8 @@ class Distinct:
     def literal(self, text: bytes) -> Literal:
         """Return the literal of the value of a JSON text. Raises `LimitError` for a number that no decimal
         holds, as numbers="any" may write it."""
-        found = self._read.get(text)
-        if found is None:
+        literal = self._read.get(text)
+        if literal is None:
             if len(self._read) > _COUNTED:
                 self._read.clear()
             try:
@@ -78,8 +78,8 @@ class Distinct:
                     limit="number_chars",
                     cure='Write numbers as numbers="bounded" allows.',
                 ) from None
-            found = self._read[text] = self.tables.constants.value(value, "")
-        return found
+            literal = self._read[text] = self.tables.constants.value(value, "")
+        return literal
 
     # How many
 
@@ -94,12 +94,12 @@ class Distinct:
             return True
         if need >= self._fewer.get(demand, need + 1):
             return False
-        found = self._many(demand, need, ask, _DEPTH) or (not surely and self._exactly(demand, need))
-        if found:
+        is_many = self._many(demand, need, ask, _DEPTH) or (not surely and self._exactly(demand, need))
+        if is_many:
             self._enough[demand] = need
         elif not surely:
             self._fewer[demand] = need
-        return found
+        return is_many
 
     def _exactly(self, demand: int, need: int) -> bool:
         return any(nth >= need for nth, _ in enumerate(self.values(demand, self.text), 1))
@@ -107,12 +107,12 @@ class Distinct:
     def _many(self, demand: int, need: int, ask: Ask, depth: int) -> bool:
         """Return whether a cheap proof shows that a demand has so many values. False: unknown."""
         scalars, types = self.scalars, self.scalars.types(demand)
-        found = len(scalars.constants(demand, types))
+        count = len(scalars.constants(demand, types))
         if types & NUMBER:
-            found += self._numbers(scalars.demand(demand, NUMBER), need)
-        if types & STRING and found < need:
-            found += self._strings(scalars.demand(demand, STRING), need)
-        if found >= need:
+            count += self._numbers(scalars.demand(demand, NUMBER), need)
+        if types & STRING and count < need:
+            count += self._strings(scalars.demand(demand, STRING), need)
+        if count >= need:
             return True
         if not depth:
             return False
@@ -135,20 +135,20 @@ class Distinct:
         steps, ranges, is_known = steps_and_ranges(formula)
         if len(steps) > 1 or not is_known or PlainInteger() in conjuncts(formula):
             return 0
-        found = 0
+        count = 0
         for low, high in ranges.ends():
             if low is None or high is None:
                 return need
             ends = Decimal(low[0]), Decimal(high[0])
             if ends[0] == ends[1]:
-                found += not steps
+                count += not steps
             elif not any(abs(value.adjusted()) > EXACT_EXPONENT for value in (*ends, *steps) if value):
                 width, most = ends[1] - ends[0], max(Decimal(1), abs(ends[0]), abs(ends[1]))
                 if steps:
-                    found += max(0, int(width / steps[0]) - 1) if steps[0] > _NARROW**2 * most else 0
+                    count += max(0, int(width / steps[0]) - 1) if steps[0] > _NARROW**2 * most else 0
                 elif width > _NARROW * most and need < 10**6:
                     return need
-        return min(found, need)
+        return min(count, need)
 
     def _strings(self, formula: Formula, need: int) -> int:
         """Return how many strings a formula has, up to `need`."""
@@ -194,7 +194,7 @@ class Distinct:
         if not shape.loose:
             return False
         # It loses one value at most for each that it must differ from.
-        need += sum(len(one.rests) for (one,) in shape.obligations if isinstance(one, Differs))
+        need += sum(len(differs.rests) for (differs,) in shape.obligations if isinstance(differs, Differs))
         if any(ask(self.member(shape, key)) is None for key in shape.required):
             return False
         if all(facet.additional is None for facet in shape.facets) and not shape.key_literals:

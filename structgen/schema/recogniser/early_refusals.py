@@ -37,7 +37,7 @@ def refuse_early(network: SchemaNetwork) -> None:
             if places:
                 at = places.popleft()
                 entry = network.entry(at)
-                begun = [one for one in (entry.object, entry.array) if one is not None]
+                begun = [residue for residue in (entry.object, entry.array) if residue is not None]
             elif residues:
                 residue, at = residues.popleft()
                 found, is_read = network.members(residue)
@@ -53,7 +53,7 @@ def refuse_early(network: SchemaNetwork) -> None:
             else:
                 residue, key, met, at = members.popleft()
                 begun = [network.after(residue, key, network.outcomes(frozenset((met,))))]
-            residues.extend((one, at) for one in begun if one not in seen_residues)
+            residues.extend((residue, at) for residue in begun if residue not in seen_residues)
             seen_residues.update(begun)
         except UnsupportedError as error:
             error.name_schemas(network.sources(at))

@@ -58,15 +58,15 @@ def _split(tables: PlaceTables, ways: list[Way], after: dict[Literal, list[Value
     if not after:
         return ways
     other = tables.constants.none_of(frozenset(after))
-    found: list[Way] = []
+    split: list[Way] = []
     for demand, left in ways:
         for literal in (other, *sorted(after)):
             both = tables.both_judging(demand, (literal,))
             if not tables.hopeless(both):
                 rests = after.get(literal)
                 still: tuple[Obligation, ...] = () if rests is None else ((Differs(frozenset(rests)),),)
-                found.append((both, left + still))
-    return found
+                split.append((both, left + still))
+    return split
 
 
 def reachable(
@@ -85,8 +85,8 @@ def closes(alternative: Alternative) -> bool:
 
 def values_of(rests: Collection[UnwrittenMembers]) -> dict[str, set[Literal]]:
     """Return the literals that objects have under each of their keys."""
-    found: dict[str, set[Literal]] = {}
+    values: dict[str, set[Literal]] = {}
     for rest in rests:
         for key, literal in rest:
-            found.setdefault(key, set()).add(literal)
-    return found
+            values.setdefault(key, set()).add(literal)
+    return values

@@ -22,7 +22,7 @@ from structgen.schema.meaning.shape import (
     Without,
 )
 from structgen.schema.recogniser.excluded_values import closes, member_ways, parted, reachable
-from structgen.schema.recogniser.object_frames import Frames
+from structgen.schema.recogniser.object_frames import ObjectFrames
 from structgen.schema.recogniser.object_keys import Frame, Where, Written
 from structgen.schema.recogniser.value_outcomes import ValueOutcomes
 
@@ -131,7 +131,7 @@ class MemberStep(NamedTuple):
 class Members:
     """The effects of members on threads; without residues."""
 
-    def __init__(self, tables: PlaceTables, scalars: Scalars, frames: Frames, limits: Limits) -> None:
+    def __init__(self, tables: PlaceTables, scalars: Scalars, frames: ObjectFrames, limits: Limits) -> None:
         self.tables = tables
         self.scalars = scalars
         self.frames = frames
@@ -194,7 +194,9 @@ class Members:
         others, held = parted(unmet)
         step = MemberStep(frame, where, before, frame.after(before, where))
         asked = self._asked_sets(frame, base, others, where)
-        after = [step.left_of(one) if asked.sets[at] >= 0 else () for at, one in enumerate(others)]
+        after = [
+            step.left_of(obligation) if asked.sets[at] >= 0 else () for at, obligation in enumerate(others)
+        ]
         owed = self._with_owed(base, asked, after)
         if owed == NOTHING:
             return []
@@ -206,7 +208,7 @@ class Members:
         found = [
             (demand, Left(after, asked.sets, met))
             for demand, met in self.outcomes.of(base, asked.asked)
-            if all(one & met for one in needed)
+            if all(sets & met for sets in needed)
         ]
         if held is not None:
             still = reachable(held, step.gone)
@@ -250,7 +252,7 @@ class Members:
                 literals = self.discharge(frame, alternative, where)
                 if literals is not None:
                     # What every value meets is not asked.
-                    news = tuple([one for one in literals if not self.scalars.surely(said, one)])
+                    news = tuple([literal for literal in literals if not self.scalars.surely(said, literal)])
                     if not news:
                         own = -1
                         break

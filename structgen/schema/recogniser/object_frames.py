@@ -33,7 +33,7 @@ from structgen.schema.recogniser.object_keys import Frame, FrameStanding, KeyCla
 Where: TypeAlias = str | KeyClass
 
 
-class Frames:
+class ObjectFrames:
     """Makes the frames of one network, and finds the demands of shapes on the keys of a frame."""
 
     def __init__(
@@ -127,12 +127,12 @@ class Frames:
 
     def _few(self, frame: Frame) -> set[str]:
         """Return the keys of the classes that are small enough to be listed."""
-        found: set[str] = set()
+        words: set[str] = set()
         for key_class in self.classes(frame):
             if not key_class.infinite:
                 formula = self._unnamed(frame, self.formula(frame, key_class), ())
-                found.update(self.scalars.strings.words(formula, LISTED) or ())
-        return found
+                words.update(self.scalars.strings.words(formula, LISTED) or ())
+        return words
 
     def classes(self, frame: Frame) -> list[KeyClass]:
         """Return the classes of keys that the frame does not name, divided by its predicates. Raises
@@ -159,19 +159,22 @@ class Frames:
         """Return the formula of the keys of a class."""
         if key_class.formula is None:
             true = key_class.true
-            parts = (one if at in true else negation(one) for at, one in enumerate(frame.predicates))
+            parts = (
+                predicate if at in true else negation(predicate)
+                for at, predicate in enumerate(frame.predicates)
+            )
             key_class.formula = self.scalars.key(conjunction(parts))
         return key_class.formula
 
     def spec(self, frame: Frame, groups: Sequence[Sequence[KeyClass]]) -> Spec:
         """Return the spec of unnamed keys: the outcome {j} for a key of a class of group j."""
         if self.scalars.longest is not None:
-            formulas = (disjunction([self.formula(frame, one) for one in group]) for group in groups)
+            formulas = (disjunction([self.formula(frame, part) for part in group]) for group in groups)
             return Spec(tuple(formulas))
         if len(groups) == 1 and len(groups[0]) == len(self.classes(frame)):
             return FREE
         last = len(frame.predicates)
-        sets = tuple(frozenset([one.true | {last} for one in group]) for group in groups)
+        sets = tuple(frozenset([part.true | {last} for part in group]) for group in groups)
         return Spec((*frame.predicates, TRUE), sets)
 
     def _unnamed(self, frame: Frame, formula: Formula, taken: Iterable[str]) -> Formula:
@@ -186,37 +189,37 @@ class Frames:
                 "oracle_steps",
                 frame.demands,
             )
-        found: list[str] = []
+        names: list[str] = []
         keys = self.formula(frame, key_class)
         if keys == TRUE:
             avoid = set(frame.names) | set(taken)
             for key in _short_keys(len(avoid) + count, self.scalars.can_be_written):
                 if key not in avoid:
-                    found.append(key)
-                    if len(found) == count:
+                    names.append(key)
+                    if len(names) == count:
                         break
-            return found
+            return names
         for _ in range(count):
-            formula = self._unnamed(frame, keys, (*taken, *found))
+            formula = self._unnamed(frame, keys, (*taken, *names))
             text = self.scalars.shortest(formula, STRING)
             if text is None:
                 break
-            found.append(_decoded(text.flat()))
-        return found
+            names.append(_decoded(text.flat()))
+        return names
 
     def standing(self, frame: Frame, shape: ObjectShape) -> FrameStanding:
         """Return the shape's required keys by their indices in the frame."""
-        found = frame.standings.get(shape.id)
-        if found is None:
-            found = frame.standings[shape.id] = FrameStanding(shape, frame)
-        return found
+        standing = frame.standings.get(shape.id)
+        if standing is None:
+            standing = frame.standings[shape.id] = FrameStanding(shape, frame)
+        return standing
 
     def value(self, shape: ObjectShape, key: str) -> int:
         """Return the demand on the value under a named key, NOTHING where the key may not be there."""
-        found = shape.values_memo.get(key)
-        if found is None:
-            found = shape.values_memo[key] = self.tables.of_value(self._value(shape, key))
-        return found
+        demand = shape.values_memo.get(key)
+        if demand is None:
+            demand = shape.values_memo[key] = self.tables.of_value(self._value(shape, key))
+        return demand
 
     def _value(self, shape: ObjectShape, key: str) -> int:
         if not self.scalars.can_be_written(key):
@@ -244,7 +247,7 @@ class Frames:
         if found is None:
             tables, true = self.tables, key_class.true
             keys = (*shape.key_literals, *frame.key_literals)
-            literals = [NEVER for one in keys if frame.literal_at[one] not in true]
+            literals = [NEVER for literal in keys if frame.literal_at[literal] not in true]
             for facet in shape.facets:
                 at = frame.pattern_at
                 matched = [child for source, child in facet.pattern_properties if at.get(source) in true]
@@ -305,15 +308,15 @@ def _short_keys(count: int, writes: Callable[[str], bool]) -> list[str]:
     """Return the `count` first strings by the length and the bytes of their JSON text, of those letters that
     can be written."""
     letters = [char for char in map(chr, range(0x20, 0x80)) if char not in '"\\' and writes(char)]
-    found = [""]
-    found.extend(letters[:count])
+    texts = [""]
+    texts.extend(letters[:count])
     at = 1
-    while len(found) < count:
-        found.extend(found[at] + letter for letter in letters)
+    while len(texts) < count:
+        texts.extend(texts[at] + letter for letter in letters)
         at += 1
     # Strings of two bytes: two letters; characters of two bytes or escapes are not smaller than those.
-    found.sort(key=string_order)
-    return found[:count]
+    texts.sort(key=string_order)
+    return texts[:count]
 
 
 def _decoded(literal: bytes) -> str:

@@ -21,7 +21,7 @@ class KeyClass:
     infinite: bool
     """Whether there are infinitely many of them."""
     formula: Formula | None = None
-    """Worked out on demand (`Frames.formula`)."""
+    """Worked out on demand (`ObjectFrames.formula`)."""
 
 
 Where: TypeAlias = str | KeyClass
@@ -63,12 +63,12 @@ class FrameStanding:
 
     def owed(self, written: Written) -> list[int]:
         """Return the indices of the required keys that are still to be written, ascending."""
-        found = self.required[bisect_left(self.required, written.pos) :]
+        owed = self.required[bisect_left(self.required, written.pos) :]
         free = self.free_required & ~written.mask
         while free:
-            found.append((free & -free).bit_length() - 1)
+            owed.append((free & -free).bit_length() - 1)
             free &= free - 1
-        return found
+        return owed
 
 
 @dataclass(slots=True, eq=False)

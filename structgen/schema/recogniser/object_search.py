@@ -28,7 +28,7 @@ from structgen.schema.meaning.shape import (
 from structgen.schema.reading.json_values import JsonPieces
 from structgen.schema.recogniser.excluded_values import UnwrittenMembers, values_of
 from structgen.schema.recogniser.members import Members, Unmet
-from structgen.schema.recogniser.object_frames import Frames
+from structgen.schema.recogniser.object_frames import ObjectFrames
 from structgen.schema.recogniser.object_keys import Frame, KeyClass, Where, Written
 
 Ask: TypeAlias = Callable[[int], JsonPieces | None]
@@ -77,7 +77,7 @@ class Witness:
     taken: Collection[str] = ()
     """Keys that the object already holds and the frame does not name."""
     tables: PlaceTables = field(init=False)
-    frames: Frames = field(init=False)
+    frames: ObjectFrames = field(init=False)
     _required: frozenset[str] = field(init=False)
     _fresh: dict[int, list[str]] = field(default_factory=dict)
     _steps: int = 0
@@ -212,7 +212,7 @@ class Witness:
                 same = frozenset(rest for rest in obligation[0].rests if not self._differs(plan, rest))
                 if same:
                     left.append((Differs(same),))
-            elif not any(self._met(plan, one) for one in obligation):
+            elif not any(self._met(plan, alternative) for alternative in obligation):
                 left.append(obligation)
         left.sort(key=lambda obligation: (self._rank(plan, obligation), len(obligation)))
         return tuple(left)
@@ -220,7 +220,10 @@ class Witness:
     def _rank(self, plan: MemberPlan, obligation: Obligation) -> int:
         if isinstance(obligation[0], Differs):
             return 2
-        return any(isinstance(one, Without) and one.key not in plan.members for one in obligation)
+        return any(
+            isinstance(alternative, Without) and alternative.key not in plan.members
+            for alternative in obligation
+        )
 
     def _met(self, plan: MemberPlan, alternative: Alternative) -> bool:
         match alternative:
@@ -335,7 +338,7 @@ class Witness:
         if plan.most is not None and self.written.size + len(plan.members) >= plan.most:
             return
         classes = self.frames.classes(self.frame)
-        found = 0
+        met = 0
         for key_class in classes:
             literals: tuple[Literal, ...] | None = ()
             if alternative is not None:
@@ -345,8 +348,8 @@ class Witness:
                 fresh = self._member(key_class, frozenset(literals))
                 if fresh is not None:
                     yield replace(plan, members={**plan.members, (key_class.index, used): fresh})
-                    found += 1
-                    if self._with_text and found >= _SOME_CLASSES and len(classes) > _MANY_CLASSES:
+                    met += 1
+                    if self._with_text and met >= _SOME_CLASSES and len(classes) > _MANY_CLASSES:
                         return
 
     def _with(
@@ -399,11 +402,11 @@ class Witness:
 
     def _keys(self, key_class: KeyClass, wanted: int) -> list[str]:
         """Return so many keys of a class, the shortest first, or all that there are."""
-        found = self._fresh.get(key_class.index, [])
-        if len(found) < wanted:
-            found = self.frames.fresh_keys(self.frame, key_class, wanted, self.taken)
-            self._fresh[key_class.index] = found
-        return found[:wanted]
+        names = self._fresh.get(key_class.index, [])
+        if len(names) < wanted:
+            names = self.frames.fresh_keys(self.frame, key_class, wanted, self.taken)
+            self._fresh[key_class.index] = names
+        return names[:wanted]
 
     def _fuller(self, plan: MemberPlan, missing: int) -> Iterator[Way]:
         """Yield the plans with members more that nothing asks for: all that are missing where none of them
@@ -416,10 +419,10 @@ class Witness:
             member = self._member(name, frozenset())
             if member is not None:
                 options.append((name in requires, self._price(name, member), name, member))
-                if not self._with_text and sum(not one[0] for one in options) >= missing:
+                if not self._with_text and sum(not option[0] for option in options) >= missing:
                     break
         # keys that require others may be impossible: they do not count
-        is_short = sum(not one[0] for one in options) < missing
+        is_short = sum(not option[0] for option in options) < missing
         for more in self._unnamed(plan, None) if is_short or self._with_text else ():
             slot, member = list(more.members.items())[-1]
             assert isinstance(member.where, KeyClass) and not isinstance(slot, str)

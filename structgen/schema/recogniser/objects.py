@@ -22,7 +22,7 @@ from structgen.schema.meaning.shape import Alternative, AtKey, Differs, ObjectSh
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import EMPTY, JsonPieces
 from structgen.schema.recogniser.members import Left, Members, Unmet, undominated
-from structgen.schema.recogniser.object_frames import Frames
+from structgen.schema.recogniser.object_frames import ObjectFrames
 from structgen.schema.recogniser.object_keys import Frame, KeyClass, Where, Written
 from structgen.schema.recogniser.object_search import Ask, Witness, keys_of
 from structgen.schema.recogniser.wide_unions import WideUnions
@@ -69,7 +69,7 @@ class Objects:
         """`residues`: the network's, by number; new ones are added to it."""
         self.tables = tables
         self.shapes = shapes
-        self.frames = Frames(tables, scalars, shapes, limits, any_order=any_order)
+        self.frames = ObjectFrames(tables, scalars, shapes, limits, any_order=any_order)
         self.members = Members(tables, scalars, self.frames, limits)
         self.limits = limits
         self.residues = residues
@@ -131,12 +131,12 @@ class Objects:
         if ask is None and not shape.lo and shape.hi is None and self._unhindered(frame, shape, unmet):
             return True
         key = (frame.id, shape.id, unmet, written)
-        found = self._live.get(key)
-        if found is None:
-            found = self._search(frame, shape, written, ask or self.known).exists(unmet)
-            if found or ask is None:
-                self._live[key] = found
-        return found
+        lives = self._live.get(key)
+        if lives is None:
+            lives = self._search(frame, shape, written, ask or self.known).exists(unmet)
+            if lives or ask is None:
+                self._live[key] = lives
+        return lives
 
     def may_differ(self, state: ObjectState, many: Callable[[int, int], bool]) -> bool:
         """Return whether two or more objects are still possible whichever key is written next: its value, or
@@ -169,18 +169,24 @@ class Objects:
         is whole. False: unknown.
         """
         standing = self.frames.standing(frame, shape)
-        found = standing.always
-        if found is None:
+        always = standing.always
+        if always is None:
             follows = {other for _, others in shape.conditional for other in others}
-            met = {one.key for each in shape.obligations for one in each if _is_presence(one)}
-            found = frozenset(
+            met = {
+                alternative.key
+                for each in shape.obligations
+                for alternative in each
+                if _is_presence(alternative)
+            }
+            always = frozenset(
                 key
                 for key in follows | met
                 if frame.index[key] >= frame.ordered and self.alive(self.frames.value(shape, key))
             )
-            standing.follows, standing.always = follows <= found, found
+            standing.follows, standing.always = follows <= always, always
         return standing.follows and all(
-            any(_is_presence(one) and one.key in found for one in obligation) for obligation in unmet
+            any(_is_presence(alternative) and alternative.key in always for alternative in obligation)
+            for obligation in unmet
         )
 
     def state(self, frame: Frame, written: Written, begun: bool, threads: tuple[Thread, ...]) -> ObjectState:
@@ -257,14 +263,14 @@ class Objects:
                     live[name] = tuple(filter(self.alive, demands))
         else:
             moves = ((name, self.moves(state, name)) for name in names)
-            return {name: one[0] for name, one in moves if one is not None}
+            return {name: moved[0] for name, moved in moves if moved is not None}
         return {name: self.tables.place(live[name]) for name in names if live.get(name)}
 
     def extra(self, state: ObjectState) -> list[tuple[list[KeyClass], Moves]]:
         """Return the classes of unnamed keys that may come now, those with the same moves together."""
-        found = state.extra
-        if found is None:
-            found = []
+        extra = state.extra
+        if extra is None:
+            extra = []
             standing, pos = self.frames.standing, state.written.pos
             if any(standing(state.frame, shape).last < pos for _, shape, _ in state.threads):
                 groups: dict[object, tuple[list[KeyClass], Moves]] = {}
@@ -273,10 +279,10 @@ class Objects:
                     if moves is not None:
                         key = (moves[0], tuple(moves[1]))
                         groups.setdefault(key, ([], moves))[0].append(key_class)
-                found = list(groups.values())
+                extra = list(groups.values())
             # Remembered only once it is whole: a limit may have been met on the way.
-            state.extra = found
-        return found
+            state.extra = extra
+        return extra
 
     def closing(self, state: ObjectState) -> frozenset[int]:
         """Return the indices of the demands that the object meets if it closes now."""
@@ -296,7 +302,7 @@ class Objects:
         index = frame.index[key]
         if index < frame.ordered or frame.watch >> index & 1:
             return key
-        found: list[tuple[Literal, ...] | None] = []
+        asked: list[tuple[Literal, ...] | None] = []
         for _, shape, unmet in state.threads:
             if key in shape.values or self.frames.standing(frame, shape).free_required >> index & 1:
                 return key
@@ -306,8 +312,8 @@ class Objects:
                         isinstance(alternative, AtKey | Without) and alternative.key == key
                     ):
                         return key
-                    found.append(self.members.discharge(frame, alternative, key))
-        return tuple(found)
+                    asked.append(self.members.discharge(frame, alternative, key))
+        return tuple(asked)
 
     def least_more(self, state: ObjectState) -> tuple[tuple[str, ...], int]:
         """Return the keys that must still come whatever comes, and how many more members there must be."""
@@ -319,7 +325,9 @@ class Objects:
             keys = dict.fromkeys(frame.names[index] for index in owed)
             for key, others in shape.conditional:
                 if written.mask >> frame.index[key] & 1:
-                    keys.update({one: None for one in others if not written.mask >> frame.index[one] & 1})
+                    keys.update(
+                        {other: None for other in others if not written.mask >> frame.index[other] & 1}
+                    )
             common = keys if common is None else {key: None for key in common if key in keys}
             more = max(len(keys), shape.lo - written.size)
             least = more if least is None else min(least, more)
@@ -356,10 +364,10 @@ class Objects:
         if rests is state.rests and state.new_keys is not None:
             return state.new_keys
         keys = (key for rest in rests.values() for key in keys_of(rest))
-        found = frozenset(key for key in keys if key not in state.frame.index)
+        unnamed = frozenset(key for key in keys if key not in state.frame.index)
         if rests is state.rests:
-            state.new_keys = found
-        return found
+            state.new_keys = unnamed
+        return unnamed
 
 
 def _is_presence(alternative: Alternative) -> TypeGuard[AtKey]:
@@ -367,6 +375,6 @@ def _is_presence(alternative: Alternative) -> TypeGuard[AtKey]:
     return type(alternative) is AtKey and not alternative.literals
 
 
-def _is_ahead(shape: ObjectShape, one: Unmet, other: Unmet) -> bool:
+def _is_ahead(shape: ObjectShape, unmet: Unmet, other: Unmet) -> bool:
     """Return whether a thread owes less than another."""
-    return bool(other) and frozenset(one) < frozenset(other)
+    return bool(other) and frozenset(unmet) < frozenset(other)

@@ -90,14 +90,14 @@ class Oracle:
         """Note the answer for a demand that needs no search; return whether it is one."""
         if with_text:
             is_alive = self.alive(demand)
-            found = self._leaf(demand) if is_alive else None
-            if is_alive and found is None:
+            text = self._leaf(demand) if is_alive else None
+            if is_alive and text is None:
                 return False
         elif self._quick(demand):
-            found = EMPTY
+            text = EMPTY
         else:
             return False
-        self._known[with_text][demand] = found
+        self._known[with_text][demand] = text
         return True
 
     def _search(self, root: int, with_text: bool) -> None:
@@ -132,11 +132,11 @@ class Oracle:
                 )
             self.tables.spend(3, self.limits, "Which values are possible", (root,))
             lookups.clear()
-            found = self._value(demand, best.get(demand), ask, with_text)
-            improved = found is not None and found is not best.get(demand)
-            best[demand] = found
-            if found is not None and not with_text:
-                known[demand] = found
+            text = self._value(demand, best.get(demand), ask, with_text)
+            improved = text is not None and text is not best.get(demand)
+            best[demand] = text
+            if text is not None and not with_text:
+                known[demand] = text
                 if demand == root:
                     return
             else:
@@ -150,8 +150,8 @@ class Oracle:
                 if child not in best:
                     queued.add(child)
                     stack.append(child)
-        for demand, found in best.items():
-            known.setdefault(demand, found)
+        for demand, text in best.items():
+            known.setdefault(demand, text)
 
     def _value(self, demand: int, best: JsonPieces | None, ask: Ask, with_text: bool) -> JsonPieces | None:
         """Return the shortest text of a demand, given those of others; `best` where none is shorter.

@@ -125,10 +125,10 @@ class SchemaNetwork:
 
     def entry(self, place: int) -> ValueMenu:
         """Return how a value at `place` may begin. Every type listed has a live value."""
-        found = self._entries.get(place)
-        if found is None:
-            found = self._entries[place] = self._entry(self.tables.places[place])
-        return found
+        menu = self._entries.get(place)
+        if menu is None:
+            menu = self._entries[place] = self._entry(self.tables.places[place])
+        return menu
 
     def keys(self, residue: int) -> Sequence[str]:
         """Return every key that any residue of this object may name, sorted by their bytes
@@ -137,8 +137,8 @@ class SchemaNetwork:
 
     def menu(self, residue: int) -> ObjectMenu:
         """Return the menu of the object: its next keys, and whether it may close."""
-        found = self._menus.get(residue)
-        if found is None:
+        menu = self._menus.get(residue)
+        if menu is None:
             state = self._object(residue)
             closing = self.objects.closing(state)
             close = self.outcomes(closing) if closing else None
@@ -146,9 +146,9 @@ class SchemaNetwork:
             extra = self.objects.extra(state)
             spec = self.objects.frames.spec(state.frame, [classes for classes, _ in extra]) if extra else None
             places = {frozenset((index,)): moves[0] for index, (_, moves) in enumerate(extra)}
-            found = ObjectMenu(named, spec, places, close)
-            self._menus[residue] = found
-        return found
+            menu = ObjectMenu(named, spec, places, close)
+            self._menus[residue] = menu
+        return menu
 
     def members(self, residue: int) -> tuple[dict[Key, int], bool]:
         """Return the places of the values that may come next, by their keys, and whether later values depend
@@ -183,10 +183,10 @@ class SchemaNetwork:
         state = self._array(residue)
         moves = self.arrays.moves(state)
         assert moves is not None, "an item that the menu does not offer"
-        found = (
+        known = (
             None if state.unread else self.arrays.after_unread(state, moves, self.outcomes.values[outcome])
         )
-        return None if found is None else found.id
+        return None if known is None else known.id
 
     def may_differ(self, residue: int) -> bool:
         """Return whether two or more objects or arrays are still possible from a residue, whichever key comes
@@ -322,7 +322,9 @@ class SchemaNetwork:
                 going.setdefault(index, []).append(thread)
         best: dict[int, JsonPieces] = {}
         for index, threads in going.items():
-            if isinstance(state, ArrayState) and all(self.arrays.closes_after(state, one) for one in threads):
+            if isinstance(state, ArrayState) and all(
+                self.arrays.closes_after(state, thread) for thread in threads
+            ):
                 rests = {j: CLOSE for j, _, _ in threads}
             else:
                 after = self._after(state, key, frozenset((index,)), written + value[index])
@@ -356,7 +358,7 @@ class SchemaNetwork:
         state, frames = self._object(residue), self.objects.frames
         for classes, moves in self.objects.extra(state):
             are_all = len(classes) == len(frames.classes(state.frame))
-            every = disjunction([frames.formula(state.frame, one) for one in classes])
+            every = disjunction([frames.formula(state.frame, key_class) for key_class in classes])
             yield self.scalars.key(TRUE) if are_all else every, moves[0]
 
     def sources(self, place: int) -> Sequence[str]:
@@ -476,12 +478,12 @@ class SchemaNetwork:
             return state.rests
         rests: dict[int, JsonPieces] = {}
         ask = self.oracle.text
-        found: Iterator[tuple[int, JsonPieces | None]]
+        texts: Iterator[tuple[int, JsonPieces | None]]
         if isinstance(state, ArrayState):
-            found = ((thread[0], self.arrays.rest(state, thread, ask)) for thread in state.threads)
+            texts = ((thread[0], self.arrays.rest(state, thread, ask)) for thread in state.threads)
         else:
-            found = ((thread[0], self.objects.rest(state, thread, ask, avoided)) for thread in state.threads)
-        for j, text in found:
+            texts = ((thread[0], self.objects.rest(state, thread, ask, avoided)) for thread in state.threads)
+        for j, text in texts:
             if text is not None and text.before(rests.get(j)):
                 rests[j] = text
         if not avoided:
@@ -494,18 +496,18 @@ class SchemaNetwork:
         if most is None or kind not in DEMANDING:
             return ()
         make = partial(self.tables.schema, "", bans=True)
-        found = make(max_properties=0, max_items=int(kind == "oneline"))
+        text = make(max_properties=0, max_items=int(kind == "oneline"))
         if kind == "oneline":
-            found.items = found
+            text.items = text
         for _ in range(min((most - 1) // max(len(indent), 1), self.document.limits.depth)):
-            found = make(additional=found, items=found)
-        return (found,)
+            text = make(additional=text, items=text)
+        return (text,)
 
     # No document at all
 
     def _empty(self, strings: StringOracle, widest: Callable[[], NumberOracle] | None) -> UnsatisfiableSchema:
         document = self.document
-        found = smallest(self.oracle, [self.tables.signed(document.root)])
+        contradiction = smallest(self.oracle, [self.tables.signed(document.root)])
         policies = document.policies
         narrow = policies.narrow
         if narrow and widest is not None:
@@ -524,19 +526,21 @@ class SchemaNetwork:
                     + ", ".join(blamed or narrow)
                     + ".",
                     policies=blamed or narrow,
-                    places=found.places,
-                    where=found.places[-1],
+                    places=contradiction.places,
+                    where=contradiction.places[-1],
                     cure=f"Widen {'one of ' if blamed else ''}them (sg.WIDEST holds the widest).",
                 )
         met = {schema.format for schema in self.tables.schemas.values()}
         cut = sorted(name for name in CUTS if name in met and name not in dict(policies.custom_formats))
         but = f" (but for what is cut from the format {' and '.join(cut)})" if cut else ""
         return UnsatisfiableSchema(
-            f"no document satisfies the schema{but}: {found.told}.",
-            keywords=found.keywords,
-            places=found.places,
-            where=found.places[-1],
-            cure=found.cure.removesuffix(".") + ", or ban fewer texts." if document.banned else found.cure,
+            f"no document satisfies the schema{but}: {contradiction.told}.",
+            keywords=contradiction.keywords,
+            places=contradiction.places,
+            where=contradiction.places[-1],
+            cure=contradiction.cure.removesuffix(".") + ", or ban fewer texts."
+            if document.banned
+            else contradiction.cure,
         )
 
     def _has_documents(self, policies: Policies, strings: StringOracle, numbers: NumberOracle) -> bool:

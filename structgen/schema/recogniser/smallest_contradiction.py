@@ -71,17 +71,17 @@ def smallest(oracle: Oracle, roots: Sequence[Literal], given: Sequence[Schema] =
     search = _Search(oracle, roots, given)
     is_sure = search.run()
     at: dict[str, list[str]] = {}
-    found: dict[str, None] = {}
+    pointers: dict[str, None] = {}
     for schema, field in search.keywords:
         place, keyword, shown = _named(schema, field)
         pointer = f"{place}/{keyword}" if keyword and field != "verdict" else place
-        if pointer not in found:
-            found[pointer] = None
+        if pointer not in pointers:
+            pointers[pointer] = None
             at.setdefault(place, []).append(shown)
     listed = [f"{joined(said[:_MOST_LISTED])} ({place})" for place, said in at.items()]
     if len(listed) > _MOST_LISTED:
         listed = [*listed[:_MOST_LISTED], f"keywords at {len(listed) - _MOST_LISTED} more places"]
-    several = len(found) > 1
+    several = len(pointers) > 1
     verb = "contradict each other" if several else "allows nothing"
     if given:
         verb = "exclude it" if several else "excludes it"
@@ -94,7 +94,7 @@ def smallest(oracle: Oracle, roots: Sequence[Literal], given: Sequence[Schema] =
     elif _comes_back(search.keywords):
         told += ": they ask for another such value inside itself, without end"
         cure = "Take a key out of required, lower minItems to 0, or allow null there."
-    return Contradiction(tuple(found), tuple(at) or (roots[0].schema.pointer or "#",), told, cure)
+    return Contradiction(tuple(pointers), tuple(at) or (roots[0].schema.pointer or "#",), told, cure)
 
 
 class _Search:
@@ -133,12 +133,12 @@ class _Search:
         seen: set[int] = set()
         while True:
             seen.add(schema.id)
-            inside = (one for one in _inside(schema) if one[1].id not in seen)
-            found = next((one for one in inside if self._leaves_none(one[1:])), None)
-            if found is None:
+            inside = (part for part in _inside(schema) if part[1].id not in seen)
+            part = next((one for one in inside if self._leaves_none(one[1:])), None)
+            if part is None:
                 return led, schema
-            led += [(schema, field) for field in found[0] if _is_keyword(schema, field)]
-            schema = found[1]
+            led += [(schema, field) for field in part[0] if _is_keyword(schema, field)]
+            schema = part[1]
 
     def _take_out(self) -> bool:
         size = len(self.keywords)
@@ -182,7 +182,7 @@ class _Search:
         False where that is unknown."""
         tables = self.oracle.tables
         try:
-            excluded = (tables.literal(one, True) for one in denied)
+            excluded = (tables.literal(schema, True) for schema in denied)
             demand = tables.demand((*map(tables.literal, asked), *excluded, *self.given))
             return not self.oracle.alive(tables.of_value(demand))
         except StructgenError:
@@ -191,7 +191,7 @@ class _Search:
     def _reached(self, kept: frozenset[Keyword] | None) -> list[Keyword]:
         """Return the keywords that are reached from the roots through those that are kept (None: all), in
         the order of the text."""
-        found = [(schema, _DENIED) for schema in self.denied]
+        keywords = [(schema, _DENIED) for schema in self.denied]
         seen: set[int] = set()
         stack = self.asked[::-1]
         while stack:
@@ -200,9 +200,9 @@ class _Search:
                 continue
             seen.add(schema.id)
             said = _fields(schema, kept)
-            found += [(schema, field) for field in said if _is_keyword(schema, field)]
+            keywords += [(schema, field) for field in said if _is_keyword(schema, field)]
             stack.extend(reversed([*parts_of(_taken_apart(schema, said).values())]))
-        return found if kept is None else [keyword for keyword in found if keyword in kept]
+        return keywords if kept is None else [keyword for keyword in keywords if keyword in kept]
 
 
 def _inside(schema: Schema) -> Iterator[tuple[tuple[str, ...], Schema]]:
@@ -237,16 +237,16 @@ def _comes_back(keywords: Iterable[Keyword]) -> bool:
 
 def _fields(schema: Schema, kept: frozenset[Keyword] | None) -> dict[str, object]:
     """Return the fields that a schema sets, without the keywords that are taken out."""
-    found: dict[str, object] = {}
+    fields: dict[str, object] = {}
     for name in _FIELDS:
         value = getattr(schema, name)
         if value == getattr(Schema, name):
             continue
         if kept is None or not _is_keyword(schema, name) or (schema, name) in kept:
-            found[name] = value
+            fields[name] = value
         elif any((schema, other) in kept for other in _LEFT_OVER.get(name, ())):
-            found[name] = with_others(value, {one.id: ALWAYS.schema for one in parts_of([value])})
-    return found
+            fields[name] = with_others(value, {part.id: ALWAYS.schema for part in parts_of([value])})
+    return fields
 
 
 def _taken_apart(schema: Schema, fields: Mapping[str, object]) -> dict[str, object]:

@@ -60,10 +60,10 @@ class ValueOutcomes:
         if not asked:
             return [ValueOutcome(base, 0)]
         key = base, tuple(asked)
-        found = self._found.get(key)
-        if found is None:
-            found = self._found[key] = self._divide(base, key[1])
-        return found
+        outcomes = self._found.get(key)
+        if outcomes is None:
+            outcomes = self._found[key] = self._divide(base, key[1])
+        return outcomes
 
     def _divide(self, base: int, asked: tuple[tuple[Literal, ...], ...]) -> list[ValueOutcome]:
         tables = self.tables
@@ -100,12 +100,12 @@ class ValueOutcomes:
                     "alternatives",
                     (base,),
                 )
-        found: dict[ValueOutcome, None] = {}
+        outcomes: dict[ValueOutcome, None] = {}
         for cell in cells:
             demand = tables.both_judging(base, cell.inside) if cell.inside else base
             if demand != NOTHING:
-                found[ValueOutcome(demand, cell.met)] = None
-        return list(found)
+                outcomes[ValueOutcome(demand, cell.met)] = None
+        return list(outcomes)
 
     def _within(self, cell: _Cell, literals: tuple[Literal, ...], met: int) -> _Cell | None:
         """Return the part of a cell that meets more literals, or None where it is empty."""
@@ -137,8 +137,8 @@ class ValueOutcomes:
         groups: dict[int, list[Literal]] = {}
         for one, sets in inside.items():
             groups.setdefault(sets, []).append(one)
-        found = [(constants.none_of(frozenset(inside)), complements)]
+        told = [(constants.none_of(frozenset(inside)), complements)]
         for sets, values in groups.items():
             # A complement holds for the values outside of its set.
-            found.append((constants.among(frozenset(values)), sets ^ complements))
-        return found
+            told.append((constants.among(frozenset(values)), sets ^ complements))
+        return told

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 
 from structgen.schema.meaning.place import NOTHING
 from structgen.schema.meaning.shape import ObjectShape
-from structgen.schema.recogniser.object_frames import Frames
+from structgen.schema.recogniser.object_frames import ObjectFrames
 from structgen.schema.recogniser.object_keys import Frame
 
 Threads: TypeAlias = Sequence[tuple[int, ObjectShape, object]]
@@ -34,7 +34,7 @@ class KeyDefaults(NamedTuple):
 class WideUnions:
     """The keys of the residues of one network's objects that have many threads."""
 
-    def __init__(self, frames: Frames) -> None:
+    def __init__(self, frames: ObjectFrames) -> None:
         self._frames = frames
         self.alive: Callable[[int], bool]
         """Set by the network: whether some value meets a demand."""

@@ -193,24 +193,6 @@ def test_two_grammars_that_are_not_regular_are_refused_with_the_field() -> None:
 
 
 @for_each(
-    "hint",
-    [
-        Annotated[int, MADE["ebnf"]],
-        Annotated[list[str], MADE["regex"]],
-        Annotated[dict[str, str], MADE["lark"]],
-        Annotated[Literal[1, 2], MADE["choice"]],
-        Annotated[int | None, MADE["spans"]],
-        dict[Annotated[int, MADE["regex"]], int],
-        Annotated[Two, MADE["regex"]],
-    ],
-)
-def test_a_grammar_beside_a_type_without_strings_is_refused_by_name(hint: Any) -> None:
-    with pytest.raises(sg.errors.UnsupportedError, match=r"Annotated.*list\[Annotated\[str") as caught:
-        read_type(hint)
-    assert caught.value.keyword == "Annotated"
-
-
-@for_each(
     ("hint", "good", "bad"),
     [
         (Annotated[str | None, MADE["ebnf"]], ['"(x)"', "null"], ['"("']),

@@ -175,12 +175,6 @@ def test_a_class_behind_a_reference_is_held_to_as_before() -> None:
     assert takes(compiled, '{"number": 1}') and not takes(compiled, '{"number": "1"}')
 
 
-@for_each("hint", [int, list[str], Data, dict[str, str], Literal[1, 2], int | None])
-def test_a_quote_beside_a_type_without_strings_is_refused(hint: Any) -> None:
-    with pytest.raises(sg.errors.UnsupportedError, match="Quote"):
-        read_type(Annotated[hint, sg.Quote])
-
-
 @for_each(
     ("call", "told"),
     [

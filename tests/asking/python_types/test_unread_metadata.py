@@ -245,18 +245,16 @@ def test_a_regex_beside_a_type_with_strings_is_enforced(hint: Any, good: str, ba
     assert takes(compiled, good) and not takes(compiled, bad)
 
 
-@for_each(
-    "hint",
-    [
-        Annotated[int, sg.Regex("1+")], Annotated[list[str], sg.Regex("x+")], Annotated[Data, sg.Regex("x+")],
-        Annotated[dict[str, str], sg.Regex("x+")], Annotated[Literal[1, 2], sg.Regex("1")],
-        Annotated[int | None, sg.Regex("1")], dict[Annotated[int, sg.Regex("1+")], int],
-        Annotated[Counter[str], sg.Regex("x")],
-    ],
-)  # fmt: skip
-def test_a_regex_beside_a_type_without_strings_is_refused(hint: Any) -> None:
-    with pytest.raises(sg.errors.UnsupportedError, match="Annotated"):
-        read_type(hint)
+SIZED = dataclasses.make_dataclass("Sized", [("size", int)])
+
+
+@for_each("hint", [int, list[str], SIZED, dict[str, str], Literal[1, 2], int | None, Counter[str]])
+@for_each("said", [sg.Regex("1+"), sg.Quote, sg.regex("1+"), sg.ebnf('root ::= "1"'), sg.choice(["1", "2"])])
+def test_what_holds_strings_is_refused_beside_a_type_without_any(hint: Any, said: Any) -> None:
+    for whole in (Annotated[hint, said], dict[str, Annotated[hint, said]], dict[Annotated[int, said], int]):
+        with pytest.raises(sg.errors.UnsupportedError, match=r"Annotated.*list\[Annotated\[str") as caught:
+            read_type(whole)
+        assert caught.value.keyword == "Annotated"
 
 
 def test_a_class_that_holds_itself_is_no_string() -> None:

@@ -43,8 +43,11 @@ def defined_tokens(
 def by_columns(way: Callable[..., list[Choice]]) -> Callable[..., Any]:
     """Return what gives a list for each figure of the choices of `choose`, and `tokens`."""
 
-    def chosen(*given: Any) -> Any:
-        found = way(*given)
+    def chosen(logits: Any, mask: Any, rows: Any, places: Any = None, lines: Any = None) -> Any:
+        every = range(len(rows))
+        found = way(
+            logits, mask, rows, every if places is None else places, every if lines is None else lines
+        )
         columns = {name: [getattr(one, name) for one in found] for name in Choice._fields}
         return SimpleNamespace(tokens=columns["token"], **columns)
 

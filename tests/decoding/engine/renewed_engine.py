@@ -12,7 +12,7 @@ def renew(engine: sg.Engine) -> None:
     """Make an engine as it was when it was made, over the model that it has read. Cost: a millisecond.
 
     What it learnt about drafts goes, and so do its threads, its compiled grammars, and all else that is not
-    its model, its tokenizer or an argument that it was made with (test_renewed_engine.py).
+    its model, its tokenizer or an argument that it was made with.
     """
     engine.close()
     with pytest.MonkeyPatch.context() as patch:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-import random
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from defined_draws import by_columns, defined_tokens
-from for_each import for_each
+from defined_draws import by_columns
 from structgen_kernels.reference import gumbel, position_keys, sample_key, words
 
 from structgen.decoding.engine import choice
@@ -60,49 +58,6 @@ def test_a_row_of_which_strategies_leave_no_token_is_told(way: Any, heat: float)
     found = way(torch.zeros(2, 4), _mask([1, 2]).repeat(2, 0), rows)
     assert list(map(bool, found.faulty)) == [False, True] and found.tokens[0] == 2
     assert 0 <= found.tokens[1] < 4
-
-
-def _random_row(draw: random.Random, sample: int) -> ChoiceRow:
-    how = Sampling(
-        temperature=draw.choice([0.0, 0.3, 1.0, 2.5]),
-        top_k=draw.choice([0, 0, 1, 5, 400]),
-        top_p=draw.choice([1.0, 1.0, 0.05, 0.9]),
-        min_p=draw.choice([0.0, 0.0, 0.02, 1.0]),
-        repetition_penalty=draw.choice([1.0, 1.0, 1.3]),
-        presence_penalty=draw.choice([0.0, 0.0, 0.7]),
-        frequency_penalty=draw.choice([0.0, 0.0, -0.4]),
-        seed=draw.randrange(1 << 66),
-    )
-    text = [draw.randrange(500) for _ in range(draw.randrange(6))]
-    return ChoiceRow(how, sample, draw.randrange(1 << 20), [draw.randrange(500) for _ in range(3)], text)
-
-
-@for_each("words", [0, 14, 16, 20])
-@for_each("spread", [0.0, 1.0, 40.0])
-def test_both_ways_choose_the_same(words: int, spread: float) -> None:
-    draw, size, count = random.Random(words + spread), 500, 60
-    random_numbers = torch.Generator().manual_seed(words)
-    logits = spread * torch.randn(count, size, generator=random_numbers)
-    # a few equal ones, a few that are never taken
-    logits[:, 7:20] = logits[:, 40:53]
-    logits[:, 60:70] = float("-inf")
-    bits = torch.randint(-(2**31), 2**31, (count, words), generator=random_numbers)
-    bits[::3, :] = -1
-    bits[1::5, 2:] = 0
-    # words with few bits, of which each is looked for
-    few = torch.randint(0, 32, (2, count, words), generator=random_numbers)
-    bits[2::4] = ((1 << few[0]) | (1 << few[1]))[2::4]
-    mask = bits.to(torch.int32).numpy() if words else None
-    rows = [_random_row(draw, i) for i in range(count)]
-    here, there = choose(logits, mask, rows), choose_anywhere(logits, mask, rows)
-    assert here.tokens == there.tokens
-    drawn = zip(here.tokens, defined_tokens(logits, mask, rows), here.faulty, strict=True)
-    assert all(faulty or token == defined for token, defined, faulty in drawn)
-    assert (here.allowed, here.wanted, here.faulty) == (there.allowed, there.wanted, there.faulty)
-    for name in ("logprob", "constrained", "removed"):
-        assert getattr(here, name) == pytest.approx(
-            getattr(there, name), abs=2e-5 * (1 + spread), nan_ok=True
-        )
 
 
 def test_tokens_far_below_the_likeliest_have_their_probabilities() -> None:

@@ -171,10 +171,12 @@ def test_both_ways_choose_the_same_with_filters_and_penalties_over_tiles(width: 
     count = 3 * len(FILTERS)
     logits = torch.from_numpy(3 * draw.standard_normal((count, width), np.float32))
     logits[::5] = logits[::5].round()  # ties
+    logits[::3, 1::4] = -math.inf  # never taken
     rows = _rows(FILTERS, count)
     for row in rows:
         row.prompt, row.text = [t % width for t in row.prompt], [t % width for t in row.text]
-    masks = [None, random_mask(draw, count, width, 0.6), np.full((count, -(-width // 64)), -1, np.int32)]
+    few, most = random_mask(draw, count, width, 0.02), random_mask(draw, count, width, 0.6)
+    masks = [None, few, most, np.full((count, -(-width // 64)), -1, np.int32)]
     for mask in masks:
         if mask is not None:
             mask[:, 0] |= 1

@@ -38,30 +38,6 @@ def test_prompts_read_in_one_pass_are_bit_by_bit_those_read_alone(folder: Path) 
     assert torch.equal(torch.stack(apart), steps)
 
 
-def test_what_prompts_begin_with_is_read_once_and_changes_no_bit(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model, runs = Llama.read(folder), []
-    run = Llama._run
-    monkeypatch.setattr(
-        Llama,
-        "_run",
-        lambda self, rows, counts, *held: runs.append(counts) or run(self, rows, counts, *held),
-    )
-    one, other = PROMPTS[4], PROMPTS[1]
-    prompts = [one[:70], [*one[:50], 3, 4], one[:70], one[:46]]
-    together = model.prefill_many(prompts)
-    assert runs == [[45], [25, 7, 25, 1]]
-    together += model.prefill_many([*prompts, other[:15]])
-    assert runs[2] == [70, 52, 70, 46, 15]
-    prompts = [*prompts, *prompts, other[:15]]
-    alone = [model.prefill(prompt) for prompt in prompts]
-    assert all(torch.equal(a, b) for (a, _), (b, _) in zip(alone, together, strict=True))
-    steps = torch.stack(_steps(model, [cache for _, cache in together]), 1)
-    apart = [torch.cat(_steps(model, [cache])) for _, cache in alone]
-    assert torch.equal(torch.stack(apart), steps)
-
-
 def test_two_threads_give_bit_by_bit_what_one_does(folder: Path) -> None:
     found, before = [], torch.get_num_threads()
     try:

@@ -128,7 +128,8 @@ Chooser = Callable[..., Any]
 
 def _drawn(choose: Chooser, how: Sampling, scale: float = 1.0, count: int = 40) -> list[int]:
     rows = [ChoiceRow(how, sample, 3, (1, 2), (5, 5, 6)) for sample in range(count)]
-    found = choose((scale * LOGITS).expand(count, 64), np.full((count, 2), -1, np.int32), rows)
+    logits, mask, each = (scale * LOGITS).expand(count, 64), np.full((count, 2), -1, np.int32), range(count)
+    found = choose(logits, mask, rows, each, each)
     assert not any(one.faulty for one in found)
     return [one.token for one in found]
 

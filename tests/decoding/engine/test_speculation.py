@@ -420,8 +420,8 @@ def test_a_model_of_chains_gets_chains() -> None:
 
 
 @pytest.mark.usefixtures("keen")
-@pytest.mark.parametrize("where", ["make", "begin", "propose", "observe", "end"])
-def test_a_drafter_that_raises_is_dropped_and_the_result_says_so(where: str) -> None:
+@pytest.mark.parametrize("where", ["make", "begin", "propose", "observe", "end", "draft"])
+def test_a_drafter_that_raises_or_makes_no_draft_is_dropped_and_the_result_says_so(where: str) -> None:
     (plain,) = _engine().generate(Request("x", PERSON, Sampling(seed=4), max_tokens=50, speculation="off"))
 
     def fails(*_: object) -> None:
@@ -429,13 +429,16 @@ def test_a_drafter_that_raises_is_dropped_and_the_result_says_so(where: str) -> 
 
     def make() -> Drafter:
         made = Scripted(plain.tokens)
+        if where == "draft":
+            made.propose = lambda *_: [1, 2]  # type: ignore[method-assign, assignment, return-value]
         setattr(made, where, fails)
         return made if where != "make" else fails()  # type: ignore[func-returns-value]
 
     request = Request("x", PERSON, Sampling(seed=4), max_tokens=50, speculation=Speculation((make,)))
     (result,) = _engine().generate(request)
     assert _of(result) == _of(plain)
-    assert "ZeroDivisionError: of the drafter" in result.usage.speculation
+    said = "not a Draft" if where == "draft" else "ZeroDivisionError: of the drafter"
+    assert said in result.usage.speculation
 
 
 class Knowing(Scripted):

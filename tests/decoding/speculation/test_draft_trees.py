@@ -12,7 +12,7 @@ from draft_cases import GRAMMARS, Fixed, facts, of_machine, paths, tokenizer, tr
 
 import structgen as sg
 from structgen.decoding.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree
-from structgen.decoding.speculation.planning.drafting import Drafting, worths
+from structgen.decoding.speculation.planning.drafting import Drafting
 from structgen.decoding.speculation.planning.speculator import plan
 
 
@@ -110,17 +110,6 @@ def test_a_fused_tree_is_the_union_of_its_drafts() -> None:
         drafts = [random_draft(chooser, chooser.randrange(8), 3) for _ in range(3)]
         fused = Drafting([Fixed(draft) for draft in drafts], facts()).candidates(view(None), 99)
         assert paths(fused) == set().union(*map(paths, drafts))
-
-
-def test_siblings_are_together_no_likelier_than_their_parent() -> None:
-    chooser = random.Random(2)
-    for _ in range(200):
-        parents = [chooser.randrange(-1, node) if node else -1 for node in range(9)]
-        found = worths(parents, [chooser.uniform(0.05, 1.0) for _ in parents])
-        sums = dict.fromkeys(parents, 0.0)
-        for parent, worth in zip(parents, found, strict=True):
-            sums[parent] += worth
-        assert all(total <= ([*found, 1.0])[parent] + 1e-9 for parent, total in sums.items())
 
 
 def test_of_more_nodes_than_are_wanted_the_likeliest_are_kept() -> None:

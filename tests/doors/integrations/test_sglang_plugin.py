@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import json
 import random
 import re
@@ -20,6 +19,7 @@ import pytest
 import sglang_stand_in
 import torch
 import transformers
+from changed_hooks import change
 from object_schemas import STRING, object_of
 from sglang_stand_in import FINISH_ABORT, Req, masks_of, walked
 
@@ -108,12 +108,7 @@ def test_an_unknown_release_is_refused_when_it_is_chosen(sglang: SimpleNamespace
 def test_a_hook_that_changed_is_refused(
     sglang: SimpleNamespace, hook: engine_hooks.Hook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module, _, path = hook.place.partition(":")
-    *owners, name = path.split(".")
-    owner: Any = importlib.import_module(module)
-    for one in owners:
-        owner = getattr(owner, one)
-    monkeypatch.setattr(owner, name, lambda self, other: None)
+    change(hook, monkeypatch)
     with pytest.raises(sg.errors.OptionError, match=r"takes \(self, other\), not \("):
         started(sglang)
 

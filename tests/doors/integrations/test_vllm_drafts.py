@@ -16,6 +16,7 @@ import pytest
 import transformers
 import vllm_scheduler_stand_in
 import vllm_stand_in
+from changed_hooks import change
 from object_schemas import BOOLEAN, INTEGER, STRING, object_of
 
 from structgen.base.errors import OptionError
@@ -264,12 +265,7 @@ def test_another_back_end_is_refused_at_start(vllm: SimpleNamespace) -> None:
 def test_a_hook_that_changed_is_refused_at_start_where_drafts_are_asked_for(
     vllm: SimpleNamespace, hook: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module, _, path = hook.place.partition(":")
-    *owners, name = path.split(".")
-    owner: Any = sys.modules[module]
-    for one in owners:
-        owner = getattr(owner, one)
-    monkeypatch.setattr(owner, name, lambda other: None)
+    change(hook, monkeypatch)
     started(vllm, 0)
-    with pytest.raises(OptionError, match=r"takes \(other\), not \("):
+    with pytest.raises(OptionError, match=r"takes \(self, other\), not \("):
         started(vllm)

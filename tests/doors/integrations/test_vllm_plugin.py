@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import importlib
 import json
 import random
 import sys
@@ -23,6 +22,7 @@ import pytest
 import torch
 import transformers
 import vllm_stand_in
+from changed_hooks import change
 from object_schemas import STRING, object_of
 
 from structgen.doors.integrations import engine_grammars, engine_hooks, vllm_plugin
@@ -49,21 +49,9 @@ def vllm(version: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamesp
     sys.modules.pop("structgen.doors.integrations.vllm_backend", None)
 
 
-class Model:
-    """A model's configuration."""
-
-    skip_tokenizer_init, is_diffusion, max_model_len = False, False, 200
-
-    def get_vocab_size(self) -> int:
-        return WIDTH
-
-    def try_get_generation_config(self) -> dict[str, Any]:
-        return {"eos_token_id": [EOS]}
-
-
 def config(vllm: SimpleNamespace, backend: str = "structgen", **changes: Any) -> SimpleNamespace:
     made = SimpleNamespace(
-        model_config=Model(),
+        model_config=vllm_stand_in.ModelConfig(TOKENIZER, 200),
         structured_outputs_config=vllm.settings.StructuredOutputsConfig(backend=backend),
         tokenizer=TOKENIZER,
         reasoner=None,
@@ -192,12 +180,7 @@ def test_an_unknown_release_refuses_our_name_alone(vllm: SimpleNamespace) -> Non
 def test_a_hook_that_changed_refuses_our_name(
     vllm: SimpleNamespace, hook: engine_hooks.Hook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module, _, path = hook.place.partition(":")
-    *owners, name = path.split(".")
-    owner: Any = importlib.import_module(module)
-    for one in owners:
-        owner = getattr(owner, one)
-    monkeypatch.setattr(owner, name, lambda self, other: None)
+    change(hook, monkeypatch)
     vllm_plugin.register()
     with pytest.raises(pydantic.ValidationError, match=r"takes \(self, other\), not \("):
         vllm.settings.StructuredOutputsConfig(backend="structgen")

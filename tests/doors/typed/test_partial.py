@@ -15,9 +15,6 @@ from told_models import told
 from typing_extensions import TypedDict
 
 import structgen as sg
-from structgen.asking.python_types.type_hints import read_type
-from structgen.asking.python_types.type_places import TypeParts
-from structgen.doors.typed.partial import Progress
 
 
 class Stop(NamedTuple):
@@ -39,8 +36,9 @@ TEXT = (
 )
 
 
-def parts(hint: Any) -> TypeParts:
-    return TypeParts(read_type(hint).core_schema)
+def partials_of(hint: Any, *pieces: str) -> list[Any]:
+    """Return what there is of a text after each of its pieces."""
+    return list(itertools.islice(sg.outcome_of(pieces, hint), len(pieces)))
 
 
 def grows(before: Any, after: Any) -> bool:
@@ -60,8 +58,7 @@ def grows(before: Any, after: Any) -> bool:
 
 @pytest.mark.parametrize("step", [1, 3, 7])
 def test_partials_only_grow(step: int) -> None:
-    progress = Progress(parts(Trip))
-    partials = [progress.add(TEXT[at : at + step]) for at in range(0, len(TEXT), step)]
+    partials = partials_of(Trip, *(TEXT[at : at + step] for at in range(0, len(TEXT), step)))
     values = [one.value for one in partials]
     assert all(grows(before, after) for before, after in itertools.pairwise(values))
     # looking at one later shows what was shown at once
@@ -71,24 +68,22 @@ def test_partials_only_grow(step: int) -> None:
 
 
 def test_a_member_is_no_attribute_of_a_partial() -> None:
-    partial: Any = Progress(parts(Trip)).add(TEXT)
+    (partial,) = partials_of(Trip, TEXT)
     with pytest.raises(AttributeError, match=r"Write partial\['title'\] or partial\.get\('title'\)"):
         _ = partial.title
     assert copy.copy(partial)["title"] == partial["title"]
 
 
 def test_an_open_string_is_there_as_far_as_it_goes() -> None:
-    progress = Progress(parts(Trip))
-    seen = [progress.add(char).get("title") for char in TEXT[: TEXT.index(', "begin"')]]
+    partials = partials_of(Trip, *TEXT[: TEXT.index(', "begin"')])
+    seen = [partial.get("title") for partial in partials]
     whole = 'Nord "kap" \U0001f600 \\'
     assert seen[-1] == whole
     assert {text for text in seen if text is not None} == {whole[:end] for end in range(len(whole) + 1)}
 
 
 def test_closed_parts_are_objects_and_open_ones_are_not() -> None:
-    progress = Progress(parts(Trip))
-    cut = TEXT.index('"2026-06-04"') + 5
-    partial = progress.add(TEXT[:cut])
+    (partial,) = partials_of(Trip, TEXT[: TEXT.index('"2026-06-04"') + 5])
     assert partial["begin"] == dt.date(2026, 6, 1)
     assert partial["stops"][0] == Stop("Oslo", dt.date(2026, 6, 2))
     assert partial["stops"][1] == {"place": "Bodø", "on": "2026"}
@@ -131,7 +126,7 @@ class Configured(BaseModel):
 
 
 def test_parts_are_read_under_the_config_of_their_model() -> None:
-    partial = Progress(parts(Configured)).add('{"data": "QQ==", "many": ["Qg==", "Qw=="')
+    (partial,) = partials_of(Configured, '{"data": "QQ==", "many": ["Qg==", "Qw=="')
     assert partial["data"] == b"A"
     assert partial["many"] == [b"B", b"C"]
 
@@ -154,20 +149,13 @@ def test_a_part_that_cannot_be_read_alone_is_shown_as_json() -> None:
     assert isinstance(values[-1].inner, Opaque)
 
 
-def test_parts_of_types() -> None:
-    def read(hint: Any, path: tuple[str | int, ...], document: str) -> Any:
-        part = parts(hint).at(path)
-        return None if part is None else part.read(document)
-
-    assert read(Trip, ("stops", 7, "on"), '"2026-06-01"') == dt.date(2026, 6, 1)
-    assert read(Trip, ("price",), "1") == 1.0 and isinstance(read(Trip, ("price",), "1"), float)
-    assert read(Trip, ("notes", "any"), "2") == 2
-    assert read(tuple[int, str], (1,), '"x"') == "x"
-    with pytest.raises(sg.errors.ValidatorError):
-        read(tuple[int, str], (1,), "2")
-    assert parts(Trip).at(("none",)) is None
-    assert read(Trip | Stop, ("title",), '"x"') == "x"
-    assert parts(Trip | Stop).at(("none",)) is None
+def test_parts_of_tuples_and_of_unions_are_those_of_their_types() -> None:
+    (partial,) = partials_of(list[tuple[int, str]], '[[1, "x"], [2, ')
+    assert partial.value == [(1, "x"), [2]]
+    (partial,) = partials_of(list[Trip | Old], '[{"price": 1, "notes": {"any": 2}, "none": 3, ')
+    assert repr(partial.value) == "[{'price': 1.0, 'notes': {'any': 2}, 'none': 3}]"
+    with pytest.raises(sg.errors.GenerationError):
+        partials_of(list[tuple[int, str]], "[[1, 2], ")
 
 
 class Days(RootModel[list[dt.date]]):
@@ -182,12 +170,12 @@ class Plan(TypedDict):
 @pytest.mark.parametrize("hint", [Plan, list[Plan], dict[str, Plan]])
 def test_parts_of_typed_dicts_and_root_models_are_objects(hint: Any) -> None:
     around = {Plan: "", list[Plan]: "[", dict[str, Plan]: '{"a": '}[hint]
-    progress = Progress(parts(hint))
-    value = progress.add(f'{around}{{"first": "2026-06-01", "rest": ["2026-06-02", "2026').value
+    begun = f'{around}{{"first": "2026-06-01", "rest": ["2026-06-02", "2026'
+    first, *_, last = partials_of(hint, begun, '-06-03"]', ", ")
+    value = first.value
     plan = value[0] if around == "[" else value["a"] if around else value
     assert plan == {"first": dt.date(2026, 6, 1), "rest": [dt.date(2026, 6, 2), "2026"]}
-    progress.add('-06-03"]')
-    assert progress.add(", ").closed >= {f"/{key}" for key in ("first", "rest") if not around}
+    assert last.closed >= {f"/{key}" for key in ("first", "rest") if not around}
 
 
 class Flight(BaseModel):
@@ -215,6 +203,7 @@ class Train(BaseModel):
 )
 def test_members_of_a_union_are_read_once_it_is_told_which_it_is(document: str, closed: Any) -> None:
     for hint in (Flight | Train, Annotated[Flight | Train | None, Field(discriminator="kind")]):
-        assert Progress(parts(hint)).add(document).value == closed
-        listed = Progress(parts(list[hint])).add('[{"kind": "train", "on": "", "seats": []}, ' + document)  # type: ignore[valid-type]
-        assert listed.value[1] == closed
+        (partial,) = partials_of(dict[str, hint], '{"a": ' + document)  # type: ignore[valid-type]
+        assert partial["a"] == closed
+        (partial,) = partials_of(list[hint], '[{"kind": "train", "on": "", "seats": []}, ' + document)  # type: ignore[valid-type]
+        assert partial[1] == closed

@@ -176,7 +176,7 @@ def test_random_grammars_are_read_and_completed_as_lark_does_whole(family: str) 
 def test_searches_say_what_goes_on_where_letters_are_not_settled(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(letters, "_MOST_STARTS", 1)
+    monkeypatch.setattr(letters, "_MOST_LOOKED_AT", 1)
     held("indented", seed)
     held("ending in anchors", seed)
 
@@ -234,7 +234,6 @@ def test_masks_are_the_same_where_places_are_forgotten(most: int, monkeypatch: p
     tokenizer = vocabularies.load("small")
     whole = CompiledLark(sg.lark(grammar), tokenizer, None, False)
     monkeypatch.setattr(answers, "MOST_PLACES", most)
-    monkeypatch.setattr(answers, "_PLACES_KEPT", 1)
     forgetful = CompiledLark(sg.lark(grammar), tokenizer, None, False)
     ours, theirs = sg.allocate_mask(1, tokenizer.vocab_size), sg.allocate_mask(1, tokenizer.vocab_size)
     one, other = sg.Matcher(forgetful), sg.Matcher(whole)

@@ -25,8 +25,6 @@ from structgen.grammars.text_grammars.machine.compiled_text import CompiledText
 from structgen.grammars.text_grammars.machine.language import TOKEN, Config, Language
 from structgen.grammars.text_grammars.machine.stepping import TextContext
 from structgen.grammars.text_grammars.text_grammar import TextGrammar, in_any_order
-from structgen.machines.machine_core.lexeme_layout import MOST_WAITING, LexemeRecord, Scan
-from structgen.machines.machine_core.lexeme_tables import RECORDS
 
 LEAST_NODES = word_of(TextContext, "least_nodes")
 ANSWER = {
@@ -297,18 +295,6 @@ def test_steps_do_not_depend_on_the_masks_that_were_asked_for(name: str) -> None
     assert compiled.allowed(state) == reference.allowed(config)
 
 
-def test_a_state_of_free_text_shares_the_record_of_one_that_goes_on_alike() -> None:
-    tokenizer = tokenizer_of(["and <c>, or <call> <"], random.Random(0))
-    compiled = sg.compile(sg.text(until="<call>"), tokenizer, store=False)
-    assert isinstance(compiled, CompiledText)
-    compiled._tables.context[LEAST_NODES] = 0
-    begun = reached(compiled, b"a <")
-    compiled.allowed(begun)
-    records = compiled._tables.rows(RECORDS)[: compiled._tables.count(RECORDS)]
-    like = dict(records[:, [LexemeRecord.lexeme, LexemeRecord.like]].tolist())
-    assert like == {begun.index: compiled.start.index, compiled.start.index: -1}
-
-
 def test_a_special_token_is_not_shared() -> None:
     tokenizer = tokenizer_of(["and so on"], random.Random(0))
     compiled = sg.compile(sg.special(256).optional() + sg.text(), tokenizer, store=False)
@@ -317,25 +303,6 @@ def test_a_special_token_is_not_shared() -> None:
     assert 256 in compiled.allowed(compiled.start)
     after = reached(compiled, 256)
     assert 256 not in compiled.allowed(after)
-
-
-@pytest.mark.parametrize("name", ["triggered tags", "nested", "rules in a fence", "tokens that count"])
-def test_masks_are_found_where_more_nodes_wait_than_there_is_room_for(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    answer = CompiledText._answer
-    full: list[bool] = []
-
-    def answered(compiled: CompiledText) -> None:
-        scan = compiled._workspace.arrays["scan"]
-        full.append(bool(scan[Scan.waiting]) and len(full) % 2 == 0)
-        if full[-1]:
-            scan[Scan.waiting] = MOST_WAITING + 1
-        answer(compiled)
-
-    monkeypatch.setattr(CompiledText, "_answer", answered)
-    hold_to_reference(name)
-    assert any(full)
 
 
 @for_each("name", CASES)
@@ -517,18 +484,6 @@ def test_a_composition_is_gone_when_it_is_dropped(name: str) -> None:
         assert [part() for part in parts] == [None] * len(parts)
     finally:
         gc.enable()
-
-
-def test_a_grammar_with_the_same_triggers_takes_over_the_masks_of_free_text() -> None:
-    tokenizer, store = tokenizer_of(["so <call> <c"], random.Random(0)), sg.MaskStore()
-    one = sg.compile(CASES["triggered tags"][0](), tokenizer, store=store)
-    texts = [part for part in one._language.compiled_parts if isinstance(part, CompiledText)]
-    other = sg.structural_tag(
-        {"structures": [{"begin": "<call>", "schema": {}, "end": "</call>"}], "triggers": ["<c"]}
-    )
-    assert set(texts) <= sg.compile(other, tokenizer, store=store)._language.compiled_parts and texts
-    apart = sg.compile(other, tokenizer, store=sg.MaskStore())
-    assert not apart._language.compiled_parts.intersection(texts)
 
 
 def test_a_token_that_stays_in_a_part_and_leaves_it_does_both() -> None:

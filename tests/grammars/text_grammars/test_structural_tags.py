@@ -383,7 +383,7 @@ def test_tokens_of_free_text_are_counted_up_to_the_end_of_its_tag() -> None:
             {"format": {"type": "sequence", "elements": []}},
             "elements: It is [], and must be a list that is not empty",
         ),
-        ({"format": {"type": "repeat", "min": 2, "max": 1, "content": ANY}}, "most: 1 is not allowed"),
+        ({"format": {"type": "repeat", "min": 2, "max": 1, "content": ANY}}, "format/max: 1 is not allowed"),
         (
             {"format": {**AB, "end": []}},
             "end: It is [], and must be a text or a list that is not empty or an object",

@@ -24,8 +24,6 @@ from structgen.automata.strings.string_pool import StringPool
 from structgen.base.language.ir import All, Formula, Not, Pattern, Spec
 from structgen.base.limits import Limits
 from structgen.grammars.text_grammars.text_grammar import TextGrammar
-from structgen.machines.json_machine.records.recorder import Recorder
-from structgen.machines.machine_core.lexeme_layout import KEPT_NONE
 
 BYTES = [bytes((byte,)) for byte in range(256)]
 CROSSING = r""" "a a" b"} ab ba aba bab \u \u00 \u006 \u0061 \u0061b a\u0062 \ud83d \ude00 \ud83d\ude00
@@ -447,42 +445,6 @@ def test_policies_hold_beside_a_ban() -> None:
     assert takes(scalar, '"a"') and not takes(scalar, '["a"]') and not takes(scalar, '"ab"')
     short = sg.without(sg.json_schema({"type": "string"}, max_string=3), ["ab"])
     assert takes(short, '"aaa"') and not takes(short, '"aaaa"') and not takes(short, '"aab"')
-
-
-# --- two ways to the same masks ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "schema",
-    [
-        {"type": "object"},
-        {"type": "string", "minLength": 2, "maxLength": 9},
-        {"type": "string", "maxLength": 6},
-        {"type": "object", "additionalProperties": {"type": "string", "pattern": "^[ab]*$"}},
-        {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
-    ],
-)
-def test_masks_told_by_what_they_take_less_are_those_of_whole_walks(
-    schema: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    grammar = sg.without(sg.json_schema(schema), ["aba", "bb", 'a"', "é"])
-    quick = compiled(grammar)
-    slow = compiled(grammar)
-    chance = random.Random(4)
-    for _ in range(10):
-        here, there = quick.start, slow.start
-        for _ in range(12):
-            allowed = quick.allowed(here)
-            with monkeypatch.context() as patched:
-                patched.setattr(Recorder, "_like", lambda *_: (None, -1, KEPT_NONE))
-                assert slow.allowed(there) == allowed
-            going = [token for token in allowed if token != END]
-            if not going:
-                break
-            token = chance.choice(going)
-            after, behind = quick.step(here, token), slow.step(there, token)
-            assert after is not None and behind is not None
-            here, there = after, behind
 
 
 # --- grammars of other texts ------------------------------------------------------------------------------

@@ -9,10 +9,9 @@ bits alone and in any batch, read at once or token by token.
 from __future__ import annotations
 
 import math
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.base.native.jit import entry, jit
 from structgen.decoding.engine.forward_pass.paged_attention import (
@@ -25,9 +24,7 @@ from structgen.decoding.engine.forward_pass.paged_attention import (
     take,
 )
 from structgen.decoding.engine.forward_pass.tiles import MOST_ROWS, PANEL, floats, product, words
-from structgen.decoding.engine.row_loops import exponentials
-
-Array: TypeAlias = npt.NDArray[Any]
+from structgen.decoding.engine.row_loops import Array, exponentials
 
 BEFORE, QKV, OUT, BETWEEN, GATE_UP, DOWN = range(6)
 """Columns of the weights' offsets, one row for each layer. The row after the last layer has the last norm and
@@ -39,10 +36,10 @@ HEADS, GROUPS, HEAD, WIDTH, INNER, VOCABULARY, HALF = range(7)
 @loose
 def squares(row: Array) -> Any:
     """Return the sum of squares."""
-    found = np.float32(0.0)
+    total = np.float32(0.0)
     for value in row:
-        found += value * value
-    return found
+        total += value * value
+    return total
 
 
 @jit

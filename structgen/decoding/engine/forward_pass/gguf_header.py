@@ -65,10 +65,12 @@ class GgufHeader:
             )
         count, pairs = reader.number("Q"), reader.number("Q")
         metadata = {reader.text(): reader.value(reader.number("I")) for _ in range(reader.bounded(pairs))}
-        found = [reader.tensor() for _ in range(reader.bounded(count))]
+        stored = [reader.tensor() for _ in range(reader.bounded(count))]
         alignment = int(metadata.get("general.alignment", 32)) or 32
         begins_at = -(-reader.at // alignment) * alignment
-        tensors = {name: StoredTensor(shape, kind, begins_at + offset) for name, shape, kind, offset in found}
+        tensors = {
+            name: StoredTensor(shape, kind, begins_at + offset) for name, shape, kind, offset in stored
+        }
         return cls(path, metadata, tensors)
 
     def own(self, name: str) -> Any:
@@ -83,15 +85,15 @@ class _Reader:
         self.path, self.data, self.at = path, data, 0
 
     def bytes(self, count: int) -> bytes:
-        found = self.data[self.at : self.at + count]
-        if len(found) < count:
+        part = self.data[self.at : self.at + count]
+        if len(part) < count:
             raise self.fault(f"it ends after {len(self.data):,} bytes, inside its header")
         self.at += count
-        return found
+        return part
 
     def number(self, kind: str) -> Any:
-        (found,) = struct.unpack(f"<{kind}", self.bytes(struct.calcsize(kind)))
-        return found
+        (number,) = struct.unpack(f"<{kind}", self.bytes(struct.calcsize(kind)))
+        return number
 
     def bounded(self, count: int) -> int:
         """Return a count of things that take a byte each at least. Raises StructgenError for one that no file

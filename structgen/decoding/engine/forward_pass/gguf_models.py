@@ -109,7 +109,7 @@ def gguf_tokenizer(path: Path) -> Any:
     whole = json.loads(read.backend_tokenizer.to_str())
     # transformers adds special tokens of its own, such as GPT-2's, which the model does not have
     size = read.backend_tokenizer.get_vocab_size(with_added_tokens=False)
-    whole["added_tokens"] = [one for one in whole["added_tokens"] if one["id"] < size]
+    whole["added_tokens"] = [token for token in whole["added_tokens"] if token["id"] < size]
     read._tokenizer = Tokenizer.from_str(json.dumps(whole))
     return read
 
@@ -121,7 +121,7 @@ def _bytewise_tokenizer(own: dict[str, Any], template: str | None) -> Any:
     from transformers import PreTrainedTokenizerFast
 
     tokens: list[str] = own["tokens"]
-    merges = [tuple(one.split(" ", 1)) for one in own["merges"]]
+    merges = [tuple(merge.split(" ", 1)) for merge in own["merges"]]
     made = Tokenizer(models.BPE({token: id for id, token in enumerate(tokens)}, merges))
     of_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False)
     digits = [pre_tokenizers.Digits(individual_digits=True)] * _SPLITS[own["pre"]]
@@ -183,7 +183,7 @@ def gguf_model(path: Path, device: torch.device, dtype: torch.dtype) -> Model:
 
 def _tell(header: GgufHeader, dtype: torch.dtype, began: float) -> None:
     """Log the number of weights, their bytes and the seconds since `began`."""
-    count = sum(prod(one.shape) for one in header.tensors.values())
+    count = sum(prod(tensor.shape) for tensor in header.tensors.values())
     _log.info(
         "%s: %s million weights, %s MB in memory, read in %.1f s",
         header.path.name,
@@ -231,7 +231,7 @@ def _tensors(header: GgufHeader, dtype: torch.dtype) -> dict[str, Tensor]:
 
     sizes = _sizes(header)
     data = np.memmap(header.path, np.uint8, "r")
-    found: dict[str, torch.Tensor] = {}
+    tensors: dict[str, torch.Tensor] = {}
     for name, stored in header.tensors.items():
         kind = gguf.GGMLQuantizationType(stored.kind)
         shape = gguf.quant_shape_to_byte_shape(stored.shape, kind)
@@ -239,13 +239,13 @@ def _tensors(header: GgufHeader, dtype: torch.dtype) -> dict[str, Tensor]:
         numbers = torch.from_numpy(np.array(gguf.dequantize(part, kind), np.float32)).to(dtype)
         place, _, inside = name.removeprefix("blk.").partition(".")
         if name in _OUTSIDE:
-            found[_OUTSIDE[name]] = numbers
+            tensors[_OUTSIDE[name]] = numbers
             continue
         inside = inside.removesuffix(".weight")
         if inside in ("attn_q", "attn_k"):
             numbers = _by_halves(numbers, sizes.heads if inside == "attn_q" else sizes.groups)
-        found[f"model.layers.{place}.{_PARTS[inside]}.weight"] = numbers
-    return found
+        tensors[f"model.layers.{place}.{_PARTS[inside]}.weight"] = numbers
+    return tensors
 
 
 def _by_halves(matrix: Tensor, heads: int) -> Tensor:

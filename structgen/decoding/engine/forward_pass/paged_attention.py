@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import numba
 import numpy as np
-import numpy.typing as npt
 
 from structgen.base.native.jit import alone, entry, jit
 from structgen.base.native.raw_memory import load64
@@ -24,9 +23,7 @@ from structgen.decoding.engine.forward_pass.tiles import (
     floats_at,
     listed_product,
 )
-from structgen.decoding.engine.row_loops import exponentials, highest, total
-
-Array: TypeAlias = npt.NDArray[Any]
+from structgen.decoding.engine.row_loops import Array, exponentials, highest, total
 
 TOKEN, PLACE, PAGES, WHERE, BEGIN, PARENTS = range(6)
 """Columns of a row: its token; its position in the text; the address of its text's list of pages; the number

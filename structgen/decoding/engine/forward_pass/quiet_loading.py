@@ -62,8 +62,8 @@ def pretrained(kind: Any, folder: Any, **options: Any) -> Any:
     weights, which transformers would draw at random, and all that transformers raises.
     """
     with quietly():
-        model, found = kind.from_pretrained(folder, output_loading_info=True, **options)
-    missing, unknown = sorted(found["missing_keys"]), sorted(found["unexpected_keys"])
+        model, told = kind.from_pretrained(folder, output_loading_info=True, **options)
+    missing, unknown = sorted(told["missing_keys"]), sorted(told["unexpected_keys"])
     if missing:
         raise StructgenError(
             f"The folder lacks weights of the model: {len(missing):,}, such as {missing[0]!r}.",

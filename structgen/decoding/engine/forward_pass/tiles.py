@@ -22,18 +22,16 @@ more (`_AHEAD`), also across pages, where the processor's own prefetching stops.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numba
-import numpy.typing as npt
 from llvmlite import binding
 from llvmlite import ir as llvm
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from structgen.base.native.jit import jit
-
-Array: TypeAlias = npt.NDArray[Any]
+from structgen.decoding.engine.row_loops import Array
 
 PANEL = 32
 """Columns of a panel: two vectors."""
@@ -100,7 +98,7 @@ def _panels(builder: Any, given: _Operands, panels: int, listed: bool) -> list[t
             builder.add(given.weights, builder.mul(given.apart, _WORD(panel))) for panel in range(panels)
         ]
         return [(place, builder.add(place, given.later)) for place in places]
-    found = []
+    pairs = []
     for panel in range(panels):
         this, following = (
             builder.load(builder.inttoptr(builder.add(given.weights, _WORD(8 * number)), _WORD.as_pointer()))
@@ -108,8 +106,8 @@ def _panels(builder: Any, given: _Operands, panels: int, listed: bool) -> list[t
         )
         ends_here = builder.icmp_signed("==", following, _WORD(0))
         wanted = builder.select(ends_here, this, following)
-        found.append((builder.add(this, given.apart), builder.add(wanted, given.apart)))
-    return found
+        pairs.append((builder.add(this, given.apart), builder.add(wanted, given.apart)))
+    return pairs
 
 
 def _intrinsic(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
@@ -210,28 +208,14 @@ def _tiles(
     """Return an intrinsic that multiplies rows with panels, for the (rows, panels) of `shapes`; for others it
     does nothing.
 
-    tile(rows, panels, half, x, x_step, weights, deep, apart, later, out, out_step, depth): as `_Kind` and
-    `_Operands` say. `depth` is at least 1.
+    tile(rows, panels, half, operands): as `_Kind` and `_Operands` say. The depth is at least 1.
     """
 
     @intrinsic  # type: ignore[untyped-decorator]
-    def tile(
-        typingctx: Any,
-        rows: Any,
-        panels: Any,
-        half: Any,
-        x: Any,
-        x_step: Any,
-        weights: Any,
-        deep: Any,
-        apart: Any,
-        later: Any,
-        out: Any,
-        out_step: Any,
-        depth: Any,
-    ) -> Any:
+    def tile(typingctx: Any, rows: Any, panels: Any, half: Any, operands: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            rows, panels, half, *given = args
+            rows, panels, half, operands = args
+            given = _Operands(*cgutils.unpack_tuple(builder, operands))
             shape = builder.add(builder.mul(rows, _WORD(8)), panels)
             key = builder.add(builder.mul(shape, _WORD(2)), builder.zext(half, _WORD))
             done = builder.append_basic_block("done")
@@ -242,12 +226,13 @@ def _tiles(
                     chosen.add_case(_WORD(2 * (8 * row_count + panel_count) + is_half), block)
                     builder.position_at_end(block)
                     kind = _Kind(is_half, listed, more)
-                    _write_tile(builder, row_count, panel_count, kind, _Operands(*given))
+                    _write_tile(builder, row_count, panel_count, kind, given)
                     builder.branch(done)
             builder.position_at_end(done)
             return context.get_dummy_value()
 
-        return types.void(types.int64, types.int64, types.boolean, *[types.int64] * 9), codegen
+        every = types.UniTuple(types.int64, len(_Operands._fields))  # type: ignore[attr-defined]
+        return types.void(types.int64, types.int64, types.boolean, every), codegen
 
     return tile
 
@@ -313,10 +298,8 @@ def product(
         row = 0
         for tile in range(tiles):
             stop = rows * (tile + 1) // tiles
-            _matrix_tile(
-                stop - row, together, half, x + row * step, step, w, deep, apart, _AHEAD // together,
-                o + row * wide, wide, depth,
-            )  # fmt: skip
+            operands = x + row * step, step, w, deep, apart, _AHEAD // together, o + row * wide, wide, depth
+            _matrix_tile(stop - row, together, half, operands)
             row = stop
         panel += together
 
@@ -333,9 +316,8 @@ def listed_product(
         if panel + together > panels:
             together = 1
         o = out + 4 * PANEL * panel
-        _listed_tile(
-            rows, together, False, x, 4 * depth, pages + 8 * panel, 4 * PANEL, apart, 0, o, wide, depth
-        )
+        operands = x, 4 * depth, pages + 8 * panel, 4 * PANEL, apart, 0, o, wide, depth
+        _listed_tile(rows, together, False, operands)
         panel += together
 
 
@@ -356,5 +338,5 @@ def add_weighted(
             together = 1
         o = out + 4 * column
         v = values + 4 * column
-        _added_tile(rows, together, False, shares, step, v, wide, 4 * PANEL, later, o, wide, count)
+        _added_tile(rows, together, False, (shares, step, v, wide, 4 * PANEL, later, o, wide, count))
         column += together * PANEL

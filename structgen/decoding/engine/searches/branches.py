@@ -76,7 +76,7 @@ class TextPlace:
         """Return a token after each branch, chosen as the engine chooses, each by its own noise."""
         words = np.stack([branch.words for branch in branches])
         raw = torch.from_numpy(np.stack(logits)).float()
-        return [one.token for one in choose(raw, words, [branch.row() for branch in branches])]
+        return [choice.token for choice in choose(raw, words, [branch.row() for branch in branches])]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,13 +63,13 @@ def confidences_of(
         return {}
     stops = list(accumulate(map(len, written)))
     compared = probabilities_of(result, grammar)
-    found: dict[str, Confidence] = {}
+    confidences: dict[str, Confidence] = {}
     for event in (Event(*raw) for raw in EventLog().write(text + b" ")):  # a blank ends a numeral
         if event.kind is EventKind.TERMINAL_END and event.end is not None:
             some = steps[bisect_right(stops, event.start) : bisect_left(stops, event.end) + 1]
             sure = Confidence(max(compared.values()), None) if compared else _of_tokens(some)
-            found[event.pointer.removeprefix(holder)] = sure
-    return found
+            confidences[event.pointer.removeprefix(holder)] = sure
+    return confidences
 
 
 def _of_tokens(steps: Sequence[Step]) -> Confidence:

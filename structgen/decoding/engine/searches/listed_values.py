@@ -37,7 +37,7 @@ class Listed:
     def texts(self) -> tuple[str, ...]:
         """The texts, where there are 2 to 64; else (). Each value of a schema is written in one way, that of
         `json.dumps`."""
-        return tuple(f"{self.before}{one}{self.behind}" for one in self.written)
+        return tuple(f"{self.before}{value}{self.behind}" for value in self.written)
 
     @property
     def written(self) -> tuple[str, ...]:
@@ -48,10 +48,10 @@ class Listed:
     def names(self) -> tuple[str, ...]:
         """The values of `texts` as people name them: a string without quotes, unless another value is written
         so; any other value as JSON."""
-        found = self._by_text
+        values = self._by_text
         return tuple(
-            value if isinstance(value, str) and (value == text or value not in found) else text
-            for text, value in found.items()
+            value if isinstance(value, str) and (value == text or value not in values) else text
+            for text, value in values.items()
         )
 
     @property
@@ -102,7 +102,7 @@ def _of_first_member(schema: dict[str, Any]) -> tuple[str, list[Any], bool]:
 def listed_values(schema: dict[str, Any]) -> list[Any]:
     """Return the values of a schema that lists them, in `enum`, `const` or as `boolean` or `null`, perhaps in
     a reference or in alternatives; [] for any other. Lists and objects are none."""
-    return [] if (found := _listed(schema, schema.get("$defs"), 0)) is None else found
+    return [] if (values := _listed(schema, schema.get("$defs"), 0)) is None else values
 
 
 def _listed(schema: Any, definitions: Any, depth: int) -> list[Any] | None:
@@ -110,16 +110,16 @@ def _listed(schema: Any, definitions: Any, depth: int) -> list[Any] | None:
     if not isinstance(schema, dict) or depth > _DEEPEST:
         return None
     if "enum" in schema or "const" in schema:
-        found = schema.get("enum", [schema.get("const")])
-        is_plain = isinstance(found, list) and not any(isinstance(value, list | dict) for value in found)
-        return list(found) if is_plain else None
+        values = schema.get("enum", [schema.get("const")])
+        is_plain = isinstance(values, list) and not any(isinstance(value, list | dict) for value in values)
+        return list(values) if is_plain else None
     kinds: list[Any] = schema["type"] if isinstance(schema.get("type"), list) else [schema.get("type")]
     if all(kind in [*_FEW] for kind in kinds):  # a list: any JSON can be looked for in it
         return [value for kind in kinds for value in _FEW[kind]]
     if (name := str(schema.get("$ref", ""))).startswith("#/$defs/") and isinstance(definitions, dict):
         return _listed(definitions.get(name.removeprefix("#/$defs/")), definitions, depth + 1)
     choices = schema["anyOf"] if isinstance(schema.get("anyOf"), list) else []
-    parts = [_listed(one, definitions, depth + 1) for one in choices]
+    parts = [_listed(choice, definitions, depth + 1) for choice in choices]
     if not parts or any(part is None for part in parts):
         return None
     return list({_written(value): value for part in parts for value in part or ()}.values())

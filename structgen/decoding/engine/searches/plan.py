@@ -162,11 +162,11 @@ class _Tree:
 
     def _law(self, branch: Branch) -> Generator[Sequence[Branch], list[Scores], tuple[list[int], Scores]]:
         """Return the likeliest tokens after a prefix, and their probabilities."""
-        found = self._laws.get(branch.tokens)
-        if found is None:
+        law = self._laws.get(branch.tokens)
+        if law is None:
             (logits,) = yield [branch]
-            found = self._laws[branch.tokens] = self._likeliest(branch, logits)
-        return found
+            law = self._laws[branch.tokens] = self._likeliest(branch, logits)
+        return law
 
     def _likeliest(self, branch: Branch, logits: Scores) -> tuple[list[int], Scores]:
         law = branch.law(logits)

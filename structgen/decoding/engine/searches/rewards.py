@@ -46,10 +46,10 @@ class Rewards:
 
 def _number(worker: WorkerProcess, seconds: float, value: Any) -> float:
     """Return the reward of a value. Raises the reward's errors, ValueError for no finite number."""
-    found = worker.ask((value,), seconds, "about a text", "Give seconds= a larger number.")
-    if not (isinstance(found, Real) and math.isfinite(found)):
-        raise ValueError(f"{found!r:.60} is no number")
-    return float(found)
+    reward = worker.ask((value,), seconds, "about a text", "Give seconds= a larger number.")
+    if not (isinstance(reward, Real) and math.isfinite(reward)):
+        raise ValueError(f"{reward!r:.60} is no number")
+    return float(reward)
 
 
 def _unless_not_started(error: Exception) -> None:

@@ -83,7 +83,7 @@ class SearchRun:
         if self._steps is None:
             search = self._of.search
             assert search is not None
-            if len(self._place.root().allowed) < 2 and not search.looks_over_forced:
+            if len(self._place.root().allowed) < 2 and not search.is_once:
                 return Decision()  # nothing is left to decide
             self._steps = search.plan(self._place, self._of.held)
         try:

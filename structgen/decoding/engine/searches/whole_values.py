@@ -44,8 +44,7 @@ class WholeValues(SearchStrategy):
 
     name: ClassVar[str] = "whole"
     is_greedy: ClassVar[bool] = True
-    looks_over_forced: ClassVar[bool] = True  # spellings begin there that the grammar does not have
-    is_once: ClassVar[bool] = True
+    is_once: ClassVar[bool] = True  # spellings that the grammar does not have begin where one token may come
     listed: Listed
     """The values. One that the grammar refuses is not written."""
     neutral: tuple[int, ...] = ()
@@ -79,7 +78,7 @@ class WholeValues(SearchStrategy):
                 while len(self.known) >= MOST_KNOWN:
                     self.known.pop(next(iter(self.known)), None)
                 self.known[said] = neutral
-            worth = {value: one - neutral[value] for value, one in worth.items()}
+            worth = {value: weight - neutral[value] for value, weight in worth.items()}
         shares = np.exp(log_softmax(np.array([worth.get(value, -np.inf) for value in self.listed.written])))
         best = max(worth, key=lambda value: worth[value])
         return Decision(allowed[best], state=tuple(map(float, shares)))
@@ -90,16 +89,16 @@ class WholeValues(SearchStrategy):
         others = {*self.listed.written} - {value}
         closing = '"' if len(value) > 1 and value[0] == value[-1] == '"' else ""
         goes_on = any(other.startswith(value.removesuffix(closing)) for other in others)
-        found: dict[_Spelling, None] = {}
-        for one in spellings(value):
-            if one in others:
+        spelt: dict[_Spelling, None] = {}
+        for spelling in spellings(value):
+            if spelling in others:
                 continue
-            written = one if goes_on else one.removesuffix(closing)
+            written = spelling if goes_on else spelling.removesuffix(closing)
             has_end = goes_on and not closing
             rest = self._rest(place, written, begun, has_end=has_end)
             if rest is not None and len(rest) <= place.root().left:
-                found[rest, has_end and not self.listed.behind] = None
-        return list(found)
+                spelt[rest, has_end and not self.listed.behind] = None
+        return list(spelt)
 
     @staticmethod
     def _weighed(
@@ -107,7 +106,7 @@ class WholeValues(SearchStrategy):
     ) -> Generator[Sequence[Branch], list[Scores], dict[str, float]]:
         """Return the log-probability of each text, summed over its spellings."""
         # with the row behind those that end there
-        each = [tokens + (0,) * ends for one in spelt.values() for tokens, ends in one]
+        each = [tokens + (0,) * ends for ways in spelt.values() for tokens, ends in ways]
         rows: dict[Tokens, Scores] = {}
         for size in range(max(map(len, each))):
             level = sorted({tokens[:size] for tokens in each if len(tokens) > size})
@@ -117,11 +116,11 @@ class WholeValues(SearchStrategy):
         end = sorted(place.tokenizer.eos_token_ids)
 
         def worth(tokens: Tokens, ends: bool) -> float:
-            found = sum(float(rows[tokens[:at]][token]) for at, token in enumerate(tokens))
-            return found + float(np.logaddexp.reduce(rows[tokens][end])) if ends else found
+            total = sum(float(rows[tokens[:at]][token]) for at, token in enumerate(tokens))
+            return total + float(np.logaddexp.reduce(rows[tokens][end])) if ends else total
 
         return {
-            value: float(np.logaddexp.reduce([worth(*one) for one in some])) for value, some in spelt.items()
+            value: float(np.logaddexp.reduce([worth(*way) for way in some])) for value, some in spelt.items()
         }
 
     def _rest(self, place: TextPlace, value: str, begun: Tokens, *, has_end: bool = True) -> Tokens | None:
@@ -170,15 +169,15 @@ def comparing(
     plain = replace(how, seed=0, top_p=1.0, top_k=0, min_p=0.0, repetition=ENDS)
     if not is_wanted or prompts.is_embedded or plain != Sampling(temperature=0.0):
         return request, ""
-    found = listed(request.language, first=bool(neutral))
-    if found.are_many:
-        what = f"{len(found.values):,} listed values are chosen token by token"
+    values = listed(request.language, first=bool(neutral))
+    if values.are_many:
+        what = f"{len(values.values):,} listed values are chosen token by token"
         return request, f"{what}: at most {MOST_VALUES} are compared as a whole."
-    if not found.texts or request.healing:
+    if not values.texts or request.healing:
         return request, ""
     if request.begun:
         return request, "Listed values are chosen token by token where one has begun."
-    strategy = WholeValues(found, tuple(neutral), {} if known is None else known)
+    strategy = WholeValues(values, tuple(neutral), {} if known is None else known)
     return replace(request, sampling=replace(how, strategy=strategy, repetition=ENDS), strategy=()), ""
 
 

@@ -65,9 +65,9 @@ digits in the last ones of a number."""
 _STEP: Final = 8
 """Bytes between two stages, besides a period: a token holds a short period several times."""
 LAST_STAGE: Final = 3
-_SOONER: Final = 4
-"""Behind a run that was closed, another one is so many times shorter."""
-_MOST_CLOSINGS: Final = 4
+_PATIENCE: Final = 4
+"""Behind a run that was closed another one is so many times shorter, and after so many choices against runs
+the text is completed in the shortest way."""
 _WHOLE: Final = 1 << 64
 """Integers below it are often identities, of which each digit counts."""
 _ZEROS: Final = 23
@@ -133,7 +133,7 @@ def _kind(spelt: re.Match[bytes]) -> bytes:
 def spelt(period: bytes) -> bytes:
     """Return the characters of a period, a byte each, wherever in it the text ends: never inside of one."""
     around = period + period
-    first = min((found for sign in _BORDERS if (found := around.find(sign)) >= 0), default=-1)
+    first = min((border for sign in _BORDERS if (border := around.find(sign)) >= 0), default=-1)
     if first < 0:
         lead = _LEAD.search(period)
         first = lead.start() if lead else 0
@@ -225,17 +225,17 @@ class OpenRun:
         if self.repeats is not None and len(self.text) - self._looked > self._looked // _NEEDLE:
             self._looked = len(self.text)  # it reads the whole text: in all that stays linear
             self._again = self._again or self.repeats(self.text.decode("utf-8", "ignore"))
-            self._closings = _MOST_CLOSINGS if self._again else self._closings
+            self._closings = _PATIENCE if self._again else self._closings
 
     @property
     def is_long(self) -> bool:
         """Whether the text ends with a run that is to be closed."""
-        return self._began > 0 or self._closings >= _MOST_CLOSINGS
+        return self._began > 0 or self._closings >= _PATIENCE
 
     def count_closing(self) -> None:
         """Note that a choice was made against the run, before its bytes are written."""
         if self._closings == 0:
-            length, times = max(self.how.length // _SOONER, _NEEDLE), max(self.how.times // _SOONER, 2)
+            length, times = max(self.how.length // _PATIENCE, _NEEDLE), max(self.how.times // _PATIENCE, 2)
             self.how = replace(self.how, length=length, times=times)
         self._closings += 1
 
@@ -243,7 +243,7 @@ class OpenRun:
         """Return the bytes of the run that are still to come before it is closed: within the next period
         there is a place where the shortest completion is shortest, in a list behind a whole item. Cost: once
         for a run, that of a completion for each byte of its period."""
-        if self._closings >= _MOST_CLOSINGS:
+        if self._closings >= _PATIENCE:
             return b""
         ahead = bytes(self.text[-self._period :])
         if self._goal < 0:
@@ -264,7 +264,7 @@ class OpenRun:
         completion."""
         if self._least is None or left < self._least:
             self._least, self._began = left, len(self.text)
-        if self._closings >= _MOST_CLOSINGS:
+        if self._closings >= _PATIENCE:
             return LAST_STAGE
         grown = max(len(self.text) - self._began, 0)
         return min(1 + grown // (self._period + _STEP), LAST_STAGE)
@@ -293,8 +293,8 @@ class OpenRun:
         """Return the numeral that the text ends with; empty where it is a part of something else. In a text
         that is no document of JSON, such as one of tools, a numeral is the value of a member."""
         if self.schema is None:
-            found = _MEMBER.search(self.text, max(len(self.text) - 128, 0))
-            return b"" if found is None else found[1]
+            member = _MEMBER.search(self.text, max(len(self.text) - 128, 0))
+            return b"" if member is None else member[1]
         new, self._read = bytes(self.text[self._read :]), len(self.text)
         try:
             self._log.write_document(new)
@@ -341,15 +341,15 @@ def digits_named(schema: Any) -> Iterator[int]:
     of 64 bits. Linear in the schema; iterative at any depth."""
     left = [schema]
     while left:
-        one = left.pop()
-        if isinstance(one, dict):
-            left += one.values()
-            if one.get("format") in ("int64", "uint64"):
+        part = left.pop()
+        if isinstance(part, dict):
+            left += part.values()
+            if part.get("format") in ("int64", "uint64"):
                 yield len(str(_WHOLE))
-        elif isinstance(one, list):
-            left += one
-        elif isinstance(one, int | float | Decimal) and not isinstance(one, bool):
-            number = Decimal(one) if isinstance(one, int | Decimal) else Decimal(repr(one))
+        elif isinstance(part, list):
+            left += part
+        elif isinstance(part, int | float | Decimal) and not isinstance(part, bool):
+            number = Decimal(part) if isinstance(part, int | Decimal) else Decimal(repr(part))
             if number.is_finite():
                 written = number.as_tuple()  # arithmetic would round it
                 yield len(bytes(written.digits).strip(b"\0"))

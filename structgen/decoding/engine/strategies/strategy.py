@@ -79,10 +79,9 @@ class SearchStrategy(Strategy):
 
     __slots__ = ()
 
-    looks_over_forced: ClassVar[bool] = False
-    """Whether it also decides where one token alone is allowed."""
     is_once: ClassVar[bool] = False
-    """Whether it decides where a text begins, and the rest is written without it."""
+    """Whether it decides where a text begins, also where one token alone is allowed there, and the rest is
+    written without it."""
 
     def begin(self, model: Model, tokenizer: Tokenizer) -> Any:
         """Return what the search holds for the texts of one request, such as another model or a process; None
@@ -132,7 +131,7 @@ class NarrowingState(ABC):
 def checked_strategies(value: Any) -> tuple[Strategy, ...]:
     """Return the strategies of one request as a tuple. Raises OptionError for what is none."""
     given = (value,) if isinstance(value, Strategy) else value
-    if not isinstance(given, Sequence) or not all(isinstance(one, Strategy) for one in given):
+    if not isinstance(given, Sequence) or not all(isinstance(strategy, Strategy) for strategy in given):
         raise OptionError(
             f"A {type(value).__name__} is no strategy.",
             where="strategy",

@@ -29,17 +29,18 @@ def strategies_of(
     `prompt`: its tokens; `besides`: tokens that are neither prompt nor text. Raises OptionError for a second
     prompt that does not fit the context, and what the search raises.
     """
-    found = RequestStrategies(prompt)
-    for one in request.chosen_by.strategies:
-        if isinstance(one, Narrowing):
-            found.narrowing = one
-        elif isinstance(one, SearchStrategy):
-            found.search, found.held = one, one.begin(model, reading.tokenizer)
-            found.edits += (SearchEdit(model),)
-        elif isinstance(one, Mixture) and not one.is_neutral:
-            found.mixture, found.other = one, _read(one, request, reading, model.context - besides)
-            found.edits += (SecondRowsEdit(model),)
-    return found
+    strategies = RequestStrategies(prompt)
+    for strategy in request.chosen_by.strategies:
+        if isinstance(strategy, Narrowing):
+            strategies.narrowing = strategy
+        elif isinstance(strategy, SearchStrategy):
+            strategies.search, strategies.held = strategy, strategy.begin(model, reading.tokenizer)
+            strategies.edits += (SearchEdit(model),)
+        elif isinstance(strategy, Mixture) and not strategy.is_neutral:
+            strategies.mixture = strategy
+            strategies.other = _read(strategy, request, reading, model.context - besides)
+            strategies.edits += (SecondRowsEdit(model),)
+    return strategies
 
 
 def _read(mixture: Mixture, request: Request, reading: RequestTokens, context: int) -> list[int]:

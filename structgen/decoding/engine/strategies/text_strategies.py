@@ -63,7 +63,7 @@ class RequestStrategies:
         """Return what a user should know of a text, from the states of its steps."""
         noted = [state for state in states if state]
         those = (self.narrowing, self.search)
-        return "; ".join(filter(None, (one.told(noted) for one in those if one is not None)))
+        return "; ".join(filter(None, (strategy.told(noted) for strategy in those if strategy is not None)))
 
 
 @dataclass(slots=True)
@@ -102,18 +102,18 @@ class RowLaw:
         ids = allowed_ids(words, len(raw))
         if self.decision is not None:
             before, decision = self.decision
-            found = decision.scores
+            drawn_from = decision.scores
             if decision.tokens:
                 token = decision.tokens[self.count - before]
                 # another token is taken where the text could not be completed in time
-                found = _spread(np.zeros(1), np.array([token]), len(raw)) if token in ids else None
-            return penalised(raw) if found is None and penalised is not None else found
+                drawn_from = _spread(np.zeros(1), np.array([token]), len(raw)) if token in ids else None
+            return penalised(raw) if drawn_from is None and penalised is not None else drawn_from
         self.was_free = len(ids) > 1
         scores: Scores | None = None
         if self.of.mixture is not None and self.second is not None and self.was_free:
             other = self.second.logits.double().cpu().numpy()[ids]
-            found = self.of.mixture.mixed(raw[ids].astype(np.float64), other)
-            scores = None if found is None else _spread(found, ids, len(raw))
+            drawn_from = self.of.mixture.mixed(raw[ids].astype(np.float64), other)
+            scores = None if drawn_from is None else _spread(drawn_from, ids, len(raw))
         if penalised is not None:
             scores = penalised(raw if scores is None else scores)
         if self.narrowing is not None and self.was_free:
@@ -155,6 +155,6 @@ def allowed_ids(words: npt.NDArray[np.int32] | None, size: int) -> Ids:
 
 
 def _spread(scores: Scores, ids: Ids, size: int) -> Scores:
-    found = np.full(size, -np.inf)
-    found[ids] = scores
-    return found
+    spread = np.full(size, -np.inf)
+    spread[ids] = scores
+    return spread

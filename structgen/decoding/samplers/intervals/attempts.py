@@ -130,7 +130,7 @@ class Attempts:
             ones, none = np.ones((len(drawn), 1)), np.zeros((len(drawn), 1))
             left = self.left[hits] - (order - np.searchsorted(self.batches[hits], self.batches[hits]))
             a, b = given[drawn] * values[drawn], given[drawn]
-            return self._units(a, b, none, ones, ones, ones[:, 0], ones[:, 0], order, left, ones[:, 0])
+            return self._units(order, left, ones[:, 0], a, b, none, ones, ones, ones[:, 0], ones[:, 0])
         rows, counts = self._rows(self.texts, self.weights)
         if not self.known.any():  # dead ends change nothing
             rows, counts = rows[hits[rows]], counts[hits[rows]]
@@ -140,7 +140,7 @@ class Attempts:
         summed, with_value = self._sums(batches, given, masses), self._sums(batches, given * values, masses)
         a, b = with_value + drawn * values[np.maximum(at, 0)], summed + drawn
         most, slope = with_value + room[:, None], summed + room[:, None]
-        return self._units(a, b, with_value, most, slope, room, counts, batches, self.left[rows], at >= 0)
+        return self._units(batches, self.left[rows], at >= 0, a, b, with_value, most, slope, room, counts)
 
     def units_of_mass(self) -> Units:
         """Return the units of Z."""
@@ -149,7 +149,7 @@ class Attempts:
         ones = np.ones((len(rows), 1))
         columns = (known + weights)[:, None], ones, known[:, None], bounds[:, None], ones
         batches, are_draws = self.batches[rows], self.texts[rows] >= 0
-        return self._units(*columns, bounds - known, counts, batches, self.left[rows], are_draws)
+        return self._units(batches, self.left[rows], are_draws, *columns, bounds - known, counts)
 
     def _rows(self, *distinct: Floats | Ids) -> tuple[Ids, Floats]:
         """Return the first attempt of each batch with the same values of some arrays, in order, and how many
@@ -169,22 +169,10 @@ class Attempts:
             totals += sign * sums[np.searchsorted(edges[order], batches, side="right")]
         return totals
 
-    def _units(
-        self,
-        a: Floats,
-        b: Floats,
-        least: Floats,
-        most: Floats,
-        slope: Floats,
-        room: Floats,
-        counts: Floats,
-        batches: Ids,
-        left: Floats,
-        are_draws: npt.NDArray[Any],
-    ) -> Units:
-        """Return units in blocks. A block ends with a batch, once it has its share of the planned draws: what
-        it depends on is known when it ends."""
-        begins = np.flatnonzero(np.diff(batches, prepend=-1))
+    def _units(self, batches: Ids, left: Floats, are_draws: npt.NDArray[Any], *columns: Any) -> Units:
+        """Return units in blocks; `columns` are the first fields of `Units`. A block ends with a batch, once
+        it has its share of the planned draws: what it depends on is known when it ends."""
+        begins, counts = np.flatnonzero(np.diff(batches, prepend=-1)), columns[-1]
         draws = np.concatenate(([0.0], np.cumsum(np.asarray(are_draws, np.float64) * counts)))
         units = np.concatenate(([0.0], np.cumsum(counts)))
         blocks, planned = list[int](), list[float]()
@@ -196,8 +184,5 @@ class Attempts:
             end = done + math.ceil((done + left[begin]) / _BLOCKS)
             blocks.append(begin)
             planned.append(max(left[begin], 1.0) * (units[begin] + 1) / (done + 1))
-        return Units(
-            *(a, b, least, most, slope, room, counts),
-            np.array([*blocks, len(a)], np.int64),
-            np.array(planned),
-        )
+        ends: tuple[Any, ...] = np.array([*blocks, len(batches)], np.int64), np.array(planned)
+        return Units(*columns, *ends)

@@ -29,7 +29,7 @@ from typing import Final
 from structgen.decoding.samplers.estimates import carriers, log_sum, normalised
 from structgen.decoding.samplers.methods import awrs, beams, smc
 from structgen.decoding.samplers.methods.raj import RemainderWalks
-from structgen.decoding.samplers.run_limits import CUTS, Drawn, Particles, SamplingRun, attempts_of, drawn
+from structgen.decoding.samplers.run_limits import Drawn, Particles, SamplingRun, attempts_of, drawn
 from structgen.decoding.samplers.target import ROUNDING, Floats
 from structgen.decoding.samplers.walk import Attempt, Finish, Walker
 
@@ -155,11 +155,9 @@ def _beams_first(run: SamplingRun, budget: int, cost: float) -> Drawn:
 def _tried(run: SamplingRun, walker: Walker) -> list[Attempt]:
     """Return the attempts of a pilot, one after another, or those that the limits of the run allow."""
     attempts: list[Attempt] = []
-    try:
+    with run.cut_short():
         while len(attempts) < _PILOT and not walker.is_spent and run.afford(0):
             attempts += walker.attempts(1, run.afford)
-    except CUTS as error:
-        run.cut(error)
     return attempts
 
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from structgen.decoding.samplers.beam import Beam, FoundText, LookAhead
 from structgen.decoding.samplers.estimates import log_sum
-from structgen.decoding.samplers.run_limits import CUTS, Drawn, SamplingRun
+from structgen.decoding.samplers.run_limits import Drawn, SamplingRun
 from structgen.decoding.samplers.target import Tokens, stream
 
 FIRST: Final = 8
@@ -50,7 +50,7 @@ def draw(run: SamplingRun) -> Drawn:
     known = dict(run.tree.known())
     rounds: list[_Round] = []
     plan, ahead = _Plan(run), LookAhead()
-    try:
+    with run.cut_short():
         while len(known) < run.n and run.afford(0):
             if run.tree.is_exhausted:
                 run.stopped = "exhausted"
@@ -71,8 +71,6 @@ def draw(run: SamplingRun) -> Drawn:
             known |= fresh
             run.tried(width, len(fresh))
             run.tell(len(known))
-    except CUTS as error:
-        run.cut(error)
     drawn = _combined(run, known, rounds)
     drawn.method = "beams"
     return drawn

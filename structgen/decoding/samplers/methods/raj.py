@@ -26,7 +26,7 @@ import numpy as np
 
 from structgen.decoding.samplers.estimates import log_sum
 from structgen.decoding.samplers.intervals.attempts import Attempts
-from structgen.decoding.samplers.run_limits import CUTS, Drawn, SamplingRun, tried_of
+from structgen.decoding.samplers.run_limits import Drawn, SamplingRun, tried_of
 from structgen.decoding.samplers.target import Floats, Tokens, drawn_edge, stream
 from structgen.decoding.samplers.walk import Attempt, Finish, Walker
 
@@ -91,7 +91,7 @@ class RemainderWalks:
         """Draw until there are `wanted` texts, every valid text is known, the run is over, or `is_enough`
         says so after a batch. `repeats`: whether known texts are drawn too, as often as they would be."""
         run, walker = self._run, self._walker
-        try:
+        with run.cut_short():
             while self.made < wanted and run.afford(0):
                 if walker.is_spent and not (repeats and self._known):
                     run.stopped = "exhausted"
@@ -111,8 +111,6 @@ class RemainderWalks:
                 run.tell(self.made)
                 if run.is_enough(self.drawn, self.made) or is_enough():
                     break
-        except CUTS as error:
-            run.cut(error)
         run.tree_rows += walker.tree_rows
         walker.tree_rows = 0
 

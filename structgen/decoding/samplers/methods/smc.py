@@ -20,9 +20,9 @@ import numpy as np
 from structgen.base.errors import StructgenError
 from structgen.decoding.samplers.checkers import GeneratedText
 from structgen.decoding.samplers.constraints import name_of
-from structgen.decoding.samplers.estimates import log, log_mean
+from structgen.decoding.samplers.estimates import log
 from structgen.decoding.samplers.frontier import Afford
-from structgen.decoding.samplers.run_limits import CUTS, USUAL, Drawn, Particles, SamplingRun
+from structgen.decoding.samplers.run_limits import USUAL, Drawn, Particles, SamplingRun
 from structgen.decoding.samplers.target import (
     Floats,
     Ids,
@@ -155,7 +155,7 @@ def draw(run: SamplingRun, propose: Propose = masked) -> Drawn:
         particles = runs * how.particles
     propose = propose if how.proposal is None else proposed_by(how.proposal)
     done: list[Cloud] = []
-    try:
+    with run.cut_short():
         # As many clouds at a time as fit into a pass; a cloud is at most as wide as needed. Clouds are
         # made one by one, and so are their sizes: `n` may be far more than the budget allows.
         together = max(1, run.width // -(-particles // runs))
@@ -174,8 +174,6 @@ def draw(run: SamplingRun, propose: Propose = masked) -> Drawn:
                 break
             done += batch
             run.tell(sum(cloud.count for cloud in done))
-    except CUTS as error:
-        run.cut(error)
     return _drawn(done)
 
 
@@ -196,7 +194,7 @@ def _drawn(clouds: list[Cloud]) -> Drawn:
         np.array(logprobs),
         np.array(log_weights),
         particles,
-        log_mean(estimates),
+        log(float(estimates.mean())) if clouds else math.nan,
         log_z_of_clouds=np.array([log(estimate) for estimate in estimates]),
         method="smc",
     )

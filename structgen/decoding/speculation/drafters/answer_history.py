@@ -91,13 +91,13 @@ class AnswerHistory:
                     del self._indexes[key]
         self._held[key, answer] = None
         while self._sizes[key[0]] > self._tenant_bytes:
-            self._forget(next(one for one in self._held if one[0][0] == key[0]))
+            self._forget(next(held for held in self._held if held[0][0] == key[0]))
         while self._sizes.total() > self._most_bytes:
             self._forget(next(iter(self._held)))
 
-    def _forget(self, one: tuple[Key, bytes]) -> None:
-        del self._held[one]
-        key, answer = one
+    def _forget(self, held: tuple[Key, bytes]) -> None:
+        del self._held[held]
+        key, answer = held
         self._sizes[key[0]] -= len(answer) + _OVERHEAD
         self._indexes.pop(key, None)
 
@@ -117,8 +117,8 @@ class AnswerHistory:
         """
         key = tenant, schema
         with self._lock:
-            found = self._indexes.get(key)
-            if found is None:
+            index = self._indexes.get(key)
+            if index is None:
                 latest, room = list[list[int]](), MOST_INDEXED
                 for answer in reversed(self._of(key)):
                     latest.append([START, *_tokens(answer)[: MOST_INDEXED - 1]])
@@ -127,13 +127,13 @@ class AnswerHistory:
                         break
                 if not latest:
                     return None
-                found = self._indexes[key] = NGrams()
+                index = self._indexes[key] = NGrams()
                 for tokens in reversed(latest if room >= 0 or len(latest) == 1 else latest[:-1]):
-                    found.add(tokens)
+                    index.add(tokens)
             self._indexes.move_to_end(key)
             if len(self._indexes) > _INDEXES:
                 self._indexes.popitem(last=False)
-            return found
+            return index
 
     def drafter(self) -> KnownTexts:
         """Return a drafter of the answers to a request's schema; a free text has none."""
@@ -144,9 +144,9 @@ class AnswerHistory:
     def delete(self, tenant: str, schema: str | None = None) -> int:
         """Delete a tenant's answers to a schema, or to all; return how many they were."""
         with self._lock:
-            gone = [one for one in self._held if one[0][0] == tenant and schema in (None, one[0][1])]
-            for one in gone:
-                self._forget(one)
+            gone = [held for held in self._held if held[0][0] == tenant and schema in (None, held[0][1])]
+            for held in gone:
+                self._forget(held)
             return len(gone)
 
 

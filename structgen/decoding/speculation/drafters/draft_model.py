@@ -89,14 +89,14 @@ class DraftModel:
         for level in range(1, depth + 1):
             logits = known[path] if path in known else rows.read([path])[0]
             self._known[path] = logits
-            found = list[tuple[int, int, int, float]]()
+            levels = list[tuple[int, int, int, float]]()
             for token, share in self._likeliest(logits, state, view):
                 after = view.after(state, token)
                 if after != REFUSED:
-                    found.append((tree.add(node, token, share), token, after, share))
-            if not found:
+                    levels.append((tree.add(node, token, share), token, after, share))
+            if not levels:
                 break
-            node, token, state, share = found[0]
+            node, token, state, share = levels[0]
             chance *= share
             if level == depth or len(tree) >= most or chance < self._least or token in view.ends:
                 break

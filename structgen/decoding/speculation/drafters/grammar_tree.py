@@ -87,7 +87,7 @@ class GrammarTree:
     ) -> list[tuple[float, bytes]]:
         """Return the continuations up to the first open position, with their shares."""
         most = self.widest + (len(WHITE) if self.skips_white else 0)
-        found: list[tuple[float, bytes]] = []
+        texts: list[tuple[float, bytes]] = []
         waiting = [(-1.0, b"", start, START if layout is None else layout.place)]
         for _ in range(self.work):
             if not waiting:
@@ -99,7 +99,7 @@ class GrammarTree:
             if not is_open:
                 following = list(allowed)
             if not 1 <= len(following) <= self.widest or memo.may_end(compiled, state):
-                found.append((-share, text))
+                texts.append((-share, text))
                 continue
             memo.has_open_space |= is_open
             for byte in following:
@@ -107,12 +107,12 @@ class GrammarTree:
                 if is_open and layout is not None:
                     data = layout.before(place, byte, not text) + data
                 after = state
-                for one in data:
-                    after = memo.byte_after(compiled, after, one) if after >= 0 else after
+                for written in data:
+                    after = memo.byte_after(compiled, after, written) if after >= 0 else after
                 if after < 0:  # the grammar refuses white space of this layout
                     data, after = data[-1:], memo.byte_after(compiled, state, byte)
                 heapq.heappush(waiting, (share / len(following), text + data, after, moved(place, byte)))
-        return [*found, *((-share, text) for share, text, _, _ in waiting)]
+        return [*texts, *((-share, text) for share, text, _, _ in waiting)]
 
     def observe(self, taken: Sequence[int], accepted: int) -> None:
         """Do nothing: the state determines the draft."""
@@ -152,8 +152,8 @@ def canonical_tokens(view: DraftContext, tokenizer: Tokenizer, data: bytes) -> l
             return tokens[:at]
 
     def step(before: int, byte: int) -> int | None:
-        found = memo.byte_after(compiled, before, byte)
-        return None if found < 0 else found
+        after = memo.byte_after(compiled, before, byte)
+        return None if after < 0 else after
 
     if tokens:
         # of a longer token in its place the rest must be allowed after it

@@ -68,7 +68,7 @@ class NGrams:
                 for token, count in Counter(after).items():
                     chances[token] = chances.get(token, 0.0) + part * count
                 left *= 1.0 - share
-        return sorted(chances.items(), key=lambda one: -one[1])
+        return sorted(chances.items(), key=lambda follower: -follower[1])
 
 
 class KnownTexts:

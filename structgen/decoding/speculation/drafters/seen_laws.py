@@ -39,8 +39,11 @@ class SeenLaws:
                 key = hash(tuple(context[-size:]))
                 count, mean = self._laws.pop(key, (0, {}))
                 tokens = mean.keys() | law.keys()
-                mean = {one: (count * mean.get(one, 0.0) + law.get(one, 0.0)) / (count + 1) for one in tokens}
-                best = sorted(mean.items(), key=lambda one: (-one[1], one[0]))[:TOP]
+                mean = {
+                    token: (count * mean.get(token, 0.0) + law.get(token, 0.0)) / (count + 1)
+                    for token in tokens
+                }
+                best = sorted(mean.items(), key=lambda pair: (-pair[1], pair[0]))[:TOP]
                 self._laws[key] = count + 1, dict(best)
         while len(self._laws) > MOST_CONTEXTS:
             del self._laws[next(iter(self._laws))]
@@ -49,8 +52,8 @@ class SeenLaws:
         """Return the tokens behind the longest known end of a context, the likeliest first, with their mean
         probabilities."""
         for size in SIZES:
-            if size <= len(context) and (found := self._laws.get(hash(tuple(context[-size:])))):
-                return list(found[1].items())
+            if size <= len(context) and (law := self._laws.get(hash(tuple(context[-size:])))):
+                return list(law[1].items())
         return []
 
 

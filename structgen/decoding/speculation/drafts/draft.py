@@ -85,26 +85,26 @@ class Draft:
 
     def children(self) -> list[dict[int, int]]:
         """Return n + 1 tables, {token: node}: those of the root, of node 0, of node 1, ... Linear time."""
-        found: list[dict[int, int]] = [{} for _ in range(len(self) + 1)]
+        tables: list[dict[int, int]] = [{} for _ in range(len(self) + 1)]
         for i, (token, parent) in enumerate(zip(self.tokens.tolist(), self.parents.tolist(), strict=True)):
-            found[parent + 1][token] = i
-        return found
+            tables[parent + 1][token] = i
+        return tables
 
     def path(self, node: int) -> list[int]:
         """Return the tokens from the root to a node."""
-        found = []
+        tokens = []
         while node >= 0:
-            found.append(int(self.tokens[node]))
+            tokens.append(int(self.tokens[node]))
             node = int(self.parents[node])
-        return found[::-1]
+        return tokens[::-1]
 
     def accepted(self, taken: Sequence[int]) -> int:
         """Return how many of the tokens that the model chose are in the tree, counted from the first."""
         children, node, count = self.children(), -1, 0
         for token in taken:
-            if (found := children[node + 1].get(token)) is None:
+            if (child := children[node + 1].get(token)) is None:
                 break
-            node, count = found, count + 1
+            node, count = child, count + 1
         return count
 
     def part(self, nodes: Iterable[int]) -> Draft:

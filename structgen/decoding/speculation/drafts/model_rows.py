@@ -74,16 +74,16 @@ class ModelRows:
         """
         wanted = dict.fromkeys(prefixes)
         self.count += len(wanted)
-        found: dict[Tokens, Floats] = {}
+        logits_of: dict[Tokens, Floats] = {}
         if () in wanted:
-            found[()] = self._first()[0]
+            logits_of[()] = self._first()[0]
         caches, rounds = self._planned([prefix for prefix in wanted if prefix])
         self.reread += sum(map(len, rounds)) - sum(map(bool, wanted))
         support = getattr(self._model, "draft_support", None)
         reads_chains = support is not None and support.shape != "none"
-        if 1 < len(rounds) <= MOST_NODES and reads_chains and all(len(one) == 1 for one in rounds):
-            chain, rounds = [one[0] for one in rounds], []
-            found |= _asked(chain, self._chain(chain, caches[chain[0][:-1]].copy()), wanted)
+        if 1 < len(rounds) <= MOST_NODES and reads_chains and all(len(together) == 1 for together in rounds):
+            chain, rounds = [together[0] for together in rounds], []
+            logits_of |= _asked(chain, self._chain(chain, caches[chain[0][:-1]].copy()), wanted)
         for number, together in enumerate(rounds):
             later = {prefix[:-1] for prefix in rounds[number + 1]} if number + 1 < len(rounds) else set()
             largest = max(self._largest, self._own_bytes(self._first()[1]))
@@ -94,12 +94,12 @@ class ModelRows:
                 fresh = [caches[prefix[:-1]].copy() for prefix in part]
                 self.passes += 1
                 logits = self._model.decode([prefix[-1] for prefix in part], fresh)
-                found |= _asked(part, logits, wanted)
+                logits_of |= _asked(part, logits, wanted)
                 for prefix, cache in zip(part, fresh, strict=True):
                     if prefix in later:
                         caches[prefix] = cache
                     self._keep(prefix, cache)
-        return [found[prefix] for prefix in prefixes]
+        return [logits_of[prefix] for prefix in prefixes]
 
     def _chain(self, chain: Sequence[Tokens], cache: Any) -> Any:
         """Return the logits after prefixes, each one token longer than the one before. Keep the last one's

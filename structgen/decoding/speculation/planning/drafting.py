@@ -128,12 +128,12 @@ class _JointTree(DraftTree):
 def worths(parents: Sequence[int], chances: Sequence[float]) -> list[float]:
     """Return for each node of a tree the probability that the model reaches it, never above its parent's.
     Chances of siblings that add up to more than 1 are scaled down to 1."""
-    sums, found = [0.0] * (len(parents) + 1), list[float]()
+    sums, reached = [0.0] * (len(parents) + 1), list[float]()
     for parent, chance in zip(parents, chances, strict=True):
         sums[parent + 1] += chance
     for parent, chance in zip(parents, chances, strict=True):
-        found.append((1.0 if parent < 0 else found[parent]) * chance / max(sums[parent + 1], 1.0))
-    return found
+        reached.append((1.0 if parent < 0 else reached[parent]) * chance / max(sums[parent + 1], 1.0))
+    return reached
 
 
 class Drafting:
@@ -148,10 +148,8 @@ class Drafting:
         `candidates` returns drafts in which each node has at most one child."""
         self._chain = chain
         self.dropped: dict[str, str] = {}
-        self.accepted: dict[str, int] = {one.name: 0 for one in drafters}
-        """Accepted tokens by drafter; a token that several had proposed counts for each."""
         self.saved = 0
-        """Accepted tokens, each counted once."""
+        """How many drafted tokens were accepted."""
         self._members: dict[_Member, Guarded] = {}
         """The drafters that have not failed, and how to call each."""
         self._tree: _JointTree | None = None
@@ -189,7 +187,7 @@ class Drafting:
         self._reached = self._tree.children[self._reached + 1].get(token)
         if self._reached is None:
             return []
-        return list(dict.fromkeys(one.drafter.name for one in self._tree.owners[self._reached + 1]))
+        return list(dict.fromkeys(owner.drafter.name for owner in self._tree.owners[self._reached + 1]))
 
     def verified(self, seen: VerifiedDraft) -> None:
         """Tell the drafters that ask for it what the pass knew. Called before `observe`, of a pass whose
@@ -213,14 +211,13 @@ class Drafting:
         if tree is not None:
             self.saved += accepted
             node = -1
-            for at, token in enumerate(taken):
+            for token in taken:
                 below = tree.children[node + 1]
                 chosen = below.get(token)
                 right = [] if chosen is None else tree.owners[chosen + 1]
                 for member in self._members:
-                    if any(member in tree.owners[one + 1] for one in below.values()):
+                    if any(member in tree.owners[child + 1] for child in below.values()):
                         member.learn(is_right=member in right)
-                        self.accepted[member.drafter.name] += member in right and at < accepted
                 if chosen is None:
                     break
                 node = chosen

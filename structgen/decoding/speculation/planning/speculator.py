@@ -76,8 +76,8 @@ class Speculator:
             if drafting is not None and view is not None and most > 0 and not is_enough:
                 self._pass.texts.append((drafting, drafting.saved))
                 drafts[i] = drafting.candidates(view, most)
-        one, more = self._pass.goodput.of_rows()
-        return plan(drafts, self._overhead + one, more)
+        a_pass, more = self._pass.goodput.of_rows()
+        return plan(drafts, self._overhead + a_pass, more)
 
     def ran(self, rows: int, seconds: float) -> None:
         """Note the seconds and rows of the model's pass."""
@@ -118,7 +118,7 @@ def plan(trees: Sequence[Draft], seconds: float, row: float) -> list[Draft]:
     ranked: list[tuple[float, int, int]] = []
     for text, tree in enumerate(trees):
         worth = worths(tree.parents.tolist(), tree.chances.tolist())
-        ranked += [(-one, text, node) for node, one in enumerate(worth)]
+        ranked += [(-share, text, node) for node, share in enumerate(worth)]
     # no node is worth more than its parent, and of equal ones the parent is the first
     ranked.sort()
     expected = len(trees) - np.cumsum([0.0, *(worth for worth, _, _ in ranked)])
@@ -195,18 +195,18 @@ class Goodput:
 
     def _of_pass(self, drafting: bool) -> float:
         """Return the median seconds of a pass, which ignores one that waited for another process."""
-        return median(one.seconds for one in self._passes[drafting])
+        return median(taken.seconds for taken in self._passes[drafting])
 
     def _rate(self, drafting: bool) -> float:
         """Return seconds a token. A pass takes about as long however many guesses were accepted."""
-        return self._of_pass(drafting) / fmean(one.tokens for one in self._passes[drafting])
+        return self._of_pass(drafting) / fmean(taken.tokens for taken in self._passes[drafting])
 
     def of_rows(self) -> tuple[float, float]:
         """Return the model's seconds of a pass without drafts, and those of one more row: the median over the
         latest passes with drafts, so that a pass that waited for another process changes little."""
-        one = median(one.ran for one in self._passes[False])
-        more = [max(taken.ran - one, 0.0) / taken.rows for taken in self._passes[True] if taken.rows]
-        return one, median(more) if more else _ROW * one / self._texts
+        a_pass = median(taken.ran for taken in self._passes[False])
+        more = [max(taken.ran - a_pass, 0.0) / taken.rows for taken in self._passes[True] if taken.rows]
+        return a_pass, median(more) if more else _ROW * a_pass / self._texts
 
 
 class _Taken(NamedTuple):

@@ -38,7 +38,7 @@ class WrittenValue(NamedTuple):
     """What a model shall write for a value."""
 
     document: str
-    """As it is written, in its wrapper if it has one."""
+    """The text that is written, in its wrapper if it has one."""
     value: Any
     """The plain JSON value; of a text that is no JSON, the text."""
 

@@ -58,9 +58,9 @@ class BegunValues:
                 return None
             at = self._machine.text_before(at)[0]
         text = self._machine.expander.written(log, begin)
-        found = [rests for value in self._values if (rests := may_become(text, value)) is not None]
-        if found:
-            return frozenset().union(*found)
+        possible = [rests for value in self._values if (rests := may_become(text, value)) is not None]
+        if possible:
+            return frozenset().union(*possible)
         self._apart.add((log, begin))
         return None
 
@@ -75,7 +75,7 @@ def may_become(text: bytes, value: Counter[bytes]) -> frozenset[bytes] | None:
     left = Counter(value)
     for part, is_open in parts_of(text):
         if is_open:
-            rests = frozenset(one[len(part) :] for one in left if left[one] and one.startswith(part))
+            rests = frozenset(rest[len(part) :] for rest in left if left[rest] and rest.startswith(part))
             return None if not rests else rests if part.startswith(b'"') else frozenset()
         if not left[part]:
             return None

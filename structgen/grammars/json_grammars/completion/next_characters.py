@@ -58,26 +58,26 @@ def _unlike(
         point = _spelled_from(low, missing)  # all are alike
         return [point] if point <= high else []
     listed = {ord(rest[0]) for rest in rests if low <= ord(rest[0]) <= high}
-    found: dict[int, int] = {}
+    points: dict[int, int] = {}
     while (low := _spelled_from(low, missing)) <= high:
         again = high + 1
         targets = {} if state == DEAD else machine.strings.targets(state, low, high)
         for target, point in targets.items():
-            if target in found:
+            if target in points:
                 continue
             if point in listed or _spelled_from(point, missing) > point:
                 again = min(again, _spelled_from(point + 1, missing))
             else:
-                found[target] = point
+                points[target] = point
         low = again
-    return sorted(listed.union(found.values()))
+    return sorted(listed.union(points.values()))
 
 
 def _spelled_from(point: int, missing: frozenset[int]) -> int:
     """Return the first character from one on whose escape has none of the missing digits, in either case."""
     while missing and point <= LAST:
         units = chr(point).encode("utf-16-be", "surrogatepass").hex()
-        lost = [at for at, one in enumerate(units) if missing.issuperset((ord(one), ord(one.upper())))]
+        lost = [at for at, unit in enumerate(units) if missing.issuperset((ord(unit), ord(unit.upper())))]
         if not lost:
             break
         # another digit there: the halves of a pair have ten bits each

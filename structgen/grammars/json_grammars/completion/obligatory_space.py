@@ -67,8 +67,8 @@ def spaced(machine: Inspection, text: bytes, index: int) -> bytes:
     regs = machine.registers(index)
     mode, begun, before, written = regs.mode, b"", b"", 0
     if mode in QUOTED:
-        found = _IN_QUOTES.match(text)
-        begun = b"" if found is None else found[0]
+        quoted = _IN_QUOTES.match(text)
+        begun = b"" if quoted is None else quoted[0]
     elif mode in _BEFORE:
         before, written = _BEFORE[mode], regs.position
     rest = text[len(begun) :]

@@ -77,12 +77,12 @@ class Shortest:
 
     def rest(self, index: int) -> tuple[bytes, int]:
         """Return the completion of a state as a text and where in it it begins."""
-        while (found := self._texts.get(index)) is None:
+        while (known := self._texts.get(index)) is None:
             like, names = self.stand_in(index), self.names_asked
             self.ask(like)
             if names == self.names_asked:
                 self._texts[index] = self._texts[like]
-        return found
+        return known
 
     def ask(self, index: int) -> None:
         """Have the names looked for on which the completion of a state depends: where another state has shown
@@ -113,16 +113,18 @@ class Shortest:
         log = text & L.LOG if text & L.CAPTURE else 0
         if not log:
             return None
-        found = frozenset[bytes]() if self.wants_again(frame) else None
+        near = frozenset[bytes]() if self.wants_again(frame) else None
         for _residue, begin in self._comparing(frame):
             rests = self._begun.rests(log, begin)
             if rests is not None:
-                found = rests.union(found or ())
-        return found
+                near = rests.union(near or ())
+        return near
 
     def wants_again(self, frame: int) -> bool:
         """Return whether, around a frame, the rest of an array may be the item that is being written."""
-        return any(map(self._machine.network.wants_again, (one for one, _begin in self._comparing(frame))))
+        return any(
+            map(self._machine.network.wants_again, (residue for residue, _begin in self._comparing(frame)))
+        )
 
     # --- one state ------------------------------------------------------------------------------------------
 
@@ -247,20 +249,20 @@ class Shortest:
     def _escaped(self, index: int) -> bytes:
         """Return the completion from inside an escape: the least over the characters that it may become."""
         machine = self._machine
-        found: dict[int, list[bytes]] = {}
+        ways: dict[int, list[bytes]] = {}
         for way in escape_rests(machine, index, self._quoting.lost_digits):
             # Digits in lower case where the policy takes both, as they are written elsewhere: a completion of
             # this state is the rest of one that was found before it.
             for rest in self._quoting.cases(way):
                 after = machine.after(index, rest)
                 if after >= 0:
-                    found.setdefault(after, []).append(rest)
+                    ways.setdefault(after, []).append(rest)
                     break
         if escape_of(machine.registers(index)) == 6:
             # behind a high surrogate another one only where nothing else may come: that could go on for ever
-            found = {one: r for one, r in found.items() if escape_of(machine.registers(one)) == 0} or found
-        if not found:  # what is alike has other digits: the first bytes that may come do
+            ways = {state: r for state, r in ways.items() if escape_of(machine.registers(state)) == 0} or ways
+        if not ways:  # what is alike has other digits: the first bytes that may come do
             present = bytes({*range(128)}.difference(self._quoting.missing))
             byte, after = machine.after_each(index, present)[0]
             return bytes((byte,)) + self.text(after)
-        return min((min(found[after], key=order) + self.text(after) for after in found), key=order)
+        return min((min(ways[after], key=order) + self.text(after) for after in ways), key=order)

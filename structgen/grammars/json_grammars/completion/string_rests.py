@@ -77,9 +77,9 @@ class Names:
 
     def all(self, root: int) -> frozenset[str]:
         """Look for all names of a set."""
-        found = frozenset(map(decode, self._machine.held(root))) if root else frozenset()
-        self._note(found)
-        return found
+        names = frozenset(map(decode, self._machine.held(root))) if root else frozenset()
+        self._note(names)
+        return names
 
     def look_for(self, keys: Iterable[bytes]) -> None:
         """Note names by their bytes, unless they begin inside a character."""
@@ -214,10 +214,10 @@ class Quoted:
 
     def key(self, index: int) -> Demands:
         """Return the rest of an object in the middle of a key; once, for many blanks lead to one key."""
-        found = self._keys.get(index)
-        if found is None:
-            found = self._keys[index] = self._key(index)
-        return found
+        rests = self._keys.get(index)
+        if rests is None:
+            rests = self._keys[index] = self._key(index)
+        return rests
 
     def _key(self, index: int) -> Demands:
         machine = self._machine
@@ -252,11 +252,11 @@ class Quoted:
         heads = machine.strings.finish(regs.lexeme & L.STATE_BITS)
         if is_new := machine.begins_key(regs.text):
             self._names.look_for(heads.values())
-        found = {head for head in heads.values() if self._class_at(self._closed(index, head)) is not None}
-        missing = {j for j, head in heads.items() if head not in found}
+        closing = {head for head in heads.values() if self._class_at(self._closed(index, head)) is not None}
+        missing = {j for j, head in heads.items() if head not in closing}
         if missing:
-            found.update(self._unused(index, missing, is_new))
-        for head in sorted(found, key=order):
+            closing.update(self._unused(index, missing, is_new))
+        for head in sorted(closing, key=order):
             after = self._closed(index, head)
             formulas = self._class_at(after)
             if formulas is None:

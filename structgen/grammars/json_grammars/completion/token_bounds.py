@@ -19,6 +19,7 @@ from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import decode
 from structgen.base.errors import LimitError
 from structgen.base.language.ir import Key, SimpleObject
+from structgen.base.language.remembering import remembered
 from structgen.grammars.json_grammars.completion.obligatory_space import one_line
 from structgen.machines.json_machine.inspection import Inspection, StateGroup
 from structgen.machines.json_machine.tables import json_blocks as L
@@ -60,7 +61,6 @@ class TokenBounds:
         self._quoting, self._literal = quoting, quoting.literal
         self._escape = _ESCAPED if machine.escapes_any_key else 0
         """Bytes that finish an escape in a key that is named."""
-        self._keys: dict[int, int] = {}
         self._objects: dict[tuple[int, ...], tuple[tuple[int, int], object]] = {}
 
     def of(self, index: int) -> int | None:
@@ -237,20 +237,16 @@ class TokenBounds:
             most = max(most, self._escape + member + self._after(row, name, place))
         return most
 
+    @remembered
     def _key(self, start: int) -> int:
         """Return how many bytes a key that is begun still needs, at most, to be none that the object holds,
         by the state in which it started."""
-        known = self._keys.get(start)
-        if known is None:
-            strings, plain = self._machine.strings, self._quoting.plain
-            if start == StringPool.FREE and len(plain) > 1:
-                known = 1 + int(log(_KEYS, len(plain)))
-            elif start >= 0:
-                known = min(strings.farthest_of_many(start, plain, _ESCAPED, _KEYS), L.UNBOUNDED)
-            else:
-                known = L.UNBOUNDED
-            self._keys[start] = known
-        return known
+        strings, plain = self._machine.strings, self._quoting.plain
+        if start == StringPool.FREE and len(plain) > 1:
+            return 1 + int(log(_KEYS, len(plain)))
+        if start < 0:
+            return L.UNBOUNDED
+        return min(strings.farthest_of_many(start, plain, _ESCAPED, _KEYS), L.UNBOUNDED)
 
     def _array(self, row: int) -> int:
         machine = self._machine
@@ -280,15 +276,15 @@ class TokenBounds:
 
     def _spaced(self, texts: Iterable[bytes]) -> int:
         """Return `_most` of compact texts, spaced as the policy asks."""
-        one = self._machine.space[0] == L.SPACE_ONELINE
-        return self._most(map(one_line, texts) if one else texts)
+        is_line = self._machine.space[0] == L.SPACE_ONELINE
+        return self._most(map(one_line, texts) if is_line else texts)
 
     def _one(self, text: bytes) -> int:
         """Return `_most` of one text."""
         if self._costs.is_full:
             return len(text)
-        found = self._costs[self._costs.chain(text)]
-        return found if found < IMPOSSIBLE else L.UNBOUNDED
+        count = self._costs[self._costs.chain(text)]
+        return count if count < IMPOSSIBLE else L.UNBOUNDED
 
     def _most(self, texts: Iterable[bytes]) -> int:
         """Return the most tokens that a rest of any of some texts takes, no more than it has bytes; UNBOUNDED

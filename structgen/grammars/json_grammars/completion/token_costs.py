@@ -123,8 +123,8 @@ class Completer(TokenCounts):
         names = -1
         while names != self._shortest.names_asked:
             names = self._shortest.names_asked
-            found = super().too_long(index, tokens, left)
-        return found
+            late = super().too_long(index, tokens, left)
+        return late
 
     def after(self, index: int, tokens: Tokens) -> tuple[list[int], Tokens]:
         """Return states after some allowed tokens, and for each token which of them has its own's completion:
@@ -198,11 +198,11 @@ class Completer(TokenCounts):
         offset, data = self._vocabulary.token_offset, self._vocabulary.token_data
         firsts = np.zeros(256, np.bool_)
         firsts[[piece[0] for piece in pieces]] = True
-        found = firsts[data[offset[tokens]]]
-        found &= offset[tokens + 1] - offset[tokens] <= max(map(len, pieces), default=0)
-        for at in np.flatnonzero(found).tolist():
-            found[at] = self._bytes(tokens[at]) in pieces
-        return found
+        begun = firsts[data[offset[tokens]]]
+        begun &= offset[tokens + 1] - offset[tokens] <= max(map(len, pieces), default=0)
+        for at in np.flatnonzero(begun).tolist():
+            begun[at] = self._bytes(tokens[at]) in pieces
+        return begun
 
     def _bytes(self, token: int) -> bytes:
         begin, end = self._vocabulary.token_offset[token : token + 2].tolist()
@@ -212,8 +212,8 @@ class Completer(TokenCounts):
         """Return what each token does inside a free string, numbered: -1 where it may close it."""
         known = _KINDS.get(self._vocabulary)
         if known is None:
-            found = self._machine.text_kinds(self._vocabulary.vocab_size)
-            known = np.unique(found, return_inverse=True)[1] - int(found.min(initial=0) < 0)
+            kinds = self._machine.text_kinds(self._vocabulary.vocab_size)
+            known = np.unique(kinds, return_inverse=True)[1] - int(kinds.min(initial=0) < 0)
             _KINDS[self._vocabulary] = known
         return known
 
@@ -272,14 +272,14 @@ class Completer(TokenCounts):
             # where items are compared, nobody looked for what another text writes; of a text of a grammar the
             # bytes cost too much
             return [step]
-        found: dict[int, list[int]] = {}
+        bytes_to: dict[int, list[int]] = {}
         for byte, after in machine.after_each(state, wanted):
-            found.setdefault(after, []).append(byte)
-        if len(found) > _BRANCHES:
+            bytes_to.setdefault(after, []).append(byte)
+        if len(bytes_to) > _BRANCHES:
             return [step]
         steps = {
             (byte, after)
-            for after, group in found.items()
+            for after, group in bytes_to.items()
             if after == step[1] or shortest.length(after) <= least
             for byte in group
         }

@@ -37,28 +37,28 @@ def beaten(tables: ParserTables, is_local: bool, limits: Limits) -> list[BeatenT
 
 
 def beaten_in(letters: Letters) -> list[BeatenTerminal]:
-    """As `beaten`, of a lexer that is there."""
+    """Return the terminals that a lexer looks for in some context, and never makes."""
     made, every = {terminal for terminal, _kind in letters.letters}, enumerate(letters.tables.contexts)
-    contexts = grouped((one, number) for number, of in every for one in of.every_terminal - made)
-    found = []
+    contexts = grouped((terminal, number) for number, of in every for terminal in of.every_terminal - made)
+    rows = []
     for terminal, numbers in sorted(contexts.items()):
         texts = list(_texts(letters.lexer, terminal))
         winners = frozenset(_winners(letters.rows, texts, numbers))
-        found.append(BeatenTerminal(terminal, winners, bool(texts)))
-    return found
+        rows.append(BeatenTerminal(terminal, winners, bool(texts)))
+    return rows
 
 
 def taken_by_ignored(letters: Letters) -> dict[int, int]:
     """Return terminals of rules and the ignored terminals that take their shortest texts, by number; those
     that are ignored with themselves."""
     tables = letters.tables
-    used = {one for rule in tables.rules for one in rule.symbols if one > 0}
-    found = {one: one for one in used & tables.ignored}
-    for terminal in used.difference(found, (made for made, _kind in letters.letters)):
+    used = {symbol for rule in tables.rules for symbol in rule.symbols if symbol > 0}
+    taken = {terminal: terminal for terminal in used & tables.ignored}
+    for terminal in used.difference(taken, (made for made, _kind in letters.letters)):
         texts, contexts = list(_texts(letters.lexer, terminal)), list(range(len(tables.contexts)))
         for winner in tables.ignored.intersection(_winners(letters.rows, texts, contexts)):
-            found[terminal] = winner
-    return found
+            taken[terminal] = winner
+    return taken
 
 
 def _winners(rows: LexerTables, texts: list[bytes], contexts: list[int]) -> Iterator[int]:
@@ -70,7 +70,7 @@ def _winners(rows: LexerTables, texts: list[bytes], contexts: list[int]) -> Iter
             for byte in text:
                 if state >= 0:
                     rows.put_row(state)
-                    ended = [one for one, _carry in lexer.states[state].ends]
+                    ended = [terminal for terminal, _carry in lexer.states[state].ends]
                     state = int(rows.moves[state, lexer.classes[byte]])
             yield from ended[:1] if state < 0 else lexer.ends_with_text(state)[:1]
 
@@ -82,13 +82,13 @@ def _texts(lexer: Lexer, terminal: int) -> Iterator[bytes]:
     alone = replace(lexer.tables, contexts=(Context((terminal,), ()),))
     lexer = Lexer(alone, lexer.is_local, lexer.limits)
     rows = LexerTables(lexer)
-    start, found = rows.start(0, rows.lexer.nothing), 0
+    start, yielded = rows.start(0, rows.lexer.nothing), 0
     pending, met = [(start, b"")] if start >= 0 else [], {start}
     for state, text in pending:
         if lexer.ends_with_text(state):
             yield text
-            found += 1
-        if found == _SAMPLES or len(text) == _LONGEST:
+            yielded += 1
+        if yielded == _SAMPLES or len(text) == _LONGEST:
             return
         rows.put_row(state)
         for kind, after in enumerate(rows.moves[state].tolist()):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from structgen.base.errors import GrammarError
 from structgen.base.language.expectation import Expected
 from structgen.base.limits import Limits
 from structgen.base.native.raw_memory import address_of
+from structgen.grammars.lark_grammars.compiled.lark_answers import Reading
 from structgen.grammars.lark_grammars.compiled.lark_completions import text_ends
 from structgen.grammars.lark_grammars.compiled.lark_language import LarkLanguage
 from structgen.grammars.lark_grammars.compiled.loaded_lark import LarkGrammar
@@ -30,9 +31,6 @@ from structgen.grammars.text_grammars.machine.language import (
     Language,
 )
 from structgen.grammars.text_grammars.text_grammar import Derived, PartLanguages, TextGrammar
-
-Reading: TypeAlias = "tuple[int, int, int]"
-"""A place, a state of the lexer, a column."""
 
 
 @dataclass(eq=False, repr=False, slots=True)
@@ -64,7 +62,7 @@ class BoundLark(Derived):
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         """Return the language, not compiled. Raises GrammarError if a part has no text, or has the empty
         text."""
-        numbers = {one.name: number for number, one in enumerate(self.of.tables.terminals)}
+        numbers = {terminal.name: number for number, terminal in enumerate(self.of.tables.terminals)}
         languages: dict[int, Language | None] = {}
         is_whole = self.of.tables.available is None
         for name, of in self.bound.items():
@@ -100,14 +98,14 @@ class BoundLanguage(LarkLanguage):
     def start(self) -> Config:
         """Return the configuration before the first symbol. Raises GrammarError where there is no text."""
         (reading,) = self.compiled.readings(self.compiled.start.index)
-        found = self._state(self._answers.begun(reading[0], self._lexer.first))
-        if found is None:
+        config = self._state(self._answers.begun(reading.place, self._lexer.first))
+        if config is None:
             raise GrammarError(
                 "The grammar accepts no text: each one that its rules derive is an error to the lexer.",
                 where="start",
                 cure="Look for terminals that take the beginning of others, or of what is bound.",
             )
-        return found
+        return config
 
     def step(self, config: Config, symbol: int) -> Config | None:
         """Return the configuration after a symbol; None exactly if no text continues so."""
@@ -123,25 +121,22 @@ class BoundLanguage(LarkLanguage):
         """Return the configuration after the end of a token."""
         if not self.counts_tokens:
             return config
-        found = []
-        for one in self._readings(config):
-            bound = self._in(one)
+        left = []
+        for reading in self.compiled.readings(config):
+            bound = self._in(reading)
             after = None if bound is None else bound[0].boundary(bound[1])
             if bound is None or after is not None:
-                found.append(one if bound is None else self._at(one, after))
-        return self._state(found)
-
-    def _readings(self, config: Config) -> list[Reading]:
-        return self.compiled.readings(config)
+                left.append(reading if bound is None else self._at(reading, after))
+        return self._state(left)
 
     def _in(self, reading: Reading) -> tuple[Language, Config] | None:
         """Return the language of the bound text that a reading is in, and its configuration."""
-        bound = self._lexer.states[reading[1]].bound
+        bound = self._lexer.states[reading.lexeme].bound
         return None if bound is None else (self._lexer.bound[bound[0]], bound[1])
 
     def _at(self, reading: Reading, config: Config) -> Reading:
         """Return a reading in a bound text, with another configuration."""
-        return reading[0], self._answers.rows.bound_in(reading[1], config), reading[2]
+        return reading._replace(lexeme=self._answers.rows.bound_in(reading.lexeme, config))
 
     def _state(self, readings: Iterable[Reading]) -> int | None:
         """Return the configuration of those of some readings that live."""
@@ -158,7 +153,7 @@ class BoundLanguage(LarkLanguage):
         known = self._settled.get(state)
         if known is None:
             readings = self.compiled.readings(state)
-            more = [begun for one in readings for begun in self._behind(one)]
+            more = [begun for reading in readings for begun in self._behind(reading)]
             known = self._live((*readings, *more)) if more else state
             self._settled[state] = self._settled[known] = known
         return known
@@ -166,20 +161,22 @@ class BoundLanguage(LarkLanguage):
     def _behind(self, reading: Reading) -> list[Reading]:
         """Return the readings that begin behind a bound text, or in bound texts behind a lexeme, if one may
         end here."""
-        found, is_bound = list[Reading](), self._in(reading) is not None
-        for terminal, carry in self._lexer.states[reading[1]].ends:
-            place = self._answers.call_keeping(place_behind, reading[0], terminal, reading[2])
-            found += self._answers.begun(place, carry) if place >= 0 else ()
-        return [one for one in found if is_bound or self._in(one) is not None]
+        begun, is_bound = list[Reading](), self._in(reading) is not None
+        for terminal, carry in self._lexer.states[reading.lexeme].ends:
+            place = self._answers.call_keeping(place_behind, reading.place, terminal, reading.column)
+            begun += self._answers.begun(place, carry) if place >= 0 else ()
+        return [reading for reading in begun if is_bound or self._in(reading) is not None]
 
     def places(self, config: Config) -> Iterable[Config]:
         """Return the configurations of the readings, one by one; those whose bound text may end are left
         out."""
-        readings = self._readings(config)
+        readings = self.compiled.readings(config)
         if len(readings) == 1 or self.accepts(config):
             return (config,)
-        left = [one for one in readings if (of := self._in(one)) is None or not of[0].accepts(of[1])]
-        return [self._live((one,)) for one in left]
+        left = [
+            reading for reading in readings if (of := self._in(reading)) is None or not of[0].accepts(of[1])
+        ]
+        return [self._live((reading,)) for reading in left]
 
     def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
         """Return the readings inside bound texts that have masks of their own. Empty if a lexeme may look
@@ -187,47 +184,48 @@ class BoundLanguage(LarkLanguage):
         where something is owed."""
         if not self._lexer.is_local:
             return (), config
-        found, others = list[InsidePart](), list[Reading]()
-        for one in self._readings(config):
-            insides, left = self._inside(one)
+        parts, others = list[InsidePart](), list[Reading]()
+        for reading in self.compiled.readings(config):
+            insides, left = self._inside(reading)
             if not insides:
-                others.append(one)
+                others.append(reading)
                 continue
-            others += [] if left is None else [self._at(one, left)]
-            terminal, _config = self._lexer.states[one[1]].bound or (END, None)
-            place = self._answers.call_keeping(place_behind, one[0], terminal, one[2])
+            others += [] if left is None else [self._at(reading, left)]
+            terminal, _config = self._lexer.states[reading.lexeme].bound or (END, None)
+            place = self._answers.call_keeping(place_behind, reading.place, terminal, reading.column)
             begun = self._answers.begun(place, self._lexer.nothing)
             for part in insides:
                 after = begun if part.ends else []
-                after = after if part.after_end is None else [*after, self._at(one, part.after_end)]
+                after = after if part.after_end is None else [*after, self._at(reading, part.after_end)]
                 ends = part.ends and self._answers.call_keeping(text_ends, place) == 1
-                found.append(part._replace(after_end=self._state(after), ends=ends))
+                parts.append(part._replace(after_end=self._state(after), ends=ends))
         # bound texts that may begin behind lexemes are among those inside, if they have masks
-        return (tuple(found), self._live(others) if others else None) if found else ((), config)
+        return (tuple(parts), self._live(others) if others else None) if parts else ((), config)
 
     def _inside(self, reading: Reading) -> tuple[tuple[InsidePart, ...], Config | None]:
-        """As `inside`, of the bound text that a reading is in, where nothing is owed."""
+        """Return the places inside parts, and all others, of the bound text that a reading is in, where
+        nothing is owed (`Language.inside`)."""
         bound = self._in(reading)
-        if bound is None or self._lexer.owed_in(reading[1]) != self._lexer.nothing:
+        if bound is None or self._lexer.owed_in(reading.lexeme) != self._lexer.nothing:
             return (), None
         return bound[0].inside(bound[1])
 
     def after_inside(self, config: Config, state: int) -> Config:
         """Return the configuration after some text inside a bound one."""
-        found = []
-        for one in self._readings(config):
-            bound = self._in(one)
+        after = []
+        for reading in self.compiled.readings(config):
+            bound = self._in(reading)
             assert bound is not None
-            found.append(self._at(one, bound[0].after_inside(bound[1], state)))
-        return self._state(found)
+            after.append(self._at(reading, bound[0].after_inside(bound[1], state)))
+        return self._state(after)
 
     def height(self, config: Config) -> int:
         """Return the largest stack height of all readings, or the height of a bound text."""
-        inside = (of for one in self._readings(config) if (of := self._in(one)) is not None)
+        inside = (of for reading in self.compiled.readings(config) if (of := self._in(reading)) is not None)
         return max(super().height(config), *(language.height(own) for language, own in inside), 0)
 
     def expected(self, config: Config) -> list[Expected]:
         """Return the terminals that may come or continue, with the rules that use them; for a bound terminal,
         the `expected` of its own grammar."""
         with self._answers.begin():
-            return self.compiled.expectations.of(self._readings(config))
+            return self.compiled.expectations.of(self.compiled.readings(config))

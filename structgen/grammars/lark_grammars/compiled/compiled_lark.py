@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final
 from weakref import WeakMethod
 
 import numpy as np
@@ -24,7 +24,7 @@ from structgen.grammars.lark_grammars.compiled.kept_lark import (
     read,
     write,
 )
-from structgen.grammars.lark_grammars.compiled.lark_answers import LarkAnswers
+from structgen.grammars.lark_grammars.compiled.lark_answers import LarkAnswers, Reading
 from structgen.grammars.lark_grammars.compiled.lark_completions import ShortestRests, reading_lives
 from structgen.grammars.lark_grammars.compiled.lark_expected import Expectations
 from structgen.grammars.lark_grammars.liveness.frames import usable_rules
@@ -36,7 +36,7 @@ from structgen.grammars.text_grammars.machine.rest_completions import RestMachin
 from structgen.machines.core.compiled import Dfa
 from structgen.machines.core.dfa import explicit_of_parser
 from structgen.machines.machine_core.growing_tables import NODES
-from structgen.machines.store.mask_store import MaskStore
+from structgen.machines.store.mask_store import StoreOption
 from structgen.tokens.tokenizer import Tokenizer
 
 _CELLS, _PLACES = word_of(L.LarkContext, "cells"), word_of(L.LarkContext, "places")
@@ -61,7 +61,7 @@ class CompiledLark(RestMachine):
         grammar: Any,
         tokenizer: Tokenizer,
         limits: Limits | None = None,
-        store: MaskStore | Literal[False] | None = None,
+        store: StoreOption = None,
         needs_text: bool = True,
         before: KeptParts | None = None,
         bound: Mapping[int, Language | None] = MappingProxyType({}),
@@ -113,13 +113,15 @@ class CompiledLark(RestMachine):
     def _without_text(self) -> GrammarError:
         tables, letters = self.grammar.tables, self.answers.letters
         made = {terminal for terminal, _kind in letters.letters}
-        for one in beaten_in(letters):  # others take its texts
-            made |= {one.terminal} if one.has_text else set()
+        for loser in beaten_in(letters):  # others take its texts
+            made |= {loser.terminal} if loser.has_text else set()
         if tables.indentation is not None:
             made |= {tables.indentation.indent, tables.indentation.dedent}
         taken = taken_by_ignored(letters)
         if not usable_rules(tables, made.difference(taken)) and usable_rules(tables, made.union(taken)):
-            (terminal, by), *_ = ([tables.terminals[one].shown for one in pair] for pair in taken.items())
+            (terminal, by), *_ = (
+                [tables.terminals[number].shown for number in pair] for pair in taken.items()
+            )
             return GrammarError(
                 f"The grammar accepts no text: {by}, which %ignore names, takes the texts of {terminal}.",
                 where="start",
@@ -157,13 +159,13 @@ class CompiledLark(RestMachine):
 
     # --- what may come next, and completions ----------------------------------------------------------------
 
-    def readings(self, index: int) -> list[tuple[int, int, int]]:
-        """Return the readings of a state: places, lexer states, columns."""
-        found = []
+    def readings(self, index: int) -> list[Reading]:
+        """Return the readings of a state."""
+        readings = []
         while index >= 0:
             _mode, place, lexeme, column, index, *_rest = self._tables.rows(NODES)[index].tolist()
-            found.append((place, lexeme, column))
-        return found
+            readings.append(Reading(place, lexeme, column))
+        return readings
 
     def _expected(self, index: int) -> list[Expected]:
         if index == self._finished:
@@ -186,7 +188,7 @@ class CompiledLark(RestMachine):
             return self._rests.of(self.readings(index))
 
     def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
-        """As in CompiledGrammar: make the records of lexer states, those nearest to the beginnings of lexemes
+        """Make the records of lexer states, those nearest to the beginnings of lexemes
         first."""
         with self.lock:
             self._attached()
@@ -205,9 +207,7 @@ class CompiledLark(RestMachine):
 
     def depth_of(self, index: int) -> int:
         """Return the height of a state's stack: the largest of all its readings."""
-        return max(
-            (self.answers.height(place) for place, _lexeme, _column in self.readings(index)), default=0
-        )
+        return max((self.answers.height(reading.place) for reading in self.readings(index)), default=0)
 
     # --- size -----------------------------------------------------------------------------------------------
 
@@ -230,5 +230,5 @@ class CompiledLark(RestMachine):
     def sizes(self) -> dict[str, int]:
         """The sizes of its tables: states, stacks, and bytes."""
         count = self._tables.count
-        found = {"machine_states": count(NODES), "stacks": count(_CELLS), "places": count(_PLACES)}
-        return {**found, **self.answers.sizes, "table_bytes": self.nbytes}
+        sizes = {"machine_states": count(NODES), "stacks": count(_CELLS), "places": count(_PLACES)}
+        return {**sizes, **self.answers.sizes, "table_bytes": self.nbytes}

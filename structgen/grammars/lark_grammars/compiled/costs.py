@@ -34,7 +34,7 @@ class Distances(RestSearch):
         self._width = len(self._tables.nonterminals) + 1
         most = 1 + max((max(rule.symbols, default=0) for rule in self._tables.rules), default=0)
         rules = [
-            (most + rule.origin, [one if one >= 0 else most - 1 - one for one in rule.symbols])
+            (most + rule.origin, [symbol if symbol >= 0 else most - 1 - symbol for symbol in rule.symbols])
             for rule in self._tables.rules
         ]
         super().__init__(rules, most, AnyWord())

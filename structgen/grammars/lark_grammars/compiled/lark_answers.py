@@ -57,13 +57,10 @@ from structgen.tokens.vocabulary import Vocabulary
 
 _NOT_KEPT: Final = frozenset(("marks_of_classes",))
 """Arrays of one compiled grammar."""
-_MARSHAL: Final = 4
-"""The version of Python's `marshal` format, which Python 3.4 and later ones read."""
 _NOTHING_TOLD: Final = 0, 0
 MOST_PLACES: Final = 1 << 16
-"""With more places than this, those that no state needs are forgotten."""
-_PLACES_KEPT: Final = 4
-"""... and then when there are so many times as many as were kept."""
+"""With more places than this, those that no state needs are forgotten; then with twice as many as were kept,
+if these are more."""
 
 
 def _word(name: str) -> int:
@@ -78,6 +75,16 @@ _HOOKS: Final = {
     "lives": lark_masks.group_lives,
     "walk": lark_masks.walk_small,
 }
+
+
+class Reading(NamedTuple):
+    """One way to read a text, exact by itself."""
+
+    place: int
+    lexeme: int
+    """The state of the lexer."""
+    column: int
+    """The column of a newline so far, below 0 before it."""
 
 
 class LexerParts(NamedTuple):
@@ -119,7 +126,7 @@ class LarkAnswers:
         self._most_places, self._may_forget = MOST_PLACES, False
         self.records = RecordTables(grown, vocabulary, store)
         self.records.hook(**_HOOKS)
-        self.search: WeakMethod[Callable[[tuple[int, int, int], set[int]], bool]]
+        self.search: WeakMethod[Callable[[Reading, set[int]], bool]]
         """Whether some text goes on in a reading whose lexeme becomes one of some terminals."""
         self.forgotten = 0
         """How often places and cells got new numbers."""
@@ -217,7 +224,7 @@ class LarkAnswers:
         if self.lexer.is_local:
             starts = [rows.start(context, self.lexer.nothing) for context in range(rows.contexts)]
             first = np.array(
-                [rows.moves[one] >= 0 if one >= 0 else [False] * self.lexer.width for one in starts]
+                [rows.moves[state] >= 0 if state >= 0 else [False] * self.lexer.width for state in starts]
             )
             for terminal in range(1, len(tables.terminals)):
                 begins[terminal] = first[tables.contexts_after(terminal)].any(axis=0)
@@ -227,7 +234,7 @@ class LarkAnswers:
         """Write the classes of endings, and the liveness of the letters that there are."""
         letters, made = self.letters, self.liveness
         told = len(letters.classes), len(letters.letters)
-        flat = [one for some in letters.classes for one in some]
+        flat = [letter for some in letters.classes for letter in some]
         arrays = {
             "class_at": np.cumsum([0, *map(len, letters.classes)]).astype(np.int32),
             "class_letters": np.array(flat or [0], np.int32),
@@ -259,21 +266,22 @@ class LarkAnswers:
         return self._call(function, *arguments)
 
     def call_keeping(self, function: Callable[..., int], *arguments: int) -> int:
-        """As `call`; places keep their numbers."""
+        """Return the result of a compiled call, once it has no questions; places keep their numbers. Raises
+        LimitError."""
         self._may_forget = False
         return self._call(function, *arguments)
 
     def _call(self, function: Callable[..., int], *arguments: int) -> int:
         self._tell()
-        found = call_answered(self._lock, self.begin, self.answer, self._grown.address, function, *arguments)
-        if found == FULL:
+        code = call_answered(self._lock, self.begin, self.answer, self._grown.address, function, *arguments)
+        if code == FULL:
             raise LimitError(
                 f"A text can be read in more than {L.MOST_READINGS} ways, or its tokens in too many.",
                 limit="parser_states",
                 where="grammar",
                 cure="Have terminals look ahead less far, and make those that begin alike one.",
             )
-        return found
+        return code
 
     def answer(self) -> None:
         """Answer the noted questions. Raises LimitError; then the call can be made again."""
@@ -301,13 +309,13 @@ class LarkAnswers:
             # once a call, which begins again at its state
             self._may_forget = False
             self.forgotten += 1
-            self._most_places = max(MOST_PLACES, _PLACES_KEPT * forget(self._grown))
+            self._most_places = max(MOST_PLACES, 2 * forget(self._grown))
 
-    def begun(self, place: int, carry: int) -> list[tuple[int, int, int]]:
+    def begun(self, place: int, carry: int) -> list[Reading]:
         """Return the readings that begin at a place behind a carry: of a lexeme, and of bound texts."""
         with self.begin():
             states = self.rows.begun(int(self._tables.context_of[self.top(place)]), carry)
-        return [(place, one, -1 if self.rows.may_break(one) else 0) for one in states]
+        return [Reading(place, state, -1 if self.rows.may_break(state) else 0) for state in states]
 
     def width(self, place: int) -> int:
         """Return the width of the innermost open block at a place."""
@@ -333,12 +341,12 @@ class LarkAnswers:
 
     def _states(self, place: int) -> list[int]:
         """Return the states of the parser on the stack at a place, the bottom first."""
-        cells, found = self._grown.rows(_CELLS), list[int]()
+        cells, states = self._grown.rows(_CELLS), list[int]()
         stack = self._grown.rows(_PLACES)[place, L.LarkPlace.stack]
         while stack >= 0:
             state, stack = cells[stack].tolist()
-            found.append(state)
-        return found[::-1]
+            states.append(state)
+        return states[::-1]
 
     def height(self, place: int) -> int:
         """Return the height of the parser's stack at a place."""
@@ -358,7 +366,9 @@ class LarkAnswers:
         if lives is None:
             search, may_forget = self.search(), self._may_forget
             assert search is not None
-            lives = search((place, lexeme, column), {self.letters.letters[one][0] for one in letters})
+            lives = search(
+                Reading(place, lexeme, column), {self.letters.letters[letter][0] for letter in letters}
+            )
             self._may_forget = may_forget
         return lives
 
@@ -376,7 +386,7 @@ class LarkAnswers:
     def kept_arrays(self) -> tuple[dict[str, npt.NDArray[Any]], npt.NDArray[np.uint8]]:
         """Return copies of the arrays that no vocabulary changes, by the names of their fields, and the lexer
         and its letters."""
-        arrays = {name: one for name, one in self._held.items() if name not in _NOT_KEPT}
+        arrays = {name: array for name, array in self._held.items() if name not in _NOT_KEPT}
         if self._parts is None:
             assert self._kept is not None
             lexer = self._kept.lexer
@@ -386,9 +396,9 @@ class LarkAnswers:
             solved = self._solved if self._liveness is None else self._liveness.solved
             with uncollected():
                 parts: Any = self.lexer.kept, self.letters.kept, told, solved and solved[:-1]
-                lexer = np.frombuffer(marshal.dumps(parts, _MARSHAL), np.uint8)
+                lexer = np.frombuffer(marshal.dumps(parts), np.uint8)
         return {
-            name: one.reshape(len(one), -1 if one.size else 1).copy() for name, one in arrays.items()
+            name: array.reshape(len(array), -1 if array.size else 1).copy() for name, array in arrays.items()
         }, lexer
 
     # --- ahead of time --------------------------------------------------------------------------------------
@@ -417,7 +427,7 @@ class LarkAnswers:
             done += 1
             if progress is not None:
                 progress(done)
-            fresh = dict.fromkeys(one for one in after if one[1] >= 0 and one not in pending)
+            fresh = dict.fromkeys(record for record in after if record[1] >= 0 and record not in pending)
             pending |= fresh
             queue += fresh
         return done
@@ -425,22 +435,24 @@ class LarkAnswers:
     def _behind(self, trie: int, state: int) -> list[tuple[int, int]]:
         """Return the records of the states behind one more byte, and behind an end."""
         self.rows.put_row(state)
-        found = [(0, after) for after in self.rows.moves[state].tolist()] if trie == 0 else []
+        records = [(0, after) for after in self.rows.moves[state].tolist()] if trie == 0 else []
         for terminal, carry in self.lexer.states[state].ends:
-            found += [(0, self.rows.start(one, carry)) for one in self._tables.contexts_after(terminal)]
-        return found
+            records += [
+                (0, self.rows.start(context, carry)) for context in self._tables.contexts_after(terminal)
+            ]
+        return records
 
     def _left_over(self, record: int) -> list[tuple[int, int]]:
         """Return the records that one leads to: what tokens have behind a lexeme, where another begins."""
         first, last = self._grown.rows(RECORDS)[
             record, [LexemeRecord.leftovers, LexemeRecord.leftovers_end]
         ].tolist()
-        found = []
+        records = []
         for terminal, carry, _shift, after in self._grown.rows(_LEFTOVERS)[first:last].tolist():
             if self._grown.rows(TRIES)[after, Trie.count] >= SMALL_TRIE:
-                begun = {self.rows.start(one, carry) for one in self._tables.contexts_after(terminal)}
-                found += [(after, one) for one in sorted(begun)]
-        return found
+                begun = {self.rows.start(context, carry) for context in self._tables.contexts_after(terminal)}
+                records += [(after, state) for state in sorted(begun)]
+        return records
 
     @property
     def share(self) -> float:
@@ -456,7 +468,9 @@ class LarkAnswers:
     def nbytes(self) -> int:
         """About how many bytes the lexer takes."""
         rows = 0 if self._parts is None else self.rows.nbytes
-        return rows + 2000 * self.sizes["lexer_states"] + sum(int(one.nbytes) for one in self._held.values())
+        return (
+            rows + 2000 * self.sizes["lexer_states"] + sum(int(array.nbytes) for array in self._held.values())
+        )
 
     # --- states ---------------------------------------------------------------------------------------------
 

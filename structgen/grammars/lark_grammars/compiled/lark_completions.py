@@ -12,14 +12,15 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from heapq import heappop, heappush
 from itertools import chain, count
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 import numpy as np
 
+from structgen.base.language.remembering import remembered
 from structgen.base.native.jit import entry
 from structgen.base.native.typed_blocks import word_of
 from structgen.grammars.lark_grammars.compiled.costs import UNREACHABLE, Distances
-from structgen.grammars.lark_grammars.compiled.lark_answers import LarkAnswers
+from structgen.grammars.lark_grammars.compiled.lark_answers import LarkAnswers, Reading
 from structgen.grammars.lark_grammars.lexer.effort import NUMBERS_PER_STEP, spend
 from structgen.grammars.lark_grammars.lexer.lexer_tables import LexerTables
 from structgen.grammars.lark_grammars.liveness.frames import classes_of_bytes, column_after
@@ -31,7 +32,6 @@ from structgen.grammars.lark_grammars.machine.parser import ends_at
 from structgen.grammars.lark_grammars.reading.loaded_grammar import Indentation
 from structgen.grammars.text_grammars.context_free.shortest_rests import Word
 from structgen.grammars.text_grammars.machine.language import TOKEN
-from structgen.grammars.text_grammars.machine.scanning import remembered
 from structgen.machines.machine_core.growing_tables import GrowingTables
 
 _CELLS, _PLACES = word_of(L.LarkContext, "cells"), word_of(L.LarkContext, "places")
@@ -39,8 +39,6 @@ _OF_PROOF: Final = 4
 """What it costs to ask letters whether a reading goes on, in steps of 10 us."""
 _FEW: Final = 64
 """So many readings are looked at before the costs of symbols are made, which say where to look."""
-_COMPLETE: Final = -1
-"""In place of a reading's place: the text may end."""
 _LIKED: Final = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 \"'()[]{};,\n"
 """Bytes that are written rather than others that do as well: people and tokens have them more often."""
 _RANKS: Final = [_LIKED.index(byte) if byte in _LIKED else 256 + byte for byte in range(256)]
@@ -60,12 +58,8 @@ def reading_lives(address: int, place: int, lexeme: int, column: int) -> int:
 
 def liked_bytes(classes: bytes) -> list[int]:
     """Return a byte of each class, those first that are written rather than others."""
-    liked = {classes[byte]: byte for byte in sorted(range(256), key=lambda one: -_RANKS[one])}
+    liked = {classes[byte]: byte for byte in sorted(range(256), key=lambda byte: -_RANKS[byte])}
     return sorted(liked.values(), key=_RANKS.__getitem__)
-
-
-Reading: TypeAlias = "tuple[int, int, int]"
-"""A place, a state of the lexer, a column."""
 
 
 class Ending(NamedTuple):
@@ -93,7 +87,7 @@ class Endings:
         self._before: dict[int, tuple[int, int]] = {state: (-1, 0)}
         lexer = rows.lexer
         self._symbols = liked_bytes(bytes(lexer.classes)) + [
-            TOKEN + one for one in lexer.instructions.specials
+            TOKEN + token for token in lexer.instructions.specials
         ]
         self._classes = np.array(list(map(lexer.byte_class_of, self._symbols)))
         self._front, self._met = [state], set[tuple[int, ...]]()
@@ -120,8 +114,8 @@ class Endings:
                 is_new = to >= 0 and to not in self._before and to not in after
                 if is_new and (self._has_end is None or self._has_end(to)):
                     after[to] = state, symbol
-        before, met, found = self._before | after, self._met.union(ends), [*self.found, *ends.values()]
-        self._before, self._met, self.found, self._front = before, met, found, list(after)
+        before, met, known = self._before | after, self._met.union(ends), [*self.found, *ends.values()]
+        self._before, self._met, self.found, self._front = before, met, known, list(after)
 
     def all(self) -> Iterator[Ending]:
         """Yield all ends. Raises LimitError."""
@@ -135,11 +129,11 @@ class Endings:
             self._extend()
 
     def _text(self, state: int) -> Sequence[int]:
-        found = list[int]()
+        symbols = list[int]()
         while self._before[state][0] >= 0:
             state, symbol = self._before[state]
-            found.append(symbol)
-        return found[::-1]
+            symbols.append(symbol)
+        return symbols[::-1]
 
 
 class ShortestRests:
@@ -153,12 +147,12 @@ class ShortestRests:
         self._forgotten = 0
 
     def of(self, readings: list[Reading]) -> Sequence[int]:
-        """Return a shortest text behind which the text may end, from some readings (places, lexer states,
-        columns) of which one lives. Raises LimitError."""
+        """Return a shortest text behind which the text may end, from some readings of which one
+        lives. Raises LimitError."""
         with self.answers.begin():
-            found = _Search(self, readings).result()
-        assert found is not None, "a state from which no text goes on"
-        return found
+            rest = _Search(self, readings).result()
+        assert rest is not None, "a state from which no text goes on"
+        return rest
 
     def goes_on(self, reading: Reading, wanted: set[int]) -> bool:
         """Return whether some text goes on in a reading whose lexeme becomes one of some terminals: where
@@ -189,11 +183,11 @@ class ShortestRests:
         stack = int(self._grown.rows(_PLACES)[place, L.LarkPlace.stack])
         return self._distances.of(stack)
 
-    def column(self, place: int, column: int, byte: int, is_proof: bool) -> int:
+    def column(self, reading: Reading, byte: int, is_proof: bool) -> int:
         """Return the column of a newline after one more byte; in a proof the least of those that all do the
         same."""
-        column, known = column_after(column, byte, self._tab), self.answers.letters.widths
-        over = column - max(self.answers.width(place) + 1, known.first)
+        column, known = column_after(reading.column, byte, self._tab), self.answers.letters.widths
+        over = column - max(self.answers.width(reading.place) + 1, known.first)
         return column - over + over % known.every if is_proof and over >= known.every else column
 
     @remembered
@@ -210,26 +204,21 @@ class ShortestRests:
         ends = Endings(
             self.answers.rows, state, self.newline, lambda to: not wanted.isdisjoint(terminals_of(to))
         )
-        return (one for one in ends.all() if one.terminal in wanted)
+        return (ending for ending in ends.all() if ending.terminal in wanted)
 
-    def behind(
-        self, reading: Reading, ending: Ending
-    ) -> Iterator[tuple[Sequence[int], Reading | None, bool]]:
-        """Yield the text that ends a lexeme, with the readings behind it, and with None and whether the text
-        may end there; nothing where the parser refuses it."""
-        place, _state, column = reading
+    def behind(self, reading: Reading, ending: Ending) -> tuple[bool, list[Reading]]:
+        """Return whether the text may end behind the end of a lexeme, and the readings that begin there; none
+        where the parser refuses it."""
         text, terminal, carry = ending
-        is_line = terminal == self.newline and self._counts_columns(place)
+        is_line = terminal == self.newline and self._counts_columns(reading.place)
         if is_line and text:
-            return
-        after = self.answers.call_keeping(place_behind, place, terminal, column if is_line else 0)
+            return False, []
+        column = reading.column if is_line else 0
+        after = self.answers.call_keeping(place_behind, reading.place, terminal, column)
         if after < 0:
-            return
-        lexer = self.answers.lexer
-        lasts = lexer.holds_at_end(carry) and self.answers.call_keeping(text_ends, after) == 1
-        yield text, None, lasts
-        for fresh in self.answers.begun(after, carry):
-            yield text, fresh, False
+            return False, []
+        lasts = self.answers.lexer.holds_at_end(carry) and self.answers.call_keeping(text_ends, after) == 1
+        return lasts, self.answers.begun(after, carry)
 
     def _counts_columns(self, place: int) -> bool:
         """Return whether a newline's column counts at a place: no bracket is open."""
@@ -261,7 +250,8 @@ class _Open(NamedTuple):
     """The length of the text, below 0."""
     number: int
     text: Word
-    reading: Reading
+    reading: Reading | None
+    """None: the text may end."""
     endings: Iterator[Ending] | None
     """The ends of the reading's lexeme that were not followed; None: it was not looked at."""
 
@@ -285,7 +275,7 @@ class _Search:
             self._push(0, Word(), reading)
 
     def _push(
-        self, estimate: int, text: Word, reading: Reading, endings: Iterator[Ending] | None = None
+        self, estimate: int, text: Word, reading: Reading | None, endings: Iterator[Ending] | None = None
     ) -> None:
         heappush(self._queue, _Open(estimate, -text.length, next(self._order), text, reading, endings))
 
@@ -293,7 +283,7 @@ class _Search:
         """Return a shortest text; None where there is none. Raises LimitError."""
         while self._queue:
             estimate, _left, _number, text, reading, endings = heappop(self._queue)
-            if reading[0] == _COMPLETE:
+            if reading is None:
                 return text.symbols()
             if endings is None:
                 spend(self._limits, NUMBERS_PER_STEP)
@@ -301,7 +291,7 @@ class _Search:
                     continue
                 self._best[reading] = text.length
                 if self._is_blind and len(self._best) > _FEW:
-                    self._rests.distance(reading[0])
+                    self._rests.distance(reading.place)
                     return _Search(self._rests, self._readings, self._wanted).result()
                 lives = self._lives(reading)
                 if lives and self._wanted is not None:
@@ -317,16 +307,16 @@ class _Search:
         if self._wanted is None:
             return self._call(reading_lives, *reading) == 1
         spend(self._limits, _OF_PROOF * NUMBERS_PER_STEP)
-        return None if reading in self._lexing else self._answers.told(*reading[:2])
+        return None if reading in self._lexing else self._answers.told(reading.place, reading.lexeme)
 
     def _opened(self, estimate: int, text: Word, reading: Reading) -> Iterator[Ending]:
         """Return the ends of a reading's lexeme; a newline goes on byte by byte."""
-        place, state, column = reading
+        place, state, _column = reading
         rests, is_first, wanted = self._rests, reading in self._lexing, self._wanted or ()
         if not (is_first and rests.newline not in wanted) and rests.takes_lines(place):
             for byte, broken in rests.broken(state):
                 further = Word(text, (byte,))
-                after = place, broken, rests.column(place, column, byte, self._wanted is not None)
+                after = Reading(place, broken, rests.column(reading, byte, self._wanted is not None))
                 self._lexing.update((after,) if is_first else ())
                 self._push(max(further.length, estimate), further, after)
         if self._wanted and is_first:
@@ -340,14 +330,14 @@ class _Search:
             if reached > estimate:  # this way is no longer the best
                 self._push(reached, text, reading, chain((ending,), endings))
                 return
-            is_best = False
-            for more, behind, lasts in self._rests.behind(reading, ending):
-                further = Word(text, more)
-                if lasts:
-                    self._push(further.length, further, (_COMPLETE, 0, 0))
-                    is_best = is_best or further.length <= estimate
-                left = 0 if behind is None or self._is_blind else self._rests.distance(behind[0])
-                if behind is not None and left < UNREACHABLE:
+            lasts, fresh = self._rests.behind(reading, ending)
+            further = Word(text, ending.text)
+            is_best = lasts and further.length <= estimate
+            if lasts:
+                self._push(further.length, further, None)
+            for behind in fresh:
+                left = 0 if self._is_blind else self._rests.distance(behind.place)
+                if left < UNREACHABLE:
                     total = max(further.length + left, estimate)
                     is_best = is_best or total == estimate
                     self._push(total, further, behind)

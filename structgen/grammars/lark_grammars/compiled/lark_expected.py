@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from structgen.base.language.expectation import Expected
-from structgen.grammars.lark_grammars.compiled.lark_answers import LarkAnswers
+from structgen.grammars.lark_grammars.compiled.lark_answers import LarkAnswers, Reading
 from structgen.grammars.lark_grammars.liveness.frames import classes_of_bytes, column_after
 from structgen.grammars.lark_grammars.machine.lark_masks import place_behind
 from structgen.grammars.lark_grammars.reading.loaded_grammar import rule_as_written
@@ -31,30 +31,31 @@ class Expectations:
         self._members = grouped((byte_class, byte) for byte, byte_class in classes)
         """The bytes of each class."""
 
-    def of(self, readings: list[tuple[int, int, int]]) -> list[Expected]:
-        """Return what may come next in some readings (places, lexer states, columns): what the current lexeme
+    def of(self, readings: list[Reading]) -> list[Expected]:
+        """Return what may come next in some readings: what the current lexeme
         may become, and what may follow it, with the rules that use them, and as what the text before was
         read. Cost: some milliseconds. Raises LimitError."""
         lexer = self._answers.lexer
-        found: dict[int, _Told] = {}
+        told_of: dict[int, _Told] = {}
         """By terminals."""
         in_bound: list[Expected] = []
         alive: dict[tuple[int, ...], bool] = {}
-        for place, state, column in self._lexing(readings):
+        for reading in self._lexing(readings):
+            place, state = reading.place, reading.lexeme
             before = "" if lexer.states[state].has_begun else self.last_read(place)
             live = set[int]()
-            for some, terminal in self._going_on(place, state, column, alive):
+            for some, terminal in self._going_on(reading, alive):
                 if lexer.states[state].bound is not None:
                     live.update(some)
                 else:
-                    told = found.setdefault(terminal, _Told(set(), set(), set()))
+                    told = told_of.setdefault(terminal, _Told(set(), set(), set()))
                     told.first.update(some)
                     told.rules.update(self.rules(place, terminal))
                     told.read.update({before} - {""})
             in_bound += self._of_bound(place, state, live)
         every = {
             (self._tables.terminals[terminal].shown, tuple(sorted(told.rules))): (told.first, told.read)
-            for terminal, told in found.items()
+            for terminal, told in told_of.items()
         }
         for own in in_bound:
             first, read = every.setdefault((own.what, own.sources), (set(), set()))
@@ -64,25 +65,26 @@ class Expectations:
             Expected(what, of, bytes(sorted(first)), " or ".join(sorted(read)))
             for (what, of), (first, read) in every.items()
         ]
-        return sorted(shown, key=lambda one: (not one.sources, one.what))
+        return sorted(shown, key=lambda item: (not item.sources, item.what))
 
-    def _lexing(self, readings: list[tuple[int, int, int]]) -> Iterable[tuple[int, int, int]]:
+    def _lexing(self, readings: list[Reading]) -> Iterable[Reading]:
         """Return some readings, and those that begin where their lexemes end."""
         answers = self._answers
-        lexing: dict[tuple[int, int, int], None] = {}
-        for place, state, column in readings:
-            lexing[place, state, column] = None
-            for terminal, carry in answers.lexer.states[state].ends:
-                after = answers.call_keeping(place_behind, place, terminal, column)
+        lexing: dict[Reading, None] = {}
+        for reading in readings:
+            lexing[reading] = None
+            for terminal, carry in answers.lexer.states[reading.lexeme].ends:
+                after = answers.call_keeping(place_behind, reading.place, terminal, reading.column)
                 lexing |= dict.fromkeys(answers.begun(after, carry) if after >= 0 else ())
         return lexing
 
     def _going_on(
-        self, place: int, state: int, column: int, alive: dict[tuple[int, ...], bool]
+        self, reading: Reading, alive: dict[tuple[int, ...], bool]
     ) -> Iterator[tuple[list[int], int]]:
         """Yield bytes of one class with a terminal that a reading may become behind them. `alive`: what was
         proved so far."""
         answers, lexer, lines = self._answers, self._answers.lexer, self._tables.indentation
+        place, state, column = reading
         answers.rows.put_row(state)
         for some in self._members.values():
             to = int(answers.rows.moves[state, lexer.classes[some[0]]])
@@ -103,11 +105,11 @@ class Expectations:
             return []
         told = lexer.bound[bound[0]].expected(bound[1])
         # what has no bytes is a special token
-        own = [replace(one, first=bytes(byte for byte in one.first if byte in live)) for one in told]
-        own = [one for one, of in zip(own, told, strict=True) if one.first or not of.first]
-        if any(one.sources for one in own):
+        own = [replace(item, first=bytes(byte for byte in item.first if byte in live)) for item in told]
+        own = [item for item, of in zip(own, told, strict=True) if item.first or not of.first]
+        if any(item.sources for item in own):
             return own
-        return [Expected(one.what, self.rules(place, bound[0]), one.first) for one in own]
+        return [Expected(item.what, self.rules(place, bound[0]), item.first) for item in own]
 
     def _kernel(self, place: int) -> Any:
         return self._tables.kernels[self._answers.top(place)]
@@ -128,4 +130,4 @@ class Expectations:
         if terminal in self._tables.ignored or after < 0:
             return ()
         origins = {self._tables.rules[rule].origin for rule, _dot in self._kernel(after)}
-        return tuple(sorted({rule_as_written(self._tables.nonterminals[one]) for one in origins}))
+        return tuple(sorted({rule_as_written(self._tables.nonterminals[origin]) for origin in origins}))

@@ -7,21 +7,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
+from typing import Final
 
 from structgen.base.limits import Limits
 from structgen.grammars.lark_grammars.compiled.compiled_lark import CompiledLark
 from structgen.grammars.lark_grammars.liveness.frames import classes_of_bytes
 from structgen.grammars.text_grammars.machine.language import Config, Language
 from structgen.grammars.text_grammars.machine.masked_language import CompiledLanguage
-from structgen.tokens.tokenizer import Tokenizer
+from structgen.tokens.tokenizer import byte_tokenizer
 
-_BYTES = 256
-
-
-@cache
-def bytes_alone() -> Tokenizer:
-    """Return a vocabulary with a token for each byte, and an end token."""
-    return Tokenizer.from_bytes([*(bytes((one,)) for one in range(_BYTES)), None], eos_token_id=_BYTES)
+_BYTES_ALONE: Final = cache(byte_tokenizer)
 
 
 class LarkLanguage(CompiledLanguage):
@@ -37,7 +32,7 @@ class LarkLanguage(CompiledLanguage):
         bound: Mapping[int, Language | None] = MappingProxyType({}),
     ) -> None:
         """`bound`: as of `Lexer`. Cost: as `CompiledLark`. Raises LimitError."""
-        self.compiled = CompiledLark(grammar, bytes_alone(), limits, False, needs_text=False, bound=bound)
+        self.compiled = CompiledLark(grammar, _BYTES_ALONE(), limits, False, needs_text=False, bound=bound)
         self.locks, lexer = 1 + self.compiled.height, self.compiled.answers.lexer
         self.classes = classes_of_bytes(bytes(lexer.classes), lexer.tables)
 
@@ -54,6 +49,6 @@ class LarkLanguage(CompiledLanguage):
     def sizes(self) -> dict[str, int]:
         """The numbers of lexer states, of parser stacks, and of the languages that are bound."""
         own = self.compiled.sizes
-        found = Counter({name: own[name] for name in ("lexer_states", "stacks")})
-        found.update(super().sizes)
-        return dict(found)
+        sizes = Counter({name: own[name] for name in ("lexer_states", "stacks")})
+        sizes.update(super().sizes)
+        return dict(sizes)

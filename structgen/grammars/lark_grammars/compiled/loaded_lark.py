@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from structgen.base.errors import StructgenError
 from structgen.base.limits import Limits
@@ -17,7 +17,7 @@ from structgen.grammars.text_grammars.text_grammar import TextGrammar
 
 if TYPE_CHECKING:
     from structgen.machines.core.compiled import CompiledGrammar
-    from structgen.machines.store.mask_store import MaskStore
+    from structgen.machines.store.mask_store import StoreOption
     from structgen.tokens.tokenizer import Tokenizer
 
 
@@ -46,7 +46,7 @@ class LarkGrammar(TextGrammar):
     @property
     def canonical(self) -> str:
         """The patterns of its terminals, and the digest of what lark made of it, as JSON."""
-        terminals = [(one.name, one.pattern) for one in self.tables.terminals]
+        terminals = [(terminal.name, terminal.pattern) for terminal in self.tables.terminals]
         return json.dumps([self.digest, *terminals], ensure_ascii=False)
 
     @property
@@ -82,9 +82,7 @@ class LarkGrammar(TextGrammar):
         """A name that no other grammar has."""
         return f"lark {self.digest}"
 
-    def compiled(
-        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
-    ) -> CompiledGrammar:
+    def compiled(self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption) -> CompiledGrammar:
         """Return the grammar compiled against a tokenizer."""
         # start-up: a grammar that is only loaded needs no machine
         from structgen.grammars.lark_grammars.compiled.compiled_lark import CompiledLark

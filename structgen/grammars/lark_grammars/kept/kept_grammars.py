@@ -53,17 +53,17 @@ _LIBRARY: Final = "lark:"
 @cache
 def _version() -> str:
     """Return lark's version, without importing it."""
-    found = re.search(r"__version__[^=]*=\s*['\"]([^'\"]+)", (_lark() / "__init__.py").read_text("utf-8"))
-    assert found is not None, "lark without a version"
-    return found[1]
+    version = re.search(r"__version__[^=]*=\s*['\"]([^'\"]+)", (_lark() / "__init__.py").read_text("utf-8"))
+    assert version is not None, "lark without a version"
+    return version[1]
 
 
 @cache
 def _lark() -> Path:
     """Return lark's folder, without importing it."""
-    found = find_spec("lark")
-    assert found is not None and found.origin is not None, "structgen needs lark"
-    return Path(found.origin).parent
+    package = find_spec("lark")
+    assert package is not None and package.origin is not None, "structgen needs lark"
+    return Path(package.origin).parent
 
 
 class FoundGrammar(NamedTuple):
@@ -113,17 +113,17 @@ class KeptFile:
         exceeds the limits. A damaged file causes a StoreWarning."""
         if not self._serves:
             return None
-        found = self._entries.read(self.kind, self._key)
+        entry = self._entries.read(self.kind, self._key)
         try:
-            if found is None or found.numbers["grammar_rules"] > limits.grammar_rules:
+            if entry is None or entry.numbers["grammar_rules"] > limits.grammar_rules:
                 return None
-            imports, said = marshal.loads(found.arrays["said"].data)
+            imports, said = marshal.loads(entry.arrays["said"].data)
         except (LookupError, TypeError, ValueError, EOFError):
             self._entries.drop(self._key, "cannot be read")
             return None
         if any(_digest(path) != digest for path, digest in imports):
             return None
-        return said, found.arrays
+        return said, entry.arrays
 
     def _keep(
         self,
@@ -143,18 +143,21 @@ class KeptFile:
     def _imports(self, asked: Sequence[Import]) -> list[tuple[str, str | None]] | None:
         """Return the places where lark looked for imports, with digests of what was there; None if
         unknown."""
-        found: dict[str, str | None] = {}
-        for one in asked:
-            if one.base is not None and (
-                self._source is None or not os.path.isdir(os.path.abspath(one.base))
+        digests: dict[str, str | None] = {}
+        for imported in asked:
+            if imported.base is not None and (
+                self._source is None or not os.path.isdir(os.path.abspath(imported.base))
             ):
                 return None  # relative to the program, or to something that is no file
-            folders = [*self._folders, *([] if one.base is None else [os.path.abspath(one.base)])]
-            for path in (*(os.path.join(folder, one.file) for folder in folders), _LIBRARY + one.file):
-                digest = found[path] = _digest(path)
+            folders = [*self._folders, *([] if imported.base is None else [os.path.abspath(imported.base)])]
+            for path in (
+                *(os.path.join(folder, imported.file) for folder in folders),
+                _LIBRARY + imported.file,
+            ):
+                digest = digests[path] = _digest(path)
                 if digest is not None:
                     break
-        return list(found.items())
+        return list(digests.items())
 
 
 class KeptTables(KeptFile):
@@ -167,10 +170,10 @@ class KeptTables(KeptFile):
 
         Cost: 0.5 ms for JSON, 5 ms for Python, and reading the imports.
         """
-        found = self._open(limits)
-        if found is None:
+        opened = self._open(limits)
+        if opened is None:
             return None
-        said, file = found
+        said, file = opened
         plain, digest, is_local = said
         return FoundGrammar(_tables(plain, file), digest, is_local)
 
@@ -194,10 +197,10 @@ class KeptRules(KeptFile):
 
     def read(self, limits: Limits) -> PlainRules | None:
         """Return the rules; None if there are none, see `KeptFile`. Cost: 0.1 ms, and reading the imports."""
-        found = self._open(limits)
-        if found is None:
+        opened = self._open(limits)
+        if opened is None:
             return None
-        rules, patterns, ignored, remarks = found[0]
+        rules, patterns, ignored, remarks = opened[0]
         return PlainRules(rules, patterns, ignored, Remarks(*remarks), ())
 
     def write(self, plain: PlainRules) -> None:
@@ -220,8 +223,8 @@ def _digest(path: str) -> str | None:
 def _plain(value: Any) -> Any:
     """Return a value with tuples of their fields in place of dataclasses, without its arrays."""
     if is_dataclass(value):
-        found = (getattr(value, one.name) for one in fields(value))
-        return tuple(_plain(one) for one in found if not isinstance(one, np.ndarray))
+        values = (getattr(value, field.name) for field in fields(value))
+        return tuple(_plain(inner) for inner in values if not isinstance(inner, np.ndarray))
     if isinstance(value, frozenset):
         return tuple(sorted(value))
     return tuple(map(_plain, value)) if isinstance(value, tuple) else value

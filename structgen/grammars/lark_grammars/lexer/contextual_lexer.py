@@ -20,13 +20,13 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.base.language.numbered import Numbered
+from structgen.base.language.remembering import remembered
 from structgen.base.limits import Limits
 from structgen.grammars.lark_grammars.lexer.effort import check_states, spend
 from structgen.grammars.lark_grammars.lexer.instructions import CHAR, MATCH, Instructions
 from structgen.grammars.lark_grammars.lexer.items_and_guards import FREE, Behind, Guards, LexerItems
 from structgen.grammars.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.grammars.text_grammars.machine.language import TOKEN, Config, Language
-from structgen.grammars.text_grammars.machine.scanning import remembered
 
 DEAD: Final = -1
 """In place of a state: no lexeme goes on so."""
@@ -34,8 +34,6 @@ BROKEN, NOTHING_OWED, OWED = range(3)
 """What a byte does to a carry."""
 _ROW: Final = 64
 """Numbers that the row of a state costs at least (`spend`)."""
-_AGAIN: Final = -1
-"""In place of a sign: the same guards again."""
 _SIGNED: Final = 1
 """Bytes behind which guards are told by their texts."""
 Unless = tuple[tuple[int, tuple[int, ...]], ...]
@@ -105,8 +103,8 @@ class Lexer:
             self.items.load(*numbered)
             for guards, behind in carries:
                 self._carries.of(Carry(guards, behind and Behind(*behind)))
-            for one in states:
-                self._states.of(LexerState._make((*one[:4], one[4] and Behind(*one[4]), *one[5:])))
+            for state in states:
+                self._states.of(LexerState._make((*state[:4], state[4] and Behind(*state[4]), *state[5:])))
             self._alike_of, self._alike, self._signs, self._sign_of = alike
 
     @property
@@ -114,7 +112,7 @@ class Lexer:
         """The instructions, items, states and carries, and which carries are alike, as plain values. Rows are
         made again."""
         carries = [(guards, _plain(behind)) for guards, behind in self.carries]
-        states = [(*one[:4], _plain(one.behind), *one[5:]) for one in self.states]
+        states = [(*state[:4], _plain(state.behind), *state[5:]) for state in self.states]
         told = ({_plain(key): of for key, of in some.items()} for some in (self._alike, self._sign_of))
         alike, sign_of = told
         signs = {_plain(key): sign for key, sign in self._signs.items() if isinstance(sign, int)}
@@ -135,19 +133,19 @@ class Lexer:
     def _started(self, context: int, carry: int) -> int:
         guards, behind = self.carries[carry]
         way, context = divmod(context, len(self.tables.contexts))
-        closure, one = self.items.closure, self.tables.contexts[context]
+        closure, terms = self.items.closure, self.tables.contexts[context]
         if way:
             terminal = [*self.bound][way - 1]
-            if terminal not in one.terminals:
+            if terminal not in terms.terminals:
                 return DEAD
             return self._bound_state(terminal, self.bound[terminal].start(), carry, False)
         first, word = self.instructions.first, self.instructions.word
-        strings = sorted({string for _terminal, of in one.unless for string in of})
-        terminals = [terminal for terminal in one.terminals if terminal in first]
-        found = [item for terminal in terminals for item in closure(first[terminal], FREE, behind)]
+        strings = sorted({string for _terminal, of in terms.unless for string in of})
+        terminals = [terminal for terminal in terms.terminals if terminal in first]
+        items = [item for terminal in terminals for item in closure(first[terminal], FREE, behind)]
         words = [item for string in strings for item in closure(word[string], FREE, behind)]
         is_first = carry == self.first  # the text may be empty
-        return self._state(found, words, one.unless, guards, behind, False, is_first)
+        return self._state(items, words, terms.unless, guards, behind, False, is_first)
 
     def moves(self, number: int) -> npt.NDArray[np.int32]:
         """Return the state after each class of bytes, or DEAD."""
@@ -157,21 +155,21 @@ class Lexer:
         if not items:
             return np.full(self.width, DEAD, np.int32)
         of, count, every = self.items, len(items), len(items) + len(words)
-        rows = [of.row(one, behind) for one in (*items, *words)]
+        rows = [of.row(item, behind) for item in (*items, *words)]
         rows.append(of.guard_row(owed, behind))
         if behind is not None:
             rows.append(of.behinds(behind))
         partition, columns = of.columns_of(rows)
-        found = []
+        states = []
         for column in columns:
             also = tuple(filter(None, column[count:every]))
             key = tuple(filter(None, column[:count])), also, unless if also else (), column[every:]
             state = self._moved.get(key)
             if state is None:
                 state = self._moved[key] = self._after(*key)
-            found.append(state)
-        spend(self.limits, (_ROW if owed or behind is not None else 0) + len(rows) + len(found))
-        moved: npt.NDArray[np.int32] = np.array(found, np.int32)
+            states.append(state)
+        spend(self.limits, (_ROW if owed or behind is not None else 0) + len(rows) + len(states))
+        moved: npt.NDArray[np.int32] = np.array(states, np.int32)
         return moved[np.frombuffer(of.partitions.parts[partition], np.uint8)]
 
     def _after(
@@ -188,7 +186,7 @@ class Lexer:
 
     def _state(
         self,
-        found: list[int],
+        items: list[int],
         words: list[int],
         unless: Unless,
         owed: Guards,
@@ -199,13 +197,15 @@ class Lexer:
         """Return the number of a state, from its items, best first; DEAD where there are none, unless it
         `is_kept`."""
         of, code = self.items, self.instructions.code
-        live, ends, cost = self._live_and_ended(found, owed)
+        live, ends, cost = self._live_and_ended(items, owed)
         if words:
             ends = [(self._replaced(terminal, words, unless), held) for terminal, held in ends]
         if not live and not ends and not is_kept:
             return DEAD
         spend(self.limits, cost + sum(len(held) for _terminal, held in ends))
-        tracked = tuple(sorted({one for one in words if code[of.items[one].at].kind == CHAR})) if live else ()
+        tracked = (
+            tuple(sorted({item for item in words if code[of.items[item].at].kind == CHAR})) if live else ()
+        )
         last = behind
         if behind is not None and self.is_local:
             guards = owed.union(*(held for _terminal, held in ends))
@@ -223,7 +223,7 @@ class Lexer:
         return self._number(key)
 
     def _live_and_ended(
-        self, found: list[int], owed: Guards
+        self, items: list[int], owed: Guards
     ) -> tuple[list[int], list[tuple[int, Guards]], int]:
         """Return those of some items, best first, that go on; the terminals that end, each with the guards
         that it leaves; and how many numbers were looked at."""
@@ -231,17 +231,17 @@ class Lexer:
         live: list[int] = []
         ends: list[tuple[int, Guards]] = []
         seen: dict[int, list[Guards]] = {}
-        cost, barred = len(found), of.barred(owed)
+        cost, barred = len(items), of.barred(owed)
         better: Guards | None = FREE
         """That no end with open guards, which is better than what follows, comes true."""
-        for one in found:
-            at, guards = of.items[one]
+        for item in items:
+            at, guards = of.items[item]
             assert better is not None
             if better:
                 both = of.both(*guards, *better)
                 if both is None:
                     continue
-                one, guards = of.item(at, both), both
+                item, guards = of.item(at, both), both
             if code[at].kind == MATCH:
                 held = of.both(*owed, *guards, of.guard(False, live))
                 cost += len(live)
@@ -249,14 +249,14 @@ class Lexer:
                     ends.append((code[at].number, held))
                 if not guards:
                     break
-                better = of.both(*better, of.guard(False, [one]))
+                better = of.both(*better, of.guard(False, [item]))
                 if better is None:
                     break
                 continue
             if at in barred or any(other <= guards for other in seen.get(at, ())):
                 continue
             seen.setdefault(at, []).append(guards)
-            live.append(one)
+            live.append(item)
         return live, ends, cost
 
     def _number(self, key: LexerState) -> int:
@@ -267,7 +267,7 @@ class Lexer:
     def _replaced(self, terminal: int, words: Iterable[int], unless: Unless) -> int:
         """Return the string that replaces a terminal which ends together with some words, else itself."""
         code, items = self.instructions.code, self.items.items
-        ended = {code[items[one].at].number for one in words if code[items[one].at].kind == MATCH}
+        ended = {code[items[item].at].number for item in words if code[items[item].at].kind == MATCH}
         return next((word for word in dict(unless).get(terminal, ()) if word in ended), terminal)
 
     def _behind(self, guards: Guards, behind: Behind | None) -> Behind | None:
@@ -293,16 +293,16 @@ class Lexer:
     def _in_bound(self, number: int, terminal: int, config: Config) -> npt.NDArray[np.int32]:
         """Return the state after each class of bytes, and each special token, in a bound text."""
         language, carry = self.bound[terminal], self.owed_in(number)
-        is_free, found = self.is_local and carry == self.nothing, np.full(self.width, DEAD, np.int32)
+        is_free, moved = self.is_local and carry == self.nothing, np.full(self.width, DEAD, np.int32)
         told = language.told(config)
         after = {self.classes[byte]: language.step(config, byte) for byte in told or b""}
         for byte_class in range(0 if told is None else max(self.classes) + 1, self.width):
             after[byte_class] = language.step(config, self.symbol_of(byte_class))
         for byte_class, to in after.items():
             left = DEAD if to is None else carry if is_free else self.carry_after(carry, byte_class)
-            found[byte_class] = left if left == DEAD else self._bound_state(terminal, to, left, True)
+            moved[byte_class] = left if left == DEAD else self._bound_state(terminal, to, left, True)
         spend(self.limits, _ROW)
-        return found
+        return moved
 
     def symbol_of(self, byte_class: int) -> int:
         """Return a symbol of a class: a byte, or a special token (`machine.language.TOKEN`)."""
@@ -358,15 +358,16 @@ class Lexer:
             if len(above) > _SIGNED or here in above:
                 return here
             partition, columns = of.columns_of([of.guard_row(guards, behind), of.behinds(behind)])
-            signs = []
+            signs: list[object] = []
+            """None: the same guards again."""
             for held, behind_number in columns:
                 left, then = of.guard_sets[held], of.behind_of[behind_number]
                 if left:
                     same = left == guards and behind is None
-                    signs.append(_AGAIN if same else self._sign(left, then, here, *above))
+                    signs.append(None if same else self._sign(left, then, here, *above))
                 else:
                     signs.append(BROKEN if left is None else NOTHING_OWED)
-            key = of.hold_at_end(guards, behind), *(signs[one] for one in of.partitions.parts[partition])
+            key = of.hold_at_end(guards, behind), *(signs[part] for part in of.partitions.parts[partition])
             known = self._signs[guards, behind] = self._sign_of.setdefault(key, len(self._sign_of) + OWED)
         return known
 

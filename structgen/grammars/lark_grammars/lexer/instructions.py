@@ -81,8 +81,8 @@ class Instructions:
             return
         self.looks: list[tuple[int, int]] = []
         """The first instruction and the end of each look-behind."""
-        found = self.put(Instruction(FOUND, []))
-        self._at_end = self.put(Instruction(EOF, [found]))
+        end = self.put(Instruction(FOUND, []))
+        self._at_end = self.put(Instruction(EOF, [end]))
         """The look-ahead that only the text's end meets: an end of a lexeme owes it, as it owes any other."""
         self._look_of: dict[Node, int] = {}
         self._inner: dict[tuple[int, int], int] = {}
@@ -90,24 +90,26 @@ class Instructions:
         self._node_of: dict[ByteNode | None, int] = {None: NO_NODE, DONE: WHOLE}
         self._tables = tables
         contexts = tables.contexts
-        words = {word for one in contexts for _terminal, of in one.unless for word in of}
-        used = {terminal for one in contexts for terminal in one.terminals} - bound.keys()
+        words = {word for context in contexts for _terminal, of in context.unless for word in of}
+        used = {terminal for context in contexts for terminal in context.terminals} - bound.keys()
         self.first = {terminal: self._add(terminal) for terminal in sorted(used)}
         """The first instruction of each terminal that is looked for."""
         self.word = {terminal: self._add(terminal) for terminal in sorted(words)}
         """The same of each string that may replace a match."""
-        self.looks_behind = [one.kind == BEHIND for one in self.code]
+        self.looks_behind = [instruction.kind == BEHIND for instruction in self.code]
         """Whether a look-behind can be reached from each instruction."""
-        self.ends_as = [one.number if one.kind == MATCH else NO_TERMINAL for one in self.code]
+        self.ends_as = [
+            instruction.number if instruction.kind == MATCH else NO_TERMINAL for instruction in self.code
+        ]
         """The terminal whose end can be reached from each instruction, NO_TERMINAL inside of look-arounds."""
         self._reach_back()
-        self._count_classes([one for one in bound.values() if one is not None])
+        self._count_classes([language for language in bound.values() if language is not None])
 
     @property
     def kept(self) -> dict[str, Any]:
         """All that is asked for, as plain values."""
-        found = {name: one for name, one in vars(self).items() if name not in _OF_MAKING}
-        return found | {"code": list(map(tuple, self.code))}
+        values = {name: value for name, value in vars(self).items() if name not in _OF_MAKING}
+        return values | {"code": list(map(tuple, self.code))}
 
     def put(self, instruction: Instruction) -> int:
         """Add an instruction; return its number."""
@@ -136,17 +138,17 @@ class Instructions:
     def _reach_back(self) -> None:
         """Note for each instruction what can be reached from it."""
         before: list[list[int]] = [[] for _ in self.code]
-        for at, one in enumerate(self.code):
-            for to in (*one.to, *((one.number,) if one.kind == AHEAD else ())):
+        for at, instruction in enumerate(self.code):
+            for to in (*instruction.to, *((instruction.number,) if instruction.kind == AHEAD else ())):
                 before[to].append(at)
         every: tuple[tuple[list[Any], object], ...] = (self.looks_behind, False), (self.ends_as, NO_TERMINAL)
-        for found, none in every:
-            pending = [at for at, reached in enumerate(found) if reached != none]
+        for reached_from, none in every:
+            pending = [at for at, reached in enumerate(reached_from) if reached != none]
             while pending:
                 at = pending.pop()
-                more = [other for other in before[at] if found[other] == none]
+                more = [other for other in before[at] if reached_from[other] == none]
                 for other in more:
-                    found[other] = found[at]
+                    reached_from[other] = reached_from[at]
                 pending += more
 
     @property
@@ -154,19 +156,26 @@ class Instructions:
         """Whether no lexeme looks behind its beginning: each look-behind reads one character, and none is met
         before a character is read. Cost: a walk over the instructions."""
         for first, _end in self.looks:
-            second = [to for one in self._passed([first]) if one.kind == CHAR for to in one.to]
-            if any(one.kind == CHAR for one in self._passed(second)):
+            second = [
+                to
+                for instruction in self._passed([first])
+                if instruction.kind == CHAR
+                for to in instruction.to
+            ]
+            if any(instruction.kind == CHAR for instruction in self._passed(second)):
                 return False
-        return not any(one.kind in (BEHIND, START) for one in self._passed(self.first.values()))
+        return not any(
+            instruction.kind in (BEHIND, START) for instruction in self._passed(self.first.values())
+        )
 
     def _passed(self, starts: Iterable[int]) -> list[Instruction]:
         """Return the instructions that are reached without reading, those of look-aheads among them."""
         pending = list(dict.fromkeys(starts))
         seen = set(pending)
         for at in pending:  # the list grows meanwhile
-            one = self.code[at]
-            ahead = [one.number] if one.kind == AHEAD else []
-            more = set(ahead if one.kind == CHAR else [*one.to, *ahead]) - seen
+            instruction = self.code[at]
+            ahead = [instruction.number] if instruction.kind == AHEAD else []
+            more = set(ahead if instruction.kind == CHAR else [*instruction.to, *ahead]) - seen
             seen |= more
             pending += more
         return [self.code[at] for at in pending]
@@ -174,10 +183,10 @@ class Instructions:
     # --- patterns -------------------------------------------------------------------------------------------
 
     def _add(self, terminal: int) -> int:
-        one = self._tables.terminals[terminal]
-        assert one.pattern is not None
-        where = f"terminal {one.name}"
-        tree = parse_python(one.pattern, self._tables.flags, where=where)
+        defined = self._tables.terminals[terminal]
+        assert defined.pattern is not None
+        where = f"terminal {defined.name}"
+        tree = parse_python(defined.pattern, self._tables.flags, where=where)
         end = self.put(Instruction(MATCH, [], number=terminal))
         return self._emit(tree, end, end, where)
 
@@ -199,11 +208,11 @@ class Instructions:
                     fresh = first
                 return fresh
             case Alternation(parts):
-                return self.put(Instruction(SPLIT, [self._emit(one, fresh, moved, where) for one in parts]))
+                return self.put(Instruction(SPLIT, [self._emit(part, fresh, moved, where) for part in parts]))
             case LookAround(ahead, holds, of):
                 if ahead:
-                    found = self.put(Instruction(FOUND, []))
-                    first = self._emit(of, found, found, where)
+                    end = self.put(Instruction(FOUND, []))
+                    first = self._emit(of, end, end, where)
                     return self.put(Instruction(AHEAD, [fresh], number=first, holds=holds))
                 return self.put(Instruction(BEHIND, [fresh], number=self._look(of, where), holds=holds))
             case TextStart():
@@ -228,15 +237,15 @@ class Instructions:
 
     def _look(self, of: Node, where: str) -> int:
         if of not in self._look_of:
-            if any(isinstance(one, LookAround | TextStart | TextEnd) for one in descendants(of)):
+            if any(isinstance(part, LookAround | TextStart | TextEnd) for part in descendants(of)):
                 raise RegexError(
                     "A look-around stands inside a look-behind.",
                     where=where,
                     cure="Write the look-behind as a set of characters, or as several look-behinds.",
                 )
-            found = self.put(Instruction(FOUND, []))
+            end = self.put(Instruction(FOUND, []))
             self._look_of[of] = len(self.looks)
-            self.looks.append((self._emit(of, found, found, where), found))
+            self.looks.append((self._emit(of, end, end, where), end))
         return self._look_of[of]
 
     def _repeated(self, node: Repetition, fresh: int, moved: int, where: str) -> int:
@@ -266,18 +275,22 @@ class Instructions:
 
     def _count_classes(self, bound: list[Language]) -> None:
         number_of = self._node_of
-        nodes = [one for one in number_of if one is not None and one is not DONE]
+        nodes = [node for node in number_of if node is not None and node is not DONE]
         for node in nodes:  # the list grows meanwhile
-            more = [one for one in dict.fromkeys(node.after) if one is not None and one not in number_of]
-            number_of.update({one: len(number_of) + at for at, one in enumerate(more)})
+            more = [
+                follower
+                for follower in dict.fromkeys(node.after)
+                if follower is not None and follower not in number_of
+            ]
+            number_of.update({follower: len(number_of) + at for at, follower in enumerate(more)})
             nodes += more
         leads = [next(size for end, size in _LEADS if byte < end) if self.looks else 0 for byte in range(256)]
         numbers: dict[tuple[Any, ...], int] = {}
-        told = zip(leads, *(one.classes for one in bound), strict=True)
-        columns = zip(told, *(one.after for one in nodes), strict=True)
+        told = zip(leads, *(language.classes for language in bound), strict=True)
+        columns = zip(told, *(node.after for node in nodes), strict=True)
         self.classes = [numbers.setdefault(column, len(numbers)) for column in columns]
         """The class of each byte."""
-        self.specials = sorted({token for one in bound for token in one.specials})
+        self.specials = sorted({token for language in bound for token in language.specials})
         """Special tokens of bound texts: each is a class by itself, behind those of bytes."""
         self.bytes_of = [self.classes.index(byte_class) for byte_class in range(len(numbers))] + [0] * len(
             self.specials
@@ -288,15 +301,19 @@ class Instructions:
         no_character = self.classes[_NO_CHARACTER]
         self.rows = [none, none, *([*row, *[row[no_character]] * len(self.specials)] for row in rows)]
         """By nodes: the node behind each class of bytes."""
-        self.rests = {number_of[one] for one in rests_of_characters() if one in number_of}
+        self.rests = {number_of[rest] for rest in rests_of_characters() if rest in number_of}
         """The nodes at which any rest of a character may follow, as behind the first byte of any one."""
 
 
 def rests_of_characters() -> frozenset[ByteNode]:
     """Return the nodes inside characters in the automaton of all of them."""
-    found = {node_of(((0, 0x10FFFF),)): None}
-    for node in (pending := list(found)):  # the list grows meanwhile
-        more = [one for one in dict.fromkeys(node.after) if one is not None and one is not DONE]
-        pending += [one for one in more if one not in found]
-        found |= dict.fromkeys(more)
+    nodes = {node_of(((0, 0x10FFFF),)): None}
+    for node in (pending := list(nodes)):  # the list grows meanwhile
+        more = [
+            follower
+            for follower in dict.fromkeys(node.after)
+            if follower is not None and follower is not DONE
+        ]
+        pending += [follower for follower in more if follower not in nodes]
+        nodes |= dict.fromkeys(more)
     return frozenset(pending[1:])

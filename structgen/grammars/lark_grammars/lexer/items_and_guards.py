@@ -18,6 +18,7 @@ from operator import itemgetter
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from structgen.base.language.numbered import Numbered
+from structgen.base.language.remembering import remembered
 from structgen.base.limits import Limits
 from structgen.grammars.lark_grammars.lexer.effort import spend
 from structgen.grammars.lark_grammars.lexer.instructions import (
@@ -33,7 +34,6 @@ from structgen.grammars.lark_grammars.lexer.instructions import (
     WHOLE,
     Instructions,
 )
-from structgen.grammars.text_grammars.machine.scanning import remembered
 
 Guards: TypeAlias = frozenset[int]
 FREE: Final[Guards] = frozenset()
@@ -66,7 +66,7 @@ class Partitions:
     def number(self, values: Iterable[Hashable]) -> int:
         """Return the partition of the classes by their values."""
         numbers: dict[Hashable, int] = {}
-        return self._number(bytes([numbers.setdefault(one, len(numbers)) for one in values]))
+        return self._number(bytes([numbers.setdefault(value, len(numbers)) for value in values]))
 
     def _number(self, parts: bytes) -> int:
         number = self._numbers.get(parts)
@@ -84,14 +84,14 @@ class Partitions:
         key = frozenset(some)
         known = self._joined.get(key)
         if known is None:
-            parts = zip(*(self.parts[one] for one in key), strict=True)
+            parts = zip(*(self.parts[partition] for partition in key), strict=True)
             known = self._joined[key] = self.number(parts) if key else self.whole
         return known
 
     def row(self, partition: int, made: Sequence[int]) -> ClassRow:
         """Return a row from its numbers for the parts."""
         parts, numbers = self.parts[partition], dict[int, int]()
-        coarser = bytes([numbers.setdefault(one, len(numbers)) for one in made])
+        coarser = bytes([numbers.setdefault(number, len(numbers)) for number in made])
         return ClassRow(self._number(parts.translate(coarser.ljust(256))), [made[part] for part in parts])
 
 
@@ -213,9 +213,9 @@ class LexerItems:
             return not holds
         if not members.isdisjoint(self._ended):
             return holds
-        for one in members & self._ended_when.keys():
-            if len(self._ended_when[one]) == 1:
-                (only,) = self._ended_when[one]
+        for item in members & self._ended_when.keys():
+            if len(self._ended_when[item]) == 1:
+                (only,) = self._ended_when[item]
                 if not self.guards[only].holds and self.guards[only].items <= members:
                     return holds  # it has ended, or another one ends
         number = self._guard_of.get((holds, members))
@@ -226,53 +226,57 @@ class LexerItems:
 
     def _has_surely_ended(self, at: int) -> bool:
         """Return whether an instruction stands inside a character of which every rest leads to an end."""
-        one = self._code[at]
-        return one.kind == CHAR and one.node in self.instructions.rests and self._ends_plainly(one.to[0])
+        instruction = self._code[at]
+        return (
+            instruction.kind == CHAR
+            and instruction.node in self.instructions.rests
+            and self._ends_plainly(instruction.to[0])
+        )
 
     def _ends_plainly(self, at: int) -> bool:
         seen, pending = {at}, [at]
         while pending:
-            one = self._code[pending.pop()]
-            if one.kind in (MATCH, FOUND):
+            instruction = self._code[pending.pop()]
+            if instruction.kind in (MATCH, FOUND):
                 return True
-            if one.kind == SPLIT:
-                pending += [to for to in one.to if to not in seen]
-                seen.update(one.to)
+            if instruction.kind == SPLIT:
+                pending += [to for to in instruction.to if to not in seen]
+                seen.update(instruction.to)
         return False
 
     def both(self, *several: int | bool) -> Guards | None:
         """Return the conjunction of guards and outcomes, None where one has failed. Those that must not
         hold are one guard over all their items."""
-        never, found = set[int](), set[int]()
-        for one in several:
-            if one is True:
+        never, held = set[int](), set[int]()
+        for term in several:
+            if term is True:
                 continue
-            if one is False:
+            if term is False:
                 return None
-            holds, items = self.guards[one]
+            holds, items = self.guards[term]
             if holds:
-                found.add(one)
+                held.add(term)
             else:
                 never |= items
         if never:
             joined = self.guard(False, never)
             if joined is False:
                 return None
-            found.add(joined)
-            for one in never & self._ended_when.keys():
-                if all(self._follows(guard, found, never) for guard in self._ended_when[one]):
+            held.add(joined)
+            for item in never & self._ended_when.keys():
+                if all(self._follows(guard, held, never) for guard in self._ended_when[item]):
                     return None  # it has ended if the others are met
-        return frozenset(found)
+        return frozenset(held)
 
-    def _follows(self, guard: int, found: set[int], never: set[int]) -> bool:
-        """Return whether a guard is met where guards are `found`, and items never reach their end."""
+    def _follows(self, guard: int, met: set[int], never: set[int]) -> bool:
+        """Return whether a guard is met where guards are `met`, and items never reach their end."""
         holds, items = self.guards[guard]
-        return guard in found or (not holds and items <= never)
+        return guard in met or (not holds and items <= never)
 
     def barred(self, guards: Guards) -> set[int]:
         """Return the instructions of items that never reach their end under guards: it must not come."""
-        never = (self.guards[one].items for one in guards if not self.guards[one].holds)
-        return {self.items[one].at for some in never for one in some if not self.items[one].guards}
+        never = (self.guards[guard].items for guard in guards if not self.guards[guard].holds)
+        return {self.items[item].at for some in never for item in some if not self.items[item].guards}
 
     # --- items without reading ------------------------------------------------------------------------------
 
@@ -282,32 +286,32 @@ class LexerItems:
         known = self._closures.get(key)
         if known is not None:
             return known
-        found: dict[int, None] = {}
+        items: dict[int, None] = {}
         seen, pending = set[tuple[int, Guards]](), [(at, guards)]
         while pending:
             here = pending.pop()
             if here in seen:
                 continue
             seen.add(here)
-            one, held = self._code[here[0]], here[1]
-            if one.kind == SPLIT:
-                pending += [(to, held) for to in reversed(one.to)]
-            elif one.kind == AHEAD:
-                ahead = self.guard(one.holds, self.closure(one.number, FREE, behind))
+            instruction, held = self._code[here[0]], here[1]
+            if instruction.kind == SPLIT:
+                pending += [(to, held) for to in reversed(instruction.to)]
+            elif instruction.kind == AHEAD:
+                ahead = self.guard(instruction.holds, self.closure(instruction.number, FREE, behind))
                 both = self.both(*held, ahead)
                 if both is not None:
-                    pending.append((one.to[0], both))
-            elif one.kind == BEHIND:
+                    pending.append((instruction.to[0], both))
+            elif instruction.kind == BEHIND:
                 assert behind is not None
-                if (one.number in behind.holding) == one.holds:
-                    pending.append((one.to[0], held))
-            elif one.kind == START:
+                if (instruction.number in behind.holding) == instruction.holds:
+                    pending.append((instruction.to[0], held))
+            elif instruction.kind == START:
                 if behind is not None and behind.start:
-                    pending.append((one.to[0], held))
+                    pending.append((instruction.to[0], held))
             else:
-                found[self.item(here[0], held)] = None
+                items[self.item(here[0], held)] = None
         spend(self.limits, len(seen))
-        self._closures[key] = made = tuple(found)
+        self._closures[key] = made = tuple(items)
         return made
 
     # --- look-behinds: one set of threads for all of them, begun anew at each character
@@ -320,38 +324,38 @@ class LexerItems:
         looks = self.instructions.looks
         if not looks and not start:
             return None
-        seen, found, holding = set[int](), set[int](), set[int]()
+        seen, threads_left, holding = set[int](), set[int](), set[int]()
         pending = [*threads, *(first for first, _found in looks)]
         while pending:
             at = pending.pop()
             if at in seen:
                 continue
             seen.add(at)
-            one = self._code[at]
-            if one.kind == SPLIT:
-                pending += one.to
-            elif one.kind == START:
-                pending += one.to if start else []
-            elif one.kind == FOUND:
+            instruction = self._code[at]
+            if instruction.kind == SPLIT:
+                pending += instruction.to
+            elif instruction.kind == START:
+                pending += instruction.to if start else []
+            elif instruction.kind == FOUND:
                 holding |= {number for number, (_first, end) in enumerate(looks) if end == at}
             else:
-                found.add(at)
-        return Behind(start, frozenset(found), frozenset(holding), 0)
+                threads_left.add(at)
+        return Behind(start, frozenset(threads_left), frozenset(holding), 0)
 
     def _behind_step(self, behind: Behind | None, byte_class: int) -> Behind | None:
         if behind is None or not self.instructions.looks:
             return None
-        found = set[int]()
+        behind_byte = set[int]()
         for at in behind.threads:
-            one = self._code[at]
-            after = self.instructions.rows[one.node][byte_class]
+            instruction = self._code[at]
+            after = self.instructions.rows[instruction.node][byte_class]
             if after == WHOLE:
-                found.add(one.to[0])
+                behind_byte.add(instruction.to[0])
             elif after != NO_NODE:
-                found.add(self.instructions.inside(at, after))
+                behind_byte.add(self.instructions.inside(at, after))
         byte = self.instructions.bytes_of[byte_class]
         left = behind.left - 1 if behind.left else next(size for end, size in _CONTINUED if byte < end)
-        threads = frozenset(found)
+        threads = frozenset(behind_byte)
         if left:
             return Behind(False, threads, frozenset(), left)
         return self.behind(threads, False)
@@ -375,15 +379,18 @@ class LexerItems:
 
     def _row(self, item: int, behind: Behind | None) -> ClassRow:
         at, guards = self.items[item]
-        one, of = self._code[at], self.partitions
-        if one.kind == EOF:
+        instruction, of = self._code[at], self.partitions
+        if instruction.kind == EOF:
             return self._no_row
         held = self.guard_row(guards, behind)
-        if one.node == NO_NODE:  # it has ended, and its guards are still open
+        if instruction.node == NO_NODE:  # it has ended, and its guards are still open
             ended = (self.guard_sets[held.numbers[place]] for place in of.first[held.partition])
             lists = [0 if left is None else self._lists.of((self.item(at, left),)) for left in ended]
             return of.row(held.partition, lists)
-        nodes, behinds = self._node_row(one.node), self._no_row if behind is None else self.behinds(behind)
+        nodes, behinds = (
+            self._node_row(instruction.node),
+            self._no_row if behind is None else self.behinds(behind),
+        )
         partition = of.joined((nodes.partition, held.partition, behinds.partition))
         made = []
         for place in of.first[partition]:
@@ -391,7 +398,7 @@ class LexerItems:
             items: tuple[int, ...] = ()
             if then == WHOLE and left is not None:
                 then_behind = None if behind is None else self.behind_of[behinds.numbers[place]]
-                items = self.closure(one.to[0], left, then_behind)
+                items = self.closure(instruction.to[0], left, then_behind)
             elif then != NO_NODE and left is not None:
                 items = (self.item(self.instructions.inside(at, then), left),)
             made.append(self._lists.of(items))
@@ -412,8 +419,8 @@ class LexerItems:
         if known is None and behind is not None and not self.guards_look_behind(guards):
             known = self._guard_rows[key] = self.guard_row(guards, None)
         if known is None:
-            said = [self.guards[one] for one in sorted(guards)]
-            rows = [self.row(item, behind) for one in said for item in one.items]
+            said = [self.guards[guard] for guard in sorted(guards)]
+            rows = [self.row(item, behind) for guard in said for item in guard.items]
             partition, columns = self.columns_of(rows)
             made = [self._guards_behind(said, column) for column in columns]
             known = self._guard_rows[key] = self.partitions.row(partition, made)
@@ -432,7 +439,7 @@ class LexerItems:
     def _guards_behind(self, said: list[Guard], column: Sequence[int]) -> int:
         """Return the number of some guards behind a byte, from the lists behind their items."""
         lists = iter(column)
-        key = tuple([(one.holds, frozenset([next(lists) for _ in one.items])) for one in said])
+        key = tuple([(guard.holds, frozenset([next(lists) for _ in guard.items])) for guard in said])
         known = self._guards_made.get(key)
         if known is None:
             left = self.both(*(self.guard(holds, self.members(some)) for holds, some in key))
@@ -449,17 +456,17 @@ class LexerItems:
 
     def hold_at_end(self, guards: Guards, behind: Behind | None) -> bool:
         """Return whether guards are met where the text ends."""
-        return all(self._holds_at_end(one, behind) for one in guards)
+        return all(self._holds_at_end(guard, behind) for guard in guards)
 
     @remembered
     def _holds_at_end(self, guard: int, behind: Behind | None) -> bool:
-        one = self.guards[guard]
-        return any(True for _end in self.ends_at_end(one.items, behind)) == one.holds
+        asked = self.guards[guard]
+        return any(True for _end in self.ends_at_end(asked.items, behind)) == asked.holds
 
     def ends_at_end(self, items: Iterable[int], behind: Behind | None) -> Iterator[int]:
         """Yield the instructions (MATCH, FOUND) that items reach where the text ends, best first."""
-        for one in items:
-            at, guards = self.items[one]
+        for item in items:
+            at, guards = self.items[item]
             instruction = self._code[at]
             if instruction.kind == CHAR or not self.hold_at_end(guards, behind):
                 continue

@@ -82,8 +82,8 @@ class LexerTables:
         counts = dict.fromkeys(("starts", "carry_moves", "carry_bytes"), len(self.lexer.carries))
         counts |= {"lexeme_ends": self._end_count, "lasts": self._last_count}
         grown = self._every.items()
-        found = {name: one.rows[: counts.get(name, self._noted)] for name, one in grown}
-        return found | {"classes": self.classes}
+        arrays = {name: array.rows[: counts.get(name, self._noted)] for name, array in grown}
+        return arrays | {"classes": self.classes}
 
     @property
     def moves(self) -> npt.NDArray[np.int32]:
@@ -102,7 +102,7 @@ class LexerTables:
     @property
     def nbytes(self) -> int:
         """Bytes of the arrays."""
-        return sum(int(one.rows.nbytes) for one in self._every.values())
+        return sum(int(array.rows.nbytes) for array in self._every.values())
 
     # --- answers --------------------------------------------------------------------------------------------
 
@@ -126,13 +126,13 @@ class LexerTables:
     def begun(self, context: int, carry: int) -> list[int]:
         """Return the states before a lexeme, and before the bound texts that may come in its place."""
         every = range(context, self.contexts * self.lexer.ways, self.contexts)
-        return [state for one in every if (state := self.start(one, carry)) >= 0]
+        return [state for start in every if (state := self.start(start, carry)) >= 0]
 
     def bound_in(self, state: int, config: Config) -> int:
-        """As `Lexer.bound_in`."""
-        found = self.lexer.bound_in(state, config)
+        """Return the state further in a bound text, in another configuration; written for compiled code."""
+        state_after = self.lexer.bound_in(state, config)
         self._note()
-        return found
+        return state_after
 
     def put_carry(self, carry: int) -> None:
         """Write what each class of bytes does to a carry."""
@@ -149,20 +149,20 @@ class LexerTables:
         """Write as what a lexeme may end together with the text; -1 among them: nothing has begun, and what
         is owed is met there."""
         lexer = self.lexer
-        found = lexer.ends_with_text(state)
-        one = lexer.states[state]
-        if not one.has_begun and one.bound is None and lexer.is_met_at_end(state):
-            found.append(-1)
-        self._lasts.reserve(self._last_count + len(found))
+        terminals = lexer.ends_with_text(state)
+        told = lexer.states[state]
+        if not told.has_begun and told.bound is None and lexer.is_met_at_end(state):
+            terminals.append(-1)
+        self._lasts.reserve(self._last_count + len(terminals))
         first = self._last_count
-        self._lasts.rows[first : first + len(found), 0] = found
-        self._last_count += len(found)
+        self._lasts.rows[first : first + len(terminals), 0] = terminals
+        self._last_count += len(terminals)
         self._last_at.rows[state] = first, self._last_count
 
     def _reserve_carries(self) -> None:
         carries = len(self.lexer.carries)
-        for one in (self._starts, self._carry_moves, self._carry_bytes):
-            one.reserve(carries)
+        for array in (self._starts, self._carry_moves, self._carry_bytes):
+            array.reserve(carries)
 
     def _note(self) -> None:
         """Write what new states may end as."""

@@ -53,10 +53,10 @@ def _has_each(here: int, columns: Sequence[Sequence[int]], at_least: Mapping[int
     """Return whether a state that leads to some line breaks and carries (bits) leads, with each column behind
     them, to carries that do for each of its own."""
     for some in columns:
-        found = 0
+        left_behind = 0
         for number, left in enumerate(some):
-            found |= left if here >> number & 1 else 0
-        if any(here & bit and not found & more for bit, more in at_least.items()):
+            left_behind |= left if here >> number & 1 else 0
+        if any(here & bit and not left_behind & more for bit, more in at_least.items()):
             return False
     return True
 
@@ -90,11 +90,11 @@ class _Newlines:
 
     def _after(self, states: Iterable[int], classes: Iterable[int]) -> set[int]:
         """Return the states of a newline behind bytes of some classes."""
-        found, columns = set[int](), sorted(classes)
+        states_behind, columns = set[int](), sorted(classes)
         for state in states:
             self._rows.put_row(state)
-            found.update(self._rows.moves[state, columns].tolist())
-        return {to for to in found if to >= 0 and self._newline in self._terminals_of(to)}
+            states_behind.update(self._rows.moves[state, columns].tolist())
+        return {to for to in states_behind if to >= 0 and self._newline in self._terminals_of(to)}
 
     def _closed(self, states: Iterable[int]) -> list[int]:
         """Return states, and those behind any bytes that leave the column as it is."""
@@ -107,41 +107,41 @@ class _Newlines:
         """Return for each column and each line break the states that have the column behind it, as long as
         they do not come again; and the column that comes again then."""
         nothing = [list[int]()] * len(self._broken)
-        found = [nothing] * tab_size + [[self._closed((state,)) for state in self._broken]]
+        columns = [nothing] * tab_size + [[self._closed((state,)) for state in self._broken]]
         met = dict[object, int]()
-        while (last := tuple(frozenset(some) for at in found[-tab_size:] for some in at)) not in met:
+        while (last := tuple(frozenset(some) for at in columns[-tab_size:] for some in at)) not in met:
             met[last] = len(met)
-            before = zip(found[-1], found[-tab_size], strict=True)
+            before = zip(columns[-1], columns[-tab_size], strict=True)
             behind = [
                 self._after(one, (self._blank,)) | self._after(two, (self._tab,)) for one, two in before
             ]
-            found.append([self._closed(states) for states in behind])
-        return found[tab_size : tab_size + len(met)], met[last]
+            columns.append([self._closed(states) for states in behind])
+        return columns[tab_size : tab_size + len(met)], met[last]
 
     def ends(self, states: Iterable[int]) -> int:
         """Return what newlines leave that end in some states, as bits."""
-        found = 0
+        bits = 0
         for terminal, carry in (end for state in states for end in self._rows.lexer.states[state].ends):
             if terminal == self._newline and (more := tuple(self._behind(carry))):
-                found |= self._bits.setdefault(more, 1 << (len(self._broken) + len(self._bits)))
-        return found
+                bits |= self._bits.setdefault(more, 1 << (len(self._broken) + len(self._bits)))
+        return bits
 
     def leads(self) -> dict[int, int]:
         """Return the line breaks that each state leads to, and what newlines leave, as bits."""
-        found = {}
+        bits = {}
         for state in self._states:
             breaks = (self._broken[to] for to in self._after((state,), (self._break,)))
-            found[state] = self.ends((state,)) | sum(1 << number for number in breaks)
+            bits[state] = self.ends((state,)) | sum(1 << number for number in breaks)
         changed = True
         while changed:
             changed = False
             for state in reversed(self._states):
-                more = found[state]
+                more = bits[state]
                 for to in self._following[state]:
-                    more |= found[to]
-                changed |= more != found[state]
-                found[state] = more
-        return found
+                    more |= bits[to]
+                changed |= more != bits[state]
+                bits[state] = more
+        return bits
 
     def at_least(self) -> dict[int, int]:
         """Return for each bit of what newlines leave the bits behind which as much may follow."""

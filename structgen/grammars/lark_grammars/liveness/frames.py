@@ -40,14 +40,14 @@ class Frames(NamedTuple):
     def of(self, states: Sequence[int]) -> npt.NDArray[np.int32] | None:
         """Return the frames of a stack (states, the bottom first); None where it closes what is not open, or
         no stack is so."""
-        most, brackets, found = self.at.shape[1] - 1, 0, np.empty(len(states), np.int32)
+        most, brackets, frames = self.at.shape[1] - 1, 0, np.empty(len(states), np.int32)
         for place, state in enumerate(states):
             if place and brackets < most:
                 brackets = min(most, brackets + int(self.opened[state]))
-            found[place] = self.at[state, brackets] if brackets >= 0 else -1
-            if found[place] < 0:
+            frames[place] = self.at[state, brackets] if brackets >= 0 else -1
+            if frames[place] < 0:
                 return None
-        return found
+        return frames
 
 
 def column_after(column: int, byte: int, tab_size: int) -> int:
@@ -72,8 +72,8 @@ def usable_rules(tables: ParserTables, terminals: Collection[int]) -> list[Rule]
     """Return the rules that occur in a derivation of a whole text, if only some terminals have a lexeme."""
     derive = productive([(-1 - rule.origin, rule.symbols) for rule in tables.rules], terminals)
     usable = [rule for rule in tables.rules if derive.issuperset(rule.symbols)]
-    starts = [one.origin for one in usable if tables.nonterminals[one.origin].startswith("$root_")]
-    met = reached([(-1 - one.origin, one.symbols) for one in usable], [-1 - one for one in starts])
+    starts = [rule.origin for rule in usable if tables.nonterminals[rule.origin].startswith("$root_")]
+    met = reached([(-1 - rule.origin, rule.symbols) for rule in usable], [-1 - rule for rule in starts])
     return [rule for rule in usable if -1 - rule.origin in met]
 
 
@@ -134,26 +134,28 @@ def blocks_are_even(tables: ParserTables, made: Collection[int]) -> bool:
     if balances is None:
         return False
     return not any(
-        balances[-1 - one.origin] for one in rules if tables.nonterminals[one.origin].startswith("$root_")
+        balances[-1 - rule.origin] for rule in rules if tables.nonterminals[rule.origin].startswith("$root_")
     )
 
 
 def balances_of(rules: Sequence[Rule], terminals: dict[int, int]) -> dict[int, int] | None:
     """Return for each nonterminal (-1 - its number) how many more brackets each of its texts opens than it
     closes, for those that derive a text; None if that differs, or one closes what it has not opened."""
-    found: dict[int, int] = {}
+    balances: dict[int, int] = {}
     left, before = list(rules), -1
     while len(left) != before:
         before, unknown = len(left), list[Rule]()
         for rule in left:
-            if any(one < 0 and one not in found for one in rule.symbols):
+            if any(symbol < 0 and symbol not in balances for symbol in rule.symbols):
                 unknown.append(rule)
                 continue
-            total = sum(found[one] if one < 0 else terminals.get(one, 0) for one in rule.symbols)
-            if found.setdefault(-1 - rule.origin, total) != total:
+            total = sum(
+                balances[symbol] if symbol < 0 else terminals.get(symbol, 0) for symbol in rule.symbols
+            )
+            if balances.setdefault(-1 - rule.origin, total) != total:
                 return None
         left = unknown
-    return None if lowest(rules, terminals | found) < 0 else found
+    return None if lowest(rules, terminals | balances) < 0 else balances
 
 
 def lowest(rules: Sequence[Rule], balances: dict[int, int]) -> int:
@@ -173,7 +175,7 @@ def lowest(rules: Sequence[Rule], balances: dict[int, int]) -> int:
 
 
 def _prefixes(rule: Rule, balances: dict[int, int]) -> list[int]:
-    found = [0]
+    heights = [0]
     for symbol in rule.symbols:
-        found.append(found[-1] + balances.get(symbol, 0))
-    return found
+        heights.append(heights[-1] + balances.get(symbol, 0))
+    return heights

@@ -75,8 +75,8 @@ class Liveness:
         self.boundaries = kinds
         if indentation is not None:
             self.boundaries = ENDING * kinds + 1
-            lines = (one for one in ones(letters.noted) if letters.letters[one][0] == newline)
-            for kind in sorted({letters.letters[one][1] for one in lines}):
+            lines = (letter for letter in ones(letters.noted) if letters.letters[letter][0] == newline)
+            for kind in sorted({letters.letters[letter][1] for letter in lines}):
                 self._indents[kind], self._dedents[kind] = len(made), len(made) + 1
                 made += [(indentation.indent, kind), (indentation.dedent, DEDENTED * kinds + kind)]
             self._last_dedent = len(made)
@@ -86,11 +86,11 @@ class Liveness:
         self._words = (len(made) + 63) // 64
         alike, first = alike_terminals(tables), dict[tuple[int, int, bool], int]()
         self._first_alike = [
-            first.setdefault((alike[terminal], boundary, bool(letters.noted >> one & 1)), one)
-            for one, (terminal, boundary) in enumerate(made)
+            first.setdefault((alike[terminal], boundary, bool(letters.noted >> letter & 1)), letter)
+            for letter, (terminal, boundary) in enumerate(made)
         ]
         """For each letter the first one that the parser treats alike: the fixpoint is over these."""
-        self._others = sum(1 << one for one, of in enumerate(self._first_alike) if of != one)
+        self._others = sum(1 << letter for letter, of in enumerate(self._first_alike) if of != letter)
         self._put_parser()
         self._solve(self._variables(), solved)
         shape = len(tables.actions), self.boundaries, 2
@@ -104,7 +104,10 @@ class Liveness:
     def _bounded(self) -> list[tuple[int, int]]:
         """Return the letters as terminals, each with the boundary behind it."""
         lines = LINE * self._kinds
-        return [(one, lines + kind if one == self._newline else kind) for one, kind in self._letters.letters]
+        return [
+            (terminal, lines + kind if terminal == self._newline else kind)
+            for terminal, kind in self._letters.letters
+        ]
 
     @property
     def boundary(self) -> npt.NDArray[np.int32]:
@@ -118,8 +121,8 @@ class Liveness:
         actions, gotos = tables.actions.astype(np.int32), tables.gotos.astype(np.int32)
         rules = usable_rules(tables, {END, *self._terminal.tolist()})
         used = {symbol for rule in rules for symbol in rule.symbols} | {-1 - rule.origin for rule in rules}
-        actions[:, [one for one in range(1, actions.shape[1]) if one not in used]] = 0
-        gotos[:, [one for one in range(gotos.shape[1]) if -1 - one not in used]] = -1
+        actions[:, [terminal for terminal in range(1, actions.shape[1]) if terminal not in used]] = 0
+        gotos[:, [nonterminal for nonterminal in range(gotos.shape[1]) if -1 - nonterminal not in used]] = -1
         self.actions, self.gotos = actions, gotos
         """The parser's tables without the symbols of which no whole text has one: what is certain holds for
         stacks of the others."""
@@ -128,7 +131,7 @@ class Liveness:
             sorted({(dot - 1, tables.rules[rule].origin) for rule, dot in kernel if dot})
             for kernel in tables.kernels
         ]
-        flat = [one for some in exits for one in some]
+        flat = [exit_pair for some in exits for exit_pair in some]
         self._exit_at = np.cumsum([0, *map(len, exits)]).astype(np.int32)
         self._deepest = max((depth for depth, _origin in flat), default=0)
         self._sizes = np.array([len(rule.symbols) for rule in tables.rules], np.int32)
@@ -163,11 +166,11 @@ class Liveness:
     def _block(self, kind: type[Pushdown], fields: Fields) -> npt.NDArray[np.int64]:
         """Return a block with what is known of the parser and its runs, and other fields: who calls with the
         block holds these."""
-        found = np.zeros(words_of(kind), np.int64)
-        found[: len(self._known)] = self._known
+        block = np.zeros(words_of(kind), np.int64)
+        block[: len(self._known)] = self._known
         for name, value in fields.items():
-            found[word_of(kind, name)] = value if isinstance(value, int) else address_of(value)
-        return found
+            block[word_of(kind, name)] = value if isinstance(value, int) else address_of(value)
+        return block
 
     def _variables(self) -> npt.NDArray[np.int32]:
         """Return the variables of the fixpoint: the frame, and its letter or the row of its boundary."""
@@ -226,8 +229,7 @@ class Liveness:
             "boundary_variable": self._boundary_variable,
             "boundaries": self.boundaries,
             "available": self._available,
-            "queue": np.arange(count, dtype=np.int32),
-            "is_queued": np.ones(count, np.uint8),
+            "waits": np.ones(count, np.uint8),
             "waiting": count,
             "first_note": np.full(count, -1, np.int32),
             "behind": self._rows(nonterminals),
@@ -240,7 +242,9 @@ class Liveness:
         block, answer = self._block(Saturation, fields), NO_ROOM
         while answer == NO_ROOM:
             notes, table = np.concatenate([notes, np.empty_like(notes)]), _no_slots(4 * len(notes), np.int64)
-            words = [word_of(Saturation, one) for one in ("notes", "note_table", "most_notes", "table_mask")]
+            words = [
+                word_of(Saturation, name) for name in ("notes", "note_table", "most_notes", "table_mask")
+            ]
             block[words] = address_of(notes), address_of(table), len(notes), len(table) - 1
             answer = saturate(address_of(block), self._limits.oracle_steps * _WORK_PER_STEP)
         if answer == TOO_MUCH:
@@ -249,16 +253,16 @@ class Liveness:
     def _boundaries(self, by_letter: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
         """Return which boundaries each state may have."""
         tables = self._tables
-        found = np.zeros((len(tables.actions), self.boundaries), np.bool_)
+        has_boundary = np.zeros((len(tables.actions), self.boundaries), np.bool_)
         noted = [
-            one >= self._letters.made or bool(self._letters.noted >> one & 1)
-            for one in range(len(self._terminal))
+            letter >= self._letters.made or bool(self._letters.noted >> letter & 1)
+            for letter in range(len(self._terminal))
         ]
         where = (by_letter > 0) & np.array(noted)
-        found[by_letter[where] - 1, np.broadcast_to(self._boundary, where.shape)[where]] = True
-        found[tables.start, self._letters.first_kind] = True
-        found[:, 0] = True
-        return found
+        has_boundary[by_letter[where] - 1, np.broadcast_to(self._boundary, where.shape)[where]] = True
+        has_boundary[tables.start, self._letters.first_kind] = True
+        has_boundary[:, 0] = True
+        return has_boundary
 
     def _letters_at(self, context: int, line: int, kind: int, inside: bool) -> int:
         """Return the letters that may come at a boundary, as bits."""
@@ -266,19 +270,19 @@ class Liveness:
             return 0
         if line == ENDING:
             return 1 | 1 << self._last_dedent
-        found = self._letters.available(context, kind, inside) & self._known_letters
+        bits = self._letters.available(context, kind, inside) & self._known_letters
         if self._newline >= 0:
-            found |= 1 << self._last_dedent if found & 1 else 0
-            found |= 1 << self._dedents[kind] if line != PLAIN else 0
-            found |= 1 << self._indents[kind] if line == LINE else 0
-        return found
+            bits |= 1 << self._last_dedent if bits & 1 else 0
+            bits |= 1 << self._dedents[kind] if line != PLAIN else 0
+            bits |= 1 << self._indents[kind] if line == LINE else 0
+        return bits
 
     def _as_rows(self, bits: Sequence[int]) -> npt.NDArray[np.uint64]:
         size, made = 8 * self._words, []
         for row in bits:
-            firsts = {self._first_alike[one] for one in ones(row & self._others)}
-            made.append(row & ~self._others | sum(1 << one for one in firsts if not row >> one & 1))
-        joined = b"".join(one.to_bytes(size, "little") for one in made)
+            firsts = {self._first_alike[letter] for letter in ones(row & self._others)}
+            made.append(row & ~self._others | sum(1 << letter for letter in firsts if not row >> letter & 1))
+        joined = b"".join(row.to_bytes(size, "little") for row in made)
         return np.frombuffer(joined, np.uint64).reshape(-1, self._words).copy()
 
     def _find_certain(self) -> npt.NDArray[np.uint8]:
@@ -308,13 +312,13 @@ class Liveness:
             "then": np.empty(count, np.int32),
         }
         certain(address_of(self._block(Search, fields)))
-        found = np.zeros((len(self._tables.actions), self.boundaries, 2), np.uint8)
+        is_certain = np.zeros((len(self._tables.actions), self.boundaries, 2), np.uint8)
         is_inside = (frames.brackets[self._boundary_frames] > 0).astype(np.int64)
         where = frames.state[self._boundary_frames], self._boundary_numbers, is_inside
-        found[where] = 1
+        is_certain[where] = 1
         refuted = lives[nodes] == 0
-        found[tuple(places[refuted] for places in where)] = 0
-        return found
+        is_certain[tuple(places[refuted] for places in where)] = 0
+        return is_certain
 
     def _too_much(self) -> LimitError:
         return LimitError(
@@ -336,9 +340,9 @@ class Liveness:
         """Return whether some text goes on from a stack (states, the bottom first) where one of some letters
         is read; None: letters do not tell. `inside`: a bracket is open."""
         letters, bits = self._letters, 0
-        for one in some:
-            bits |= 1 << one
-            terminal, kind = letters.letters[one]
+        for letter in some:
+            bits |= 1 << letter
+            terminal, kind = letters.letters[letter]
             if letters.keeps_column and not inside and terminal == self._newline:
                 return None
             if terminal in self._tables.ignored or (inside and terminal == self._newline):
@@ -351,8 +355,8 @@ class Liveness:
         tell."""
         if not self._frames.is_exact:
             return None
-        found = self._letters.letters_in(int(self._tables.context_of[states[-1]]), inside, lexeme)
-        lives, is_sure = self._reached(states, inside, found)
+        following = self._letters.letters_in(int(self._tables.context_of[states[-1]]), inside, lexeme)
+        lives, is_sure = self._reached(states, inside, following)
         return lives if (self.is_exact if lives else is_sure) else None
 
     def _put_certain(self, state: int, kind: int, inside: bool) -> None:
@@ -361,20 +365,20 @@ class Liveness:
         if kind == UNSETTLED or not self.certain[state, 0, int(inside)]:
             return
         context = int(self._tables.context_of[state])
-        free, found = (self._letters_at(context, PLAIN, one, inside) for one in (0, kind))
+        free, found = (self._letters_at(context, PLAIN, behind, inside) for behind in (0, kind))
         self.certain[state, kind, int(inside)] |= not free & ~found & ~self._letters.unsettled
 
     def _reached(self, states: Sequence[int], inside: bool, letters: int) -> tuple[bool, bool]:
         """Return whether some text goes on from a stack with some letters, and whether these and those behind
         ignored lexemes are all that there are."""
-        context, found, met = int(self._tables.context_of[states[-1]]), 0, letters
-        for one in ones(letters):
-            terminal, kind = self._letters.letters[one]
+        context, read, met = int(self._tables.context_of[states[-1]]), 0, letters
+        for letter in ones(letters):
+            terminal, kind = self._letters.letters[letter]
             if terminal in self._tables.ignored or (inside and terminal == self._newline):
-                found |= self._letters_at(context, PLAIN, kind, inside)
+                read |= self._letters_at(context, PLAIN, kind, inside)
                 met |= 0 if kind == UNSETTLED else self._letters.available(context, kind, inside)
             else:
-                found |= 1 << one & self._known_letters
+                read |= 1 << letter & self._known_letters
         stack, is_sure = self._frames.of(states), self._letters.are_all(met)
         if stack is None:
             return False, is_sure
@@ -385,7 +389,7 @@ class Liveness:
             "waiting": self._rows((self._deepest + 1) * nonterminals),
             "deep": self._deepest + 1,
             "done": self._rows(nonterminals),
-            "fresh": self._as_rows([found]),
+            "fresh": self._as_rows([read]),
         }
         reached = reaches(
             address_of(self._block(Descent, fields)), self._limits.oracle_steps * _WORK_PER_STEP
@@ -420,6 +424,6 @@ def alike_terminals(tables: ParserTables) -> list[int]:
         special |= {lines.newline, lines.indent, lines.dedent, *lines.opening, *lines.closing}
     first: dict[bytes, int] = {}
     return [
-        one if one in special else first.setdefault(column.tobytes(), one)
-        for one, column in enumerate(np.ascontiguousarray(columns))
+        terminal if terminal in special else first.setdefault(column.tobytes(), terminal)
+        for terminal, column in enumerate(np.ascontiguousarray(columns))
     ]

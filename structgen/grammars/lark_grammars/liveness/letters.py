@@ -27,12 +27,12 @@ from typing import Any, Final
 
 import numpy as np
 
+from structgen.base.language.remembering import remembered
 from structgen.grammars.lark_grammars.lexer.instructions import NO_TERMINAL
 from structgen.grammars.lark_grammars.lexer.lexer_tables import LexerTables
 from structgen.grammars.lark_grammars.lexer.newline_widths import Widths, widths_of
 from structgen.grammars.lark_grammars.liveness.frames import blocks_are_even
 from structgen.grammars.lark_grammars.reading.loaded_grammar import END
-from structgen.grammars.text_grammars.machine.scanning import remembered
 
 _SEPARATORS: Final = b"\n \t"
 NOWHERE: Final = -1
@@ -42,10 +42,9 @@ UNSETTLED: Final = 1
 _FOLLOWED: Final = 16
 """States that are followed, at least, until all ends of a terminal that owe something are known, or where
 something is owed already..."""
-_FOLLOWED_FIRST: Final = 4096
-"""... and until one is known."""
-_MOST_STARTS: Final = 4096
-"""Kinds times contexts, from which on a terminal in a state of the lexer gets no second kind that is new."""
+_MOST_LOOKED_AT: Final = 4096
+"""... and until one is known; and kinds times contexts, from which on a terminal in a state of the lexer gets
+no second kind that is new."""
 
 
 _MADE_AGAIN: Final = (
@@ -73,7 +72,9 @@ class Letters:
         self._behind_of = self._contexts_behind()
         """The contexts behind each terminal that the parser reads."""
         contexts = range(rows.contexts)
-        self._taken = [[self._taken_in(one, ignored) for one in contexts] for ignored in self._ignored]
+        self._taken = [
+            [self._taken_in(context, ignored) for context in contexts] for ignored in self._ignored
+        ]
         """The terminals that are taken in each context, without and with an open bracket."""
         self._found_by: dict[tuple[object, ...], frozenset[int]] = {}
         self._ends: dict[int, dict[int, frozenset[int]]] = {}
@@ -90,15 +91,15 @@ class Letters:
         self._close()  # of kinds that are one, more letters may be met
         if self.unsettled and not self.lexer.is_local:
             # behind what was not followed, other terminals may be met
-            for one in self.tables.contexts:
-                for terminal in one.every_terminal:
+            for terms in self.tables.contexts:
+                for terminal in terms.every_terminal:
                     self._number(terminal, UNSETTLED)
         self._with.clear()
         self.made = len(self.letters)
         """How many letters are listed. Past them are unsettled ones alone."""
         self._are_settled = not self.unsettled
         """Whether these are all that may be met behind a lexeme."""
-        members = ((one, met) for kind, met in self._where.items() for one in self._members[kind])
+        members = ((carry, met) for kind, met in self._where.items() for carry in self._members[kind])
         starts = {rows.start(context, carry) for carry, met in members for context in met} - {NOWHERE}
         self.widths = widths_of(rows, starts, self.terminals_of, self._behind_newline)
         """Which widths the indenter's newline may have."""
@@ -111,8 +112,8 @@ class Letters:
     @property
     def kept(self) -> dict[str, Any]:
         """What was decided, as plain values."""
-        found = {name: one for name, one in vars(self).items() if name not in _MADE_AGAIN}
-        return found | {"widths": tuple(self.widths)}
+        values = {name: value for name, value in vars(self).items() if name not in _MADE_AGAIN}
+        return values | {"widths": tuple(self.widths)}
 
     def _behind_newline(self, carry: int) -> list[int]:
         """Return the letters behind a newline that leaves a carry, by contexts. A carry of which these are
@@ -121,7 +122,7 @@ class Letters:
         newline = END if lines is None else lines.newline
         behind, number = sorted(self._behind_of[newline]), self._number_of.get((newline, kind))
         if number is not None and self.noted >> number & 1:
-            return [self.available(one, kind, False) for one in behind]
+            return [self.available(context, kind, False) for context in behind]
         return [] if self.is_large else [1 << len(self.letters) + carry] * len(behind)
 
     def _taken_in(self, context: int, ignored: frozenset[int]) -> frozenset[int]:
@@ -133,15 +134,15 @@ class Letters:
         """Return for each terminal the contexts behind it, where the parser reads it; behind a newline, also
         those behind the blocks that it opens or closes."""
         tables = self.tables
-        found: list[set[int]] = [set() for _ in tables.terminals]
+        contexts_behind: list[set[int]] = [set() for _ in tables.terminals]
         states, terminals = np.nonzero(tables.actions > 0)
         contexts = tables.context_of[tables.actions[states, terminals] - 1]
         for terminal, context in {*zip(terminals.tolist(), contexts.tolist(), strict=True)}:
-            found[terminal].add(context)
+            contexts_behind[terminal].add(context)
         if tables.indentation is not None:
             lines = tables.indentation
-            found[lines.newline] |= found[lines.indent] | found[lines.dedent]
-        return [frozenset(some) for some in found]
+            contexts_behind[lines.newline] |= contexts_behind[lines.indent] | contexts_behind[lines.dedent]
+        return [frozenset(some) for some in contexts_behind]
 
     # --- separators -----------------------------------------------------------------------------------------
 
@@ -175,22 +176,14 @@ class Letters:
         """Begin anew with each separator in all contexts in which it separates: a greatest fixpoint."""
         every = frozenset(range(self.rows.contexts) if self.lexer.is_local else ())
         separators = {self.lexer.classes[byte]: every for byte in _SEPARATORS}
-        kept: dict[tuple[int, int], frozenset[int]] = {}
         while True:
             self._begin(separators)
-            self._found = kept
             left = {
-                byte_class: frozenset(one for one in some if self._separates(one, byte_class))
+                byte_class: frozenset(context for context in some if self._separates(context, byte_class))
                 for byte_class, some in separators.items()
             }
             if left == separators:
                 return
-            lost = [one for byte_class, one in separators.items() if one != left[byte_class]]
-            kept = {
-                key: some
-                for key, some in self._found.items()
-                if not any(self._behind_of[key[1]] <= one for one in lost)
-            }
             separators = left
 
     def _separates(self, context: int, separator: int) -> bool:
@@ -214,7 +207,7 @@ class Letters:
     @property
     def is_large(self) -> bool:
         """Whether there are so many kinds that no more are made than must be."""
-        return len(self.kinds) * self.rows.contexts > _MOST_STARTS
+        return len(self.kinds) * self.rows.contexts > _MOST_LOOKED_AT
 
     def _put_letters(self, letters: list[tuple[int, int]]) -> None:
         """Take some letters for those that there are."""
@@ -229,8 +222,8 @@ class Letters:
         self._reached: dict[tuple[int, int, bool], int] = {}
         self._closed, self.noted = -1, 0
         """Bits of the letters that are met: what may come behind them is known."""
-        for one in letters:
-            self._number(*one)
+        for letter in letters:
+            self._number(*letter)
 
     def _number(self, terminal: int, kind: int) -> int:
         key = terminal, kind
@@ -252,11 +245,15 @@ class Letters:
     def _kind(self, carry: int) -> int:
         kind = self._kind_of.get(carry)
         if kind is None:
-            one = self.lexer.alike(carry)
-            if one not in self._kind_of:
+            first = self.lexer.alike(carry)
+            if first not in self._kind_of:
                 number = min(len(self.kinds), len(self._members))
-                self.kinds[number:], self._members[number:], self._kind_of[one] = (one,), ([one],), number
-            kind = self._kind_of[carry] = self._kind_of[one]
+                self.kinds[number:], self._members[number:], self._kind_of[first] = (
+                    (first,),
+                    ([first],),
+                    number,
+                )
+            kind = self._kind_of[carry] = self._kind_of[first]
         return kind
 
     def _letters_with(self, terminal: int, carries: frozenset[int]) -> int:
@@ -297,17 +294,17 @@ class Letters:
 
     def letters_in(self, context: int, inside: bool, state: int) -> int:
         """Return the same without the terminals that the parser never takes in a context."""
-        found = self.letters_of(state, self._taken[inside][context])
+        letters = self.letters_of(state, self._taken[inside][context])
         if not self.made:
-            self._note(found & ~self._dropped[inside])
-            for one in ones(found & self._dropped[inside]):
-                self._where.setdefault(self.letters[one][1], set()).add(context)
-        return found
+            self._note(letters & ~self._dropped[inside])
+            for letter in ones(letters & self._dropped[inside]):
+                self._where.setdefault(self.letters[letter][1], set()).add(context)
+        return letters
 
     def _note(self, letters: int) -> None:
         """Note where the kinds of some letters may be met, behind terminals that the parser reads."""
-        for one in ones(letters & ~self.noted):
-            terminal, kind = self.letters[one]
+        for letter in ones(letters & ~self.noted):
+            terminal, kind = self.letters[letter]
             if kind != UNSETTLED:
                 self._where.setdefault(kind, set()).update(self._behind_of[terminal])
         self.noted |= letters
@@ -315,11 +312,11 @@ class Letters:
     @remembered
     def terminals_of(self, state: int) -> frozenset[int]:
         """Return the terminals whose ends its items can reach, if no guard is broken."""
-        one, items = self.lexer.states[state], self.lexer.items.items
+        told, items = self.lexer.states[state], self.lexer.items.items
         ends_as = self.lexer.instructions.ends_as
-        every = {ends_as[items[item].at] for item in (*one.items, *one.words)} - {NO_TERMINAL}
-        every |= set() if one.bound is None else {one.bound[0]}
-        return frozenset(every.union(end[0] for end in one.ends))
+        every = {ends_as[items[item].at] for item in (*told.items, *told.words)} - {NO_TERMINAL}
+        every |= set() if told.bound is None else {told.bound[0]}
+        return frozenset(every.union(end[0] for end in told.ends))
 
     @remembered
     def following(self, state: int) -> dict[int, tuple[int, ...]]:
@@ -333,24 +330,24 @@ class Letters:
 
     def _left_of(self, state: int) -> dict[int, frozenset[int]]:
         """Return what it may leave, by terminals: nothing where a separator frees it."""
-        found = self._ends.get(state)
-        if found is None:
+        left_by = self._ends.get(state)
+        if left_by is None:
             nothing, some = self.lexer.nothing, dict[int, set[int]]()
             for terminal, carry in self._ends_behind(state):
                 left = nothing if self._is_freed(terminal, carry) else carry
                 some.setdefault(terminal, set()).add(left)
-            found = self._ends[state] = {terminal: frozenset(left) for terminal, left in some.items()}
-        return found
+            left_by = self._ends[state] = {terminal: frozenset(left) for terminal, left in some.items()}
+        return left_by
 
     def _ends_behind(self, state: int) -> Sequence[tuple[int, int]]:
         """Return the ends of a state; of one in a bound text that of the shortest rest too."""
-        one = self.lexer.states[state]
-        if one.bound is None:
-            return one.ends
+        told = self.lexer.states[state]
+        if told.bound is None:
+            return told.ends
         carry = self.lexer.owed_in(state)
         if not self.lexer.is_local or carry != self.lexer.nothing:  # else nothing is owed behind any rest
             carry = self.lexer.shortest_end(state)[2]
-        return [*one.ends, (one.bound[0], carry)] if carry >= 0 else one.ends
+        return [*told.ends, (told.bound[0], carry)] if carry >= 0 else told.ends
 
     def _is_freed(self, terminal: int, carry: int) -> bool:
         """Return whether a carry is taken for none behind a terminal."""
@@ -361,9 +358,9 @@ class Letters:
         freeing = self._frees.get(carry)
         if freeing is None:
             freeing = self._frees[carry] = [
-                one for one in self._separators if self.lexer.is_freed(carry, one)
+                byte_class for byte_class in self._separators if self.lexer.is_freed(carry, byte_class)
             ]
-        return any(behind <= self._separators[one] for one in freeing)
+        return any(behind <= self._separators[byte_class] for byte_class in freeing)
 
     def _carries(self, state: int, terminal: int) -> frozenset[int]:
         """Return what a lexeme may leave that goes on from a state and ends as a terminal: carries;
@@ -383,57 +380,57 @@ class Letters:
 
     def _followed(self, state: int, terminal: int) -> frozenset[int]:
         """Return the same, by following states from this one on."""
-        nothing, before, found = self.lexer.nothing, {state: -1}, set[int]()
-        few = max(_FOLLOWED, _MOST_STARTS // (4 * self.rows.contexts))
+        nothing, before, carries = self.lexer.nothing, {state: -1}, set[int]()
+        few = max(_FOLLOWED, _MOST_LOOKED_AT // (4 * self.rows.contexts))
         order, pending, is_settled, fresh = list[int](), 0, True, [state]
         while True:
-            for one in fresh:
-                known = self._found.get((one, terminal))
-                found |= self._left_of(one).get(terminal, frozenset()) if known is None else known
+            for after in fresh:
+                known = self._found.get((after, terminal))
+                carries |= self._left_of(after).get(terminal, frozenset()) if known is None else known
                 if (
-                    nothing in found and self.lexer.is_local
+                    nothing in carries and self.lexer.is_local
                 ):  # else other carries know more of the text before
-                    at, free = one, frozenset((nothing,))
+                    at, free = after, frozenset((nothing,))
                     while at >= 0:
                         self._found[at, terminal] = free
                         at = before[at]
                     return free
                 if known is None:
-                    order.append(one)
+                    order.append(after)
             if pending == len(order):
                 break
-            if pending > (few if found - {-1} else _FOLLOWED_FIRST):
+            if pending > (few if carries - {-1} else _MOST_LOOKED_AT):
                 is_settled = False
                 break
             here = order[pending]
             pending += 1
-            fresh = [one for one in self.following(here).get(terminal, ()) if one not in before]
+            fresh = [after for after in self.following(here).get(terminal, ()) if after not in before]
             before |= dict.fromkeys(fresh, here)
         if is_settled:
             self._settle(order[::-1], terminal)
         else:
-            self._found[state, terminal] = frozenset(found | {-1})
+            self._found[state, terminal] = frozenset(carries | {-1})
         return self._found[state, terminal]
 
     def _settle(self, order: list[int], terminal: int) -> None:
         """Note the carries of all states that were followed, the last ones first: a least fixpoint."""
-        made = {one: self._left_of(one).get(terminal, frozenset()) for one in order}
+        made = {at: self._left_of(at).get(terminal, frozenset()) for at in order}
         changed = True
         while changed:
             changed = False
-            for one in order:
-                known, found = self._found, made[one]
-                for after in self.following(one).get(terminal, ()):
-                    found = found | (made[after] if after in made else known[after, terminal])
-                if len(found) > len(made[one]):
-                    made[one], changed = found, True
-        for one, found in made.items():
-            self._found[one, terminal] = found
+            for at in order:
+                known, carries = self._found, made[at]
+                for after in self.following(at).get(terminal, ()):
+                    carries = carries | (made[after] if after in made else known[after, terminal])
+                if len(carries) > len(made[at]):
+                    made[at], changed = carries, True
+        for at, carries in made.items():
+            self._found[at, terminal] = carries
 
     def _weight(self, carry: int) -> tuple[int, int]:
         """Return how many items a carry owes, and its number."""
         of = self.lexer.items.guards
-        return sum(len(of[one].items) for one in self.lexer.carries[max(carry, 0)].guards), carry
+        return sum(len(of[guard].items) for guard in self.lexer.carries[max(carry, 0)].guards), carry
 
     # --- classes of endings ---------------------------------------------------------------------------------
 
@@ -484,24 +481,24 @@ class Letters:
     def _behind(self, context: int, letters: int, kinds: tuple[int, ...], inside: bool) -> int:
         """Return some letters, those behind the ignored ones among them, and those behind some kinds."""
         lexer = self.lexer
-        found, met, pending, fresh = 0, set(kinds), list(kinds), letters
+        bits, met, pending, fresh = 0, set(kinds), list(kinds), letters
         while True:
             dropped = self._dropped[inside] & ~self.unsettled
-            found |= fresh & ~dropped
-            for one in ones(fresh & dropped):
-                kind = self.letters[one][1]
+            bits |= fresh & ~dropped
+            for letter in ones(fresh & dropped):
+                kind = self.letters[letter][1]
                 if kind not in met:
                     met.add(kind)
                     pending.append(kind)
             if not pending:
-                return found
+                return bits
             kind, fresh = pending.pop(), 0
             if kind == 0 and lexer.is_local:
-                found |= self.available(context, 0, inside)
+                bits |= self.available(context, 0, inside)
                 continue
             # of kinds that are one, ignored lexemes may lead from one to another
             for carry in self._members[kind]:
-                found |= 1 if lexer.holds_at_end(carry) else 0
+                bits |= 1 if lexer.holds_at_end(carry) else 0
                 for state in self.rows.begun(context, carry):
                     fresh |= self.letters_in(context, inside, state)
 
@@ -527,7 +524,7 @@ class Letters:
         parts = len(set(part))
         while True:
             met: dict[int, frozenset[tuple[int, int]]] = {NOWHERE: frozenset({(END, NOWHERE)})} | {
-                row: frozenset((self.letters[one][0], part[self.letters[one][1]]) for one in some)
+                row: frozenset((self.letters[letter][0], part[self.letters[letter][1]]) for letter in some)
                 for row, some in of_rows.items()
             }
             numbers: dict[tuple[object, ...], int] = {}
@@ -538,8 +535,8 @@ class Letters:
                 break
             parts = len(numbers)
         members: list[list[int]] = [[] for _ in range(parts)]
-        for kind, one in enumerate(part):
-            members[one] += self._members[kind]
+        for kind, joined_kind in enumerate(part):
+            members[joined_kind] += self._members[kind]
         self._members, self.kinds = members, [some[0] for some in members]
         self._kind_of = {carry: part[kind] for carry, kind in self._kind_of.items()}
         self.first_kind = part[self.first_kind]
@@ -549,16 +546,16 @@ class Letters:
         self._where = where
         before, noted = self.letters, self.noted
         self._put_letters([(terminal, part[kind]) for terminal, kind in before])
-        for one in ones(noted):
-            terminal, kind = before[one]
+        for joined_kind in ones(noted):
+            terminal, kind = before[joined_kind]
             self.noted |= 1 << self._number(terminal, part[kind])
 
 
 def ones(bits: int) -> list[int]:
     """Return the numbers of the bits that are set."""
-    found = []
+    numbers = []
     while bits:
         low = bits & -bits
-        found.append(low.bit_length() - 1)
+        numbers.append(low.bit_length() - 1)
         bits ^= low
-    return found
+    return numbers

@@ -177,7 +177,7 @@ def run_from(c: Pushdown, frame: int, letters: Int64s) -> bool:
 
 
 class Saturation(Pushdown):
-    """The memory of the fixpoint. Variables wait in a ring until they are looked at; those that use another
+    """The memory of the fixpoint. Variables wait until they are looked at, in rounds; those that use another
     one wait again when it grows."""
 
     variables: Int32s
@@ -188,10 +188,10 @@ class Saturation(Pushdown):
     boundaries: int
     available: Int64s
     """Rows of the letters that may come at a boundary."""
-    queue: Int32s
-    is_queued: Bytes
-    head: int
+    waits: Bytes
+    """[variables]"""
     waiting: int
+    """How many of them wait."""
     # who uses whom
     notes: Int32s
     """For each its user, and the next note of the same variable (-1: the last)."""
@@ -223,9 +223,8 @@ class Saturation(Pushdown):
 @jit
 def _enqueue(c: Saturation, v: int) -> None:
     """Have a variable wait, once."""
-    if not c.is_queued[v]:
-        c.is_queued[v], c.queue[(c.head + c.waiting) % c.variable_count] = 1, v
-        c.waiting = c.waiting + 1
+    c.waiting = c.waiting + 1 - c.waits[v]
+    c.waits[v] = 1
 
 
 @jit
@@ -389,10 +388,12 @@ def saturate(address: int, most: int) -> int:
         while note >= 0:
             key = (source << 32) | c.notes[2 * note]
             c.note_table[_slot_of(c, key)], note = key, c.notes[2 * note + 1]
+    v = 0
     while c.waiting:
-        v = c.queue[c.head]
-        c.head, c.waiting = (c.head + 1) % c.variable_count, c.waiting - 1
-        c.is_queued[v] = 0
+        v = v + 1 if v + 1 < c.variable_count else 0
+        if not c.waits[v]:
+            continue
+        c.waits[v], c.waiting = 0, c.waiting - 1
         if c.work > most:
             return TOO_MUCH
         frame, letter, row = c.variables[3 * v], c.variables[3 * v + 1], c.variables[3 * v + 2]

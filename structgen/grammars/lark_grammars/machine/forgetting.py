@@ -8,6 +8,7 @@ import numpy as np
 from structgen.base.native.typed_blocks import word_of, words_of
 from structgen.grammars.lark_grammars.machine import lark_layout as L
 from structgen.machines.machine_core.growing_tables import NODES, GrowingTables
+from structgen.machines.machine_core.layout import READING
 
 _CELLS, _PLACES, _STEPS, _PROOFS, _UNITS, _RESULTS = (
     word_of(L.LarkContext, name) for name in ("cells", "places", "steps_known", "proofs", "units", "results")
@@ -22,7 +23,7 @@ def forget(grown: GrowingTables) -> int:
     cells = grown.rows(_CELLS)[: grown.count(_CELLS)]
     places = grown.rows(_PLACES)[: grown.count(_PLACES)]
     nodes = grown.rows(NODES)[: grown.count(NODES)].copy()
-    reading = nodes[:, L.LarkState.mode] == L.READING
+    reading = nodes[:, L.LarkState.mode] == READING
     used, renamed = np.unique(nodes[reading, L.LarkState.place], return_inverse=True)
     kept, is_kept = places[used], np.zeros(len(cells), np.bool_)
     pending = np.unique(kept[:, [L.LarkPlace.stack, L.LarkPlace.widths]])

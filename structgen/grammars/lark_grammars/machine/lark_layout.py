@@ -33,7 +33,6 @@ class LarkState(Registers):
     spare: Annotated[Int64s, 3]
 
 
-READING: Final = 0
 MOST_READINGS: Final = 64
 """The most readings of one text."""
 
@@ -110,7 +109,7 @@ class Unit(Block):
 
 MOST_DEPTHS: Final = 8
 WHOLE_MASK: Final = -1
-"""As `Unit.what`: the whole mask; else the number of a trie."""
+"""In place of the number of a trie in `Unit.what`: the whole mask."""
 
 
 class LarkResult(Block):

@@ -35,25 +35,25 @@ from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 @entry("int64(int64, int64, int64, int64)")
 def place_behind(address: int, place: int, terminal: int, column: int) -> int:
-    """As `read`."""
+    """Return the place behind a lexeme, REFUSED, or ASKED."""
     return read(LarkContext(address), place, terminal, column)
 
 
 @entry("int64(int64, int64, int64)")
 def state_behind(address: int, place: int, carry: int) -> int:
-    """As `begun`, of a lexeme."""
+    """Return the lexer's state before a lexeme at a place behind a carry; below 0: none, or ASKED."""
     return begun(LarkContext(address), place, carry, 0)
 
 
 @entry("int64(int64, int64, int64, int64)")
 def group_lives(address: int, place: int, end_class: int, column: int) -> int:
-    """As `class_lives`."""
+    """Return 1 if some text goes on at a place behind a class of endings, 0, or ASKED."""
     return class_lives(LarkContext(address), place, end_class, column)
 
 
 @entry("int64(int64, int64)")
 def walk_small(address: int, pending: int) -> int:
-    """As `add_walked`."""
+    """Add the wanted tokens of a small trie to the mask. Returns 0, ASKED, or FULL."""
     return add_walked(LarkContext(address), Pending(pending))
 
 
@@ -81,8 +81,8 @@ def walk(c: LarkContext, trie: Trie, place: int, state: int, column: int) -> int
             alive = 0
             for i in range(made):
                 if alive != 1:
-                    one = lives(c, there[1 + 3 * i], there[2 + 3 * i], there[3 + 3 * i])
-                    alive = one if one != 0 else alive
+                    code = lives(c, there[1 + 3 * i], there[2 + 3 * i], there[3 + 3 * i])
+                    alive = code if code != 0 else alive
             is_asked = is_asked or alive == ASKED
             if alive == 1:
                 first, last = slots[slot - 1], slots[slot]
@@ -97,10 +97,10 @@ def walk(c: LarkContext, trie: Trie, place: int, state: int, column: int) -> int
 
 
 @jit
-def add_walked(c: LarkContext, one: Pending) -> int:
+def add_walked(c: LarkContext, pending: Pending) -> int:
     """Add the wanted tokens of a small trie to the mask, walked once for all places that agree in what the
     walk reads. Returns 0, ASKED, or FULL."""
-    number, place, state, column = one.trie, one.place, one.lexeme, one.column
+    number, place, state, column = pending.trie, pending.place, pending.lexeme, pending.column
     unit = unit_of(c, number, state, column)
     if unit < 0:
         return ASKED
@@ -124,7 +124,7 @@ def add_walked(c: LarkContext, one: Pending) -> int:
     last = known
     while listed[last] >= 0:
         last += 1
-    return add_tokens(c, known, last, one.wanted)
+    return add_tokens(c, known, last, pending.wanted)
 
 
 # --- whole masks --------------------------------------------------------------------------------------------
@@ -144,12 +144,12 @@ def compute(address: int, index: int, target: int) -> int:
     c.low = NOTHING_READ
     at, is_asked = index, False
     while at >= 0:
-        one = c.nodes[at].registers
-        code = collect(c, one.place, one.lexeme, one.column)
+        reading = c.nodes[at].registers
+        code = collect(c, reading.place, reading.lexeme, reading.column)
         if code == FULL:
             return FULL
         is_asked = is_asked or code != 0
-        at = one.others
+        at = reading.others
     may_end = ASKED if put_readings(c, index, 0) < 0 else readings_end(c, 0)
     if is_asked or may_end == ASKED:
         return ASKED

@@ -62,14 +62,14 @@ def lives(c: LarkContext, place: int, lexeme: int, column: int) -> int:
 
 @jit
 def class_lives(c: LarkContext, place: int, end_class: int, column: int) -> int:
-    """As `lives`, of a class of endings."""
+    """Return 1 if some text goes on at a place behind a class of endings, 0 if none does, or ASKED."""
     low, is_asked = c.low, False
     c.low = min(low, c.places[place].stack)
     for i in range(c.class_at[end_class], c.class_at[end_class + 1]):
-        one = letter_lives(c, place, c.class_letters[i])
-        if one == 1:
+        code = letter_lives(c, place, c.class_letters[i])
+        if code == 1:
             return 1
-        is_asked = is_asked or one == ASKED
+        is_asked = is_asked or code == ASKED
     if not is_asked:
         return 0
     # not certain: proved once, and remembered
@@ -117,9 +117,9 @@ def unit_of(c: LarkContext, what: int, lexeme: int, column: int) -> int:
 @jit
 def recall(c: LarkContext, unit: int, place: int) -> int:
     """Return what a unit has found for places that agree with this one, or -1; and note what it has read."""
-    one = c.units[unit]
-    for i in range(one.depths):
-        depth = one.depth[i]
+    work = c.units[unit]
+    for i in range(work.depths):
+        depth = work.depth[i]
         known = find(c.results, RESULT_KEY, row_of(c, unit, depth, hash_of(c, place, depth), 0))
         if known >= 0:
             cell, cells = c.places[place].stack, c.cells
@@ -137,18 +137,18 @@ def recall(c: LarkContext, unit: int, place: int) -> int:
 def remember(c: LarkContext, unit: int, place: int, found: int) -> int:
     """Keep what a unit has found, by what was read of the place since `low` was reset. Returns 0, or ASKED
     where there is no room."""
-    one, cells = c.units[unit], c.cells
+    work, cells = c.units[unit], c.cells
     depth, cell = 0, c.places[place].stack
     while cell >= 0 and cell >= c.low:
         depth, cell = depth + 1, cells[cell].below
     at = 0
-    while at < one.depths and one.depth[at] != depth:
+    while at < work.depths and work.depth[at] != depth:
         at += 1
-    if at == one.depths:
+    if at == work.depths:
         if at == MOST_DEPTHS:
             return 0
-        one.depth[at] = depth
-        one.depths = at + 1
+        work.depth[at] = depth
+        work.depths = at + 1
     row = row_of(c, unit, depth, hash_of(c, place, depth), found)
     return 0 if intern(c, c.results, RESULT_KEY, row) >= 0 else ASKED
 
@@ -157,13 +157,13 @@ def remember(c: LarkContext, unit: int, place: int, found: int) -> int:
 def same_mask(c: LarkContext, index: int) -> bool:
     """Take over a state's mask from one with one reading, whose place agrees in what the mask has read;
     return whether there is one."""
-    one = c.nodes[index].registers
-    if one.others >= 0:
+    state = c.nodes[index].registers
+    if state.others >= 0:
         return False
-    unit = unit_of(c, WHOLE_MASK, one.lexeme, one.column)
+    unit = unit_of(c, WHOLE_MASK, state.lexeme, state.column)
     if unit < 0 or c.units[unit].depths == 0:
         return False
-    known = recall(c, unit, one.place)
+    known = recall(c, unit, state.place)
     if known < 0 or c.nodes[known].token_list < 0:
         return False
     c.nodes[index].dense_row = c.nodes[known].dense_row

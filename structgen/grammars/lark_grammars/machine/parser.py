@@ -30,15 +30,15 @@ def row_of(c: LarkContext, first: int, second: int, third: int, fourth: int) -> 
 @jit
 def put_cell(c: LarkContext, top: int, below: int) -> int:
     """Return the number of a stack, or ASKED."""
-    found = intern(c, c.cells, CELL_KEY, row_of(c, top, below, 0, 0))
-    return found if found >= 0 else ASKED
+    number = intern(c, c.cells, CELL_KEY, row_of(c, top, below, 0, 0))
+    return number if number >= 0 else ASKED
 
 
 @jit
 def put_place(c: LarkContext, stack: int, widths: int, brackets: int) -> int:
     """Return the number of a place, or ASKED."""
-    found = intern(c, c.places, PLACE_KEY, row_of(c, stack, widths, brackets, 0))
-    return found if found >= 0 else ASKED
+    number = intern(c, c.places, PLACE_KEY, row_of(c, stack, widths, brackets, 0))
+    return number if number >= 0 else ASKED
 
 
 @jit

@@ -8,7 +8,6 @@ from structgen.base.native.jit import entry, jit
 from structgen.base.native.typed_blocks import Int64s, skip
 from structgen.grammars.lark_grammars.machine.lark_layout import (
     MOST_READINGS,
-    READING,
     READING_WORDS,
     WALK_WORDS,
     LarkContext,
@@ -24,7 +23,7 @@ from structgen.grammars.lark_grammars.machine.parser import (
     row_of,
 )
 from structgen.machines.machine_core.interning import ask, intern
-from structgen.machines.machine_core.layout import ASKED, REFUSED
+from structgen.machines.machine_core.layout import ASKED, READING, REFUSED
 from structgen.machines.machine_core.lexeme_layout import (
     ASK_CARRY,
     ASK_LASTS,
@@ -39,13 +38,13 @@ from structgen.machines.machine_core.lexeme_layout import (
 def put_reading(c: LarkContext, there: Int64s, made: int, place: int, state: int, column: int) -> int:
     """Append a reading, once; return how many there are then, or FULL."""
     for i in range(made):
-        one = skip(there, READING_WORDS * i)
-        if one[0] == place and one[1] == state and one[2] == column:
+        known = skip(there, READING_WORDS * i)
+        if known[0] == place and known[1] == state and known[2] == column:
             return made
     if made == MOST_READINGS:
         return FULL
-    one = skip(there, READING_WORDS * made)
-    one[0], one[1], one[2] = place, state, column
+    known = skip(there, READING_WORDS * made)
+    known[0], known[1], known[2] = place, state, column
     return made + 1
 
 
@@ -54,8 +53,8 @@ def move_readings(c: LarkContext, here: Int64s, count: int, there: Int64s, byte:
     """Read a byte of a class in some readings. Returns how many there are behind it, ASKED, or FULL."""
     width, made, is_asked = c.width, 0, False
     for n in range(count):
-        one = skip(here, READING_WORDS * n)
-        place, state, column = one[0], one[1], one[2]
+        reading = skip(here, READING_WORDS * n)
+        place, state, column = reading[0], reading[1], reading[2]
         for i in range(c.lexeme_end_at[2 * state], c.lexeme_end_at[2 * state + 1]):
             terminal, carry = c.lexeme_ends[2 * i], c.lexeme_ends[2 * i + 1]
             move = c.carry_moves[carry * width + byte_class]
@@ -113,18 +112,18 @@ def put_state(c: LarkContext, readings: Int64s, count: int) -> int:
     for i in range(1, count):
         j = i
         while j > 0:
-            one, two = skip(readings, READING_WORDS * (j - 1)), skip(readings, READING_WORDS * j)
-            if (one[0], one[1], one[2]) <= (two[0], two[1], two[2]):
+            first, second = skip(readings, READING_WORDS * (j - 1)), skip(readings, READING_WORDS * j)
+            if (first[0], first[1], first[2]) <= (second[0], second[1], second[2]):
                 break
             for w in range(READING_WORDS):
-                held = one[w]
-                one[w] = two[w]
-                two[w] = held
+                held = first[w]
+                first[w] = second[w]
+                second[w] = held
             j -= 1
     state = -1
     for i in range(count):
-        one = skip(readings, READING_WORDS * i)
-        row = row_of(c, READING, one[0], one[1], one[2])
+        reading = skip(readings, READING_WORDS * i)
+        row = row_of(c, READING, reading[0], reading[1], reading[2])
         row.words[4], row.words[5], row.words[6], row.words[7] = state, 0, 0, 0
         row.words[8], row.words[9] = -1, -1
         state = intern(c, c.nodes, 8, row)
@@ -139,12 +138,12 @@ def live_state(c: LarkContext, readings: Int64s, count: int) -> int:
     or ASKED."""
     kept, is_asked = 0, False
     for i in range(count):
-        one = skip(readings, READING_WORDS * i)
-        alive = lives(c, one[0], one[1], one[2])
+        reading = skip(readings, READING_WORDS * i)
+        alive = lives(c, reading[0], reading[1], reading[2])
         is_asked = is_asked or alive == ASKED
         if alive == 1:
             to = skip(readings, READING_WORDS * kept)
-            to[0], to[1], to[2] = one[0], one[1], one[2]
+            to[0], to[1], to[2] = reading[0], reading[1], reading[2]
             kept += 1
     if is_asked:
         return ASKED
@@ -193,31 +192,32 @@ def put_readings(c: LarkContext, index: int, spot: int) -> int:
 @jit
 def readings_end(c: LarkContext, spot: int) -> int:
     """Return 1 if the text may end in a reading at a spot, 0, or ASKED."""
-    there, found = skip(c.walks, WALK_WORDS * spot), 0
+    there, worst = skip(c.walks, WALK_WORDS * spot), 0
     for i in range(there[0]):
-        one = skip(there, 1 + READING_WORDS * i)
-        code = may_end_here(c, one[0], one[1], one[2])
+        reading = skip(there, 1 + READING_WORDS * i)
+        code = may_end_here(c, reading[0], reading[1], reading[2])
         if code == 1:
             return 1
-        found = min(found, code)
-    return found
+        worst = min(worst, code)
+    return worst
 
 
 @entry("int64(int64, int64, int64)")
 def begin(address: int, index: int, spot: int) -> int:
-    """As `put_readings`."""
+    """Have a state's readings stand at a spot. Returns how many; REFUSED after an end token."""
     return put_readings(LarkContext(address), index, spot)
 
 
 @entry("int64(int64, int64, int64, int64)")
 def step_on(address: int, spot: int, other: int, byte: int) -> int:
-    """As `read_byte`."""
+    """Read a byte in the readings at a spot, to another one. Returns how many there are; REFUSED; ASKED;
+    FULL."""
     return read_byte(LarkContext(address), spot, other, byte)
 
 
 @entry("int64(int64, int64)")
 def may_end_at(address: int, spot: int) -> int:
-    """As `readings_end`."""
+    """Return 1 if the text may end at a spot, 0, or ASKED."""
     return readings_end(LarkContext(address), spot)
 
 
@@ -252,8 +252,8 @@ def live_state_of(address: int, readings: int, count: int) -> int:
     """Return the live state of some readings, REFUSED where none lives, or ASKED."""
     c, made = LarkContext(address), 0
     for i in range(count):
-        one = skip(Int64s(readings), READING_WORDS * i)
-        made = put_reading(c, c.walks, made, one[0], one[1], one[2])
+        reading = skip(Int64s(readings), READING_WORDS * i)
+        made = put_reading(c, c.walks, made, reading[0], reading[1], reading[2])
         if made == FULL:
             return FULL
     return live_state(c, c.walks, made)
@@ -267,6 +267,6 @@ def first_state(address: int, parser_state: int, lexeme: int) -> int:
     place = ASKED if stack < 0 or widths < 0 else put_place(c, stack, widths, 0)
     if place < 0:
         return ASKED
-    one = c.walks
-    one[0], one[1], one[2] = place, lexeme, -1 if c.may_break[lexeme] else 0
-    return put_state(c, one, 1)
+    reading = c.walks
+    reading[0], reading[1], reading[2] = place, lexeme, -1 if c.may_break[lexeme] else 0
+    return put_state(c, reading, 1)

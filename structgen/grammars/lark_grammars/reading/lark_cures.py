@@ -20,9 +20,9 @@ _LEFT: Final = re.compile(r"^[ \t]*[?!]*(\w+)(?:\.-?\d+)?(?:\{[^}]*\})?[ \t]*:",
 
 def place_of(message: str, text: str) -> tuple[int, int] | None:
     """Return the line and column that a message of lark names, or the first use of an undefined name."""
-    found = _PLACE.search(message)
-    if found:
-        return int(found[1]), int(found[2])
+    place = _PLACE.search(message)
+    if place:
+        return int(place[1]), int(place[2])
     undefined = _UNDEFINED.search(message)
     used = re.search(rf"\b{undefined[1] or undefined[2]}\b", text) if undefined else None
     if used is None:

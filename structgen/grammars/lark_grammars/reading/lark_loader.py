@@ -19,6 +19,7 @@ from structgen.automata.regex.syntax_tree import Node
 from structgen.base.errors import GrammarError, LimitError, OptionError, RegexError
 from structgen.base.language.numbered import Numbered
 from structgen.base.language.remarks import Remarks
+from structgen.base.language.remembering import remembered
 from structgen.base.limits import Limits
 from structgen.grammars.lark_grammars.reading.lark_cures import cure_for, place_of
 from structgen.grammars.lark_grammars.reading.loaded_grammar import (
@@ -33,7 +34,6 @@ from structgen.grammars.lark_grammars.reading.loader_remarks import remarks_of
 from structgen.grammars.lark_grammars.reading.written_out import check_rules, check_shortest, check_terminals
 from structgen.grammars.text_grammars.context_free.productive_symbols import productive
 from structgen.grammars.text_grammars.context_free.rules import grouped
-from structgen.grammars.text_grammars.machine.scanning import remembered
 
 Importer: TypeAlias = str | Path | Callable[[Any, str], tuple[Any, str]]
 """A folder in which `%import` looks, or a loader in lark's format."""
@@ -118,14 +118,14 @@ def _library_alone(base: Any, file: str) -> tuple[Any, str]:
     from lark.load_grammar import stdlib_loader
 
     try:
-        found: tuple[Any, str] = stdlib_loader(base, file)
+        library: tuple[Any, str] = stdlib_loader(base, file)
     except OSError:
         raise GrammarError(
             f"It imports {Path(file).stem}, which is not in lark's own library.",
             where="grammar",
             cure="Write what it imports into the grammar itself: here a grammar is text alone.",
         ) from None
-    return found
+    return library
 
 
 class Loaded(NamedTuple):
@@ -190,7 +190,7 @@ def load(
     tables = _Tables(lexer, parser, start, postlex, _declared(grammar))
     tables.indentation()  # names a missing terminal of the indenter before `never_made` does
     made = () if postlex is None else (postlex.INDENT_type, postlex.DEDENT_type)
-    have = {*(one.name for one in built.terminals), *made}
+    have = {*(terminal.name for terminal in built.terminals), *made}
     never = never_made(built.rules, start, built.ignore_tokens, have, source or "grammar")
     remarks = remarks_of(grammar, built, parser.analysis, start, never)
     read = tables.read(remarks)  # names a pattern that is wrong
@@ -222,11 +222,11 @@ def never_made(
 ) -> tuple[str, ...]:
     """Return the declared terminals in lark's rules that nothing makes: those not in `have`. Raises
     GrammarError, which names the terminal, if it is ignored, or if every text of the start rule needs it."""
-    used = {str(one.name) for rule in rules for one in rule.expansion if one.is_term}
+    used = {str(symbol.name) for rule in rules for symbol in rule.expansion if symbol.is_term}
     never = tuple(sorted(used.difference(have)))
     needed = sorted(map(str, set(ignored).difference(have)))
     if never and not needed:
-        plain = [(str(one.origin.name), tuple(str(of.name) for of in one.expansion)) for one in rules]
+        plain = [(str(rule.origin.name), tuple(str(of.name) for of in rule.expansion)) for rule in rules]
         if start in productive(plain, used) and start not in productive(plain, used.difference(never)):
             needed = [*never]
     if needed:
@@ -261,10 +261,10 @@ def check_options(start: str, import_paths: Sequence[Importer]) -> None:
             f"A start rule is a name, not a {type(start).__name__}.", where="start", cure='Pass start="rule".'
         )
     listed = isinstance(import_paths, Sequence) and not isinstance(import_paths, str)
-    for one in import_paths if listed else [import_paths]:
-        if one is import_paths or not (isinstance(one, str | Path) or callable(one)):
+    for path in import_paths if listed else [import_paths]:
+        if path is import_paths or not (isinstance(path, str | Path) or callable(path)):
             raise OptionError(
-                f"import_paths holds folders and lark's loaders; this is {one!r}.",
+                f"import_paths holds folders and lark's loaders; this is {path!r}.",
                 where="import_paths",
                 cure='Pass a list of folders: import_paths=["grammars"].',
             )
@@ -448,14 +448,14 @@ class _Tables:
         processes, and ties between completions are broken by numbers."""
         from lark.parsers.lalr_analysis import Shift
 
-        found = dict.fromkeys([self.table.start_states[self.start]])
-        waiting = list(found)
+        order = dict.fromkeys([self.table.start_states[self.start]])
+        waiting = list(order)
         for state in waiting:  # the list grows meanwhile
             row = self.table.states[state]
             after = [argument for _name, (action, argument) in sorted(row.items()) if action is Shift]
-            waiting += (new := [one for one in dict.fromkeys(after) if one not in found])
-            found |= dict.fromkeys(new)
-        return [*found, *(state for state in self.table.states if state not in found)]
+            waiting += (new := [state for state in dict.fromkeys(after) if state not in order])
+            order |= dict.fromkeys(new)
+        return [*order, *(state for state in self.table.states if state not in order)]
 
     def read(self, remarks: Remarks) -> ParserTables:
         """Return the tables. Raises RegexError for a pattern that is wrong."""
@@ -468,7 +468,7 @@ class _Tables:
         # (a terminal of unreachable rules has no number)
         actions[:, [self.number[name] for name in remarks.never_made if name in self.number]] = NONE
         rules = self._rules.values
-        symbols = (one.name for rule in rules for one in (rule.origin, *rule.expansion))
+        symbols = (symbol.name for rule in rules for symbol in (rule.origin, *rule.expansion))
         names = dict.fromkeys(name for name in symbols if name not in self.number)
         origins = {name: number for number, name in enumerate(names)}
         gotos = np.full((len(order), len(origins)), -1, np.int32)
@@ -494,9 +494,11 @@ class _Tables:
 
     def _kernel(self, state: int) -> tuple[tuple[int, int], ...]:
         """Return the kernel items of one of lark's states."""
-        begun = [one for one in self.items[state] if one.index or one.rule.origin.name.startswith("$root_")]
-        begun.sort(key=lambda one: (str(one.rule), one.index))
-        return tuple((self._rules.of(one.rule), one.index) for one in begun)
+        begun = [
+            item for item in self.items[state] if item.index or item.rule.origin.name.startswith("$root_")
+        ]
+        begun.sort(key=lambda item: (str(item.rule), item.index))
+        return tuple((self._rules.of(item.rule), item.index) for item in begun)
 
     def _actions(
         self, order: list[int], new: dict[int, int]
@@ -505,7 +507,7 @@ class _Tables:
         `order`: lark's states, `new`: their numbers here."""
         from lark.parsers.lalr_analysis import Shift
 
-        found = np.zeros((len(order), len(self.names) + len(self.seen)), np.int32)
+        actions = np.zeros((len(order), len(self.names) + len(self.seen)), np.int32)
         cells: list[tuple[int, int, int]] = []
         shifts: list[tuple[int, str, int]] = []
         numbers = {name: self._numbers(name) for name in self.names}
@@ -517,8 +519,8 @@ class _Tables:
                 else:
                     shifts.append((state, name, new[argument]))
         states, terminals, done = np.array(cells, np.int32).reshape(-1, 3).T
-        found[states, terminals] = done
-        return found, shifts
+        actions[states, terminals] = done
+        return actions, shifts
 
     def _rule(self, rule: Any, origins: dict[str, int]) -> Rule:
         symbols = tuple(
@@ -529,21 +531,21 @@ class _Tables:
         return Rule(origins[rule.origin.name], symbols, text)
 
     def _terminal(self, name: str) -> Terminal:
-        found = self.terminals.get(name)
-        if found is None:
+        defined = self.terminals.get(name)
+        if defined is None:
             return Terminal(str(name), None, False)
-        pattern = found.pattern.to_regexp()
-        shown = found.pattern.raw or pattern
+        pattern = defined.pattern.to_regexp()
+        shown = defined.pattern.raw or pattern
         return Terminal(str(name), pattern, self._is_string(name), shown)
 
     def _contexts(self, order: list[int]) -> tuple[tuple[Context, ...], Any]:
-        found = Numbered[frozenset[str]]()
+        sets = Numbered[frozenset[str]]()
         context_of = np.zeros(len(order), np.int32)
         always = frozenset(self.lexer.conf.ignore) | self.lexer.always
         for state, old in enumerate(order):
             names = frozenset(name for name in always.union(self.lexer.states[old]) if name in self.terminals)
-            context_of[state] = found.of(names)
-        return tuple(map(self._context, found.values)), context_of
+            context_of[state] = sets.of(names)
+        return tuple(map(self._context, sets.values)), context_of
 
     def _context(self, names: frozenset[str]) -> Context:
         """As BasicLexer orders terminals, and `_create_unless` takes strings out of the scan."""
@@ -555,15 +557,15 @@ class _Tables:
         strings = [t for t in terminals if isinstance(t.pattern, PatternStr)]
         embedded: set[str] = set()
         unless: list[tuple[int, tuple[int, ...]]] = []
-        for one in terminals:
-            if not isinstance(one.pattern, PatternRE):
+        for terminal in terminals:
+            if not isinstance(terminal.pattern, PatternRE):
                 continue
-            equal = [s for s in strings if s.priority == one.priority and self._embeds(one, s)]
+            equal = [s for s in strings if s.priority == terminal.priority and self._embeds(terminal, s)]
             if equal:
-                if one.name not in self.lexer.conf.ignore:
+                if terminal.name not in self.lexer.conf.ignore:
                     named = tuple(self._numbers(s.name)[-1] for s in equal)
-                    unless.append((self.number[one.name], named))
-                embedded |= {s.name for s in equal if s.pattern.flags <= one.pattern.flags}
+                    unless.append((self.number[terminal.name], named))
+                embedded |= {s.name for s in equal if s.pattern.flags <= terminal.pattern.flags}
         kept = tuple(self.number[t.name] for t in terminals if t.name not in embedded)
         return Context(kept, tuple(unless))
 
@@ -582,16 +584,16 @@ class _Tables:
         return -terminal.priority, -pattern.max_width, -len(pattern.value), terminal.name
 
     @remembered
-    def _embeds(self, one: Any, string: Any) -> bool:
-        match = re.match(one.pattern.to_regexp(), string.pattern.value, self._flags)
+    def _embeds(self, terminal: Any, string: Any) -> bool:
+        match = re.match(terminal.pattern.to_regexp(), string.pattern.value, self._flags)
         return match is not None and match.group(0) == string.pattern.value
 
     def indentation(self) -> Indentation | None:
         """Return the indenter's attributes. Raises GrammarError if one of its terminals is missing."""
-        one = self.indenter
-        if one is None:
+        indenter = self.indenter
+        if indenter is None:
             return None
-        for name in (one.NL_type, one.INDENT_type, one.DEDENT_type):
+        for name in (indenter.NL_type, indenter.INDENT_type, indenter.DEDENT_type):
             if name not in self.number:
                 raise GrammarError(
                     f"The indenter's terminal {name} is not in the grammar.",
@@ -600,13 +602,13 @@ class _Tables:
                 )
         number = self.number
         return Indentation(
-            number[one.NL_type],
-            self._all(one.OPEN_PAREN_types),
-            self._all(one.CLOSE_PAREN_types),
-            number[one.INDENT_type],
-            number[one.DEDENT_type],
-            int(one.tab_len),
+            number[indenter.NL_type],
+            self._all(indenter.OPEN_PAREN_types),
+            self._all(indenter.CLOSE_PAREN_types),
+            number[indenter.INDENT_type],
+            number[indenter.DEDENT_type],
+            int(indenter.tab_len),
         )
 
     def _all(self, names: Sequence[str]) -> frozenset[int]:
-        return frozenset(one for name in names if name in self.number for one in self._numbers(name))
+        return frozenset(number for name in names if name in self.number for number in self._numbers(name))

@@ -124,8 +124,8 @@ class ParserTables:
         if newline or terminal in self.ignored:
             return list(range(len(self.contexts)))
         shifts = self.actions[:, terminal]
-        found: list[int] = np.unique(self.context_of[shifts[shifts > 0] - 1]).tolist()
-        return found
+        contexts: list[int] = np.unique(self.context_of[shifts[shifts > 0] - 1]).tolist()
+        return contexts
 
 
 _MADE: Final = re.compile(r"^__(.+)_(?:star|plus|repeat_a\d+_b\d+(?:_opt)?)_\d+$")
@@ -134,5 +134,5 @@ _MADE: Final = re.compile(r"^__(.+)_(?:star|plus|repeat_a\d+_b\d+(?:_opt)?)_\d+$
 def rule_as_written(name: str) -> str:
     """Return the rule in the source text for a rule's name: lark makes `__list_star_0` of the `*` in
     `list`."""
-    found = _MADE.match(name)
-    return found[1] if found else name.removeprefix("$root_")
+    made = _MADE.match(name)
+    return made[1] if made else name.removeprefix("$root_")

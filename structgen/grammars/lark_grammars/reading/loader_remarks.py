@@ -23,7 +23,7 @@ def conflicts_of(analysis: Any) -> tuple[Conflict, ...]:
     It shifts where it could reduce, and of several rules it reduces by the one of the highest priority
     (lark/parsers/lalr_analysis.py). Cost: a few milliseconds for a thousand states.
     """
-    found: set[Conflict] = set()
+    conflicts: set[Conflict] = set()
     for state in analysis.lr0_itemsets:
         shifts = {symbol.name for symbol in state.transitions if symbol.is_term}
         for terminal, rules in state.lookaheads.items():
@@ -32,12 +32,12 @@ def conflicts_of(analysis: Any) -> tuple[Conflict, ...]:
             ordered = sorted(rules, key=lambda rule: (-(rule.options.priority or 0), str(rule)))
             reduced = tuple(_item(rule, len(rule.expansion)) for rule in ordered)
             if terminal.name in shifts:
-                begun = [one for one in state.closure if not one.is_satisfied and one.next == terminal]
-                shifted = sorted(_item(one.rule, one.index) for one in begun)
-                found.add(Conflict(terminal.name, tuple(shifted), reduced))
+                begun = [item for item in state.closure if not item.is_satisfied and item.next == terminal]
+                shifted = sorted(_item(item.rule, item.index) for item in begun)
+                conflicts.add(Conflict(terminal.name, tuple(shifted), reduced))
             else:
-                found.add(Conflict(terminal.name, reduced[:1], reduced[1:]))
-    return tuple(sorted(found, key=lambda one: (one.terminal, one.dropped, one.kept)))
+                conflicts.add(Conflict(terminal.name, reduced[:1], reduced[1:]))
+    return tuple(sorted(conflicts, key=lambda conflict: (conflict.terminal, conflict.dropped, conflict.kept)))
 
 
 def remarks_of(grammar: Any, built: Any, analysis: Any, start: str, never: tuple[str, ...]) -> Remarks:
@@ -56,7 +56,8 @@ def unused(
     """Return the rules of a grammar (lark's `Grammar`) that the start does not reach, and the terminals that
     no reached rule uses. `made`: the rules that lark expanded; `kept`: terminals with another use."""
     plain = [
-        (rule.origin.name, tuple(one.name for one in rule.expansion if not one.is_term)) for rule in made
+        (rule.origin.name, tuple(symbol.name for symbol in rule.expansion if not symbol.is_term))
+        for rule in made
     ]
     reach = reached(plain, [start])
     # an instance of a template is a rule `name{arguments}`
@@ -75,7 +76,7 @@ def unused(
     parts = {
         str(name): ()
         if tree is None
-        else tuple(trees[id(one)] for one in tree.iter_subtrees() if id(one) in trees)
+        else tuple(trees[id(part)] for part in tree.iter_subtrees() if id(part) in trees)
         for name, (tree, _priority) in grammar.term_defs
     }
     return rules, tuple(sorted(parts.keys() - reached(parts.items(), kept & parts.keys())))

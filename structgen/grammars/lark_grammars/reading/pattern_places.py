@@ -37,12 +37,12 @@ def patterns_placed(text: str, source: str | None, import_paths: Sequence[Import
         for definition, file in _definitions(text, source, import_paths):
             faults += _faults(definition, file)
             tokens = _tokens(definition, "REGEXP")
-            shown += [(one, file) for one in tokens if repr(_pattern(one).to_regexp()) in what]
+            shown += [(token, file) for token in tokens if repr(_pattern(token).to_regexp()) in what]
             if name is not None and name[1] in (names := _tokens(definition, "TERMINAL")[:1]):
-                definitions += [(one, file) for one in names if definition.data == "term"]
+                definitions += [(token, file) for token in names if definition.data == "term"]
         # the fault of a terminal that is not used comes last
-        for found in sorted(faults, key=lambda one: repr(one[1])[1:-1] not in what):
-            raise found[0] from None
+        for fault in sorted(faults, key=lambda fault: repr(fault[1])[1:-1] not in what):
+            raise fault[0] from None
         for token, file in (*definitions, *shown):
             raise _placed(error, file, token, error.where) from None
         raise
@@ -57,9 +57,9 @@ def _definitions(
     from lark import load_grammar
 
     parse: Any = load_grammar._parse_grammar
-    for one, file in ((text, source or "grammar"), *_imported(text, source, import_paths)):
+    for written, file in ((text, source or "grammar"), *_imported(text, source, import_paths)):
         with suppress(lark.exceptions.LarkError):
-            tree = parse(one, file)
+            tree = parse(written, file)
             for definition in tree.find_pred(lambda node: node.data in ("term", "rule", "ignore")):
                 yield definition, file
 
@@ -67,7 +67,7 @@ def _definitions(
 def _tokens(tree: Any, kind: str) -> list[Any]:
     import lark
 
-    return list(tree.scan_values(lambda one: isinstance(one, lark.Token) and one.type == kind))
+    return list(tree.scan_values(lambda token: isinstance(token, lark.Token) and token.type == kind))
 
 
 def _pattern(token: Any) -> Any:
@@ -85,10 +85,10 @@ def _imported(text: str, source: str | None, paths: Sequence[Importer]) -> Itera
     places: list[Any] = [imports, *paths]
     with suppress(Exception):  # whatever lark refuses: its own error is on its way
         GrammarBuilder(False, places).load_grammar(text, source or "<string>")
-    for one in imports.met:
-        folders = [*(path for path in paths if isinstance(path, str | Path)), one.base]
+    for imported in imports.met:
+        folders = [*(path for path in paths if isinstance(path, str | Path)), imported.base]
         for folder in folders:
-            file = None if folder is None else Path(folder, one.file)
+            file = None if folder is None else Path(folder, imported.file)
             if file is not None and file.is_file():
                 with suppress(OSError, UnicodeDecodeError):
                     yield file.read_text(encoding="utf-8"), str(file)

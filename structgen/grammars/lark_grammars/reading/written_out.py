@@ -16,8 +16,6 @@ from structgen.base.errors import LimitError
 from structgen.base.limits import Limits
 from structgen.grammars.text_grammars.context_free.productive_symbols import least_lengths
 
-_COPIED: Final = 50
-"""Fewer copies than so many are written in place (lark's REPEAT_BREAK_THRESHOLD)."""
 _FACTOR: Final = 10
 """The most copies in one of the rules that a longer repetition is split into."""
 
@@ -31,13 +29,13 @@ def check_terminals(text: str, limits: Limits) -> None:
     parse: Any = load_grammar._parse_grammar
     parts: dict[str, list[str]] = {}
     for tree in parse(text, "<string>").find_data("term"):
-        own, *used = (str(getattr(one, "name", one)) for one in tree.scan_values(lambda one: True))
+        own, *used = (str(getattr(part, "name", part)) for part in tree.scan_values(lambda part: True))
         parts[own] = [*parts.get(own, []), *used]
     sizes: dict[str, int] = {}
     order = TopologicalSorter({name: set(used) & parts.keys() for name, used in parts.items()})
     with suppress(CycleError):
         for name in order.static_order():
-            sizes[name] = sum(sizes.get(one, 1) for one in parts[name])
+            sizes[name] = sum(sizes.get(part, 1) for part in parts[name])
             if sizes[name] > limits.automaton_states:
                 raise LimitError(
                     f"The pattern of {name} comes to more than {limits.automaton_states:,} parts.",
@@ -73,8 +71,8 @@ class _RuleCounter:
 
     def add(self, tree: Any, names: Mapping[str, str]) -> None:
         """Count what one definition comes to. `names`: what the parameters of its template stand for."""
-        found = self.alternatives(tree, names)  # which counts rules of its own
-        self.count = self.bounded(self.count + found)
+        count = self.alternatives(tree, names)  # which counts rules of its own
+        self.count = self.bounded(self.count + count)
 
     def bounded(self, count: int) -> int:
         if count > self.most:
@@ -93,16 +91,16 @@ class _RuleCounter:
         if kind == "value":
             self.name(tree, names)
             return 1
-        parts = [one for one in getattr(tree, "children", ()) if hasattr(one, "data")]
+        parts = [part for part in getattr(tree, "children", ()) if hasattr(part, "data")]
         if kind == "expr":
             return self.repeated(self.alternatives(parts[0], names), tree.children[1:])
-        counts = [self.alternatives(one, names) for one in parts]
+        counts = [self.alternatives(part, names) for part in parts]
         if kind == "expansions":
             return self.bounded(sum(counts))
-        found = 1
+        product = 1
         for count in counts:
-            found = self.bounded(found * count)
-        return found + (kind == "maybe")
+            product = self.bounded(product * count)
+        return product + (kind == "maybe")
 
     def repeated(self, count: int, operator: Sequence[Any]) -> int:
         """Return the alternatives of a repetition of what has `count` of them."""
@@ -113,7 +111,9 @@ class _RuleCounter:
             self.count = self.bounded(self.count + 2 * count)
             return 2
         least, most = int(bounds[0]), int(bounds[-1])
-        if most >= _COPIED:
+        from lark.load_grammar import REPEAT_BREAK_THRESHOLD
+
+        if most >= REPEAT_BREAK_THRESHOLD:  # fewer copies are written in place
             self.count = self.bounded(self.count + 2 * _FACTOR * count**_FACTOR * most.bit_length())
             return 1
         return self.bounded(sum(count**copies for copies in range(least, most + 1)))
@@ -125,7 +125,7 @@ class _RuleCounter:
             said = str(getattr(tree, "name", tree))
             return names.get(said, said)
         of, *arguments = tree.children
-        use = (names.get(str(of.name), str(of.name)), *(self.name(one, names) for one in arguments))
+        use = (names.get(str(of.name), str(of.name)), *(self.name(argument, names) for argument in arguments))
         if use not in self.met:
             self.met[use] = f"{{{self.bounded(len(self.met))}}}"
             if use[0] in self.templates:  # lark refuses what is none
@@ -139,9 +139,9 @@ def check_shortest(rules: Iterable[Any], terminals: Iterable[Any], start: str, l
     `least_lengths`."""
     plain, known = [], dict[str, int]()
     for rule in rules:
-        known |= {str(one.name): 1 for one in rule.expansion if one.is_term}
-        plain.append((str(rule.origin.name), tuple(str(one.name) for one in rule.expansion)))
-    known |= {str(one.name): max(1, one.pattern.min_width**2 // 125) for one in terminals}
+        known |= {str(symbol.name): 1 for symbol in rule.expansion if symbol.is_term}
+        plain.append((str(rule.origin.name), tuple(str(symbol.name) for symbol in rule.expansion)))
+    known |= {str(terminal.name): max(1, terminal.pattern.min_width**2 // 125) for terminal in terminals}
     least = least_lengths(plain, known).get(start, 0)
     if least > limits.oracle_steps:
         raise LimitError(

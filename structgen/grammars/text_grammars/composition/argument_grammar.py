@@ -99,7 +99,7 @@ class _Writer:
         is_loose = not nested and sum(member.key in self.plan.loose for member in members) > 1
         for member in members:
             there = self.plan.where(member.place, f"{where}/properties/{escape(member.key)}")
-            excluded = next((one for one in self.excludes if one in member.key), None)
+            excluded = next((text for text in self.excludes if text in member.key), None)
             if excluded is not None:
                 if not member.required:
                     continue
@@ -148,8 +148,8 @@ class _Writer:
         of = [(part if blank is None else blank + part, needed) for part, needed in parts]
         between = self.style.between if blank is None else ""
         needed = [part for part, is_needed in of if is_needed]
-        found = in_any_order(needed, [part for part, is_needed in of if not is_needed], between)
-        return found if needed else found | self.nothing()
+        members = in_any_order(needed, [part for part, is_needed in of if not is_needed], between)
+        return members if needed else members | self.nothing()
 
     def nothing(self) -> TextGrammar:
         """Return the text that may stand in an empty object or array."""
@@ -165,8 +165,8 @@ class _Writer:
         head, _, tail = template.partition("$value")
         values = {"key": member.key}
         end = filled(tail, values)
-        found = self.values(member, where, key, self.stops(end))
-        words = grouped((self.style.types.get(kind, ""), grammar) for kind, grammar in found)
+        pairs = self.values(member, where, key, self.stops(end))
+        words = grouped((self.style.types.get(kind, ""), grammar) for kind, grammar in pairs)
         if not words:
             return None
         return either(
@@ -178,10 +178,10 @@ class _Writer:
 
     def item(self, place: int, where: str) -> TextGrammar:
         """Return the grammar of an item of an array. Raises `UnsupportedError` where none can be written."""
-        found = self.element(self.style.item, KnownMember("", place, True), f"{where}/items", None)
-        if found is None:
+        element = self.element(self.style.item, KnownMember("", place, True), f"{where}/items", None)
+        if element is None:
             raise self.unwritable(f"{where}/items")
-        return found
+        return element
 
     def has_written(self, member: KnownMember, menu: ValueMenu, stops: tuple[str, ...]) -> bool:
         """Tell whether a value may be a string without some texts. Most often its shortest value shows it."""
@@ -189,7 +189,7 @@ class _Writer:
             return menu.string is not None
         shortest = self.plan.network.finish_place(member.place)[0].decode()
         is_plain = member.outcomes is None and shortest[0] == '"'
-        if is_plain and not any(one in json.loads(shortest) for one in stops):
+        if is_plain and not any(text in json.loads(shortest) for text in stops):
             return True
         return self.plan.has_string(menu, stops)
 
@@ -271,8 +271,8 @@ class _Writer:
         )
         for of in groups.values():
             is_all = len(groups) == 1 and menu.string is None
-            one = schema if is_all else {**own(schema), "allOf": [schema], "type": of}
-            grammar = without(json_schema(one, **{**self.plan.policies, "strict": None}), stops)
+            part = schema if is_all else {**own(schema), "allOf": [schema], "type": of}
+            grammar = without(json_schema(part, **{**self.plan.policies, "strict": None}), stops)
             if stops and not has_documents(cast(JsonSchemaGrammar, grammar)):
                 continue
             said = as_text(grammar)
@@ -290,10 +290,10 @@ class _Writer:
             return whole if least else whole | self.nothing()
         rest: TextGrammar = literal("")
         for index in range(len(places) - 1, -1, -1):
-            one = self.separated(self.item(places[index], where), first=not index)
-            one = one.repeat(1) if repeats and index == len(places) - 1 else one
+            element = self.separated(self.item(places[index], where), first=not index)
+            element = element.repeat(1) if repeats and index == len(places) - 1 else element
             none = literal("") if index else self.nothing()
-            rest = (one + rest) | none if ends[index] else one + rest
+            rest = (element + rest) | none if ends[index] else element + rest
         return rest
 
     def separated(self, of: TextGrammar, *, first: bool = False) -> TextGrammar:
@@ -372,10 +372,10 @@ def number_schema(formula: Formula) -> dict[str, Any]:
     """Return the schema of the numbers of a formula."""
     match formula:
         case All(parts):
-            said = [number_schema(one) for one in parts]
+            said = [number_schema(part) for part in parts]
             return {"type": "number", "allOf": said} if said else {"type": "number"}
         case Any_():
-            return {"type": "number", "anyOf": [number_schema(one) for one in formula.of]}
+            return {"type": "number", "anyOf": [number_schema(part) for part in formula.of]}
         case Not():
             return {"type": "number", "not": number_schema(formula.of)}
         case Multiple(of):

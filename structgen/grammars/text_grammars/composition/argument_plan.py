@@ -101,10 +101,10 @@ class ArgumentPlan:
             return (self.members(residue, "#", is_root=True),)
         names, ordered = self.network.names(residue)
         self.loose = frozenset(names[ordered:])
-        found = _Rows(self, names).behind(0, residue)
-        if not found:
+        rows = _Rows(self, names).behind(0, residue)
+        if not rows:
             raise self.together("Only arguments that the schema does not name satisfy it.")
-        return found
+        return rows
 
     def _takes_any(self) -> bool:
         residue = self.network.entry(self.network.root).object
@@ -119,21 +119,23 @@ class ArgumentPlan:
     def together(self, what: str) -> UnsupportedError:
         """Return the error for arguments that the schema restricts together."""
         where, root = root_of(self.schema)
-        keyword = next((one for one in _COMBINING if one in root), "type")
+        keyword = next((keyword for keyword in _COMBINING if keyword in root), "type")
         return refused(what, f"{where}/{keyword}" if keyword in root else where, keyword)
 
     def _every(self) -> Row:
         """Return each argument of the rows once. Errors: `UnsupportedError` where the text of a value does
         not tell whether it is a string."""
-        found: dict[str, KnownMember] = {}
+        members: dict[str, KnownMember] = {}
         for member in (member for row in self.rows for member in row):
-            known = found.setdefault(member.key, member._replace(outcomes=None))
+            known = members.setdefault(member.key, member._replace(outcomes=None))
             if member.place != known.place:
-                one, other = (set(kinds_of(self.network.entry(at.place))) for at in (known, member))
-                if ("string" in one) != ("string" in other) or ("string" in one and len(one | other) > 1):
+                kinds, other = (set(kinds_of(self.network.entry(at.place))) for at in (known, member))
+                if ("string" in kinds) != ("string" in other) or (
+                    "string" in kinds and len(kinds | other) > 1
+                ):
                     what = f"Whether {member.key!r} is a string depends on the other arguments."
                     raise self.together(what)
-        return tuple(found.values())
+        return tuple(members.values())
 
     def menu(self, place: int, where: str, outcomes: frozenset[int] | None = None) -> ValueMenu:
         """Return what a value may be that has one of some outcomes; None: any. Raises `UnsupportedError`
@@ -147,7 +149,7 @@ class ArgumentPlan:
         return ValueMenu(
             string=menu.string and Spec((self.formula(menu.string, outcomes),)),
             number=menu.number and Spec((self.formula(menu.number, outcomes),)),
-            **{kind: one for kind, one in words.items() if outcomes is None or one in outcomes},
+            **{kind: outcome for kind, outcome in words.items() if outcomes is None or outcome in outcomes},
         )
 
     def formula(self, of: Spec, outcomes: frozenset[int] | None) -> Formula:
@@ -157,7 +159,11 @@ class ArgumentPlan:
         sets = [self.network.outcomes.values[outcome] for outcome in sorted(outcomes)]
         return Any_(
             tuple(
-                All(tuple(one if index in met else Not(one) for index, one in enumerate(of.formulas)))
+                All(
+                    tuple(
+                        formula if index in met else Not(formula) for index, formula in enumerate(of.formulas)
+                    )
+                )
                 for met in sets
             )
         )
@@ -203,7 +209,7 @@ class ArgumentPlan:
                 "The object may have keys that the schema does not name.", where, "additionalProperties"
             )
         triples = zip(plain.names, plain.places, plain.required, strict=True)
-        return tuple(KnownMember(*one) for one in triples if one[1] >= 0)
+        return tuple(KnownMember(*triple) for triple in triples if triple[1] >= 0)
 
     def items(self, residue: int, where: str) -> tuple[list[int], list[bool], bool]:
         """Return the places of an array's items, whether it may end before each and after the last, and
@@ -248,7 +254,7 @@ class ArgumentPlan:
 def plan_of(schema: Schema, policies: Options) -> ArgumentPlan:
     """Return the plan of a schema; the last ones are kept. Errors: `UnsupportedError` with the place, and
     those of `sg.json_schema`."""
-    given = _Given(repr((schema, sorted(policies.items(), key=lambda one: one[0]))))
+    given = _Given(repr((schema, sorted(policies.items(), key=lambda option: option[0]))))
     given.schema, given.policies = schema, policies
     return _plan(given)
 
@@ -286,10 +292,10 @@ class _Rows:
         that may be left out whatever else comes are in their rows once."""
         known = self._known.get((at, residue))
         if known is None:
-            found = self._behind(at, residue)
-            if len(found) > _ROWS or len(self._known) > _ROWS * len(self.names):
+            rows = self._behind(at, residue)
+            if len(rows) > _ROWS or len(self._known) > _ROWS * len(self.names):
                 raise self.plan.together(f"The arguments form more than {_ROWS} sets.")
-            known = self._known[at, residue] = found
+            known = self._known[at, residue] = rows
         return known
 
     def _behind(self, at: int, residue: int) -> tuple[Row, ...]:
@@ -307,11 +313,11 @@ class _Rows:
         for outcome in possible:
             for row in self.behind(at + 1, network.after(residue, name, outcome)):
                 present.setdefault(row, set()).add(outcome)
-        found = [row for row in absent if present.get(row) != possible]
+        rows = [row for row in absent if present.get(row) != possible]
         for row, outcomes in present.items():
             of = None if outcomes == possible else frozenset(outcomes)
-            found.append((KnownMember(name, place, of is not None or row not in absent, of), *row))
-        return tuple(found)
+            rows.append((KnownMember(name, place, of is not None or row not in absent, of), *row))
+        return tuple(rows)
 
 
 def has_documents(of: JsonSchemaGrammar) -> bool:
@@ -333,7 +339,7 @@ def kinds_of(menu: ValueMenu, *, with_strings: bool = True) -> list[str]:
         "null": menu.null,
         "string": menu.string if with_strings else None,
     }
-    return [kind for kind, found in kinds.items() if found is not None]
+    return [kind for kind, part in kinds.items() if part is not None]
 
 
 def refused(what: str, where: str, keyword: str = "type") -> UnsupportedError:

@@ -22,13 +22,17 @@ def own(
 
 def _mappings(schema: object) -> Iterator[Schema]:
     """Yield the mappings in a schema, itself too."""
-    yield from (one for _, one in values_in(schema) if isinstance(one, Mapping))
+    yield from (inner for _, inner in values_in(schema) if isinstance(inner, Mapping))
 
 
 def is_local(schema: object) -> bool:
     """Return whether all references in a schema lead to its definitions."""
-    asked = (one.get(key) for one in _mappings(schema) for key in ("$ref", "$dynamicRef"))
-    return all(one.startswith(("#/$defs/", "#/definitions/")) for one in asked if isinstance(one, str))
+    asked = (inner.get(key) for inner in _mappings(schema) for key in ("$ref", "$dynamicRef"))
+    return all(
+        reference.startswith(("#/$defs/", "#/definitions/"))
+        for reference in asked
+        if isinstance(reference, str)
+    )
 
 
 def all_of(schema: Schema) -> str:
@@ -39,21 +43,21 @@ def all_of(schema: Schema) -> str:
 def root_of(schema: Schema, begin: Schema | None = None) -> tuple[str, Schema]:
     """Return the schema to which the references at a schema's root lead, or those of a part of it, with its
     place; a reference that is no JSON pointer is not followed."""
-    where, found = "#", schema if begin is None else begin
+    where, at_root = "#", schema if begin is None else begin
     seen = {where}
-    while isinstance(reference := found.get("$ref"), str) and reference.startswith("#/"):
+    while isinstance(reference := at_root.get("$ref"), str) and reference.startswith("#/"):
         target = target_of(schema, unquote(reference))
         if not isinstance(target, Mapping) or reference in seen:
             break
         seen.add(reference)
-        where, found = reference, target
-    return where, found
+        where, at_root = reference, target
+    return where, at_root
 
 
 def named(schema: object) -> Iterator[str]:
     """Yield the keys of all `properties` in a schema."""
-    for one in _mappings(schema):
-        properties = one.get("properties")
+    for inner in _mappings(schema):
+        properties = inner.get("properties")
         yield from properties if isinstance(properties, Mapping) else ()
 
 
@@ -62,11 +66,11 @@ def always_named(schema: Schema) -> Iterator[str]:
     rest: list[Any] = [schema]
     seen = set[int]()
     while rest:
-        one = rest.pop()
-        if isinstance(one, Mapping) and id(one) not in seen:
-            seen.add(id(one))
-            yield from one.get("properties", ())
-            rest += (*listed(one.get(all_of(schema), [])), root_of(schema, one)[1])
+        inner = rest.pop()
+        if isinstance(inner, Mapping) and id(inner) not in seen:
+            seen.add(id(inner))
+            yield from inner.get("properties", ())
+            rest += (*listed(inner.get(all_of(schema), [])), root_of(schema, inner)[1])
 
 
 def of_objects(schema: Schema) -> dict[str, Any]:
@@ -83,7 +87,7 @@ def of_objects(schema: Schema) -> dict[str, Any]:
         moved["type"] = kinds
     if not moved:
         return {**schema, "type": "object"}
-    rest = own(dict(schema)) if is_void else {key: one for key, one in schema.items() if key not in moved}
+    rest = own(dict(schema)) if is_void else {key: said for key, said in schema.items() if key not in moved}
     together = all_of(schema)
     return {**rest, "type": "object", together: [*listed(rest.get(together, [])), moved]}
 

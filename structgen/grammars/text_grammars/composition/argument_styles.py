@@ -59,10 +59,10 @@ class ArgumentStyle:
 
     def _check_member(self) -> None:
         for name, template in (("member", self.member), ("item", self.item or "$value")):
-            found = [kind for kind, _ in pieces(template)]
-            if found.count("value") != 1 or (name == "member") != ("key" in found):
+            kinds = [kind for kind, _ in pieces(template)]
+            if kinds.count("value") != 1 or (name == "member") != ("key" in kinds):
                 raise self._wrong(name, f"{template!r} has not the places it needs.", "See its docstring.")
-            if "type" in found and set(JSON_TYPES) - self.types.keys():
+            if "type" in kinds and set(JSON_TYPES) - self.types.keys():
                 raise self._wrong("types", "Some types have no word.", f"Name {', '.join(JSON_TYPES)}.")
         if not self.brackets and not first_text(self.member):
             raise self._wrong("member", "Nothing says where an argument begins.", "Write a text before $key.")
@@ -93,7 +93,7 @@ class ArgumentStyle:
         return not self.between.strip() and not self.brackets
 
 
-_IS_STRING: Final = MappingProxyType({one: str(one == "string").lower() for one in JSON_TYPES})
+_IS_STRING: Final = MappingProxyType({kind: str(kind == "string").lower() for kind in JSON_TYPES})
 _M3: Final = "]<]minimax[>["
 TAGGED: Final = r"""[^\s\x00-\x1f\x7f"'<>]{1,256}"""
 """The names of arguments that stand in tags: nothing but quotes and brackets of tags ends them."""
@@ -140,7 +140,7 @@ ARGUMENT_STYLES: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
             "member": '<|open|>argument key="$key" type="$type"<|sep|>$value<|close|>argument<|sep|>',
             "between": "",
             "keys": TAGGED,
-            "types": MappingProxyType({one: "number" if one == "integer" else one for one in JSON_TYPES}),
+            "types": MappingProxyType({kind: "number" if kind == "integer" else kind for kind in JSON_TYPES}),
         },
         "gemma": {
             "member": "$key:$value",

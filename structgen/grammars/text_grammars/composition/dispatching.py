@@ -36,7 +36,7 @@ def triggered(
         raise OptionError(
             f"No tag begins with the trigger {idle!r}.", where=f"{place}/triggers", cure="Leave it out."
         )
-    return dispatched({one: either(*after) for one, after in rests.items()}, place, avoided, most)
+    return dispatched({trigger: either(*after) for trigger, after in rests.items()}, place, avoided, most)
 
 
 def dispatched(

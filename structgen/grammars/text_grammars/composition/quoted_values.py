@@ -80,14 +80,14 @@ def quoted_values(
     definitions = {**schema.get("definitions", {}), _WRITABLE: named}
     inside = {**kept, "type": "object", "definitions": definitions, **both}
     written_so = {**policies, "strict": None, "whitespace": blanks, "escapes": "utf8"}
-    found = without(json_schema(inside, **written_so), (style.quote, *style.ends, *excludes))
-    assert isinstance(found, JsonSchemaGrammar)
+    grammar = without(json_schema(inside, **written_so), (style.quote, *style.ends, *excludes))
+    assert isinstance(grammar, JsonSchemaGrammar)
     try:
-        network_of(found.document())
+        network_of(grammar.document())
     except UnsatisfiableSchema as error:
         network_of(json_schema(dict(schema), **written_so).document())  # raises where there is none at all
         raise _refused(style, "any of the objects", "#", "properties") from error
-    return QuotedValues(found, style.quote)
+    return QuotedValues(grammar, style.quote)
 
 
 def _check_names(schema: Mapping[str, Any], style: ArgumentStyle) -> None:
@@ -95,13 +95,13 @@ def _check_names(schema: Mapping[str, Any], style: ArgumentStyle) -> None:
     write."""
     rest: list[tuple[str, Any]] = [("#", schema)]
     while rest:
-        where, one = rest.pop()
-        if isinstance(one, list):
-            rest += [(f"{where}/{at}", inner) for at, inner in enumerate(one)]
-        elif isinstance(one, Mapping):
-            rest += [(f"{where}/{key}", inner) for key, inner in one.items()]
+        where, part = rest.pop()
+        if isinstance(part, list):
+            rest += [(f"{where}/{at}", inner) for at, inner in enumerate(part)]
+        elif isinstance(part, Mapping):
+            rest += [(f"{where}/{key}", inner) for key, inner in part.items()]
             for keyword in ("properties", "required"):
-                names = one.get(keyword, ()) if isinstance(one.get(keyword), (Mapping, list)) else ()
+                names = part.get(keyword, ()) if isinstance(part.get(keyword), (Mapping, list)) else ()
                 wrong = next((name for name in names if re.fullmatch(style.keys, str(name)) is None), None)
                 if wrong is not None:
                     raise _refused(style, f"the name {wrong!r}", f"{where}/{keyword}", keyword)
@@ -225,12 +225,12 @@ class _QuotedLanguage(Language):
         whole = _TEXT.sub(self._written, b'"' + rest if mode in (_STRING, _KEY) else rest)
         return whole[len(read) + (len(self.quote) if mode == _STRING else 0) :]
 
-    def _written(self, found: re.Match[bytes]) -> bytes:
+    def _written(self, match: re.Match[bytes]) -> bytes:
         """Return a string of a JSON text, or a key and its colon, as they stand here."""
         # it may begin inside a character
-        said: str = json.loads((b'"' + found[1] + b'"').decode(errors="surrogateescape"))
+        said: str = json.loads((b'"' + match[1] + b'"').decode(errors="surrogateescape"))
         text = said.encode(errors="surrogateescape")
-        return text + b":" if found[2] else self.quote + text + self.quote
+        return text + b":" if match[2] else self.quote + text + self.quote
 
     def expected(self, config: Config) -> list[Expected]:
         first = self.first_bytes(config)

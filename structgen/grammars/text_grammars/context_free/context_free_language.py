@@ -18,13 +18,14 @@ from structgen.automata.regex.syntax_tree import CharacterClass, Concatenation, 
 from structgen.base.errors import GrammarError
 from structgen.base.language.expectation import Expected
 from structgen.base.language.ir import TRUE, All, Formula, Pattern
+from structgen.base.language.remembering import remembered
 from structgen.base.limits import DEFAULT, Limits
 from structgen.grammars.text_grammars.context_free.parsed_lexemes import ParsedLexemes
 from structgen.grammars.text_grammars.context_free.parser_stacks import ROOT, Items, Stacks
 from structgen.grammars.text_grammars.context_free.rules import Rule, prepare
 from structgen.grammars.text_grammars.context_free.shortest_rests import Rests, Tops
 from structgen.grammars.text_grammars.machine.language import Config, Language
-from structgen.grammars.text_grammars.machine.scanning import Scanner, remembered
+from structgen.grammars.text_grammars.machine.scanning import Scanner
 from structgen.grammars.text_grammars.regular_language import RegularLanguage
 
 
@@ -131,7 +132,7 @@ class ContextFree(Language):
 
     def expected(self, config: Config) -> list[Expected]:
         bundles = (bundle for _, bundle in config[1])
-        return list(dict.fromkeys(one for bundle in bundles for one in self.scanner.expected(bundle)))
+        return list(dict.fromkeys(told for bundle in bundles for told in self.scanner.expected(bundle)))
 
     def boundary(self, config: Config) -> Config | None:
         if not self.counts_tokens:

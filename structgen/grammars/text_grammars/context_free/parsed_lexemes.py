@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from structgen.base.language.numbered import Numbered
+from structgen.base.language.remembering import remembered
 from structgen.grammars.text_grammars.context_free.parser_stacks import Items, Stacks
 from structgen.grammars.text_grammars.context_free.rules import grouped, reached
 from structgen.grammars.text_grammars.machine.language import Config
-from structgen.grammars.text_grammars.machine.scanning import Scanner, remembered
+from structgen.grammars.text_grammars.machine.scanning import Scanner
 
 
 class ParsedLexemes:
@@ -44,11 +45,11 @@ class ParsedLexemes:
 
     def row(self, state: int) -> list[int]:
         """Return the states after a byte of each class, -1 where there is none."""
-        scanner, found = self._scanner, []
+        scanner, row = self._scanner, []
         for byte in scanner.representatives:
             going, ended = scanner.after(self._states.values[state][0], byte)
-            found.append(self._state(going, ended) if ended or going != scanner.nothing else -1)
-        return found
+            row.append(self._state(going, ended) if ended or going != scanner.nothing else -1)
+        return row
 
     def ends(self, state: int) -> Sequence[int]:
         """Return the terminals as which the lexeme may end in a state."""
@@ -56,31 +57,33 @@ class ParsedLexemes:
 
     def after(self, place: int, terminal: int) -> int:
         """Return the place behind a terminal, -1 where it may not come."""
-        found = list[int]()
+        nodes = list[int]()
         for node in self._places.values[place]:
             if terminal in self._items.terminals(self._stacks.states[node]):
-                found += self._stacks.tops(node, terminal)
-        return self._place(self._stacks.union(found).values()) if found else -1
+                nodes += self._stacks.tops(node, terminal)
+        return self._place(self._stacks.union(nodes).values()) if nodes else -1
 
     def begun(self, place: int) -> int:
         """Return the state of the lexer at a place; -1: no lexeme follows."""
         states = (self._stacks.states[node] for node in self._places.values[place])
-        terminals = {one for state in states for one in self._items.terminals(state)}
+        terminals = {terminal for state in states for terminal in self._items.terminals(state)}
         return self._state(self._scanner.fresh(tuple(sorted(terminals)))) if terminals else -1
 
     def following(self, terminal: int) -> Iterable[int]:
         """Return the states, some more perhaps, in which the lexer begins behind a terminal."""
         # a symbol follows another one in a rule, or where a rule ends with that
-        found, pending, seen = set[int](), [terminal], {terminal}
+        behind, pending, seen = set[int](), [terminal], {terminal}
         for symbol in pending:  # the list grows meanwhile
-            found.update(self._next.get(symbol, ()))
+            behind.update(self._next.get(symbol, ()))
             fresh = set(self._outer.get(symbol, ())) - seen
             seen |= fresh
             pending += fresh
-        return self._first(frozenset(found))
+        return self._first(frozenset(behind))
 
     @remembered
     def _first(self, symbols: frozenset[int]) -> tuple[int, ...]:
         """Return the states of the lexer before the first byte of each of some symbols."""
         begun = reached(((left, right[:1]) for left, right in self._items.rules.rules), symbols)
-        return tuple(self._state(self._scanner.fresh((one,))) for one in begun if one < self.terminals)
+        return tuple(
+            self._state(self._scanner.fresh((symbol,))) for symbol in begun if symbol < self.terminals
+        )

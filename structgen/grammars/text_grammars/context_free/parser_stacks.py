@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Final, TypeAlias
 
 from structgen.base.errors import LimitError
+from structgen.base.language.remembering import remembered
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import NUMBERS, THIS_CALL
 from structgen.grammars.text_grammars.context_free.rules import Rules, grouped
@@ -31,7 +32,6 @@ class Items:
         self.kernels: list[Kernel] = [()]
         self._numbers: dict[Kernel, int] = {}
         self._moves: list[dict[int, Kernel] | None] = [None]
-        self._after: dict[tuple[int, int], int] = {}
         self.reductions: list[tuple[Item, ...]] = [()]
         """For each state its reductions: the left side and the length of each rule whose dot is at the
         end."""
@@ -57,7 +57,7 @@ class Items:
         known = self._moves[state]
         if known is not None:
             return known
-        found: dict[int, list[Item]] = {}
+        items_of: dict[int, list[Item]] = {}
         seen: set[int] = set()
         pending: list[int] = []
 
@@ -65,7 +65,7 @@ class Items:
             if symbol >= self.rules.terminals and symbol not in seen:
                 seen.add(symbol)
                 pending.append(symbol)
-            return found.setdefault(symbol, [])
+            return items_of.setdefault(symbol, [])
 
         if state == 0:
             meet(self.rules.start).append((-1, 1))
@@ -77,16 +77,13 @@ class Items:
         while pending:
             for rule in self._of.get(pending.pop(), ()):
                 meet(self.rules.rules[rule][1][0]).append((rule, 1))
-        self._moves[state] = moves = {symbol: tuple(sorted(items)) for symbol, items in found.items()}
+        self._moves[state] = moves = {symbol: tuple(sorted(items)) for symbol, items in items_of.items()}
         return moves
 
+    @remembered
     def after(self, state: int, symbol: int) -> int:
         """Return the state after a symbol that may follow."""
-        key = (state, symbol)
-        number = self._after.get(key)
-        if number is None:
-            number = self._after[key] = self.state(self.moves(state)[symbol])
-        return number
+        return self.state(self.moves(state)[symbol])
 
     def accepts(self, state: int) -> bool:
         """Return whether the whole text has been read in a state."""
@@ -131,7 +128,7 @@ class Stacks:
         heights = self._heights
         for number in range(len(heights), node + 1):
             # the nodes below a node are older than it
-            heights.append(max((heights[one] + 1 for one in self.below[number]), default=0))
+            heights.append(max((heights[below] + 1 for below in self.below[number]), default=0))
         return heights[node]
 
     def push(self, node: int, symbol: int) -> int:
@@ -142,9 +139,9 @@ class Stacks:
         """Return the stacks after a terminal and all reductions that may follow it."""
         return self.reduced(self.push(node, terminal))
 
-    def merge(self, one: int, other: int) -> int:
+    def merge(self, left: int, other: int) -> int:
         """Return the union of two sets of stacks with the same state on top."""
-        pending = [(one, other)]
+        pending = [(left, other)]
         while pending:
             pair = pending[-1]
             a, b = pair
@@ -170,22 +167,22 @@ class Stacks:
             number = self.node(self.states[a], tuple(sides[state] for state in sorted(sides)))
             self._merged[pair] = self._merged[b, a] = number
             pending.pop()
-        return one if one == other else self._merged[one, other]
+        return left if left == other else self._merged[left, other]
 
     def union(self, nodes: Iterable[int]) -> dict[int, int]:
         """Return a set of stacks by the state on top."""
-        found: dict[int, int] = {}
+        stacks: dict[int, int] = {}
         for node in nodes:
             state = self.states[node]
-            mate = found.get(state)
-            found[state] = node if mate is None else self.merge(mate, node)
-        return found
+            mate = stacks.get(state)
+            stacks[state] = node if mate is None else self.merge(mate, node)
+        return stacks
 
     def under(self, node: int, depth: int) -> Iterable[int]:
         """Return the nodes `depth` places below a node."""
         level: dict[int, None] = {node: None}
         for _ in range(depth):
-            level = dict.fromkeys(below for one in level for below in self.below[one])
+            level = dict.fromkeys(below for over in level for below in self.below[over])
         return level
 
     def reduced(self, node: int) -> tuple[int, ...]:
@@ -208,16 +205,16 @@ class Stacks:
                 for left, length in items.reductions[self.states[top]]
                 for under in self.under(top, length)
             }
-            missing = [one for one in after if one not in known]
+            missing = [stack for stack in after if stack not in known]
             if missing:
                 pending += missing
                 continue
             state = self.states[top]
-            found = {top: None} if items.accepts(state) or items.terminals(state) else {}
-            for one in after:
-                found.update(dict.fromkeys(known[one]))
-            if len(found) > 1:
-                found = dict.fromkeys(node for _, node in sorted(self.union(found).items()))
-            known[top] = tuple(found)
+            stacks = {top: None} if items.accepts(state) or items.terminals(state) else {}
+            for stack in after:
+                stacks.update(dict.fromkeys(known[stack]))
+            if len(stacks) > 1:
+                stacks = dict.fromkeys(node for _, node in sorted(self.union(stacks).items()))
+            known[top] = tuple(stacks)
             pending.pop()
         return known[node]

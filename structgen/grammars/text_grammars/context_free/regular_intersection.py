@@ -12,6 +12,7 @@ from typing import TypeAlias
 from structgen.base.errors import GrammarError
 from structgen.base.language.best_first import OpenStates
 from structgen.base.language.expectation import Expected
+from structgen.base.language.remembering import remembered
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.grammars.text_grammars.context_free.context_free_language import ContextFree
@@ -53,7 +54,6 @@ class Meet(Language):
         self._limits = limits
         self._most, self._haste = limits.oracle_steps // haste, haste
         self._rests: dict[Pair, tuple[int, ...] | None] = {}
-        self._live: dict[Pair, bool] = {}
         self._tried: dict[tuple[int, ...], None] = {}
         self._by_rules: Rests | None = None
         if isinstance(of, ContextFree) and not self.specials:
@@ -102,12 +102,12 @@ class Meet(Language):
 
     def expected(self, config: Config) -> list[Expected]:
         allowed = self.first_bytes(config)
-        found = []
-        for one in self.of.expected(config[0]):
-            left = bytes(byte for byte in one.first if byte in allowed)
+        told = []
+        for following in self.of.expected(config[0]):
+            left = bytes(byte for byte in following.first if byte in allowed)
             if left:
-                found.append(Expected(one.what, one.sources, left))
-        return found
+                told.append(Expected(following.what, following.sources, left))
+        return told
 
     def boundary(self, config: Config) -> Config | None:
         left, right = config
@@ -121,17 +121,12 @@ class Meet(Language):
             sizes[name] = sizes.get(name, 0) + size
         return sizes
 
+    @remembered
     def lives(self, pair: Pair) -> bool:
         """Return whether some word goes on from a pair."""
-        known = self._live.get(pair)
-        if known is None:
-            known = self._live[pair] = self._finds_rest(pair)
-        return known
-
-    def _finds_rest(self, pair: Pair) -> bool:
         if self._by_rules is None and pair not in self._rests:
             # what completes other pairs mostly completes this one
-            if any(self._goes(pair, one) for one in reversed(self._tried)):
+            if any(self._goes(pair, rest) for rest in reversed(self._tried)):
                 return True
         rest = self._rest(pair)
         if rest:

@@ -65,22 +65,22 @@ def prepare(
 def reached(rules: Iterable[tuple[S, tuple[S, ...]]], starts: Iterable[S]) -> set[S]:
     """Return the symbols that are reachable from some, these included."""
     of, todo = grouped(rules), [*starts]
-    found = set(todo)
+    met = set(todo)
     while todo:
         for right in of.get(todo.pop(), ()):
             for symbol in right:
-                if symbol not in found:
-                    found.add(symbol)
+                if symbol not in met:
+                    met.add(symbol)
                     todo.append(symbol)
-    return found
+    return met
 
 
 def grouped(pairs: Iterable[tuple[S, R]]) -> dict[S, list[R]]:
     """Return the second members of pairs by the first, as the right sides of each symbol that has rules."""
-    found: dict[S, list[R]] = {}
+    groups: dict[S, list[R]] = {}
     for left, right in pairs:
-        found.setdefault(left, []).append(right)
-    return found
+        groups.setdefault(left, []).append(right)
+    return groups
 
 
 class _Preparation:
@@ -170,8 +170,8 @@ class _Preparation:
 
     def useful(self) -> None:
         """Keep the rules whose symbols are all productive and reachable."""
-        found = productive(self.rules, (n for n in range(self.count) if n not in self.dead))
-        rules = [rule for rule in self.rules if found.issuperset(rule[1])]
+        made = productive(self.rules, (n for n in range(self.count) if n not in self.dead))
+        rules = [rule for rule in self.rules if made.issuperset(rule[1])]
         led = reached(rules, [self.start])
         self.rules = list(dict.fromkeys(rule for rule in rules if rule[0] in led))
 
@@ -279,11 +279,11 @@ class _Preparation:
         count = 0
         for left in group:
             goes[left], leaves[left] = [], []
-            for one in self.alone(left, group, rules):
-                count += len(rules[one])
+            for symbol in self.alone(left, group, rules):
+                count += len(rules[symbol])
                 if count > most:
                     return None
-                for right in rules[one]:
+                for right in rules[symbol]:
                     if right[-1] not in group:
                         leaves[left].append(right)
                     elif len(right) > 1:
@@ -311,12 +311,12 @@ class _Preparation:
 
     def alone(self, symbol: int, group: set[int], rules: Mapping[int, Sequence[Right]]) -> Iterator[int]:
         """Yield a symbol, and the symbols of a group that it derives by unit rules."""
-        found = {symbol}
+        met = {symbol}
         pending = [symbol]
         while pending:
-            one = pending.pop()
-            yield one
-            for right in rules[one]:
-                if len(right) == 1 and right[0] in group and right[0] not in found:
-                    found.add(right[0])
+            now = pending.pop()
+            yield now
+            for right in rules[now]:
+                if len(right) == 1 and right[0] in group and right[0] not in met:
+                    met.add(right[0])
                     pending.append(right[0])

@@ -21,12 +21,13 @@ from typing import Final, TypeAlias
 
 from structgen.base.errors import LimitError
 from structgen.base.language.best_first import OpenStates, S, W
+from structgen.base.language.remembering import remembered
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.grammars.text_grammars.context_free.parser_stacks import Stacks
 from structgen.grammars.text_grammars.context_free.rules import Rules, grouped
 from structgen.grammars.text_grammars.machine.language import Config, Language, representatives
-from structgen.grammars.text_grammars.machine.scanning import Scanner, common_classes, remembered
+from structgen.grammars.text_grammars.machine.scanning import Scanner, common_classes
 
 GOES_ON: Final = "Whether a text goes on"
 Tops: TypeAlias = "tuple[bool, tuple[tuple[int, int], ...]]"
@@ -58,18 +59,18 @@ class Word:
         if self.length != other.length:
             return self.length < other.length
         # only the parts behind the last common word of both are compared
-        one, two = self, other
+        first, second = self, other
         left: list[Word | Sequence[int]] = []
         right: list[Word | Sequence[int]] = []
-        while one is not two:
-            if one.length >= two.length:
-                assert one._before is not None, "all words begin with the empty one"
-                left.append(one._last)
-                one = one._before
+        while first is not second:
+            if first.length >= second.length:
+                assert first._before is not None, "all words begin with the empty one"
+                left.append(first._last)
+                first = first._before
             else:
-                assert two._before is not None, "all words begin with the empty one"
-                right.append(two._last)
-                two = two._before
+                assert second._before is not None, "all words begin with the empty one"
+                right.append(second._last)
+                second = second._before
         pairs = zip(_symbols(left), _symbols(right), strict=True)
         return next((a < b for a, b in pairs if a != b), False)
 
@@ -214,16 +215,16 @@ class RestSearch(ABC):
     @remembered
     def _tail(self, rule: int, dot: int, state: Config) -> Reach:
         """Return the reach of what stands behind the dot of a rule."""
-        found = {state: self._empty}
+        reach = {state: self._empty}
         for symbol in self._rules[rule][1][dot:]:
             further: Reach = {}
-            for at, word in found.items():
+            for at, word in reach.items():
                 for after, more in self._reach_of(symbol, at).items():
                     longer = word.after(more)
                     if after not in further or longer < further[after]:
                         further[after] = longer
-            found = further
-        return found
+            reach = further
+        return reach
 
     def _reach_of(self, symbol: int, state: Config) -> Reach:
         """Return the states that a symbol's words lead to."""
@@ -270,11 +271,11 @@ class RestSearch(ABC):
                 continue
             symbol = right[dot]
             if symbol < self._terminals:
-                found = self._reach_of(symbol, now)
+                reach = self._reach_of(symbol, now)
             else:
-                found = self._open((symbol, now))
+                reach = self._open((symbol, now))
                 self._waiting.setdefault((symbol, now), []).append(((rule, dot, before, now), word))
-            for after, more in found.items():
+            for after, more in reach.items():
                 _put(self._items, (rule, dot + 1, before, after), word, more)
 
 
@@ -351,14 +352,14 @@ class Rests(RestSearch):
             return self._search(language, self._taken, (at, state))
         rest = tuple(language.shortest(at))
         if not rest and at == language.start():
-            steps = [(one, language.step(at, one)) for one in language.symbols()]
-            rests = [(one, *language.shortest(to)) for one, to in steps if to is not None]
+            steps = [(symbol, language.step(at, symbol)) for symbol in language.symbols()]
+            rests = [(symbol, *language.shortest(to)) for symbol, to in steps if to is not None]
             rest = min(rests, key=lambda rest: (len(rest), rest))
         return {state: self._made(rest)} if rest else {}
 
     def _search(self, language: Language, taken: Language, start: tuple[Config, Config]) -> Reach:
         """Return the states to which non-empty rests of a terminal's configuration lead, by all pairs."""
-        found: Reach = {}
+        reach: Reach = {}
         words: dict[tuple[Config, Config], tuple[int, ...]] = {start: ()}
         queue = deque(words)
         while queue:
@@ -370,9 +371,9 @@ class Rests(RestSearch):
                 if left is None or right is None:
                     continue
                 longer = (*words[pair], symbol)
-                if right not in found and language.accepts(left):
-                    found[right] = self._made(longer)
+                if right not in reach and language.accepts(left):
+                    reach[right] = self._made(longer)
                 if (left, right) not in words:
                     words[left, right] = longer
                     queue.append((left, right))
-        return found
+        return reach

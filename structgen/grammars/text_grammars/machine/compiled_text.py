@@ -111,7 +111,8 @@ class CompiledText(NumberedText):
         return number
 
     def compute(self, index: int, target: int = 0) -> bool:
-        """As CompiledGrammar's."""
+        """Work out and memoise the mask of a state, and write it to `target` (0: nowhere). Return whether it
+        is memoised (`CompiledGrammar.compute`)."""
         if not (self._has_specials or self._is_changing or index == self._finished):
             # the common case, without the calls in between
             with self.lock:
@@ -162,14 +163,15 @@ class CompiledText(NumberedText):
         return int(self._tables.rows(NODES)[index, NodeRow.token_list]) < -1
 
     def mask_parts(self, index: int) -> tuple[int, Listed] | None:
-        """As CompiledGrammar's."""
+        """Return a state's mask as the number of a row of the store (-1: none) and a list of tokens; None
+        where the store is full (`CompiledGrammar.mask_parts`)."""
         with self.lock:
             self._open(index)
             self.compute(index)
             if not self._stands_for_part(index):
                 return super().mask_parts(index)
-            one = self._insides(index)[0][0]
-            return one.part.compiled.mask_parts(one.state)
+            inside = self._insides(index)[0][0]
+            return inside.part.compiled.mask_parts(inside.state)
 
     def _insides(self, index: int) -> tuple[tuple[InsidePart, ...], Config | None]:
         """Return the places of a state inside parts with masks, and its other places."""
@@ -178,7 +180,7 @@ class CompiledText(NumberedText):
         visit, state = self._visit(index)
         if not visit:
             return self._language.inside(self._config(index))
-        return tuple(one._replace(state=state) for one in self._entered[visit].places), None
+        return tuple(inside._replace(state=state) for inside in self._entered[visit].places), None
 
     @property
     def reads_bytes_alone(self) -> bool:
@@ -191,14 +193,14 @@ class CompiledText(NumberedText):
         return [token for token in sorted(self._language.specials) if self._after_token(index, token) >= 0]
 
     def _join(self, index: int, target: int) -> int:
-        """As `_compute`, for a state inside parts with masks: a token stays inside a part, leaves it, or is
-        read from another place."""
+        """Work out the mask of a state inside parts with masks, in Python (returns as `_compute`): a token
+        stays inside a part, leaves it, or is read from another place."""
         insides, others = self._insides(index)
         bits = np.zeros(self._words, np.int32) if others is None else self.bits(self._number(others))
-        for one in {(one.part.compiled, one.state): one for one in insides}.values():
-            bits |= one.part.bits(one.state)
-        for one in insides:
-            bits |= self._masks.dense_row(self._leaving(one))
+        for inside in {(inside.part.compiled, inside.state): inside for inside in insides}.values():
+            bits |= inside.part.bits(inside.state)
+        for inside in insides:
+            bits |= self._masks.dense_row(self._leaving(inside))
         return self._put(index, bits, target)
 
     def _put(self, index: int, bits: Bits, target: int) -> int:
@@ -214,12 +216,12 @@ class CompiledText(NumberedText):
         self._memoise(index, -1, tokens_of(bits).astype(np.int32), target)
         return 0
 
-    def _leaving(self, one: InsidePart) -> Listed:
+    def _leaving(self, inside: InsidePart) -> Listed:
         """Return the tokens that leave a part at a place."""
-        if one.after_end is None:
+        if inside.after_end is None:
             return _NONE
-        nodes = np.array(one.part.ends_below(one.state, self._ends_map((one,)).wanted), np.int32)
-        arguments = self._number(one.after_end), address_of(nodes), len(nodes)
+        nodes = np.array(inside.part.ends_below(inside.state, self._ends_map((inside,)).wanted), np.int32)
+        arguments = self._number(inside.after_end), address_of(nodes), len(nodes)
         return self._records.found(self._retry(text_masks.leaving, *arguments))
 
     def _large_row(self) -> Bits:
@@ -228,8 +230,8 @@ class CompiledText(NumberedText):
     def _expected(self, index: int) -> list[Expected]:
         if index == self._finished:
             return []
-        found = self._language.expected(self._config(index))
-        return [*found, Expected("the end of the text")] if self.may_end(index) else found
+        items = self._language.expected(self._config(index))
+        return [*items, Expected("the end of the text")] if self.may_end(index) else items
 
     def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
         """Return the explicit automaton of all states over classes of tokens; with `minimal`, states with the
@@ -263,7 +265,7 @@ class CompiledText(NumberedText):
 
     def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
         """Prepare the parts that have masks of their own (`CompiledGrammar.prepare`)."""
-        return sum(one.prepare(room, progress) for one in self._language.compiled_parts)
+        return sum(part.prepare(room, progress) for part in self._language.compiled_parts)
 
     # --- completion -----------------------------------------------------------------------------------------
 
@@ -287,7 +289,7 @@ class CompiledText(NumberedText):
         return max(
             self.nbytes / self.limits.grammar_memory,
             2 * rows,
-            *(one.used for one in self._language.compiled_parts),
+            *(part.used for part in self._language.compiled_parts),
         )
 
     @property
@@ -295,7 +297,7 @@ class CompiledText(NumberedText):
         """Bytes of the grammar's own tables and of its parts', and some 500 for each configuration."""
         own = self._tables.nbytes() + self._steps.nbytes
         own += 0 if self._lexeme_rows is None else self._lexeme_rows.nbytes
-        parts = sum(one.nbytes for one in self._language.compiled_parts)
+        parts = sum(part.nbytes for part in self._language.compiled_parts)
         return int(own + 500 * self._tables.count(NODES) + parts)
 
     @property
@@ -333,9 +335,9 @@ class _PartCompletions(RestCompletions):
             THIS_CALL.spend(-steps, text.limits, COMPLETED)
         return super().count(index)
 
-    def _behind(self, one: InsidePart) -> int:
+    def _behind(self, inside: InsidePart) -> int:
         """Return the state behind a part, or -1 where the text may end there."""
-        return -1 if one.ends or one.after_end is None else self._machine._number(one.after_end)
+        return -1 if inside.ends or inside.after_end is None else self._machine._number(inside.after_end)
 
     def too_long(self, index: int, tokens: Tokens, left: int) -> Tokens:
         text = self._machine
@@ -344,11 +346,11 @@ class _PartCompletions(RestCompletions):
             return super().too_long(index, tokens, left)
         text._attached()
         fits, singly = np.zeros((2, text.vocab_size), np.bool_)
-        for one in insides:
-            singly[text._leaving(one)] = True
-            own = tokens[_among(one.part.bits(one.state), tokens)]
-            behind = self._behind(one)
-            late = one.part.too_long(one.state, own, left if behind < 0 else left - self.tokens(behind))
+        for inside in insides:
+            singly[text._leaving(inside)] = True
+            own = tokens[_among(inside.part.bits(inside.state), tokens)]
+            behind = self._behind(inside)
+            late = inside.part.too_long(inside.state, own, left if behind < 0 else left - self.tokens(behind))
             if late is None:
                 singly[own] = True
             else:
@@ -369,5 +371,5 @@ class _PartCompletions(RestCompletions):
 
 def _among(bits: Bits, tokens: Tokens) -> npt.NDArray[np.bool_]:
     """Return for each of some tokens whether a row of bits has it."""
-    found: npt.NDArray[np.bool_] = (bits[tokens >> 5] >> (tokens & 31) & 1).astype(np.bool_)
-    return found
+    among: npt.NDArray[np.bool_] = (bits[tokens >> 5] >> (tokens & 31) & 1).astype(np.bool_)
+    return among

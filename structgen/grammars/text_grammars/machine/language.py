@@ -177,15 +177,15 @@ class Language(ABC):
     @property
     def sizes(self) -> dict[str, int]:
         """How far the language is expanded: numbers by name; by default those of its parts, added up."""
-        found = Counter[str]()
+        sizes = Counter[str]()
         for part in dict.fromkeys(self.parts):
-            found.update(part.sizes)
-        return dict(found)
+            sizes.update(part.sizes)
+        return dict(sizes)
 
     @property
     def compiled_parts(self) -> frozenset[CompiledGrammar]:
         """The compiled grammars of its parts that have masks of their own."""
-        return frozenset(one for part in self.parts for one in part.compiled_parts)
+        return frozenset(compiled for part in self.parts for compiled in part.compiled_parts)
 
 
 class LanguageGrammar(Grammar):

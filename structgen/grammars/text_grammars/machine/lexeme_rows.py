@@ -66,33 +66,33 @@ class LexemeRows:
             self._moves.rows[first] = row
             return
         if first == stepping.READ:
-            found = self._lexemes.after(second, third)
-            if found >= 0:
-                self._put(stepping.BEGUN, found, 0, self._begun(found))
+            answer = self._lexemes.after(second, third)
+            if answer >= 0:
+                self._put(stepping.BEGUN, answer, 0, self._begun(answer))
         elif first == stepping.BEGUN:
-            found = self._begun(second)
+            answer = self._begun(second)
         else:
             readings = self._lexemes.readings(config(second))
             self._note(max((state for _place, state in readings), default=-1))
-            flat = [len(readings), *(number for one in readings for number in one)]
-            found, self._reading_count = self._reading_count, self._reading_count + len(flat)
+            flat = [len(readings), *(number for reading in readings for number in reading)]
+            answer, self._reading_count = self._reading_count, self._reading_count + len(flat)
             self._readings.reserve(self._reading_count)
-            self._readings.rows[found : self._reading_count, 0] = flat
-        self._put(first, second, third, found)
+            self._readings.rows[answer : self._reading_count, 0] = flat
+        self._put(first, second, third, answer)
 
     def _begun(self, place: int) -> int:
-        found: int = self._lexemes.begun(place)
-        self._note(found)
-        return found
+        state: int = self._lexemes.begun(place)
+        self._note(state)
+        return state
 
-    def _put(self, kind: int, first: int, second: int, found: int) -> None:
+    def _put(self, kind: int, first: int, second: int, target: int) -> None:
         self._tables.room(EDGES, 1)
-        put_edge(self._tables.address, first, second, kind, found)
+        put_edge(self._tables.address, first, second, kind, target)
 
     def _note(self, state: int) -> None:
         """Write as what lexemes may end in a state, and in those with smaller numbers."""
-        for one in (self._moves, self._like, self._end_at):
-            one.reserve(state + 1)
+        for array in (self._moves, self._like, self._end_at):
+            array.reserve(state + 1)
         while self._states <= state:
             ends, first = self._lexemes.ends(self._states), self._end_count
             self._end_count += len(ends)
@@ -106,4 +106,4 @@ class LexemeRows:
     def nbytes(self) -> int:
         """Bytes of the arrays."""
         arrays = self._moves, self._like, self._end_at, self._ends, self._readings
-        return sum(int(one.rows.nbytes) for one in arrays)
+        return sum(int(array.rows.nbytes) for array in arrays)

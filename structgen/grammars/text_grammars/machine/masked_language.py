@@ -11,14 +11,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from structgen.base.language.expectation import Expected
-from structgen.grammars.text_grammars.machine.language import ALL_BYTES, Config, InsidePart, Language
+from structgen.grammars.text_grammars.machine.language import ALL_BYTES, TOKEN, Config, InsidePart, Language
 from structgen.grammars.text_grammars.machine.masked_part import MaskedPart
 from structgen.machines.core.compiled import CompiledGrammar, State
 
-_BYTES: Final = 256
 _FEW: Final = 16
 """Bytes that are told: more are found as well one by one."""
-_BYTE: Final = tuple(bytes((byte,)) for byte in range(_BYTES))
+_BYTE: Final = tuple(bytes((byte,)) for byte in ALL_BYTES)
 
 
 class CompiledLanguage(Language):
@@ -31,7 +30,7 @@ class CompiledLanguage(Language):
         return self.compiled.start.index
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        if symbol >= _BYTES:
+        if symbol >= TOKEN:
             return None
         after = self.compiled.bytes_index(config, _BYTE[symbol])
         return None if after < 0 else after
@@ -43,14 +42,14 @@ class CompiledLanguage(Language):
         return self.compiled.may_end(config)
 
     def expected(self, config: Config) -> list[Expected]:
-        found = self.compiled.expected(State(self.compiled, config))
-        return [one for one in found if one.first]
+        items = self.compiled.expected(State(self.compiled, config))
+        return [item for item in items if item.first]
 
 
 class Masked(CompiledLanguage, MaskedPart):
     """Those of a compiled grammar that is a part of a composed one."""
 
-    outer_classes = bytes(_BYTES)
+    outer_classes = bytes(len(ALL_BYTES))
 
     def __init__(self, compiled: CompiledGrammar, last: bytes = ALL_BYTES, space: bytes = b"") -> None:
         """`last`, `space`: as of `MaskedPart`."""

@@ -7,12 +7,13 @@ own state: compiled code makes these (`stepping.enter`). Python asks the languag
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from structgen.base.errors import OptionError, StructgenError
+from structgen.base.language.remembering import remembered
 from structgen.base.limits import Limits
 from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import word_of, words_of
@@ -29,22 +30,19 @@ from structgen.grammars.text_grammars.machine.language import (
 from structgen.grammars.text_grammars.machine.lexeme_rows import LexemeRows
 from structgen.grammars.text_grammars.machine.part_ends import EndsMap, ends_map, joined
 from structgen.grammars.text_grammars.machine.rest_completions import RestMachine
-from structgen.grammars.text_grammars.machine.scanning import remembered
 from structgen.grammars.text_grammars.machine.step_table import StepTable
 from structgen.grammars.text_grammars.machine.stepping import TEXT_TABLES, TextContext, TextState, Visit
 from structgen.machines.machine_core.growing_tables import NODES
-from structgen.machines.machine_core.layout import BELOW, REFUSED, REGISTERS
+from structgen.machines.machine_core.layout import BELOW, READING, REFUSED, REGISTERS
 from structgen.machines.machine_core.lexeme_layout import ASK_RECORD, FULL
 from structgen.machines.machine_core.lexeme_tables import TRIES, RecordTables
 from structgen.machines.machine_core.questions import call_answered
-from structgen.machines.store.mask_store import MaskStore
+from structgen.machines.store.mask_store import StoreOption
 from structgen.tokens.tokenizer import Tokenizer
 
 _VISITS = word_of(TextContext, "visits")
 _WANTED, _LEAVING, BEHIND = (word_of(Visit, name) for name in ("wanted", "leaving", "behind"))
 _MODE, _NUMBER, _VISIT, _STATE = (word_of(TextState, name) for name in ("mode", "number", "visit", "state"))
-_READING = 0
-"""The mode of every state before an end token."""
 
 
 class _Entered(NamedTuple):
@@ -68,7 +66,7 @@ class NumberedText(RestMachine):
         grammar: LanguageGrammar,
         tokenizer: Tokenizer,
         limits: Limits | None = None,
-        store: MaskStore | Literal[False] | None = None,
+        store: StoreOption = None,
     ) -> None:
         super().__init__(grammar, tokenizer, limits, store)
         target = CompileTarget(tokenizer, self.store, store is not False)
@@ -111,7 +109,8 @@ class NumberedText(RestMachine):
         return self._number_of_part(config)
 
     def _number_of_part(self, config: Config) -> int:
-        """As `_number`, of a configuration at the beginning of parts, or behind them: inside no run."""
+        """Return the state of a configuration, made if it is new: of one at the beginning of parts, or behind
+        them: inside no run."""
         number = self._numbers.get(config)
         if number is None:
             run = self._language.run(config)
@@ -155,7 +154,7 @@ class NumberedText(RestMachine):
 
     def _enter(self, config: Config, insides: tuple[InsidePart, ...]) -> int:
         """Return the state of a configuration all of whose places are inside one part."""
-        key = tuple((one.part, one.after_end, one.ends) for one in insides)
+        key = tuple((inside.part, inside.after_end, inside.ends) for inside in insides)
         visit = self._visits.get(key)
         if visit is None:
             visit = 1 + len(self._visits)
@@ -175,21 +174,24 @@ class NumberedText(RestMachine):
         the state behind it. Return the places of the visit."""
         places = self._entered[visit].places
         if visit not in self._opened:
-            followed = [one for one in places if one.after_end is not None]
+            followed = [place for place in places if place.after_end is not None]
             behind = self._number_of_part(followed[0].after_end) if len(followed) == 1 else -1
-            found, row = self._ends_map(followed), self._visit_rows[visit]
+            ends, row = self._ends_map(followed), self._visit_rows[visit]
             told = behind, row[_WANTED], row[_LEAVING]
-            if found.wanted.most <= BELOW:
-                trie = address_of(found.wanted.trie) if found.wanted.most else 0
-                told = behind, trie, address_of(found.slots)
+            if ends.wanted.most <= BELOW:
+                trie = address_of(ends.wanted.trie) if ends.wanted.most else 0
+                told = behind, trie, address_of(ends.slots)
             # one statement: what compiled code reads is held
-            self._opened[visit], row[[BEHIND, _WANTED, _LEAVING]] = found, told
+            self._opened[visit], row[[BEHIND, _WANTED, _LEAVING]] = ends, told
         return places
 
     def _ends_map(self, places: Sequence[InsidePart]) -> EndsMap:
         """Return the nodes of the trie at which the parts of some places may end inside a token."""
-        last, space = joined(one.part.last for one in places), joined(one.part.space for one in places)
-        following = joined(self._first_bytes(one.after_end) for one in places)
+        last, space = (
+            joined(place.part.last for place in places),
+            joined(place.part.space for place in places),
+        )
+        following = joined(self._first_bytes(place.after_end) for place in places)
         return ends_map(self.address, self.vocabulary, last, space, following)
 
     def _put_visit(self, visit: int, places: tuple[InsidePart, ...]) -> None:
@@ -205,8 +207,8 @@ class NumberedText(RestMachine):
             stepping.UNKNOWN,
             0,
             -1,
-            any(one.after_end is not None for one in places),
-            any(one.ends for one in places),
+            any(place.after_end is not None for place in places),
+            any(place.ends for place in places),
         )
 
     def _config(self, number: int) -> Config:
@@ -225,7 +227,7 @@ class NumberedText(RestMachine):
         visit, state = self._tables.rows(NODES)[number, _VISIT : _STATE + 1].tolist()
         return visit, state
 
-    def _add_node(self, config: Config, standing: int, where: int, mode: int = _READING) -> int:
+    def _add_node(self, config: Config, standing: int, where: int, mode: int = READING) -> int:
         """Add a state without steps and return its number. `standing`, `where`: as of `StepTable.put`. The
         node comes last, so that remains of an interrupted call are overwritten."""
         number = self._tables.count(NODES)
@@ -325,10 +327,10 @@ class NumberedText(RestMachine):
 def _is_one_place(insides: Sequence[InsidePart]) -> bool:
     """Return whether places are one inside one part, whose text does not end there unless all does."""
     machine, state = insides[0].part.compiled, insides[0].state
-    for one in insides:
-        if one.part.compiled is not machine or one.state != state:
+    for inside in insides:
+        if inside.part.compiled is not machine or inside.state != state:
             return False
-        if one.after_end is not None and one.part.may_end(state):
+        if inside.after_end is not None and inside.part.may_end(state):
             return False
     return True
 

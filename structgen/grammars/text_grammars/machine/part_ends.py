@@ -35,17 +35,17 @@ def ends_map(address: int, vocabulary: Vocabulary, last: bytes, space: bytes, fo
     have a child with one of `following`: a few hundred where a JSON object stands in a tag. `address`: of a
     context with the vocabulary's trie. Cost: some ms for new bytes."""
     maps, key = _KNOWN.setdefault(vocabulary, OrderedDict()), (last, space, following)
-    found = maps.pop(key, None)
-    if found is None:
+    ends = maps.pop(key, None)
+    if ends is None:
         sizes = len(vocabulary.nodes), len(vocabulary.slot_start)
         marks, slots = (np.zeros(size, np.uint8) for size in sizes)
         flags = _flags(last) | 2 * _flags(space), _flags(following)
         part_reading.mark_wanted(address, *map(address_of, (*flags, marks, slots)))
-        found = EndsMap(WantedNodes.of(vocabulary.nodes, marks), slots)
-    maps[key] = found  # the most recently used is the last
+        ends = EndsMap(WantedNodes.of(vocabulary.nodes, marks), slots)
+    maps[key] = ends  # the most recently used is the last
     if len(maps) > _MAPS:
         maps.popitem(last=False)
-    return found
+    return ends
 
 
 def joined(parts: Iterable[bytes]) -> bytes:
@@ -56,6 +56,6 @@ def joined(parts: Iterable[bytes]) -> bytes:
 
 def _flags(data: bytes) -> npt.NDArray[np.uint8]:
     """Return uint8[256] with a 1 for each of some bytes."""
-    found = np.zeros(256, np.uint8)
-    found[list(data)] = 1
-    return found
+    flags = np.zeros(256, np.uint8)
+    flags[list(data)] = 1
+    return flags

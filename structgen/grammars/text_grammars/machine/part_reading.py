@@ -37,8 +37,9 @@ def standing(context: int, index: int) -> int:
 
 @entry("int64(int64, int64, int64, int64, int64)")
 def crossings(context: int, index: int, wanted_address: int, end: int, target_address: int) -> int:
-    """As `token_steps.ends_below`, where the text does not go on (`end`: of no use); nothing is noted, and no
-    lock is needed. Memory for a walk lies behind the target."""
+    """Write to `target` (int32) those of some nodes (`WantedNodes.trie`) whose bytes lead from a state to one
+    in which the text ends, and does not go on (`end`: of no use). Returns how many, or ASKED; nothing is
+    noted, and no lock is needed. Memory for a walk lies behind the target."""
     c, wanted, target = TextContext(context), Int64s(wanted_address), Int32s(target_address)
     count, nodes, found, node, asked = wanted[0], skip(wanted, 1), 0, 0, False
     stack = skip(Int64s(target_address), BELOW // 2)

@@ -24,8 +24,8 @@ def random_word(language: Language, source: random.Random, most: int = 80) -> by
     while len(word) < most:
         if language.accepts(config) and source.randrange(_STOP) == 0 and word:
             return bytes(word)
-        choices = [one for one in language.expected(config) if one.first]
-        asked = [one for one in choices if one.sources]
+        choices = [item for item in language.expected(config) if item.first]
+        asked = [item for item in choices if item.sources]
         if asked and source.randrange(_REST):
             choices = asked
         if not choices:

@@ -1,10 +1,9 @@
-"""`Scanner`: the terminals of a grammar, read side by side. `remembered`: answers by what was asked."""
+"""`Scanner`: the terminals of a grammar, read side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import wraps
-from typing import TypeAlias, TypeVar, TypeVarTuple
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER
 from structgen.base.language.expectation import Expected
 from structgen.base.language.numbered import Numbered
+from structgen.base.language.remembering import remembered
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.grammars.text_grammars.machine.language import (
     ALL_BYTES,
@@ -23,26 +23,6 @@ from structgen.grammars.text_grammars.machine.language import (
 
 Reading: TypeAlias = "tuple[int, Config]"
 """A terminal, and the configuration of its language."""
-
-
-S = TypeVar("S")
-A = TypeVar("A")
-Asked = TypeVarTuple("Asked")
-
-
-def remembered(answer: Callable[[S, *Asked], A]) -> Callable[[S, *Asked], A]:
-    """Return a method whose answers its object remembers, by the arguments; an error is none. Cost: 0.2 us
-    where the answer is known."""
-    name = f"remembered {answer.__name__}"
-
-    @wraps(answer)
-    def known(self: S, /, *asked: *Asked) -> A:
-        answers: dict[object, A] = self.__dict__.get(name) or self.__dict__.setdefault(name, {})
-        if asked not in answers:
-            answers[asked] = answer(self, *asked)
-        return answers[asked]
-
-    return known
 
 
 class Scanner:
@@ -66,7 +46,7 @@ class Scanner:
     @remembered
     def fresh(self, terminals: tuple[int, ...]) -> int:
         """Return the bundle before the first symbol of some terminals."""
-        return self.bundle((one, self.languages[one].start()) for one in terminals)
+        return self.bundle((terminal, self.languages[terminal].start()) for terminal in terminals)
 
     def union(self, one: int, other: int) -> int:
         return self.bundle(self.bundles[one] | self.bundles[other])
@@ -116,7 +96,7 @@ class Scanner:
 
     def expected(self, bundle: int) -> list[Expected]:
         readings = sorted(self.bundles[bundle], key=lambda reading: reading[0])
-        told = (one for terminal, config in readings for one in self.languages[terminal].expected(config))
+        told = (item for terminal, config in readings for item in self.languages[terminal].expected(config))
         return list(dict.fromkeys(told))
 
 
@@ -127,7 +107,7 @@ def common_classes(parts: Iterable[bytes]) -> bytes:
         if row == ALL_BYTES:
             return ALL_BYTES
         rows.add(row)
-    found: npt.NDArray[np.int64] = np.zeros(256, np.int64)
+    classes: npt.NDArray[np.int64] = np.zeros(256, np.int64)
     for row in rows:
-        found = np.unique(256 * found + np.frombuffer(row, np.uint8), return_inverse=True)[1]
-    return found.astype(np.uint8).tobytes()
+        classes = np.unique(256 * classes + np.frombuffer(row, np.uint8), return_inverse=True)[1]
+    return classes.astype(np.uint8).tobytes()

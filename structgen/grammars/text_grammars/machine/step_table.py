@@ -64,16 +64,16 @@ class StepTable:
     def grow(self, rows: int) -> None:
         """Make room for so many rows in all."""
         if rows > self._context[_ROW_COUNT]:
-            for one in self._arrays:
-                one.reserve(rows, keeps=True)
+            for array in self._arrays:
+                array.reserve(rows, keeps=True)
             self._context[_ROW_COUNT] = len(self._like.rows)
 
     def put(self, number: int, standing: int, where: int) -> None:
         """Add the row of a configuration, or overwrite the row that an interrupted call has added.
         `standing`: how the text stands there; `where`: its places are (OUTSIDE, INSIDE, BOTH)."""
         self.grow(number + 1)
-        for one in (self._table, self._boundaries, self._like):
-            one.rows[number] = UNKNOWN
+        for array in (self._table, self._boundaries, self._like):
+            array.rows[number] = UNKNOWN
         self._final.rows[number], self._inside.rows[number] = standing, where
 
     def stand(self, number: int, standing: int) -> None:
@@ -105,8 +105,8 @@ class StepTable:
     def row(self, number: int) -> npt.NDArray[np.int32]:
         """Return the cells of a configuration, one for each class of bytes: the number after it, REFUSED, or
         a smaller number where the cell is unknown."""
-        found: npt.NDArray[np.int32] = self._table.rows[number]
-        return found
+        cells: npt.NDArray[np.int32] = self._table.rows[number]
+        return cells
 
     def is_outside(self, number: int) -> bool:
         """Return whether no place of a configuration is inside a part."""
@@ -124,5 +124,5 @@ class StepTable:
     @property
     def nbytes(self) -> int:
         """Bytes of all tables, the outgrown ones included."""
-        arrays = [array for one in self._arrays[:3] for array in (one.rows, *one.outgrown)]
+        arrays = [array for grown in self._arrays[:3] for array in (grown.rows, *grown.outgrown)]
         return sum(int(array.nbytes) for array in (*arrays, *self.kept))

@@ -147,8 +147,8 @@ def end_token(c: TextContext, index: int) -> int:
 @jit
 def recorded(c: TextContext, index: int, token: int) -> int:
     """Return the recorded state after a token, or REFUSED; UNKNOWN where none is recorded."""
-    found = find(c.edges, 3, edge_key(c, index, token, MOVE))
-    return UNKNOWN if found < 0 else c.edges[found].target
+    edge = find(c.edges, 3, edge_key(c, index, token, MOVE))
+    return UNKNOWN if edge < 0 else c.edges[edge].target
 
 
 @jit
@@ -182,9 +182,9 @@ def enter(c: TextContext, visit: int, state: int) -> int:
     key = TextState(address_of_block(row))
     key.visit = visit
     key.state = state
-    found = find(c.nodes, 8, row)
-    if found >= 0:
-        return found
+    known = find(c.nodes, 8, row)
+    if known >= 0:
+        return known
     count = c.nodes.count
     if count >= min(c.row_count, c.nodes.capacity) or 2 * count > c.nodes.mask:
         return UNKNOWN
@@ -301,18 +301,18 @@ def leave(c: TextContext, v: Visit, state: int, token: int) -> int:
     if left < 0 or (left > 0 and v.behind < 0):
         return UNKNOWN
     first, last = c.vocabulary.token_offset[token], c.vocabulary.token_offset[token + 1]
-    node, found = c.vocabulary.first[data[first]], REFUSED
+    node, reached = c.vocabulary.first[data[first]], REFUSED
     for at in range(first + 1, last):
         for i in range(left):
             if ends[i] == node:
                 after = read(c, v.behind, token, at)
-                if after < REFUSED or (after >= 0 and found >= 0):
+                if after < REFUSED or (after >= 0 and reached >= 0):
                     return ASKED if after == ASKED else UNKNOWN
-                found = max(after, found)
+                reached = max(after, reached)
         node += 1
         while byte_of(nodes[node]) != data[at]:
             node = end_of(nodes[node])
-    return found
+    return reached
 
 
 @jit
@@ -341,7 +341,7 @@ def after_token(c: TextContext, index: int, token: int) -> int:
 
 @entry("int64(int64, int64, int64)")
 def take_token(context: int, index: int, token: int) -> int:
-    """As `after_token`."""
+    """Return the state after a token; REFUSED; ASKED; UNKNOWN where Python must follow (`after_token`)."""
     c = TextContext(context)
     after = after_token(c, index, token)
     return after if after < 0 else settled(c, after)
@@ -359,7 +359,8 @@ def read_token(context: int, index: int, token: int) -> int:
 
 @entry("int64(int64, int64, int64)")
 def inside_state(context: int, visit: int, state: int) -> int:
-    """As `enter`."""
+    """Return the state in which a part is in a state of its own; UNKNOWN where Python must find it
+    (`enter`)."""
     c = TextContext(context)
     after = enter(c, visit, state)
     return after if after < 0 else settled(c, after)

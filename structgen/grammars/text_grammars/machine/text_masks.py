@@ -40,24 +40,24 @@ from structgen.tokens.trie_nodes import depth_of, end_of
 
 @entry("int64(int64, int64, int64)")
 def state_after(context: int, index: int, byte: int) -> int:
-    """As `follow`."""
+    """Return the state after a byte, REFUSED, or ASKED."""
     return follow(TextContext(context), index, byte)
 
 
 @entry("int64(int64, int64)")
 def state_at_end(context: int, index: int) -> int:
-    """As `end_token`."""
+    """Return the state after the end of a token, REFUSED, or ASKED."""
     return end_token(TextContext(context), index)
 
 
 @jit
 def told(c: TextContext, kind: int, place: int, what: int) -> int:
     """Return what is told of a place; ASKED where it is not known."""
-    found = find(c.edges, 3, edge_key(c, place, what, kind))
-    if found < 0:
+    edge = find(c.edges, 3, edge_key(c, place, what, kind))
+    if edge < 0:
         ask(c, ASK_START, kind, place, what)
         return ASKED
-    return c.edges[found].target
+    return c.edges[edge].target
 
 
 @entry("int64(int64, int64, int64, int64)")
@@ -101,7 +101,7 @@ def finish(c: TextContext, index: int, count: int, row: int, target: int) -> int
 
 @jit
 def collected(c: TextContext, index: int, target: int) -> int:
-    """As `compute`, of a state whose tokens are those of records."""
+    """Memoise the mask of a state whose tokens are those of records. Returns as `compute`."""
     code, at, count = 0, 0, 1
     if c.hooks.read:
         at = told(c, READINGS, index, 0)
@@ -113,14 +113,14 @@ def collected(c: TextContext, index: int, target: int) -> int:
         place, state = 0, index
         if c.hooks.read:
             place, state = c.readings[at + 2 * i + 1], c.readings[at + 2 * i + 2]
-        one = collect(c, place, state, 0)
-        code = one if one != 0 and code != FULL else code
+        answer = collect(c, place, state, 0)
+        code = answer if answer != 0 and code != FULL else code
     return code if code != 0 else finish(c, index, -1, c.base_row, target)
 
 
 @jit
 def read_state(c: TextContext, index: int, target: int) -> int:
-    """As `compute`, of a state outside parts."""
+    """Memoise the mask of a state outside parts. Returns as `compute`."""
     nodes, firsts, asked = 0, c.vocabulary.first, False
     if c.hooks.read:
         return collected(c, index, target)
@@ -148,22 +148,24 @@ def scan_behind(c: TextContext, index: int, nodes: Int32s, count: int) -> int:
         return ASKED
     trie.ranges, trie.range_count = c.ranges.count, count
     for i in range(count):
-        one = skip(c.ranges.numbers, c.ranges.count + RANGE_WORDS * i)
+        node_range = skip(c.ranges.numbers, c.ranges.count + RANGE_WORDS * i)
         word = c.vocabulary.trie[nodes[i]]
-        one[0], one[1], one[2] = nodes[i] + 1, end_of(word), depth_of(word)
+        node_range[0], node_range[1], node_range[2] = nodes[i] + 1, end_of(word), depth_of(word)
     c.scan.owner = 0  # the nodes may be others than those of the scan before
     return scan_trie(c, LEAVING, index, -1, KEPT_NONE)
 
 
 @entry("int64(int64, int64, int64, int64)")
 def leaving(context: int, index: int, nodes: int, count: int) -> int:
-    """As `scan_behind`; `nodes`: int32."""
+    """Find the tokens below some nodes (int32) that go on behind the part, from a state. Returns how many,
+    ASKED, or FULL (`scan_behind`)."""
     return scan_behind(TextContext(context), index, Int32s(nodes), count)
 
 
 @jit
 def join_part(c: TextContext, index: int, target: int) -> int:
-    """As `compute`, of a state inside a part: the part's own mask, and the tokens that leave the part."""
+    """Memoise the mask of a state inside a part: the part's own mask, and the tokens that leave the part.
+    Returns as `compute`."""
     node = c.nodes[index]
     state = TextState(address_of_block(node))
     v = c.visits[state.visit]
@@ -183,11 +185,11 @@ def join_part(c: TextContext, index: int, target: int) -> int:
         return MISS
     if left < 0 or v.behind < 0:
         return UNKNOWN
-    found = scan_behind(c, v.behind, ends, left)
-    if found < 0:
-        return found
+    count = scan_behind(c, v.behind, ends, left)
+    if count < 0:
+        return count
     c.buffer_count = 0
-    emit(c, c.found, 0, found)
+    emit(c, c.found, 0, count)
     listed = skip(part.lists.numbers, own.token_list)
     emit(c, skip(listed, 1), 0, listed[0])
     if c.buffer_count >= c.vocabulary.mask_words:

@@ -82,7 +82,7 @@ class Expander:
         strings, numbers = self.strings, self.numbers
         held = (strings.trans, strings.outcome, numbers.trans, numbers.outcome)
         if any(map(is_not, held, self._automata)):
-            addresses = [address_of(one) for one in held]
+            addresses = [address_of(array) for array in held]
             self._tables.context[_AUTOMATA], self._automata = addresses, held
 
     # --- rows -----------------------------------------------------------------------------------------------
@@ -227,16 +227,16 @@ class Expander:
     def _counted(self, spec: Spec) -> tuple[int, int, int] | None:
         """Return (start of the automaton without the upper bound on the length, the bound, the most
         characters that any of its states still needs); None where no bound is counted beside an automaton."""
-        found = self.strings.counted(spec, self.outcomes)
+        counted = self.strings.counted(spec, self.outcomes)
         self.refresh()
-        if found is None:
+        if counted is None:
             return None
         tables = self._tables
-        have, need = tables.count(L.T_DISTANCE), int(found.states.max()) + 1
+        have, need = tables.count(L.T_DISTANCE), int(counted.states.max()) + 1
         if need > have:
             tables.extend(L.T_DISTANCE, 0, need - have)
-        tables.rows(L.T_DISTANCE)[found.states] = found.rests
-        return found.start, found.most, int(found.rests.max())
+        tables.rows(L.T_DISTANCE)[counted.states] = counted.rests
+        return counted.start, counted.most, int(counted.rests.max())
 
     # --- answers --------------------------------------------------------------------------------------------
 
@@ -373,11 +373,11 @@ class Expander:
 
     def _answer_unread(self, row: int, outcome: int) -> None:
         after = self.network.after_unread(self.network_residue(row), outcome)
-        found = -1
+        text = -1
         if after is not None:
-            found = self.residue(after, True)
-            self.unread.add(found)
-        self._put_edge(row, L.UNREAD_TAG, outcome, found)
+            text = self.residue(after, True)
+            self.unread.add(text)
+        self._put_edge(row, L.UNREAD_TAG, outcome, text)
 
     def written(self, log: int, begin: int) -> bytes:
         """Return what is written of an item, as JSON text without white space between tokens: its log,

@@ -58,14 +58,14 @@ class Strings:
         state = pool.start(spec, self.outcomes)
         if state < 0:
             return ()
-        found = pool.is_finite(state, most)
-        return None if found is None else [decode(word) for word in found]
+        is_finite = pool.is_finite(state, most)
+        return None if is_finite is None else [decode(word) for word in is_finite]
 
     def classes(self, formulas: Sequence[Formula]) -> dict[frozenset[int], bool]:
         """Return the sets of formulas that are true together, and no others, of some string; each with
         whether infinitely many strings are such."""
-        found = self._pool.classes((*formulas, TRUE))
-        return {true - {len(formulas)}: infinite for true, infinite in found.items()}
+        classes = self._pool.classes((*formulas, TRUE))
+        return {true - {len(formulas)}: infinite for true, infinite in classes.items()}
 
 
 class Numbers:

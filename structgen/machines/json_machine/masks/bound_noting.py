@@ -30,7 +30,7 @@ from structgen.machines.json_machine.tables.json_blocks import (
     JsonState,
 )
 
-_LITERAL_REST = 6
+_LITERAL_REST = 1 + len("false")
 """1 and the bytes of `false`."""
 
 

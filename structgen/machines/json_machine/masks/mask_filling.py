@@ -217,7 +217,8 @@ def walk_quoted(c: JsonContext, d: JsonState, node: int) -> int:
 
 @jit
 def walk_digits(c: JsonContext, d: JsonState) -> int:
-    """As `walk_quoted`, of the tokens that begin with a numeral."""
+    """Collect the tokens that begin with a numeral and live from the structural state in scratch block 0;
+    answers as `collect_terminal`. `d`: to be written over."""
     scratch = c.scratch[0]
     place = value_place(c, scratch)
     if place < 0:
@@ -394,7 +395,7 @@ def compute(context: int, index: int, target: int) -> int:
 
 @entry("int64(int64, int64)")
 def compute_bound(context: int, index: int) -> int:
-    """As `compute`, to nowhere, and bound the tokens that are needed (`bound_noting`).
+    """Work out and memoise a state's mask, and bound the tokens that are needed (`bound_noting`).
 
     Returns a number of tokens, 1 or more, that suffices for the state and, less one, for each state to which
     a token of its mask leads; 0 where groups of states are listed besides; a code as `compute` does.

@@ -164,7 +164,7 @@ def after_tokens(context: int, index: int, tokens_address: int, count: int, targ
     for i in range(count):
         token = tokens[i]
         data, size = skip(c.vocabulary.token_data, offsets[token]), offsets[token + 1] - offsets[token]
-        found, code = -1, YES
+        state, code = -1, YES
         for turn in range(2):
             c.precise = turn
             s = c.scratch[0]
@@ -187,10 +187,10 @@ def after_tokens(context: int, index: int, tokens_address: int, count: int, targ
                 break  # in the same string, key or numeral of the item
         c.precise = 1
         if code == YES:
-            found = intern_node(c, s)
-            asked = asked or found < 0
+            state = intern_node(c, s)
+            asked = asked or state < 0
         asked = asked or code == ASK
-        target[i] = found
+        target[i] = state
     return ASKED if asked else 0
 
 

@@ -44,12 +44,11 @@ from structgen.machines.json_machine.tables.lookups import FREE, is_space, settl
 from structgen.machines.machine_core.interning import ask_room, intern
 from structgen.machines.machine_core.layout import ASK, ASKED, OUT, REFUSED, YES
 from structgen.machines.machine_core.lexeme_layout import CLOSES, TOTAL, UNKNOWN, SafeRow
+from structgen.tokens.trie import MAX_STRING
 
 _TERMINAL_WORDS: Final = words_of(JsonTerminal)
 _BEYOND_ASCII = 10
 """The classes of characters outside ASCII, of which one is white space."""
-_ANY_NUMBER = 1 << 20
-"""Of characters: more than a token has."""
 _MOST_MISSING_CLASSES = 4
 """Classes that may be missing in a string that is told by what it takes less than any string does."""
 
@@ -77,24 +76,24 @@ def put_terminal(
 @jit
 def put_state(c: JsonContext, mode: int, lexeme: int, least: int, most: int, policy: int) -> int:
     """Return the number of a state, with room for its cells; UNKNOWN where room must be made."""
-    found = intern(c, c.terminals, 6, put_terminal(c, mode, lexeme, least, most, policy, 0))
+    terminal = intern(c, c.terminals, 6, put_terminal(c, mode, lexeme, least, most, policy, 0))
     wanted, cells = CELLS * c.terminals.count, c.cells
-    if found >= 0 and wanted > cells.capacity:
+    if terminal >= 0 and wanted > cells.capacity:
         ask_room(c, cells, wanted - cells.count)
-        found = -1
-    if found < 0:
+        terminal = -1
+    if terminal < 0:
         return UNKNOWN
     for i in range(cells.count, wanted):
         cells[i] = UNKNOWN
     cells.count = wanted
-    return found
+    return terminal
 
 
 @entry("int64(int64, int64, int64, int64, int64, int64)")
 def state_of(context: int, mode: int, lexeme: int, least: int, most: int, policy: int) -> int:
     """Return the state of the lexer that a terminal is, its quote apart; or ASKED."""
-    found = put_state(JsonContext(context), mode, lexeme, least, most, policy)
-    return found if found >= 0 else ASKED
+    terminal = put_state(JsonContext(context), mode, lexeme, least, most, policy)
+    return terminal if terminal >= 0 else ASKED
 
 
 @jit
@@ -120,21 +119,21 @@ def string_byte(c: JsonContext, state: int, byte: int) -> int:
         return CLOSES + d.lexeme
     if code == ASK:
         return UNKNOWN
-    found = REFUSED
+    after = REFUSED
     if code == YES and key.mode == M_KEY:
-        found = put_state(c, M_KEY, d.lexeme, 0, -1, 0)
+        after = put_state(c, M_KEY, d.lexeme, 0, -1, 0)
     elif code == YES:
         left = most - d.position if key.most >= 0 else -1
-        found = put_state(c, M_STRING, d.lexeme, max(least - d.position, 0), left, 0)
+        after = put_state(c, M_STRING, d.lexeme, max(least - d.position, 0), left, 0)
     top = 127 if c.escapes == ESCAPES_ASCII or c.lacks & LACKS_TAILS else 256
-    if found >= REFUSED and before.lexeme >> ESCAPE_SHIFT == 0 and byte >= 32 and byte < top:
+    if after >= REFUSED and before.lexeme >> ESCAPE_SHIFT == 0 and byte >= 32 and byte < top:
         row, cells = skip(c.strings, before.lexeme * WIDTH), skip(c.cells.numbers, CELLS * state)
         first = 32 if byte < 128 else (128 if byte < 192 else 192)
         last = min(top, 128 if byte < 128 else (192 if byte < 192 else 256))
         for other in range(first, last if byte != 34 and byte != 92 and row[byte] >= 0 else first):
             if row[other] == row[byte] and other != 34 and other != 92:
-                cells[other] = found
-    return found
+                cells[other] = after
+    return after
 
 
 @jit
@@ -235,7 +234,7 @@ def find_safe(c: JsonContext, state: int, safe: SafeRow) -> None:
     """Write which classes of characters are safe in a state of a string automaton: those that lead to one
     state, and from that to one, and so on; back to itself at the best."""
     low, high = all_classes(c)
-    safe.known, safe.low, safe.high, safe.reach = TOTAL, low, high, _ANY_NUMBER
+    safe.known, safe.low, safe.high, safe.reach = TOTAL, low, high, MAX_STRING
     if string_step(c, state, TOTAL_COLUMN) >= 0:
         return
     after = commonest(c, state)
@@ -248,7 +247,7 @@ def find_safe(c: JsonContext, state: int, safe: SafeRow) -> None:
             return
         if before == after:
             break
-    safe.reach = _ANY_NUMBER
+    safe.reach = MAX_STRING
 
 
 @jit
@@ -275,7 +274,7 @@ def safe_in(context: int, state: int) -> int:
 
 @entry("int64(int64, int64)")
 def nothing_safe(context: int, state: int) -> int:
-    """As `safe_in`, for a trie whose nodes are not those of the vocabulary."""
+    """Return 0: nothing is known to be safe in a trie whose nodes are not those of the vocabulary."""
     return 0
 
 

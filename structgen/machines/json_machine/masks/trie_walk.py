@@ -215,11 +215,11 @@ def walk_left(c: JsonContext, holder: LexemeContext, left: Leftover, vague: bool
     trie, asked = holder.tries[left.trie], False
     nodes, starts, ids = nodes_of(holder, trie), slots_of(holder, trie), tokens_of(holder, trie)
     for part in range(trie.range_count):
-        one = skip(holder.ranges.numbers, trie.ranges + RANGE_WORDS * part)
+        within = skip(holder.ranges.numbers, trie.ranges + RANGE_WORDS * part)
         how = UNMARKED if unmarked else PLAIN
         if vague:
-            defer(c, nodes, one[0], one[1], starts, ids)
-        elif walk(c, nodes, starts, ids, one[0], one[1], one[2], left.shift, how):
+            defer(c, nodes, within[0], within[1], starts, ids)
+        elif walk(c, nodes, starts, ids, within[0], within[1], within[2], left.shift, how):
             asked = True
     return asked
 
@@ -235,7 +235,8 @@ def walk_node(c: JsonContext, node: int, depth: int, how: int) -> bool:
 
 @jit
 def walk_all(c: JsonContext, how: int) -> bool:
-    """As `walk_node`, of all tokens."""
+    """Collect all tokens that may follow from the registers in scratch block 0. Returns whether something had
+    to be asked."""
     asked, byte = False, 0
     while byte < 256:
         byte = following(c, c.scratch[0], byte, how == LISTED)

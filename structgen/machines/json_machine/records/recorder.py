@@ -98,7 +98,7 @@ class Recorder:
                 known = self._joined(key, identity, live)
             else:
                 known = self._scanned(key, identity, self._state(identity))
-        outcomes = [self._expander.outcomes(one) for one in known.outcomes]
+        outcomes = [self._expander.outcomes(met) for met in known.outcomes]
         at = self._tables.extend(L.T_OUTCOME, outcomes, len(outcomes))
         row = self._tables.rows(L.T_TERMINAL)[terminal]
         # `record` says that the row is there; it is written with the rest
@@ -158,21 +158,21 @@ class Recorder:
             like, other, kept = self._like(identity, state)
         self._begin()
         context[_ENDS] = 0 if is_text else code_of(terminal_lexer.ends_before)
-        found = self._scan(is_quoted, state, other, kept, is_text)
-        if found == FULL and kept == KEPT_ALIKE:  # the two states are far apart
+        count = self._scan(is_quoted, state, other, kept, is_text)
+        if count == FULL and kept == KEPT_ALIKE:  # the two states are far apart
             like, other, kept = self._wide(state)
-            found = self._scan(is_quoted, state, other, kept, is_text)
+            count = self._scan(is_quoted, state, other, kept, is_text)
         row = None
         if like is not None:
             space: Workspace = self._masks.workspaces.space
             row = self._row(like) & space.alike
-            add_tokens(row, space.tokens[:found])
+            add_tokens(row, space.tokens[:count])
         records = self._shared
         is_live = identity[L.TerminalKey.mode] == L.M_STRING and self._live_state(identity) is not None
         if is_live or not records.has_room():
             self._own = self._own or TerminalRecords(self._vocabulary, self._masks)
             records = self._own
-        return records.put(key, self._vocabulary, is_quoted, found, row, self._expander.outcomes.values)
+        return records.put(key, self._vocabulary, is_quoted, count, row, self._expander.outcomes.values)
 
     def _row(self, known: KnownTerminal) -> npt.NDArray[np.int32]:
         """Return the tokens inside of a record as a row of bits."""
@@ -213,7 +213,7 @@ class Recorder:
         if self._tables.count(L.T_TRIE) == _ESCAPING:
             # the trie is read where it lies
             of = tokens.escaping
-            context[_TRIE_ARRAYS] = [address_of(one) for one in (of.nodes, of.slot_start, of.slot_ids)]
+            context[_TRIE_ARRAYS] = [address_of(array) for array in (of.nodes, of.slot_start, of.slot_ids)]
             put_trie(self._tables, 0, len(of.nodes), 0, own=True)
         context[_ENDS], context[_SAFE] = 0, code_of(terminal_lexer.nothing_safe)
         found = self._call(scan_beside, _ESCAPING, state, -1, KEPT_NONE)
@@ -252,11 +252,11 @@ class Recorder:
             reached: list[int] = []
             for node in ends_read(tokens.marked.nodes, tokens.heads.flags, live.regular, step, ends):
                 met.setdefault(node, set()).update(strings.met(reached[0]))
-        found = {tokens.quotes[node]: self._expander.outcomes(frozenset(of)) for node, of in met.items()}
+        outcomes = {tokens.quotes[node]: self._expander.outcomes(frozenset(of)) for node, of in met.items()}
         own = int(strings.outcome[identity[L.TerminalKey.lexeme]])
         if own >= 0 and ROOT in tokens.quotes:
-            found[tokens.quotes[ROOT]] = own
-        return found
+            outcomes[tokens.quotes[ROOT]] = own
+        return outcomes
 
     def _scan(self, trie: int, state: int, other: int, kept: int, is_text: bool) -> int:
         """Scan a trie until nothing is left to ask; return how many tokens stay inside, or FULL."""
@@ -279,7 +279,7 @@ class Recorder:
         return self._wide(state)
 
     def _wide(self, state: int) -> tuple[KnownTerminal | None, int, int]:
-        """As `_like`, of a string that takes nearly all that any string takes."""
+        """Return what `_like` does: the record of any string, if this one takes nearly all that it takes."""
         if terminal_lexer.is_wide(self._tables.address, state):
             context = self._tables.context
             row, context[JsonContext.quoted] = int(context[JsonContext.quoted]), self._expander.string(FREE)

@@ -33,8 +33,8 @@ class StringTokens:
         that ends a character, so that not every character can be finished that a token begins. Cost: three
         tries, 0.2 s for 128,000 tokens."""
         first = _FIRST_OF_ASCII if is_ascii else _FIRST
-        found = [first.search(data) if data else None for data in tokenizer.token_bytes]
-        marks = [None if match is None else match[0] for match in found]
+        matches = [first.search(data) if data else None for data in tokenizer.token_bytes]
+        marks = [None if match is None else match[0] for match in matches]
         if lacks_tails:
             texts = zip(tokenizer.token_bytes, marks, strict=True)
             marks = [_BEGUN if mark is None and data and _CUT.search(data) else mark for data, mark in texts]

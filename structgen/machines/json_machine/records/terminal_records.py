@@ -91,8 +91,8 @@ class TerminalRecords:
         with store.lock:
             if store.terminals is None:
                 store.terminals = cls(vocabulary, store)
-            found: TerminalRecords = store.terminals
-            return found
+            records: TerminalRecords = store.terminals
+            return records
 
     def get(self, key: Hashable) -> KnownTerminal | None:
         """Return the record of a terminal, or None. Cost: 0.1 us."""
@@ -121,18 +121,18 @@ class TerminalRecords:
         same one, both get the first. `sets`: the outcomes by the scan's numbers."""
         grown = self._grown
         with self._store.lock:
-            found = self._known.get(key)
-            if found is None:
+            record = self._known.get(key)
+            if record is None:
                 attach(self._store.workspaces, vocabulary, grown.context)
                 number = self._records.put(self._call, trie, grown.count(RECORDS), count, row)
                 bounds = [LexemeRecord.leftovers, LexemeRecord.leftovers_end]
                 first, last = grown.rows(RECORDS)[number, bounds].tolist()
                 closed = grown.rows(LEFTOVERS)[first:last, Leftover.terminal].tolist()
-                found = self._known[key] = KnownTerminal(
-                    self.address, number, tuple([sets[one] for one in closed])
+                record = self._known[key] = KnownTerminal(
+                    self.address, number, tuple([sets[outcome] for outcome in closed])
                 )
                 self._store.made += 1
-        return found
+        return record
 
     def _call(self, function: Callable[..., int], *arguments: int) -> int:
         code = function(self.address, *arguments)
@@ -146,12 +146,12 @@ class TerminalRecords:
         first = int(self._grown.rows(RECORDS)[number, LexemeRecord.groups])
         group = self._grown.rows(GROUPS)[first]
         if group[Group.dense_row] >= 0:
-            found: npt.NDArray[np.int32] = self._store.rows[group[Group.dense_row]]
-            return found
+            row: npt.NDArray[np.int32] = self._store.rows[group[Group.dense_row]]
+            return row
         return self._store.dense_row(self._grown.rows(TOKENS)[group[Group.first] : group[Group.last]])
 
     @property
     def nbytes(self) -> int:
         """Bytes of the records."""
         grown = self._grown
-        return sum(int(grown.rows(one)[: grown.count(one)].nbytes) for one in TERMINAL_TABLES.sizes)
+        return sum(int(grown.rows(table)[: grown.count(table)].nbytes) for table in TERMINAL_TABLES.sizes)

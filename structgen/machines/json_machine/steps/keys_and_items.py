@@ -70,7 +70,6 @@ from structgen.machines.json_machine.tables.lookups import (
 from structgen.machines.machine_core.interning import ask, ask_room, intern
 from structgen.machines.machine_core.layout import ASK, NO, VAGUE, YES
 
-_LEVEL = 5  # words of the stack for one byte: state, prefix, set, characters, next column
 _DEEP = 48
 """Bytes after which texts are not told apart any more."""
 
@@ -106,48 +105,42 @@ def texts_left(
     Cost: what list and set hold under `prefix` and `seen`, times the width of the automaton.
     """
     most, policy = (c.string_specs[string].most, c.escapes) if string >= 0 else (-1, c.key_escapes)
-    stack, room, found, level = c.stack.numbers, c.stack.capacity, 0, 0
-    last = LONE_COLUMN + 1 if policy == ESCAPES_ANY else 256
-    stack[0], stack[1], stack[2], stack[3], stack[4] = state, prefix, seen, count, -1
+    last, texts, level = LONE_COLUMN + 1 if policy == ESCAPES_ANY else 256, 0, 0
+    top = c.levels[0]
+    top.state, top.prefix, top.held, top.count, top.column = state, prefix, seen, count, -1
     while level >= 0:
-        top = skip(stack, _LEVEL * level)
-        state, prefix, seen, count, column = top[0], top[1], top[2], top[3], top[4]
-        if column < 0:
-            column = 0
-            if is_left(c, string, words, state, prefix, seen, count):
-                found += 1
-        deeper = False
-        while column < last and found < wanted:
-            byte = listed_byte(column)
-            target = string_step(c, state, column)
-            if target == UNASKED:
-                ask(c, Q_STRING, state, column, 0)
-                return -1
-            column += 1
-            then = count + (1 if byte & 0xC0 != 0x80 else 0)
-            needs = c.distances.numbers[target] if most >= 0 and target >= MIDDLES else 0
-            if target < 0 or (most >= 0 and then + needs > most):
-                continue
-            here = narrow(c, words, prefix, byte) if prefix >= 0 else -1
-            held = set_step(c, seen, byte) if seen > 0 else 0
-            if here < 0 and held <= 0 and (found + 1 >= wanted or level >= _DEEP):
-                found += 1
-                continue
-            if _LEVEL * (level + 2) > room:
-                ask_room(c, c.stack, _LEVEL * (level + 2))
-                return -1
-            top[4] = column
-            level += 1
-            top = skip(stack, _LEVEL * level)
-            top[0], top[1], top[2], top[3], top[4] = target, here, held, then, -1
-            deeper = True
-            break
-        if deeper:
-            continue
-        if found >= wanted:
+        top = c.levels[level]
+        if top.column < 0:
+            top.column = 0
+            if is_left(c, string, words, top.state, top.prefix, top.held, top.count):
+                texts += 1
+        if texts >= wanted:
             return wanted
-        level -= 1
-    return found
+        if top.column == last:
+            level -= 1
+            continue
+        column = top.column
+        byte, target = listed_byte(column), string_step(c, top.state, column)
+        if target == UNASKED:
+            ask(c, Q_STRING, top.state, column, 0)
+            return -1
+        top.column = column + 1
+        then = top.count + (1 if byte & 0xC0 != 0x80 else 0)
+        needs = c.distances.numbers[target] if most >= 0 and target >= MIDDLES else 0
+        if target < 0 or (most >= 0 and then + needs > most):
+            continue
+        here = narrow(c, words, top.prefix, byte) if top.prefix >= 0 else -1
+        held = set_step(c, top.held, byte) if top.held > 0 else 0
+        if here < 0 and held <= 0 and (texts + 1 >= wanted or level >= _DEEP):
+            texts += 1
+            continue
+        level += 1
+        if level == c.levels.capacity:
+            ask_room(c, c.levels, level + 1)
+            return -1
+        top = c.levels[level]
+        top.state, top.prefix, top.held, top.count, top.column = target, here, held, then, -1
+    return texts
 
 
 @jit
@@ -158,12 +151,12 @@ def fresh_left(c: JsonContext, residue: int, state: int, prefix: int, seen: int,
     if state < MIDDLES or (prefix < 0 and seen <= 0 and not blurred):
         return YES
     words = c.residues[residue].words
-    found = texts_left(c, -1, words, state, prefix, seen, 0, 2 if blurred else 1)
-    if found < 0:
+    texts = texts_left(c, -1, words, state, prefix, seen, 0, 2 if blurred else 1)
+    if texts < 0:
         return ASK
-    if blurred and found < 2:
+    if blurred and texts < 2:
         c.blurred = 1
-    return YES if found > 0 else NO
+    return YES if texts > 0 else NO
 
 
 @jit
@@ -210,8 +203,8 @@ def follow_list(c: JsonContext, d: JsonState, byte: int) -> int:
     if prefix < 0:
         return YES
     state = d.lexeme & STATE_BITS
-    found = texts_left(c, d.residue, spec.words, state, prefix, 0, d.position, 1)
-    return ASK if found < 0 else (YES if found else NO)
+    texts = texts_left(c, d.residue, spec.words, state, prefix, 0, d.position, 1)
+    return ASK if texts < 0 else (YES if texts else NO)
 
 
 @jit
@@ -262,11 +255,11 @@ def many_strings(c: JsonContext, d: JsonState) -> bool:
 def many_numbers(c: JsonContext, state: int) -> bool:
     """Return whether two digits other than 0 may come next in a numeral of which one character is written:
     they are two values, whatever follows."""
-    columns, found = skip(c.numbers, 16 * state), 0
+    columns, strings = skip(c.numbers, 16 * state), 0
     for digit in range(1, 10):
         if columns[digit] >= 0:
-            found += 1
-    return found >= 2
+            strings += 1
+    return strings >= 2
 
 
 @jit

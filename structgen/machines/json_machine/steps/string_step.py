@@ -454,7 +454,7 @@ def escape_step(c: JsonContext, d: JsonState, byte: int) -> int:
 @jit
 def is_inside(c: JsonContext, d: JsonState, t: JsonState) -> int:
     """Return YES, NO or ASK: does a text break off inside a character? `t` is a block to work in."""
-    state, found = d.lexeme & STATE_BITS, NO
+    state, answer = d.lexeme & STATE_BITS, NO
     for byte in range(0x80, 0xC0):
         after = UNASKED if d.mode == M_WORDS or state == NO_STATE else c.strings[state * WIDTH + byte]
         if after == UNASKED:
@@ -464,8 +464,8 @@ def is_inside(c: JsonContext, d: JsonState, t: JsonState) -> int:
             code = NO if after == -1 else YES
         if code == YES:
             return YES
-        found = code if code != NO else found
-    return found
+        answer = code if code != NO else answer
+    return answer
 
 
 @jit

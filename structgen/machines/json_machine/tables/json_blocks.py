@@ -56,7 +56,7 @@ M_SPACE = 16
 
 NO_FRAME = -1
 SENTINEL = -2
-"""As `frame` of a terminal looked at by itself: closing it ends the walk and hands back the outcome."""
+"""The `frame` of a terminal looked at by itself: closing it ends the walk and hands back the outcome."""
 
 # --- blocks -------------------------------------------------------------------------------------------------
 
@@ -226,6 +226,19 @@ class JsonTerminal(Block):
     """What is safe in it; `known` is -1 before somebody asks."""
 
 
+class TextsLevel(Block):
+    """A byte of a text that `keys_and_items.texts_left` counts: what is read before it, and the column that
+    comes next (-1: the text may end here first)."""
+
+    state: int
+    prefix: int
+    held: int
+    """The node of the set."""
+    count: int
+    """Characters."""
+    column: int
+
+
 class JsonWork(WorkRow):
     """Rows that are about to be interned, and spare registers."""
 
@@ -257,6 +270,8 @@ class JsonContext(LexemeContext):
     outcomes: Int32Table
     plain_objects: Table[PlainObjectRow]
     stack: WordTable
+    levels: Table[TextsLevel]
+    """One for each byte that is read ahead."""
     distances: Int32Table
     strings: Int32s
     """The string automata: the state after each of 258 columns, by state; the outcome at each state (-1)."""
@@ -367,8 +382,8 @@ BLUR = 1 << 40
 """In `extras`: one key written in this walk is not in the set, since its text was not followed."""
 EXTRA_TAG = -1_000_000_000
 WHOLE_WALK = 2
-"""As `blurred`: what the terminal says is too much, but the walk of all tokens can tell without texts. (1: it
-cannot.)"""
+"""A value of `blurred`: what the terminal says is too much, but the walk of all tokens can tell without
+texts. (1: it cannot.)"""
 
 CAPTURE, UNREAD, LOG = 1 << 40, 1 << 41, (1 << 31) - 1
 """In `text`: an item is written whose value matters, and the bits of LOG are its log, 0 where it is not

@@ -96,7 +96,8 @@ JSON_TABLES = TablePlan(
         "tries": TableSizes(2),
         "ranges": TableSizes(8),
         "distances": TableSizes(64),
-        "stack": TableSizes(4096),
+        "stack": TableSizes(2048),
+        "levels": TableSizes(64),
     },
     {
         "precise": 1,

@@ -113,10 +113,10 @@ def holds_brackets(c: JsonContext, place: int) -> int:
 @jit
 def edge(c: JsonContext, first: int, second: int, third: int) -> int:
     """Return what is known of (residue, key, outcome), or -2."""
-    found = find(c.edges, 3, edge_key(c, first, second, third))
-    if found < 0:
+    number = find(c.edges, 3, edge_key(c, first, second, third))
+    if number < 0:
         return -2
-    return c.edges[found].target
+    return c.edges[number].target
 
 
 @jit
