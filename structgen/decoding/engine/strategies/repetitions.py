@@ -37,6 +37,7 @@ from structgen.machines.core.matcher import Matcher
 _NEEDLE: Final = 32
 """The last bytes that are looked for before the end: where they stand again, a period may begin."""
 _LONGEST_PERIOD: Final = 512
+"""Bytes. A run of a longer one would have 20 times as many, more than most texts may have."""
 _CANDIDATES: Final = 8
 """Places that are looked at: inside of a period its own parts may repeat themselves."""
 
@@ -73,6 +74,7 @@ _WHOLE: Final = 1 << 64
 _ZEROS: Final = 23
 """Zeros before and after the significant digits, together with the unused ones of these."""
 _EXPONENT_DIGITS: Final = 4
+"""Those of a double have three."""
 _LARGEST_MAGNITUDE: Final = 40
 """A bound of more digits, as that of doubles, says nothing of the digits that a number should have."""
 _LOOKED_AT: Final = 12
