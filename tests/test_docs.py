@@ -132,3 +132,11 @@ def test_the_table_of_typed_functions_has_every_option() -> None:
     table = page.partition("## Options\n")[2].partition("\n## ")[0]
     told = {name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.partition(" | ")[0])}
     assert told - {"target"} == {one.name for one in fields(TypedOptions) if one.init}
+
+
+def test_the_page_of_words_has_twenty_each_with_a_file_that_has_the_word() -> None:
+    page = (ROOT / "docs/words.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([a-z]+) \| [^|]+ \| ([a-z_/]+\.py) \|$", page, re.MULTILINE)
+    assert len(rows) == 20
+    texts = {file: (ROOT / "structgen" / file).read_text(encoding="utf-8").lower() for _, file in rows}
+    assert [word for word, file in rows if word not in texts[file]] == []

@@ -228,17 +228,27 @@ def nested(levels: int) -> Any:
     [
         ({"type": "object", "properties": WIDE}, PLACES + 2, True),
         ({"type": "object", "properties": WIDE, "required": list(WIDE)[:1_500]}, PLACES + 2, False),
+        ({"allOf": [{"properties": {key: {}}, "required": [key]} for key in list(WIDE)[:200]]}, 202, False),
         ({"prefixItems": [{"const": at} for at in range(PLACES)]}, PLACES + 2, False),
         (nested(3_000), 6_001, True),
         (ITSELF, PLACES + 2, True),
     ],
-    ids=["wide", "required", "items", "nested", "itself"],
+    ids=["wide", "required", "required apart", "items", "nested", "itself"],
 )
 def test_an_explanation_of_10_000_places_is_bounded(schema: Any, lines: int, complete: bool) -> None:
     found = sg.explain(sg.json_schema(schema))
     assert (len(found.outline.lines), found.complete) == (lines, complete)
     assert len(str(found)) < 100_000
     assert len(found._repr_html_()) < 30_000
+
+
+def test_of_many_parts_that_never_hold_the_first_have_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("structgen.schema.explaining.impossible.MOST_QUESTIONS", 1_000)
+    never = {"type": "string", "minLength": 2, "maxLength": 1}
+    schema = {"type": "object", "properties": dict.fromkeys(list(WIDE)[:40], never)}
+    reasons = [part.why for part in sg.explain(sg.json_schema(schema)).impossible]
+    assert len(reasons) == 40
+    assert ["minLength 2" in reason for reason in reasons] == [True] * 6 + [False] * 34
 
 
 # --- printed ------------------------------------------------------------------------------------------------

@@ -22,9 +22,8 @@ from structgen.automata.regex.syntax_tree import (
     TextEnd,
     TextStart,
 )
-from structgen.automata.unicode.charsets import Ranges, complement, union
+from structgen.automata.unicode.charsets import SURROGATES, Ranges, complement, union
 
-_SURROGATES: Ranges = ((0xD800, 0xDFFF),)
 _CODE_POINT: Final = re.compile(r"\\u\{([0-9a-f]+)\}")
 
 
@@ -100,7 +99,7 @@ def _repeat(node: Repetition) -> str:
 
 def _set(ranges: Ranges) -> str:
     """Return a class without the lone surrogates, which no UTF-8 text has: fewer sets are then distinct."""
-    ranges = complement(union((*complement(ranges), *_SURROGATES)))
+    ranges = complement(union((*complement(ranges), SURROGATES)))
     if len(ranges) == 1 and ranges[0][0] == ranges[0][1]:
         return code_point(ranges[0][0])
     return (

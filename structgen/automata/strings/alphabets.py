@@ -40,12 +40,6 @@ class Alphabet:
         """Return the classes of some code points."""
         return self.kinds[np.searchsorted(self.starts, points, "right") - 1]
 
-    def firsts(self) -> Longs:
-        """Return the first code point of each class."""
-        points = np.empty(self.width, np.int64)
-        points[self.kinds[::-1]] = self.starts[::-1]
-        return points
-
     def merged(self, kinds: Row) -> Alphabet:
         """Return a coarser alphabet; `kinds`: of each class the number of the coarser one."""
         now = kinds[self.kinds]

@@ -31,6 +31,7 @@ from structgen.automata.strings.live_strings import (
     ways_of,
 )
 from structgen.automata.strings.utf8_rows import PLACE_BYTES, ByteRows, byte_rows
+from structgen.automata.unicode.charsets import SURROGATES
 from structgen.automata.unicode.decoded_text import (
     LONE_BYTE,
     LONE_COLUMN,
@@ -52,8 +53,7 @@ _DIVIDED: Final[HeldByContent[SpecAutomaton]] = HeldByContent(16 << 20)
 """The automata that divide keys into classes, each of many groupings of these."""
 _FIRST_DEMAND: Final = frozenset((0,))
 _ASCII: Final = 128
-_LONE: Final = 0xD800, 0xDFFF
-"""The first surrogate, and the last."""
+"""Columns of the bytes that are characters."""
 _SWEEPS: Final = 16
 """Characters of strings that are counted, at most."""
 _PLACES: Final = 1 + len(PLACE_BYTES)
@@ -350,7 +350,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
             for point, after in self._characters(state, node_of(((low, high),)), b"", set()):
                 targets.setdefault(after, point)
             # surrogates that stand alone are in no text of a grammar
-            low, high = max(low, _LONE[0]), min(high, _LONE[1])
+            low, high = max(low, SURROGATES[0]), min(high, SURROGATES[1])
             return (
                 targets | self.targets(live.regular, low, high)
                 if live.regular >= 0 and low <= high

@@ -31,6 +31,7 @@ from structgen.base.language.remembering import remembered
 from structgen.base.system.public_calls import THIS_CALL, billed_cache
 
 _TAILS: Final = 64
+"""The bytes that go on with a character."""
 _WIDE_SPACES: Final = np.array(
     [code for first, last in SPACE for code in range(first, last + 1) if code > 0x7F]
 )

@@ -9,6 +9,8 @@ Ranges: TypeAlias = tuple[tuple[int, int], ...]
 """Disjoint, sorted, non-touching inclusive ranges of code points (surrogates included)."""
 
 LAST = 0x10FFFF
+SURROGATES = (0xD800, 0xDFFF)
+"""The first and the last: halves of pairs in UTF-16, in no text of UTF-8."""
 ANY: Ranges = ((0, LAST),)
 DIGIT: Ranges = ((0x30, 0x39),)
 WORD: Ranges = ((0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A))

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from structgen.automata.unicode.charsets import Ranges
+from structgen.automata.unicode.charsets import SURROGATES, Ranges
 
 _LIMITS: Final = (0x7F, 0x7FF, 0xFFFF, 0x10FFFF)
-_SURROGATES: Final = (0xD800, 0xDFFF)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -72,7 +71,7 @@ def _sequences(low: int, high: int) -> Iterator[tuple[tuple[int, int], ...]]:
 
     The ranges of two sequences are equal or disjoint at the first place in which they differ.
     """
-    for start, end in ((low, min(high, _SURROGATES[0] - 1)), (max(low, _SURROGATES[1] + 1), high)):
+    for start, end in ((low, min(high, SURROGATES[0] - 1)), (max(low, SURROGATES[1] + 1), high)):
         first = 0
         for size, last in enumerate(_LIMITS):
             a, b = max(start, first), min(end, last)

@@ -24,7 +24,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 
-from structgen.base.system.waits import SECONDS, tell, told
+from structgen.base.system.waits import PATIENCE, SECONDS, tell, told
 
 JSON, LARK, TEXT = "JSON masks", "Lark masks", "text masks"
 AUTOMATA, SHARED, REST = "patterns and numbers", "all grammars", "other grammars"
@@ -72,8 +72,6 @@ neighbours share functions, and a process compiles a function that it has met on
 
 JOBS = 2
 """Processes that compile at a first use: on a laptop of a person who waits, and beside a server's workers."""
-_WAIT = 120.0
-"""Seconds in which another process may compile the same modules before this one does it too."""
 
 _COMPILING = """
 import sys
@@ -198,7 +196,7 @@ def one_process(folder: str | None, title: str, ready: Callable[[], bool]) -> It
         yield
         return
     try:
-        until = time.monotonic() + _WAIT
+        until = time.monotonic() + PATIENCE
         with told(f"another process compiles the inner loops of {title}, and this one waits"):
             while time.monotonic() < until:
                 try:

@@ -17,6 +17,8 @@ from structgen.base.printable import printable
 
 SECONDS = 2.0
 """A shorter wait is not worth a line."""
+PATIENCE = 120.0
+"""Seconds after which another process is taken to hang: one that starts, or that compiles for this one."""
 _log = logging.getLogger("structgen")
 _lines = 0
 """How many lines this process has written: a wait inside another one is told in its place."""

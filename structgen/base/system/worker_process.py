@@ -9,12 +9,10 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from structgen.base.errors import StructgenError
-
-_START: Final = 60.0
-"""Seconds for the process to start. They do not count against the limit of a call."""
+from structgen.base.system.waits import PATIENCE
 
 
 class LateError(StructgenError):
@@ -132,7 +130,7 @@ class WorkerProcess:
             ) from error
         finally:
             theirs.close()
-        if not self._connection.poll(_START):
+        if not self._connection.poll(PATIENCE):
             raise NotStartedError(f"The process of the {self._name} did not start.", where=self._where)
         self._connection.recv()
 

@@ -124,16 +124,11 @@ class Problem:
                 wanted = Request(prompt, self._wanted, outline=self._outline, chat=self._chat)
                 ids = self._engine.prompt_tokens(wanted)
         else:
-            listed = prompt.tolist() if hasattr(prompt, "tolist") else prompt
-            if not isinstance(listed, Sequence) or isinstance(listed, bytes | bytearray | memoryview):
-                raise OptionError(
-                    f"A prompt is not a {type(prompt).__name__}.",
-                    where=where,
-                    cure="Give a text, a sequence of token ids, or a list of several prompts.",
-                )
+            is_empty = hasattr(prompt, "__len__") and not len(prompt)
+            tokens = () if is_empty else checks.tokens(where, prompt)
             ids = [
                 checks.whole(f"{where}[{at}]", token, 0, self._vocab_size - 1)
-                for at, token in enumerate(listed)
+                for at, token in enumerate(tokens)
             ]
         if self._engine is not None and not ids:
             raise OptionError("The prompt is empty.", where=where, cure="Give at least one token.")

@@ -19,9 +19,9 @@ from structgen.decoding.samplers.samples import Samples, between
 # ruff: noqa: E501 (markup)
 
 _HEAVIEST: Final = 80
-"""Draws whose weights are drawn."""
+"""Draws whose weights are drawn: a page is wide enough for so many columns."""
 _PARTS: Final = 16
-"""Beginnings of a run whose interval of Z is drawn."""
+"""Beginnings of a run whose interval of Z is drawn; each takes some 0.02 s."""
 
 _TEMPLATE: Final = """\
 <p class=faint>Made by {{ samples.method }}. {{ {

@@ -59,6 +59,8 @@ class AnswerShape(ABC):
         self.model, self.body = model, check_members(body, self.address)
         model.check_name(body)
         self.asked = self.read()
+        self.replies: Sequence[ReplyParts] = ()
+        """One for each text, as far as it has come; set before `began`."""
         self.id = f"{self.prefix}{secrets.token_hex(12)}"
 
     @property
@@ -80,11 +82,11 @@ class AnswerShape(ABC):
         """Return what the body asks for."""
 
     @abstractmethod
-    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> JsonObject:
+    def whole(self, results: Sequence[Result]) -> JsonObject:
         """Return the body of an answer."""
 
-    def began(self, count: int) -> Iterator[Event]:
-        """Yield the events that begin a stream of `count` texts."""
+    def began(self) -> Iterator[Event]:
+        """Yield the events that begin a stream."""
         yield from ()
 
     @abstractmethod
@@ -92,7 +94,7 @@ class AnswerShape(ABC):
         """Yield the events of what is new in a text."""
 
     @abstractmethod
-    def ended(self, index: int, reply: ReplyParts, result: Result) -> Iterator[Event]:
+    def ended(self, index: int, result: Result) -> Iterator[Event]:
         """Yield the events of the end of a text."""
 
     def closed(self, results: Sequence[Result]) -> Iterator[Event]:
@@ -144,5 +146,5 @@ class CountedPrompt(AnswerShape):
         self.input_tokens = len(asked.requests[0].prompt)
         return replace(asked, requests=(), warnings=())
 
-    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> JsonObject:
+    def whole(self, results: Sequence[Result]) -> JsonObject:
         return {"input_tokens": self.input_tokens}

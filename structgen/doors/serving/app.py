@@ -299,16 +299,16 @@ class _Answer:
         """Answer a body that was received, whole or as a stream. Errors: ApiError."""
         shape = await self.server.read(self.kind, body)
         self.handles = await self.server.begin(shape.asked)
-        replies = [replace(shape.asked.parts, parts={}) for _ in self.handles]
+        shape.replies = [replace(shape.asked.parts, parts={}) for _ in self.handles]
         told = {"x-structgen-warning": shape.warning} if shape.warning else {}
         if shape.body.get("stream"):
-            await self.send_lines(self.lines(shape, replies), told)
+            await self.send_lines(self.lines(shape), told)
             return
         async for index in _changes(self.handles, pieces=False):
-            for _ in shape.piece(index, replies[index].ended(self.result(index))):
+            for _ in shape.piece(index, shape.replies[index].ended(self.result(index))):
                 pass
         results = [self.result(index) for index in range(len(self.handles))]
-        await self.respond(ObjectResponse(shape.whole(replies, results), headers=told))
+        await self.respond(ObjectResponse(shape.whole(results), headers=told))
 
     def result(self, index: int) -> Result:
         """Return the result of a text that has ended. Raises ApiError where it ended in an error."""
@@ -318,21 +318,21 @@ class _Answer:
             raise answer_to(result.error, is_begun=True)
         return result
 
-    async def lines(self, shape: AnswerShape, replies: Sequence[ReplyParts]) -> AsyncIterator[str]:
+    async def lines(self, shape: AnswerShape) -> AsyncIterator[str]:
         """Yield the events of a stream as text, those that come together at once."""
         try:
-            yield "".join(map(shape.line, shape.began(len(replies))))
+            yield "".join(map(shape.line, shape.began()))
             async with aclosing(_changes(self.handles, pieces=True)) as changed:
                 async for index in changed:
-                    handle, reply = self.handles[index], replies[index]
+                    handle, reply = self.handles[index], shape.replies[index]
                     if handle.result is None:
                         events = shape.piece(index, reply.grown(handle.written, handle.thoughts))
                     else:
                         result = self.result(index)
                         piece = shape.piece(index, reply.ended(result))
-                        events = chain(piece, shape.ended(index, reply, result))
+                        events = chain(piece, shape.ended(index, result))
                     yield "".join(map(shape.line, events))
-            results = [self.result(index) for index in range(len(replies))]
+            results = [self.result(index) for index in range(len(self.handles))]
             yield "".join(map(shape.line, shape.closed(results))) + shape.last
         except ApiError as error:
             yield shape.line(shape.failed(shape.in_its_words(error, shape.body)))

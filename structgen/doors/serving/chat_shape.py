@@ -32,10 +32,10 @@ class CompletionShape(AnswerShape):
     def read(self) -> AskedTexts:
         return self.model.read_prompts(self.body)
 
-    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> JsonObject:
+    def whole(self, results: Sequence[Result]) -> JsonObject:
         choices = [
-            {"index": index, **self.content(reply), **self.end(reply, result)}
-            for index, (reply, result) in enumerate(zip(replies, results, strict=True))
+            {"index": index, **self.content(self.replies[index]), **self.end(index, result)}
+            for index, result in enumerate(results)
         ]
         return {**self.head, "object": self.kind, "choices": choices, "usage": usage_of(results)}
 
@@ -43,7 +43,7 @@ class CompletionShape(AnswerShape):
         """Return the members of a choice that hold the reply."""
         return {"text": reply.text("text")}
 
-    def end(self, reply: ReplyParts, result: Result) -> JsonObject:
+    def end(self, index: int, result: Result) -> JsonObject:
         """Return the members of a choice that say how it ended. In a stream the log-probabilities of all
         tokens come with them. Members of our own are there for a document that the budget closed, complete
         but cut short, and for values that were closed because they repeated themselves. Others tell of an
@@ -61,7 +61,7 @@ class CompletionShape(AnswerShape):
             "logprobs": None
             if likeliest is None
             else self.logprobs(result, self.model.engine.tokenizer, likeliest),
-            "finish_reason": reply.reason(result),
+            "finish_reason": self.replies[index].reason(result),
             **{name: said for name, said in told.items() if said},
         }
 
@@ -70,8 +70,8 @@ class CompletionShape(AnswerShape):
             if part.kind == "text" and text:
                 yield self.event({"index": index, "text": text, "logprobs": None, "finish_reason": None})
 
-    def ended(self, index: int, reply: ReplyParts, result: Result) -> Iterator[Event]:
-        yield self.event({"index": index, "text": "", **self.end(reply, result)})
+    def ended(self, index: int, result: Result) -> Iterator[Event]:
+        yield self.event({"index": index, "text": "", **self.end(index, result)})
 
     def closed(self, results: Sequence[Result]) -> Iterator[Event]:
         if self.with_usage:
@@ -109,8 +109,8 @@ class ChatShape(CompletionShape):
             ]
         return {"message": message}
 
-    def began(self, count: int) -> Iterator[Event]:
-        for index in range(count):
+    def began(self) -> Iterator[Event]:
+        for index in range(len(self.replies)):
             yield self.grown(index, {"role": "assistant", "content": ""})
 
     def piece(self, index: int, deltas: Iterable[Delta]) -> Iterator[Event]:
@@ -123,8 +123,8 @@ class ChatShape(CompletionShape):
             elif text:
                 yield self.grown(index, {"content" if part.kind == "text" else "reasoning_content": text})
 
-    def ended(self, index: int, reply: ReplyParts, result: Result) -> Iterator[Event]:
-        yield self.event({"index": index, "delta": {}, **self.end(reply, result)})
+    def ended(self, index: int, result: Result) -> Iterator[Event]:
+        yield self.event({"index": index, "delta": {}, **self.end(index, result)})
 
     def grown(self, index: int, delta: JsonObject) -> Event:
         """Return the event of what is new in a text."""

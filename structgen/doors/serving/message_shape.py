@@ -11,7 +11,7 @@ from structgen.base.language.checks import content_text
 from structgen.decoding.engine.requests import Result
 from structgen.doors.serving.answer_shape import AnswerShape, CountedPrompt, Event
 from structgen.doors.serving.api_errors import ApiError, Body
-from structgen.doors.serving.reply_parts import Delta, PartKind, ReplyPart, ReplyParts, usage_of
+from structgen.doors.serving.reply_parts import Delta, PartKind, ReplyPart, usage_of
 from structgen.doors.serving.served_model import AskedTexts, ServedModel
 
 _SAME: Final = (
@@ -118,16 +118,16 @@ class MessageShape(AnswerShape):
         body = chat_body(self.body)
         return self.model.read_chat(body, given=body.pop("messages"))
 
-    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> JsonObject:
+    def whole(self, results: Sequence[Result]) -> JsonObject:
         content = []
-        for part in replies[0].parts.values():
+        for part in self.replies[0].parts.values():
             member = {"text": "text", "thoughts": "thinking"}.get(part.kind, "input")
             said = json.loads(part.text or "{}") if member == "input" else part.text
             content.append({**_block(part), member: said})
-        end, usage = self._end(replies[0], results[0]), _usage(results[0])
+        end, usage = self._end(results[0]), _usage(results[0])
         return {**self.head, "content": content, **end, "usage": usage}
 
-    def began(self, count: int) -> Iterator[Event]:
+    def began(self) -> Iterator[Event]:
         # how long the prompt is comes with the last event but one
         usage = {"input_tokens": 0, "output_tokens": 0}
         message: JsonObject = {
@@ -151,9 +151,9 @@ class MessageShape(AnswerShape):
                 said = {"type": kind, member: text}
                 yield {"type": "content_block_delta", "index": self.count - 1, "delta": said}
 
-    def ended(self, index: int, reply: ReplyParts, result: Result) -> Iterator[Event]:
+    def ended(self, index: int, result: Result) -> Iterator[Event]:
         yield from self._closed()
-        yield {"type": "message_delta", "delta": self._end(reply, result), "usage": _usage(result)}
+        yield {"type": "message_delta", "delta": self._end(result), "usage": _usage(result)}
         yield {"type": "message_stop"}
 
     @staticmethod
@@ -169,8 +169,9 @@ class MessageShape(AnswerShape):
             self.open = None
             yield {"type": "content_block_stop", "index": self.count - 1}
 
-    def _end(self, reply: ReplyParts, result: Result) -> JsonObject:
-        """Return why a text ended, and the stop sequence that ended it."""
+    def _end(self, result: Result) -> JsonObject:
+        """Return why the text ended, and the stop sequence that ended it."""
+        (reply,) = self.replies
         stopped_by = result.stopped_by or (not reply.calls and reply.stopped_by)
         stop = stopped_by if stopped_by in (self.body.get("stop_sequences") or ()) else None
         reasons = {"length": "max_tokens", "tool_calls": "tool_use", "stop": "end_turn"}

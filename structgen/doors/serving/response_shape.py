@@ -12,7 +12,7 @@ from structgen.base.language.checks import content_text
 from structgen.decoding.engine.requests import FinishReason, Result
 from structgen.doors.serving.answer_shape import AnswerShape, CountedPrompt, Event
 from structgen.doors.serving.api_errors import ApiError, Body
-from structgen.doors.serving.reply_parts import Delta, PartKind, ReplyPart, ReplyParts, usage_of
+from structgen.doors.serving.reply_parts import Delta, PartKind, ReplyPart, usage_of
 from structgen.doors.serving.served_model import AskedTexts, ServedModel
 from structgen.doors.serving.token_logprobs import chat_logprobs
 
@@ -126,10 +126,10 @@ class ResponseShape(AnswerShape):
             body = {**body, "logprobs": True}
         return self.model.read_chat(body, "input", response_messages(body))
 
-    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> JsonObject:
+    def whole(self, results: Sequence[Result]) -> JsonObject:
         return self._response(results[0])
 
-    def began(self, count: int) -> Iterator[Event]:
+    def began(self) -> Iterator[Event]:
         for kind in ("response.created", "response.in_progress"):
             yield self._event(kind, response={**self.head, "status": "in_progress", "output": []})
 
@@ -142,7 +142,7 @@ class ResponseShape(AnswerShape):
             if text or part.kind == "text":
                 yield self._event(f"{kind.events}.delta", **_place(part.place, item), delta=text, **kind.more)
 
-    def ended(self, index: int, reply: ReplyParts, result: Result) -> Iterator[Event]:
+    def ended(self, index: int, result: Result) -> Iterator[Event]:
         response = self._response(result)
         for at, (kind, item) in enumerate(self.items):
             place, said = _place(at, item), {kind.member: _held(item)[kind.member]}
@@ -213,8 +213,8 @@ class InputTokensShape(CountedPrompt, ResponseShape):
 
     path = "/v1/responses/input_tokens"
 
-    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> JsonObject:
-        return {"object": "response.input_tokens", **super().whole(replies, results)}
+    def whole(self, results: Sequence[Result]) -> JsonObject:
+        return {"object": "response.input_tokens", **super().whole(results)}
 
 
 def _held(item: JsonObject) -> JsonObject:

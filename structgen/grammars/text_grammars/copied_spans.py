@@ -28,6 +28,7 @@ from structgen.grammars.text_grammars.text_grammar import TextFilter
 _MOST: Final = 1 << 26
 """The most characters of a corpus; each takes 4 bytes, and some 40 while the array is made."""
 _LONGEST: Final = 1000
+"""The most characters of a span: a step looks up ends of a text of so many."""
 _REMEMBERED: Final = 1 << 18
 """The most lookups whose answers are kept."""
 _UTF8_CUTS: Final = (0x80, 0x90, 0xA0, 0xC0, 0xC2, 0xE0, 0xE1, 0xED, 0xEE, 0xF0, 0xF1, 0xF4, 0xF5)

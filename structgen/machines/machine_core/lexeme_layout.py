@@ -175,7 +175,7 @@ class SafeRow(Block):
     """Which classes of characters (`tokens.trie`) can do no harm in a state of the lexer."""
 
     known: int
-    """0: nothing is known; TOTAL: not a character ends the language, nor any that follow; else 1."""
+    """1; 0: nothing is known; -1: nobody has asked."""
     low: int
     high: int
     """Safe classes: in any order the lexeme goes on after them."""
@@ -183,12 +183,8 @@ class SafeRow(Block):
     """For how many characters that holds."""
 
 
-TOTAL: Final = 2
 DEPTH_WORDS: Final = words_of(Depth)
 """Words of a `Depth`."""
-KEPT_NONE, KEPT_ALIKE, KEPT_ALL = range(3)
-"""What a scan leaves to the record of another state: nothing; what it finds alike; all but what it finds
-refused, where the other state takes whatever this one takes."""
 
 
 class Waiting(Block):
@@ -223,8 +219,8 @@ class Scan(Block):
     is_full: int
     apart: int
     """Nodes so far behind which the state and `Depth.other` differ."""
-    kept: int
-    """What is left to another state's record: KEPT_NONE, KEPT_ALIKE, KEPT_ALL."""
+    compared: int
+    """1: with another state, to whose record is left what both do alike; 0."""
     masks: int
     """How many masks were begun."""
     visited: int

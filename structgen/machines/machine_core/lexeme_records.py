@@ -27,16 +27,12 @@ from structgen.machines.machine_core.lexeme_layout import (
     CLOSES,
     FOUND_WORDS,
     FULL,
-    KEPT_ALIKE,
-    KEPT_ALL,
-    KEPT_NONE,
     LARGE_TRIE,
     MERGED_KEY,
     MOST_COPIED,
     MOST_WAITING,
     RANGE_WORDS,
     RECORD_KEY,
-    TOTAL,
     UNASKED,
     UNKNOWN,
     Depth,
@@ -267,15 +263,12 @@ def drop_below(c: LexemeContext, nodes: Int64s, slots: Int32s, ids: Int32s, node
 def take_safe(c: LexemeContext, node: int, safe: SafeRow) -> bool:
     """Take the tokens at a node of the vocabulary and below it at once, where their classes tell what they
     do in the state above; return whether that is so."""
-    v, is_left = c.vocabulary, c.scan.kept == KEPT_ALL
+    v = c.vocabulary
     low, high = v.signatures[2 * node], v.signatures[2 * node + 1]
-    if is_left and safe.known == TOTAL and low & c.closing == 0:
-        return True  # it neither closes nor dies
     if low & ~safe.low != 0 or high & ~safe.high != 0 or v.subtree_chars[node] > safe.reach:
         return False
-    if not is_left:
-        first, last = range_below(v.trie, v.slot_start, node)
-        put_found(c, v.slot_ids, first, last)
+    first, last = range_below(v.trie, v.slot_start, node)
+    put_found(c, v.slot_ids, first, last)
     return True
 
 
@@ -343,11 +336,11 @@ def scan_range(c: LexemeContext, trie: Trie, node: int, last: int, base: int) ->
     """Scan some nodes of a trie; what is known of the node above them is in the row of its depth, less
     `base`."""
     safe, has_ends = c.hooks.safe, address_of_block(c.lexeme_end_at) != 0 or c.hooks.ends != 0
-    if c.scan.kept == KEPT_NONE and not (safe or has_ends or c.hooks.token_end or c.newline >= 0):
+    if c.scan.compared == 0 and not (safe or has_ends or c.hooks.token_end or c.newline >= 0):
         scan_plain(c, trie, node, last, base)
         return
     nodes, slots, ids = nodes_of(c, trie), slots_of(c, trie), tokens_of(c, trie)
-    kept, known, row, visited = c.scan.kept, -1, 0, 0
+    compared, known, row, visited = c.scan.compared, -1, 0, 0
     while node < last:
         visited += 1
         word = nodes[node]
@@ -368,14 +361,14 @@ def scan_range(c: LexemeContext, trie: Trie, node: int, last: int, base: int) ->
             is_known = note_end(c, node, above, byte, is_known)
         if slot and c.hooks.token_end and is_known and after >= 0 and after != same:
             if not token_may_end(c, node, base, above, after):
-                if kept == KEPT_ALIKE:
+                if compared:
                     drop(c, ids, slots[slot - 1], slots[slot])
                 slot = 0
         if not is_known:
             wait(c, node, base, above, 0)
         elif after >= CLOSES:
             put_crossing(c, node, after - CLOSES, 0, 1)
-        if kept and is_known and (after >= CLOSES or after < 0):
+        if compared and is_known and (after >= CLOSES or after < 0):
             drop_below(c, nodes, slots, ids, node)
         # what closes below is noted, though the record of the other state has the same
         is_left = after == same and (c.closing == 0 or c.vocabulary.signatures[2 * node] & c.closing == 0)
@@ -387,11 +380,11 @@ def scan_range(c: LexemeContext, trie: Trie, node: int, last: int, base: int) ->
                 shift, same = shift_after(c, above.shift, byte), REFUSED
             elif same >= 0 and c.may_break[same]:
                 same = REFUSED
-        if slot and after != same and kept != KEPT_ALL:
+        if slot and after != same:
             find_inside(c, slot - 1, after, shift, slots, ids)
-            if kept == KEPT_ALIKE:
+            if compared:
                 drop(c, ids, slots[slot - 1], slots[slot])
-        if after != same and kept == KEPT_ALIKE and c.most_apart:
+        if after != same and compared and c.most_apart:
             c.scan.apart = c.scan.apart + 1
             if c.scan.apart > c.most_apart:
                 c.scan.is_full = 1
@@ -402,20 +395,20 @@ def scan_range(c: LexemeContext, trie: Trie, node: int, last: int, base: int) ->
 
 
 @jit
-def scan_trie(c: LexemeContext, number: int, state: int, other: int, kept: int) -> int:
+def scan_trie(c: LexemeContext, number: int, state: int, other: int) -> int:
     """Find what the tokens of a trie do in a state: those that stay inside, in `found`, and the nodes where
     others end the lexeme, in `crossings`. Returns how many stay inside; ASKED, and where it is called again
     then, it goes on with what was not known; FULL past the room.
 
-    `kept`: what is left to another state's record; its tokens are then those of the row `alike` alone. It is
-    the state `other` (-1: none) with which this one is compared, byte for byte."""
+    `other`: the state with which this one is compared, byte for byte (-1: none). What both do alike is left
+    to its record, whose tokens are then those of the row `alike` alone."""
     trie, scan, own = c.tries[number], c.scan, c.serial
     waiting, top = scan.waiting, c.depths[0]
     if scan.owner != own or scan.trie != number or scan.lexeme != state or waiting > MOST_WAITING:
         waiting, scan.found, scan.crossed, scan.is_full, scan.apart = 0, 0, 0, 0, 0
-        scan.owner, scan.trie, scan.lexeme, scan.kept = own, number, state, kept
+        scan.owner, scan.trie, scan.lexeme, scan.compared = own, number, state, 1 if other >= 0 else 0
         scan.waiting = 0
-        for i in range(c.vocabulary.mask_words if kept else 0):
+        for i in range(c.vocabulary.mask_words if other >= 0 else 0):
             c.alike[i] = -1
         for part in range(trie.range_count):
             within = skip(c.ranges.numbers, trie.ranges + RANGE_WORDS * part)
@@ -734,14 +727,13 @@ def scan_record(address: int, number: int, state: int) -> int:
     c = LexemeContext(address)
     if not find_like(c, state):
         return ASKED
-    like = c.like[state]
-    return scan_trie(c, number, state, like, KEPT_ALIKE if like >= 0 else KEPT_NONE)
+    return scan_trie(c, number, state, c.like[state])
 
 
-@entry("int64(int64, int64, int64, int64, int64)")
-def scan_beside(address: int, number: int, state: int, other: int, kept: int) -> int:
+@entry("int64(int64, int64, int64, int64)")
+def scan_beside(address: int, number: int, state: int, other: int) -> int:
     """Find what the tokens of a trie do in a state beside another one; answers as `scan_trie`."""
-    return scan_trie(LexemeContext(address), number, state, other, kept)
+    return scan_trie(LexemeContext(address), number, state, other)
 
 
 @jit
@@ -801,7 +793,7 @@ def intern_record(c: LexemeContext, row: WorkRow) -> int:
 @jit
 def small_record(c: LexemeContext, number: int, state: int) -> int:
     """Make the record of a small trie in a state. Returns its number, ASKED, or FULL."""
-    tokens = scan_trie(c, number, state, -1, KEPT_NONE)
+    tokens = scan_trie(c, number, state, -1)
     c.dense_count = MOST_DENSE  # all groups are listed: nobody puts rows into the store
     if tokens < 0 or put_record(c, number, state, tokens, -1, c.work) != 0:
         return min(tokens, ASKED)

@@ -14,8 +14,9 @@ from typing import NamedTuple, TypeAlias
 
 from structgen.base.errors import StructgenError
 from structgen.base.json_text.exact_json import write
+from structgen.base.language.checks import MOST_SHOWN
 from structgen.schema.meaning.literals import ALWAYS, Literal
-from structgen.schema.meaning.wording import joined
+from structgen.schema.meaning.wording import MOST_TOLD, joined
 from structgen.schema.reading.keywords import keywords_of
 from structgen.schema.reading.model import Schema, parts_of, with_others
 from structgen.schema.recogniser.schema_liveness import Oracle
@@ -36,10 +37,6 @@ _LEFT_OVER = MappingProxyType(
 """Fields, and those that speak of what they leave over."""
 _DENIED = "denied"
 """In place of a field: the whole of a schema that no value may meet."""
-_MOST_SHOWN = 24
-"""Characters of a value that a message repeats."""
-_MOST_LISTED = 12
-"""Keywords that one message lists."""
 _FIELDS = tuple(name for name in Schema.__annotations__ if name not in Schema.__slots__)
 
 Keyword: TypeAlias = tuple[Schema, str]
@@ -78,9 +75,9 @@ def smallest(oracle: Oracle, roots: Sequence[Literal], given: Sequence[Schema] =
         if pointer not in pointers:
             pointers[pointer] = None
             at.setdefault(place, []).append(shown)
-    listed = [f"{joined(said[:_MOST_LISTED])} ({place})" for place, said in at.items()]
-    if len(listed) > _MOST_LISTED:
-        listed = [*listed[:_MOST_LISTED], f"keywords at {len(listed) - _MOST_LISTED} more places"]
+    listed = [f"{joined(said[:MOST_TOLD])} ({place})" for place, said in at.items()]
+    if len(listed) > MOST_TOLD:
+        listed = [*listed[:MOST_TOLD], f"keywords at {len(listed) - MOST_TOLD} more places"]
     several = len(pointers) > 1
     verb = "contradict each other" if several else "allows nothing"
     if given:
@@ -295,7 +292,7 @@ def _named(schema: Schema, field: str) -> tuple[str, str, str]:
     if value is None or (isinstance(value, (dict, list)) and any(parts_of([getattr(schema, field)]))):
         return place, keyword, keyword
     text = value if keyword == "type" and isinstance(value, str) else write(value)
-    return place, keyword, f"{keyword} {text}" if len(text) <= _MOST_SHOWN else keyword
+    return place, keyword, f"{keyword} {text}" if len(text) <= MOST_SHOWN else keyword
 
 
 def _operator(place: str) -> tuple[str, str, str]:

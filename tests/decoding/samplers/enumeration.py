@@ -161,14 +161,6 @@ class Source:
             raise NotImplementedError("several uniform numbers at once")
         return Uniform(_Interval(self._branches))
 
-    def choice(self, count: int, size: int | None = None, replace: bool = True, p: Any = None) -> Any:
-        if not replace:
-            raise NotImplementedError("choices without replacement")
-        shares = [1 / count] * count if p is None else np.asarray(p, np.float64).tolist()
-        if size is None:
-            return self._branches.take(shares)
-        return np.array([self._branches.take(shares) for _ in range(size)])
-
 
 def outcomes(body: Callable[[Source], T], most: int = 200_000) -> Iterator[tuple[float, T]]:
     """Yield each possible outcome of `body` with its probability. Raises AssertionError where there are more

@@ -20,7 +20,7 @@ import itertools
 import json
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from hashlib import blake2b
@@ -577,9 +577,3 @@ FAMILIES: Final[dict[str, Callable[[int], Law | None]]] = {
     "few": _few,
     "constant": _constant,
 }
-
-
-def texts_by_length(longest: int, letters: str) -> Iterator[str]:
-    """Yield all texts of some letters, of 1 to `longest`: for tests of the laws themselves."""
-    for length in range(1, longest + 1):
-        yield from map("".join, itertools.product(letters, repeat=length))

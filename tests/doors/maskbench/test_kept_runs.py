@@ -37,11 +37,6 @@ def _configs(*factories):
 CONFIGS = _configs("Listed", "AcceptsEverything")
 
 
-@pytest.fixture(autouse=True)
-def _short_shards(monkeypatch):
-    monkeypatch.setattr(runner, "_SHARD", 3)
-
-
 def _kept(out, cases, *, configs=CONFIGS, timeout=600.0, on_ray=True):
     found = BenchRun(configs, timeout=timeout, out=out, on_ray=on_ray).results(cases)
     return {results[0].name: results for results in found}
@@ -64,7 +59,7 @@ def test_results_are_those_of_one_process_and_the_next_run_finds_them(tmp_path, 
     assert _untimed(_kept(tmp_path / "alone", _cases(), on_ray=False)) == _untimed(expected)
     found = _kept(tmp_path / "out", _cases())
     assert _untimed(found) == _untimed(expected)
-    assert [len(shard) for shard in workers.shards] == [3, 1]
+    assert [len(shard) for shard in workers.shards] == [1, 1, 1, 1]
     workers.shards.clear()
     assert _kept(tmp_path / "out", _cases()) == found
     assert not workers.shards

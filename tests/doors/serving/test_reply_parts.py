@@ -138,9 +138,10 @@ def test_a_reply_without_text_has_the_same_parts_streamed_and_whole(
 ) -> None:
     shape = kind(ServedModel(engine, "extract"), {"model": "extract", **body})
     reply, result = ReplyParts(), result_of("", thoughts)
-    events = [*shape.piece(0, reply.ended(result)), *shape.ended(0, reply, result)]
+    shape.replies = [reply]
+    events = [*shape.piece(0, reply.ended(result)), *shape.ended(0, result)]
     begun = [one.get("item") or one["content_block"] for one in events if one["type"] == begins]
-    whole = [one["type"] for one in shape.whole([reply], [result])[holds]]
+    whole = [one["type"] for one in shape.whole([result])[holds]]
     assert [one["type"] for one in begun] == whole and len(whole) == 1 + bool(thoughts)
 
 
@@ -148,7 +149,7 @@ def test_a_reply_without_text_has_the_same_parts_streamed_and_whole(
 def test_the_items_that_are_done_are_those_of_the_response(engine: sg.Engine, reason: FinishReason) -> None:
     shape = ResponseShape(ServedModel(engine, "extract"), {"model": "extract", "input": "x"})
     reply, result = ReplyParts(), Result("Hi", reason, [], [], Usage(), thoughts="Hm.")
-    events = json.loads(json.dumps([*shape.piece(0, reply.ended(result)), *shape.ended(0, reply, result)]))
+    events = json.loads(json.dumps([*shape.piece(0, reply.ended(result)), *shape.ended(0, result)]))
     done = [one["item"] for one in events if one["type"] == "response.output_item.done"]
     assert done == events[-1]["response"]["output"] and len(done) == 2
     assert {one["status"] for one in done} == {events[-1]["response"]["status"]}

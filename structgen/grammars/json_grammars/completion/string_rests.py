@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from heapq import heappop, heappush
 
-from structgen.automata.unicode.charsets import LAST
+from structgen.automata.unicode.charsets import LAST, SURROGATES
 from structgen.automata.unicode.decoded_text import decode, encode
 from structgen.base.language.ir import Demands
 from structgen.grammars.json_grammars.completion.next_characters import characters
@@ -17,9 +17,8 @@ from structgen.schema.reading.missing_bytes import Quoting
 
 _KEYS = bytes(byte for byte in range(32, 256) if byte not in b'"\\\x7f')
 """Bytes that strings write as they are, where a policy has no other way."""
-_SURROGATES = 0xD800, 0xDFFF
-_ESCAPED = (0, 31), (34, 34), (92, 92), (127, 127), _SURROGATES
-_ESCAPED_ASCII = (*_ESCAPED[:-2], (127, 0xD7FF), _SURROGATES, (0xE000, LAST))
+_ESCAPED = (0, 31), (34, 34), (92, 92), (127, 127), SURROGATES
+_ESCAPED_ASCII = (*_ESCAPED[:-2], (127, 0xD7FF), SURROGATES, (0xE000, LAST))
 """Characters that are written as escapes, in UTF-8 and in ASCII; DEL, in one of them alone."""
 _ANY = ((0, LAST),)
 """Where bytes are missing, any character may be."""

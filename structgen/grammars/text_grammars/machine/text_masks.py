@@ -29,7 +29,7 @@ from structgen.grammars.text_grammars.machine.stepping import (
 )
 from structgen.machines.machine_core.interning import ask, ask_room, edge_key, find
 from structgen.machines.machine_core.layout import ASKED, LARGE, MISS, Core
-from structgen.machines.machine_core.lexeme_layout import ASK_START, FULL, KEPT_NONE, RANGE_WORDS, UNKNOWN
+from structgen.machines.machine_core.lexeme_layout import ASK_START, FULL, RANGE_WORDS, UNKNOWN
 from structgen.machines.machine_core.lexeme_masks import begin_mask, collect, emit_mask
 from structgen.machines.machine_core.lexeme_records import scan_trie
 from structgen.machines.machine_core.masks import copy_mask, emit, memoise
@@ -134,7 +134,7 @@ def read_state(c: TextContext, index: int, target: int) -> int:
         return ASKED
     if nodes > c.least_nodes and c.hooks.token_end == 0:
         return collected(c, index, target)
-    count = scan_trie(c, 0, index, -1, KEPT_NONE)
+    count = scan_trie(c, 0, index, -1)
     return count if count < 0 else finish(c, index, count, -1, target)
 
 
@@ -152,7 +152,7 @@ def scan_behind(c: TextContext, index: int, nodes: Int32s, count: int) -> int:
         word = c.vocabulary.trie[nodes[i]]
         node_range[0], node_range[1], node_range[2] = nodes[i] + 1, end_of(word), depth_of(word)
     c.scan.owner = 0  # the nodes may be others than those of the scan before
-    return scan_trie(c, LEAVING, index, -1, KEPT_NONE)
+    return scan_trie(c, LEAVING, index, -1)
 
 
 @entry("int64(int64, int64, int64, int64)")

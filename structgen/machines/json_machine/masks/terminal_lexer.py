@@ -40,17 +40,15 @@ from structgen.machines.json_machine.tables.json_blocks import (
     TerminalKey,
 )
 from structgen.machines.json_machine.tables.json_tables import CELLS
-from structgen.machines.json_machine.tables.lookups import FREE, is_space, settle, string_step
+from structgen.machines.json_machine.tables.lookups import is_space, settle, string_step
 from structgen.machines.machine_core.interning import ask_room, intern
 from structgen.machines.machine_core.layout import ASK, ASKED, OUT, REFUSED, YES
-from structgen.machines.machine_core.lexeme_layout import CLOSES, TOTAL, UNKNOWN, SafeRow
+from structgen.machines.machine_core.lexeme_layout import CLOSES, UNKNOWN, SafeRow
 from structgen.tokens.trie import MAX_STRING
 
 _TERMINAL_WORDS: Final = words_of(JsonTerminal)
 _BEYOND_ASCII = 10
 """The classes of characters outside ASCII, of which one is white space."""
-_MOST_MISSING_CLASSES = 4
-"""Classes that may be missing in a string that is told by what it takes less than any string does."""
 
 
 @jit
@@ -234,7 +232,7 @@ def find_safe(c: JsonContext, state: int, safe: SafeRow) -> None:
     """Write which classes of characters are safe in a state of a string automaton: those that lead to one
     state, and from that to one, and so on; back to itself at the best."""
     low, high = all_classes(c)
-    safe.known, safe.low, safe.high, safe.reach = TOTAL, low, high, MAX_STRING
+    safe.known, safe.low, safe.high, safe.reach = 1, low, high, MAX_STRING
     if string_step(c, state, TOTAL_COLUMN) >= 0:
         return
     after = commonest(c, state)
@@ -276,21 +274,3 @@ def safe_in(context: int, state: int) -> int:
 def nothing_safe(context: int, state: int) -> int:
     """Return 0: nothing is known to be safe in a trie whose nodes are not those of the vocabulary."""
     return 0
-
-
-@entry("int64(int64, int64)")
-def is_wide(context: int, state: int) -> int:
-    """Return 1 where a state of a string takes nearly all that stands for itself, for some bytes at least,
-    and no length ends it; else 0."""
-    c = JsonContext(context)
-    key = c.terminals[state].key
-    if key.mode != M_STRING or key.lexeme >> ESCAPE_SHIFT != 0 or key.least > 0 or key.most >= 0:
-        return 0
-    safe, missing = safe_row(c, state), 0
-    low, high = all_classes(c)
-    for word in (low & ~safe.low, high & ~safe.high):
-        rest = word
-        while rest != 0:
-            rest &= rest - 1
-            missing += 1
-    return 1 if safe.known and key.lexeme != FREE and missing <= _MOST_MISSING_CLASSES else 0

@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from structgen.automata.strings.live_strings import LiveState
 from structgen.automata.strings.string_pool import StringPool
-from structgen.base.language.ir import FREE
 from structgen.base.native.bit_rows import add_tokens
 from structgen.base.native.jit import code_of
 from structgen.base.native.raw_memory import address_of
@@ -28,9 +27,6 @@ from structgen.machines.machine_core.growing_tables import ADDRESS, GrowingTable
 from structgen.machines.machine_core.layout import ASKED
 from structgen.machines.machine_core.lexeme_layout import (
     FULL,
-    KEPT_ALIKE,
-    KEPT_ALL,
-    KEPT_NONE,
     Hooks,
     LexemeCrossing,
     Scan,
@@ -152,16 +148,16 @@ class Recorder:
     def _scanned(self, key: Hashable, identity: list[int], state: int) -> KnownTerminal:
         """Return the record of a state of the lexer, made by a scan, and kept for others if there is room."""
         context, is_quoted = self._tables.context, identity[L.TerminalKey.quoted]
-        like, other, kept = None, -1, KEPT_NONE
+        like, other = None, -1
         is_text = identity[L.TerminalKey.mode] in _WRITTEN
         if is_text and not is_quoted:
-            like, other, kept = self._like(identity, state)
+            like, other = self._like(identity)
         self._begin()
         context[_ENDS] = 0 if is_text else code_of(terminal_lexer.ends_before)
-        count = self._scan(is_quoted, state, other, kept, is_text)
-        if count == FULL and kept == KEPT_ALIKE:  # the two states are far apart
-            like, other, kept = self._wide(state)
-            count = self._scan(is_quoted, state, other, kept, is_text)
+        count = self._scan(is_quoted, state, other, is_text)
+        if count == FULL and other >= 0:  # the two states are far apart
+            like, other = None, -1
+            count = self._scan(is_quoted, state, other, is_text)
         row = None
         if like is not None:
             space: Workspace = self._masks.workspaces.space
@@ -216,7 +212,7 @@ class Recorder:
             context[_TRIE_ARRAYS] = [address_of(array) for array in (of.nodes, of.slot_start, of.slot_ids)]
             put_trie(self._tables, 0, len(of.nodes), 0, own=True)
         context[_ENDS], context[_SAFE] = 0, code_of(terminal_lexer.nothing_safe)
-        found = self._call(scan_beside, _ESCAPING, state, -1, KEPT_NONE)
+        found = self._call(scan_beside, _ESCAPING, state, -1)
         space = self._masks.workspaces.space
         add_tokens(row, space.tokens[:found])
         scan, crossings = space.arrays["scan"], space.arrays["crossings"].view(np.int64)
@@ -258,15 +254,15 @@ class Recorder:
             outcomes[tokens.quotes[ROOT]] = own
         return outcomes
 
-    def _scan(self, trie: int, state: int, other: int, kept: int, is_text: bool) -> int:
-        """Scan a trie until nothing is left to ask; return how many tokens stay inside, or FULL."""
-        context = self._tables.context
-        context[_SAFE] = code_of(terminal_lexer.safe_in) if is_text and kept != KEPT_ALIKE else 0
-        return self._call(scan_beside, trie, state, other, kept)
+    def _scan(self, trie: int, state: int, other: int, is_text: bool) -> int:
+        """Scan a trie until nothing is left to ask; return how many tokens stay inside, or FULL. `other`: the
+        state with which this one is compared, -1: none."""
+        self._tables.context[_SAFE] = code_of(terminal_lexer.safe_in) if is_text and other < 0 else 0
+        return self._call(scan_beside, trie, state, other)
 
-    def _like(self, identity: list[int], state: int) -> tuple[KnownTerminal | None, int, int]:
-        """Return the record that has nearly all tokens of a string's or key's; the state with which this one
-        is compared for them (-1: none); and what a scan leaves to it."""
+    def _like(self, identity: list[int]) -> tuple[KnownTerminal | None, int]:
+        """Return the record that has nearly all tokens of a string's or key's, and the state with which this
+        one is compared for them; None and -1 where there is none."""
         mode, lexeme = identity[: L.TerminalKey.least]
         begin = self._begins(mode) if identity[L.TerminalKey.least : L.TerminalKey.policy] == [0, -1] else -1
         is_banned = begin > StringPool.FREE and lexeme & L.STATE_BITS not in (StringPool.FREE, L.NO_STATE)
@@ -274,19 +270,8 @@ class Recorder:
             # each state is a place in some of the banned texts: most bytes lead as from the beginning
             reference = lexeme & ~L.STATE_BITS | begin
             if reference != lexeme:
-                record, other = self._record_of(mode, reference)
-                return record, other, KEPT_ALIKE
-        return self._wide(state)
-
-    def _wide(self, state: int) -> tuple[KnownTerminal | None, int, int]:
-        """Return what `_like` does: the record of any string, if this one takes nearly all that it takes."""
-        if terminal_lexer.is_wide(self._tables.address, state):
-            context = self._tables.context
-            row, context[JsonContext.quoted] = int(context[JsonContext.quoted]), self._expander.string(FREE)
-            record, _ = self._record_of(L.M_STRING, StringPool.FREE)
-            context[JsonContext.quoted] = row
-            return record, -1, KEPT_ALL
-        return None, -1, KEPT_NONE
+                return self._record_of(mode, reference)
+        return None, -1
 
     def _begins(self, mode: int) -> int:
         """Return the state in which the automaton of the string, or of the object's extra keys, begins whose
