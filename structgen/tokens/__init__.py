@@ -10,4 +10,7 @@ What comes in: a tokenizer file, folder or object. What goes out: the bytes of e
 3. `vocabulary.Vocabulary` is the trie with all arrays of compiled walks; it is made once, then read from
    a file.
 4. `token_mask` is a mask: one bit for each token, in rows of int32.
+
+`token_prefixes` finds tokens by their beginnings, `control_tokens` are marks of chat templates,
+`tokenizer_reading` is what each reader of a file returns.
 """

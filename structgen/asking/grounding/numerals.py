@@ -1,4 +1,8 @@
-"""Numbers in figures, as seven languages write them, and what has figures without being a number."""
+"""Numbers in figures, as seven languages write them, and what has figures without being a number.
+
+A *mark* says of a character that it is a *part* of something else: its figures are no number of the text
+(`reading.PART`).
+"""
 
 from __future__ import annotations
 
@@ -24,10 +28,13 @@ _ADDRESS = re.compile(
     r"|(?P<uuid>\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b)"
     r"|(?P<ip>(?:(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?!\w|\.\d)"
     r"|(?<![\w:.])(?=[0-9a-f]{0,4}:[0-9a-f]{0,4}:)[0-9a-f:.]{2,44}[0-9a-f:](?![\w:])))"
-    r"|(?<![\w.,-])(?:\+\d(?:[ \xa0()/.-]{0,2}\d){7,15}|\(\d{2,5}\)[ \xa0-]?\d(?:[ \xa0-]?\d){4,9}"
-    r"|0\d{1,4}[ \xa0/-]\d(?:[ \xa0/.-]?\d){4,10}|\d++(?:-\d++){2,}+|\d{4}(?:[ -]\d{4}){3}"
-    r"|\d{2,9}-0\d{2,9}|\d{3}-\d{3}[1-9]|\d\d[1-9]-\d{4}"
-    r"|[A-Z]{2}\d\d(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?)(?!\w)",
+    r"|(?<![\w.,-])(?:\+\d(?:[ \xa0()/.-]{0,2}\d){7,15}"  # +49 30 123456
+    r"|\(\d{2,5}\)[ \xa0-]?\d(?:[ \xa0-]?\d){4,9}"  # (030) 123456
+    r"|0\d{1,4}[ \xa0/-]\d(?:[ \xa0/.-]?\d){4,10}"  # 030/123456
+    r"|\d++(?:-\d++){2,}+"  # 978-3-16-148410-0, an ISBN
+    r"|\d{4}(?:[ -]\d{4}){3}"  # 4111 1111 1111 1111, a card
+    r"|\d{2,9}-0\d{2,9}|\d{3}-\d{3}[1-9]|\d\d[1-9]-\d{4}"  # 1234-0567, 555-1234: no round numbers
+    r"|[A-Z]{2}\d\d(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?)(?!\w)",  # DE89 3704 0044 0532 0130 00, an IBAN
     re.I,
 )
 """Addresses; then phone numbers with a country's, a town's, and without; ISBNs, numbers of cards and
@@ -50,6 +57,8 @@ _APART = "x \u00d7 no nr rs kr us fr eur usd gbp chf jpy cny inr cad aud sek nok
 _GLUED_BEFORE = re.compile(
     r"(?:[^\W\d_]|[A-Z][\w-]{0,15}[-/_]|_)$" + "".join(rf"(?<!(?<![^\W\d_])(?i:{word}))" for word in _APART)
 )
+"""Ends where figures begin that belong to a name: `A4`, `B-12`, but not `EUR5`."""
+"""Ends where figures begin that belong to a name: `A4`, `B-12`, but not `EUR5`."""
 _GLUED_BEHIND = re.compile(r"(?!(?i:x|h|hrs?|min|m|s|d)\d)[^\W\d_]{1,8}\d|[A-Z]{1,8}[-_/]\d")
 _BEHIND = re.compile(
     RANGE + r"[\s-]{0,2}(?:(?:of\s)?an?\s)?"
@@ -83,7 +92,8 @@ _TIMES = {
 
 def addresses_of(text: str, marks: bytearray) -> Iterator[Reading]:
     """Yield the e-mail addresses, URIs, IP addresses and UUIDs of a folded text. Mark their characters, and
-    those of phone numbers and other identifiers of several figures, as parts. Cost: linear."""
+    those of phone numbers and other identifiers, as parts of something else: their figures are no numbers of
+    the text. Cost: linear."""
     for match in _ADDRESS.finditer(text):
         kind: Any = match.lastgroup
         with suppress(ValueError):  # no IP address

@@ -9,4 +9,7 @@ What comes in: a type hint. What goes out: a schema, and a reader of documents.
    validators at a place of a document.
 3. `regex_annotation` is `sg.Regex`, `grounding_marks` are `sg.Quote`, `sg.Inferred` and `sg.Key`. pydantic
    is loaded only where a type needs it.
+
+Helpers: `definitions` keeps types that were read, `temporal_bounds` are bounds of dates and times as
+patterns.
 """

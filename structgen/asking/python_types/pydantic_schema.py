@@ -490,7 +490,7 @@ def _plain(value: float) -> int | float:
 
 def _bounds(schema: Any) -> JsonSchema:
     """Return the bounds of a number as inclusive ones: a numeral just below an exclusive one may round to
-    it."""
+    it. `towards`: the infinity on the side where the valid numbers are."""
     made: JsonSchema = {}
     for bound, strict, keyword, towards in (
         ("le", "lt", "maximum", -math.inf),

@@ -7,4 +7,7 @@ reply, or of the calls of tools that it may have. Nothing is compiled here.
 1. `request_reader` has `read_request`: which part says it, what excludes what, tools and answer together.
 2. `grammar_forms` reads that part: each form, its fields, and who defines them. A form that is not known, and
    a field that is not, are refused by name. A grammar is text alone: no file is opened for it.
+
+`request_members` lists the members that a request may have, `targets` reads what people hand in at other
+doors, `example_pairs` pairs of arguments and values.
 """

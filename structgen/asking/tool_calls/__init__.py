@@ -11,4 +11,7 @@ grammar of replies, and of a reply its texts, thoughts and calls. No tool is eve
 4. `call_reader` reads a reply that comes in pieces, `argument_reader` arguments that stand one by one,
    `call_texts` texts of the format, JSON, and a call that is being read. `tool_replies` has `Call` and
    `Reply`, and the messages made of them; `call_writing` writes calls as their format does.
+
+Helpers: `tool_shapes` knows the dicts of OpenAI, Anthropic and MCP, `custom_tools` OpenAI's tools whose
+input is a text, `format_marks` the texts that open calls or stand in calls alone.
 """

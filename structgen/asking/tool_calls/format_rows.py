@@ -1,4 +1,7 @@
-"""The formats that are known, one row each, and how one is found by a chat template."""
+"""The formats that are known, one row each, and how one is found by a chat template.
+
+`tool_format.py` says what each field is.
+"""
 
 from __future__ import annotations
 

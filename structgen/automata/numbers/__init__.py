@@ -7,4 +7,6 @@ of numerals, and shortest completions.
 policy lets numerals be written, `numeral_forms` is that form as patterns, Python's own included.
 `value_automata` draws the automata that compare with a bound, know a set, or divide; `numeral_automata` is
 what they are drawn with. Products and minimal automata are those of strings (`strings.formula_automata`).
+
+`double_readers` leaves out numerals that readers of doubles take for another number.
 """

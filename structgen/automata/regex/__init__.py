@@ -7,4 +7,6 @@ Python's order (`structgen.grammars.lark_grammars.lexer`), and `ecma_text` write
 `look_behinds` puts look-behinds without look-aheads.
 
 `pattern_dialects` is a rewriting of text: Rust's and Python's patterns in a pydantic schema, as ECMA-262.
+
+`optional_counts` and `counted_class` write counts more plainly, for automata.
 """

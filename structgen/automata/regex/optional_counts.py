@@ -1,7 +1,8 @@
 """Counts of parts that may be empty or long in several ways, as plain counts of parts that are not empty.
 
 `(a?){9}` is `a{0,9}`, `(a|aa){3}` is `a{3,6}`, `(a{1,3}){0,5}` is `a{0,15}`, and a copy in `(a?b?){9}` is one
-of `a`, `b` and `ab`. A search finds the same texts, by other ways: automata do not put ways in order.
+of `a`, `b` and `ab` (`SomeOf`: some of the parts in their order, at least one). The same texts match. A
+backtracking matcher would try them in another order; an automaton has no order.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from structgen.automata.regex.syntax_tree import (
 
 
 class _Count(NamedTuple):
-    """`least` to `most` copies of a node (None: no bound); of no node, the empty text."""
+    """`least` to `most` copies of a node (None: no bound); of no node, the empty text. `least` 0: it may
+    be empty."""
 
     of: Node | None
     least: int
@@ -52,7 +54,7 @@ def _repeated(part: _Count, least: int, most: int | None) -> _Count:
     if part.least == 0:
         least = 0
     together = None if most is None or part.most is None else most * part.most
-    # one more copy must leave no number out
+    # copies of `least..most` parts cover every number without a gap
     highest = together if part.most is None else least * part.most
     leaves_none = highest is None or (least + 1) * part.least <= highest + 1
     if part.least <= 1 or least == most or (least and leaves_none):
@@ -100,7 +102,7 @@ def _either(parts: list[_Count]) -> _Count:
         elif known is not None:
             apart.append(known)
         counts[of] = part
-    least = min(1, *(part.least for part in parts))
+    least = min(1, *(part.least for part in parts))  # 0: the whole may be empty
     apart += counts.values()
     if len(apart) == 1 and (least or apart[0].least == 1):
         return apart[0]._replace(least=least and apart[0].least)

@@ -1,7 +1,7 @@
 """Which characters the classes of Python's regular expressions match.
 
 re itself is asked which code points its classes and its case folding match, so the answer is that of the
-running Python. Flags with neither A nor U are those of a form (`python_syntax.parse_python`): the classes are
+running Python. Flags with neither A nor U are those of a form (`python_syntax.parse_form`): the classes are
 ASCII's, and a letter matches its other case where both are in ASCII or neither is (U+212A is no `k`).
 """
 

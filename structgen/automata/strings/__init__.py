@@ -9,4 +9,7 @@ duties), over classes of characters (`alphabets`); of texts that must be found b
 (`found_texts`); of lengths (`lengths`). Products join them, and the result is minimal (`automata`).
 `utf8_rows` writes rows of bytes, `completions` finds the shortest rests, `kernels` has the compiled loops.
 `held_automata` keeps what a process met last, by content.
+
+`live_strings` are texts of grammars, whose states are made as texts reach them; `banned_patterns` is one
+expression for all banned texts.
 """

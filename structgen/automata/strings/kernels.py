@@ -1,6 +1,14 @@
 """The compiled inner loops of whole automata: subsets, products, minimal automata, distances.
 
 An automaton is a table `trans` (int32 [states, classes], -1 where nothing follows); state 0 is its start.
+A *thread* is a state of the nondeterministic automaton, a *closure* the threads that are reached without
+reading. A partition of elements is four arrays and counts:
+
+- `where`: the elements, set by set; `places`: its inverse; `sets`: the set of each element.
+- `firsts`, `pasts`: where a set begins and ends in `where`.
+- `marked`: how many elements of a set are marked, which stand first in it; `todo`: the sets with marks, and
+  in `todo[0]` how many these are.
+
 `subsets` and `product` are bounded: by states, and by work, which counts the numbers that are read. They end
 early where `stop[0]` is set meanwhile.
 """
@@ -313,7 +321,7 @@ def product(
 
 @jit
 def _mark(element: int, where: Row, places: Row, sets: Row, firsts: Row, marked: Row, todo: Row) -> None:
-    """Move an element of a partition to the marked ones of its set; `todo[0]` counts the sets listed."""
+    """Move an element of a partition that is not marked to the marked ones of its set."""
     block, at = sets[element], places[element]
     to = firsts[block] + marked[block]
     where[at] = where[to]
@@ -328,7 +336,7 @@ def _mark(element: int, where: Row, places: Row, sets: Row, firsts: Row, marked:
 
 @jit
 def _split(count: int, where: Row, sets: Row, firsts: Row, pasts: Row, marked: Row, todo: Row) -> int:
-    """Split each listed set into its marked elements and the others; return how many sets there are. The
+    """Split each set of `todo` into its marked elements and the others; return how many sets there are. The
     smaller part is the new set."""
     while todo[0] > 0:
         block = todo[todo[0]]

@@ -11,7 +11,8 @@ from operator import itemgetter
 from typing import TypeAlias
 
 Number: TypeAlias = "int | Decimal"
-"""An int and a Decimal of the same value are equal; an int has at most 59 bits."""
+"""An int and a Decimal of the same value are equal; an int has at most 59 bits, and longer ones are
+Decimals (`schema.meaning.formulas.numbers_of`)."""
 Cut: TypeAlias = "tuple[Number, bool]"
 """A place on the line of numbers: before a number (False) or behind it (True)."""
 
@@ -86,6 +87,7 @@ def united(sets: Sequence[Ranges]) -> Ranges:
 
 
 def common(sets: Sequence[Ranges]) -> Ranges:
-    """Return the numbers that are in all of the sets. Cost: as for `united` of those that leave some out."""
+    """Return the numbers that are in all of the sets. Cost: that of `united` over the sets that leave numbers
+    out; sets of all numbers are skipped."""
     left_out = [numbers for ranges in sets if (numbers := ranges.complement()) != Ranges(())]
     return united(left_out).complement()

@@ -11,4 +11,7 @@ What comes in: Python functions over integers, and arrays. What goes out: machin
 4. `array_file` puts named arrays into one file behind a header with a checksum, and reads them
    again. `cache_entries` names such files by their sources, replaces them whole, and evicts the oldest.
 5. `lazy_memory` is memory that costs only as it is written to; `bit_rows` sets the bit of a token in a mask.
+
+`typed_blocks` are blocks of memory with named fields, `addresses` those of arrays; `checked` checks each
+load and store.
 """

@@ -14,4 +14,8 @@ What comes in: names of files and folders. What goes out: their contents, paths,
    values. `progress`: a bar, or lines. `lazy_names`: public names loaded when first used.
 7. `held_bytes` measures what a caller's own method remembers. `installation`: the command that installs what
    is missing, as this copy was installed.
+
+Helpers: `garbage` holds collection back, `guarded` runs a caller's code that may fail, `process_limits`
+bounds what a process may have, `waits` tells of long waits, `public_addresses` knows where a room of before
+is now.
 """

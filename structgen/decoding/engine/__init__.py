@@ -12,6 +12,10 @@ reasons.
    position and token, so that a seed means the same in any batch.
 4. `model_protocol` is the protocol of models; `models` finds one: `forward_pass.llama` (our own) and
    `huggingface`.
+
+Helpers: `contradictions` lists options that exclude one another, `draft_models` checks drafters,
+`model_faults` are errors of a model, `special_texts` the texts of special tokens, `row_loops` compiled loops
+over rows, `trace` pages that show how a text came to be.
 """
 
 from __future__ import annotations

@@ -79,7 +79,8 @@ class Loop:
         self._rows: list[Text] = []
         """The texts of the batch: the first ones of the list."""
         self._logits = torch.empty(0)
-        """The logits of the last step; a text has the row `Text.place`."""
+        """The logits of the last step. `Text.place` is a text's row here, `Text.line` its row in the masks;
+        `Text.row` has the options of its choice."""
         self._mask: TokenMask = allocate_mask(max_rows, tokenizer.vocab_size)
         """The masks of the batch; a text has the row `Text.line`."""
         self._used = 0
@@ -275,13 +276,13 @@ class Loop:
             self._filler.begin(unknown, drafts, mask, apart=apart)
         return time.perf_counter() - began
 
-    def _end_masks(self, texts: Sequence[Text], known: float) -> None:
-        """Wait until all masks are written. `known`: seconds of those that were known."""
+    def _end_masks(self, texts: Sequence[Text], known_seconds: float) -> None:
+        """Wait until all masks are written. `known_seconds`: what those took that were known."""
         seconds, waited = (0.0, 0.0) if self._filler.under_way is None else self._filler.wait()
         for text in texts:
-            text.filled = known + seconds
-            text.usage.mask_seconds += known + seconds
-            text.usage.waited_seconds += known + waited
+            text.filled = known_seconds + seconds
+            text.usage.mask_seconds += known_seconds + seconds
+            text.usage.waited_seconds += known_seconds + waited
 
     # --- the model ------------------------------------------------------------------------------------------
 

@@ -18,4 +18,7 @@ the slots of a canvas (fixed, masked or empty) and the explicit automaton of a g
 What comes in: a model `forward(ids) -> logits`, a template, a grammar. What goes out: a text of the grammar.
 The package is above `structgen.decoding.engine`, beside `structgen.decoding.samplers`; only some models need
 torch. Context-free grammars without a depth limit would need a second kind of lattice.
+
+`intersection` joins the types of holes with a grammar of the whole text; `text_behind` lets the last token
+of a hole hold the punctuation behind it.
 """

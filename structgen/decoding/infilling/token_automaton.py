@@ -6,6 +6,8 @@ of letters holds most of a vocabulary of 152,000 tokens.
 A slot may also stay empty: it holds a null. So a node of a lattice is a state and a flag, 0 if the hole may
 have more tokens, 1 after its first null. Its number is flag * states + state. A null keeps the state and sets
 the flag, which is reset at the end of the hole.
+
+A *mark* is a class that no token has: only slots that are fixed to it read it (`LatticeSlot.column`).
 """
 
 from __future__ import annotations
@@ -92,9 +94,8 @@ def token_automaton(dfa: Dfa) -> TokenAutomaton:
 def marked_automaton(
     start: int, table: Ints, accepting: Bools, token_class: Ints, marks: int
 ) -> TokenAutomaton:
-    """Return the minimal automaton of a table whose last `marks` columns are *marks*: no token has them, and
-    only slots fixed to them use them (`LatticeSlot.column`). They are the last columns of the result, too,
-    behind its `unmarked` ones.
+    """Return the minimal automaton of a table whose last `marks` columns are those of marks. They are
+    the last columns of the result, too, behind its `unmarked` ones.
     """
     chosen, blocks = representatives(equivalent_states(table, accepting))
     merged = np.append(blocks, DEAD).astype(np.int32)[table[chosen]]

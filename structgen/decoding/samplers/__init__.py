@@ -14,7 +14,8 @@
 7. `draws`: texts with weights, and what the run is worth. `samples`: expectations, quantiles and marginals of
    them. `intervals/`: what a run proves of each figure. `joining`: the draws of several runs.
 8. `problem`: a model, its tokenizer and a grammar. `sample`: the public function. `score`: the probability of
-   given texts.
+   given texts. `most_probable`: the likeliest texts. `cite`: the spans of a document that a model would
+   quote. `expert`: a further model of a product.
 9. `marginals`, `report` and `report_page`: statistics of the draws and of the allowed mass at each token.
    `samples_file`: draws in a file.
 

@@ -1,4 +1,6 @@
-"""The prefix tree: the model's probabilities as first seen, and bounds on h that never rise.
+"""The prefix tree: the model's probabilities as first seen, and bounds on h that tighten only.
+
+The target law, Z = P(valid) and h(u) = P(valid | prefix u) are defined in `target`.
 
 A node stands for a prefix u that was read. It keeps the likeliest allowed tokens with their probabilities,
 the mass of the others as one number (`rest`), and for each kept token a an upper and a lower bound on h(ua).
@@ -38,7 +40,7 @@ REST: Final = -2
 
 
 class Node:
-    """A prefix that was read. `children` has the nodes after kept tokens, by slot."""
+    """A prefix that was read. `children` has the nodes after kept tokens, by slot (an index of `tokens`)."""
 
     __slots__ = (
         "children",
@@ -66,7 +68,7 @@ class Node:
 
     def __init__(self, step: TargetStep, kept: int) -> None:
         """Keep the `kept` likeliest tokens of a step."""
-        order: Ids = np.argsort(-step.probabilities, kind="stable")
+        order: Ids = np.argsort(-step.probabilities, kind="stable")  # the likeliest first
         likeliest, others = order[:kept], order[kept:]
         self.tokens = step.tokens[likeliest]
         self.probabilities = step.probabilities[likeliest]
@@ -120,7 +122,8 @@ class Node:
         return float(self.uppers[edge] - self.lowers[edge] * leaves_known)
 
     def unfold(self, step: TargetStep, uniform: float, kept: int) -> int:
-        """Return the slot of a token drawn from the rest, as it was when `kept` tokens were kept.
+        """Return the slot of a token drawn from the rest, and give it one if it has none. The rest is that
+        of the time when `kept` tokens had slots.
 
         `step` is the model's row, read again. A new token takes its share of the `rest` that was seen first:
         a model whose rows differ by rounding cannot change the tree.
@@ -135,8 +138,8 @@ class Node:
         return self.keep(int(tokens[at]), probability)
 
     def beyond(self, step: TargetStep, uniform: float, kept: int) -> tuple[Ids, Floats, int]:
-        """Return the tokens of a row beyond the first `kept` of this node, their shares of the rest (equal if
-        the row gives them no mass), and the index of one drawn by these shares."""
+        """Return the rest of a row, and the index of one drawn from it: the tokens beside the first `kept`
+        of this node, and their masses (equal if the row gives them none)."""
         outside = ~np.isin(step.tokens, self.tokens[:kept])
         tokens, shares = step.tokens[outside], step.probabilities[outside]
         if not shares.sum() > 0:

@@ -1,4 +1,10 @@
-"""The command line: one file a command. What a command needs is imported when it runs: --help is quick."""
+"""The command line: one file a command. What a command needs is imported when it runs: --help is quick.
+
+What commands share: `flags` and `named_options` (the options and their reader), `flag_exclusions`,
+`named_values` (strategies by name), `wanted_language` and `wanted_texts` (from options to a grammar, and to
+requests), `served` (texts of a server), `position` (where a text leaves a language), `output`. `inner_loops`
+compiles ahead.
+"""
 
 from __future__ import annotations
 

@@ -52,8 +52,9 @@ class WantedTexts(WantedLanguage):
 
     @property
     def usual(self) -> Mapping[str, Any]:
-        """Documents as the embedded models were trained to write them, and those of other models on one line:
-        as `sg.run` has both. Draws are from all texts that the policies of `sg.json_schema` allow."""
+        """The policies of JSON that the options do not name. The embedded models write documents as they were
+        trained to, other models on one line: as `sg.run` has both. Draws are from all texts that the
+        policies of `sg.json_schema` allow."""
         from structgen.asking.request_reading.request_reader import SERVED
         from structgen.doors.typed.tool_prompts import EMBEDDED_POLICIES
 
@@ -63,7 +64,7 @@ class WantedTexts(WantedLanguage):
 
     @cached_property
     def form(self) -> WantedForm | None:
-        """What a type or tools want; None without them."""
+        """What a type or tools ask for: a grammar, and the way back to objects; None without."""
         if "tools" in self.given:
             return self._form_of_tools()
         if "type" not in self.given:

@@ -9,4 +9,7 @@ places in the documents, and what the pages of a document said differently.
 4. `item_places` finds where a page states each value of an item; `merging` makes one item of those that
    overlapping pages have.
 5. `extraction` is the result; `extraction_page` shows it as a page of HTML, `extraction_tables` as tables.
+
+Values: `extract_options` are checked once, `found_items` is what is found. `page_schema` is the schema of
+one page.
 """

@@ -1,4 +1,10 @@
-"""Other people's loops with our masks; a module for each, loaded when it is first named."""
+"""Other people's loops with our masks; a module for each, loaded when it is first named.
+
+`transformers` with `transformers_batches` and `generation_ends`, `llama_cpp`, `vllm_plugin` with
+`vllm_backend`, `vllm_drafts` and `vllm_bulk`, `sglang_plugin` with `sglang_backend`. A plug-in is what the
+engine loads, a back end imports the engine. What they share: `engine_grammars` compiles what requests ask
+for, `engine_drafts` guesses tokens, `engine_hooks` checks that the engine is one whose hooks we know.
+"""
 
 from __future__ import annotations
 

@@ -11,4 +11,7 @@ as they are written. The engine batches them; nothing here waits in a thread.
    the engine: prompts by the chat template, grammars by `sg.read_request`.
 4. `reply_parts` splits a text, whole or so far, into thoughts, text and calls.
 5. `batch_runs` reads files of requests, and answers them; `batches` keeps those of clients.
+
+Helpers: `api_errors` are errors as clients read them, `error_places` says where in a body one is,
+`token_logprobs` has the shapes of log-probabilities.
 """

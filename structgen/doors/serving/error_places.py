@@ -10,11 +10,11 @@ from structgen.base.json_text.exact_json import unescape
 
 MOST_SHOWN: Final = 200
 """Characters of what was sent that an answer repeats in one place."""
-_LETTER: Final = re.compile(
+_CONTROL: Final = re.compile(
     r"(?<!\\)\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8}))"
     r"|([\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff])"
 )
-"""What `repr` and `printable` write for a character, and the characters that a terminal obeys."""
+"""What `repr` and `printable` write for a character (`\\x1b`), and the characters that a terminal obeys."""
 _LONG: Final = re.compile(rf"(?<![\w'])'[^']{{{MOST_SHOWN},}}'|\S{{{MOST_SHOWN},}}")
 _FORMS: Final = (
     *("response_format", "text", "output_config", "output_format", "structured_outputs"),
@@ -35,9 +35,9 @@ def readable(text: str) -> str:
 
     def letter(match: re.Match[str]) -> str:
         code = int(match[1] or match[2] or match[3], 16) if match[4] is None else ord(match[4])
-        return f"U+{code:04X}" if _LETTER.fullmatch(chr(code)) else chr(code)
+        return f"U+{code:04X}" if _CONTROL.fullmatch(chr(code)) else chr(code)
 
-    return _LONG.sub(lambda match: f"{match[0][: MOST_SHOWN - 9]}...", _LETTER.sub(letter, text))
+    return _LONG.sub(lambda match: f"{match[0][: MOST_SHOWN - 9]}...", _CONTROL.sub(letter, text))
 
 
 def _parts(place: str) -> list[str]:
@@ -52,9 +52,8 @@ def path_of(place: str) -> str:
 
 
 def place_in(body: Mapping[str, Any], place: str, known: Collection[str]) -> str:
-    """Return the place of an error in a body as it was sent. An error of a tool that it names, or inside of
-    the grammar that the body asks for, is in the member that has this. "": it is in no member. `known`:
-    members that a body may have."""
+    """Return the place of an error as in the body that was sent. If the error is about a tool, or inside the
+    grammar, return the member that holds it; "" if none does. `known`: members that a body may have."""
     more = body.get("extra_body")
     inner: Mapping[str, Any] = more if isinstance(more, Mapping) else {}
     whole, first = {**body, **inner}, _parts(place)[0]
@@ -79,7 +78,8 @@ def _tool_place(body: Mapping[str, Any], tool: str, *, is_name: bool) -> str:
 
 
 def _form_place(place: str, value: Any) -> str:
-    """Return where a form says its grammar; "" where it says none."""
+    """Return where a form, the value of one of _FORMS at a place, says its grammar; "" where it says none:
+    `response_format/json_schema/schema`."""
     is_whole = place.endswith(("/schema", "/json")) or place.startswith("guided_") or place == "json_schema"
     inside = value if isinstance(value, Mapping) and not is_whole else {}
     key = next((name for name in _INSIDE if inside.get(name) is not None), "")

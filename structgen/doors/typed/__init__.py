@@ -7,4 +7,9 @@ process), `infilled` (a masked-diffusion model) and `remote` (a server). Of a se
 takes, `server_answers` makes a result of what it sends, and `server_replies` finds the document in it.
 `given_texts` has `sg.outcome_of`. `worked` has examples, scores and what is fitted to them. `waiting` runs
 the coroutines for callers without an event loop. `engine/model_prompts` makes the prompts.
+
+Options and results: `options` are checked once, `missing_options` says which a writer lacks, `outcomes` is
+what a call gives. Tools: `tool_use` reads replies that may call, `tool_prompts` asks a model of this
+process. Servers: `remote_calls` sends and reads OpenAI's shape, `anthropic_messages` Anthropic's. `wrapping`
+puts documents that are no objects into objects; `typed_draws` is `sg.sample` of a typed function.
 """

@@ -121,7 +121,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         over."""
         self._canonical = self._spelling = ""
         self._networks: list[ref[SchemaNetwork]] = []
-        self._spare = [document]
+        self._spare = [document]  # documents that were read already, one use each
         self.root_types = document.written.types
         """The types of which a value is one, as the root's `type` names them; None where it says nothing."""
         self._read_as = document.draft
@@ -209,7 +209,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         both = "extends" if self._read_as.startswith("3") else "allOf"
         changed, places = with_grammars(self.schema, given, both)
         made = self._with(schema=changed, _text=None, _notes=self._reading_notes())
-        # caps of policies leave open what says nothing
+        # under a cap (max_string) a redundant grammar counts as enforced: ask under the default policies
         report = report_of(made.document(policies=Policies()))
         idle = {finding.pointer: finding.why for finding in report.findings if finding.keyword == GRAMMAR}
         for place in places:

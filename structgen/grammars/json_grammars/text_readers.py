@@ -103,12 +103,12 @@ class TextReaders:
         try:
             part: Any = grammar
             compiled = self._compiled(part.without_bytes(self._missing) if self._missing else part)
-        except LimitError as error:  # whoever asked names the place
+        except LimitError as error:  # the caller adds the place, so drop it here
             StructgenError.__init__(error, error.what, cure=error.cure)
             raise
         except (GrammarError, UnsatisfiableSchema) as error:
             if type(error) not in (GrammarError, UnsatisfiableSchema):
-                raise
+                raise  # subclasses are real errors, and no lack of texts
             return None
         if not compiled.reads_bytes_alone:
             raise refusal(
@@ -119,7 +119,8 @@ class TextReaders:
         return CompiledTexts(compiled)
 
     def _compiled(self, grammar: Grammar) -> CompiledGrammar:
-        """Return a grammar compiled, or the one that another schema of the store has."""
+        """Return a grammar compiled, or the one that another schema of the store has, unless that has used up
+        its limits (`used` above 1)."""
         tokenizer = self._tokenizer()
         if self._store is None:
             return grammar.compiled_part(tokenizer, self._limits, False)

@@ -42,7 +42,8 @@ def writable(missing: frozenset[int]) -> Formula:
     # start-up, too
     from structgen.schema.reading.missing_bytes import characters_without
 
-    characters = characters_without(missing)
+    characters = characters_without(missing)  # a flag for each code point: True where it may stand
+    # the code points at which a range begins or has ended
     return Pattern(pattern_of_characters(np.flatnonzero(np.diff(characters, prepend=False, append=False))))
 
 
@@ -98,8 +99,8 @@ def wrapped(body: str) -> str:
 
 
 def asserted_at_ends(tree: Node) -> tuple[tuple[Node, ...], Node, tuple[Node, ...]]:
-    """Return what a pattern of whole texts asserts at their start, beside `^`; what it reads; and what it
-    asserts at their end, beside Python's `$`."""
+    """Return a pattern of whole texts in three parts: the look-arounds before the first node that reads (but
+    `^`), the nodes that read, and the look-arounds behind the last one (but Python's `$`)."""
     parts = [tree]
     for _ in range(2):  # what stands between `^(?:` and `)$` may be several parts
         parts = [

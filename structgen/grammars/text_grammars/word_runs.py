@@ -43,6 +43,7 @@ _JOINER: Final = (
 )
 _MONEY: Final = "[$€£¥₹₽₩₺₫₴¢§]"
 _PIECES: Final = {
+    # four groups and the word: sign (#tag, $5, -3), elision (l'), the word, genitive ('s), sign behind (5 %)
     "words": rf"((?:[#@]|{_MONEY}(?:\s(?=\d))?|(?<![^\s(\[])[-+\u2212](?={_MONEY}?\d){_MONEY}?)?)"
     rf"((?:(?i:[cdjlmnst]|un|\w{{0,5}}(?:ll|qu))['\u2019](?={LETTER}))?)"
     rf"(?:(?=\w)[{_UNSPACED}]{_MARK}*|{_LETTERS}(?:{_JOINER}{_LETTERS})*+)"
@@ -209,7 +210,8 @@ class RunLanguage(Language):
         return self._moves(config).get(symbol)
 
     def _ends(self, config: Config) -> tuple[Numbers, Numbers]:
-        """Return the places of a configuration, and of each how many bytes there are to the next end."""
+        """Return where in the text a configuration may stand, and from each place how many bytes there are to
+        the next end of a piece."""
         read, low, high = config
         places = self._first[low:high]
         # before the first byte, an end at the place is that of the piece before

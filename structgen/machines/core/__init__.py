@@ -11,4 +11,6 @@ What comes in: a compiled grammar (any machine), tokens. What goes out: masks, n
 5. `dfa` writes all states out over token classes.
 
 The public names are in structgen/core.py.
+
+`token_counts` counts the tokens that complete a document; `string_values` judges strings for validators.
 """

@@ -15,6 +15,7 @@ out once.
 7. `lexeme_records` notes what the tokens of a trie do in a state of a lexer, and `lexeme_masks` joins that
    to a mask, for machines that have a lexer (`lexeme_layout`: their block; `lexeme_tables`: in Python).
 8. `text_costs` finds the fewest tokens that write a text.
+9. `workspace` is the scratch memory of a thread, `wanted_nodes` finds nodes of a trie where a text may end.
 
 What an exception leaves behind. Ctrl-C, a lack of memory or another thread may end a call of Python between
 any two lines; compiled calls are whole. So *what is written becomes visible by one last assignment*, here and

@@ -169,12 +169,12 @@ _BESIDE = MappingProxyType(
 )
 """Keywords that say nothing without one of others."""
 _OF_KEYS = frozenset(("properties", "required", "patternProperties", "dependencies", "dependentSchemas"))
-"""Of these the keywords that mention keys, and so their order."""
+"""The keywords that name keys, so that the order of keys depends on them."""
 _READ_BY = MappingProxyType(
     {QUOTE: "for grounded= alone", INFERRED: "for grounded= alone", KEY: "for sg.extract alone"}
 )
 _ABSENT = Schema(-1, "")
-"""What absence says."""
+"""A place without keywords: a keyword that sets its field to the same value asks for nothing."""
 
 
 def _pointer(place: Schema, known: Mapping[int, str]) -> str:

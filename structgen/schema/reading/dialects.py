@@ -1,8 +1,9 @@
 """The dialects: the keywords of each draft of JSON Schema, with their readers, in one table.
 
 A draft is a `Dialect`: a table from keyword to the function that reads it, so that a keyword that a draft
-does not know is simply not in its table. Sources: the JSON Schema drafts 3, 4, 6, 7, 2019-09 and 2020-12
-(Core and Validation), their meta-schemas, and of vocabularies Core 2019-09 and 2020-12, section 8.1.2.
+does not know is simply not in its table. "v1" is the coming release. Sources: the JSON Schema drafts 3, 4, 6,
+7, 2019-09 and 2020-12 (Core and Validation), their meta-schemas, and of vocabularies Core 2019-09 and
+2020-12, section 8.1.2.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class _Row(NamedTuple):
     until: str = "v1"
     """The first and the last draft that has them so."""
     holds: str = ""
-    """How they hold subschemas (`Dialect.locations`)."""
+    """How they hold subschemas: "one", "list", "map", "maps" (of maps), "any" (one or a list); "": none."""
     vocabulary: str = ""
     """Which vocabulary has them, from 2019-09 on; "": that of applicators where they hold subschemas, else
     that of validation."""
@@ -126,8 +127,8 @@ def _keywords(draft: str) -> Iterator[tuple[str, _Row]]:
 @lru_cache(maxsize=len(DRAFTS))
 def dialect(draft: str) -> Dialect:
     """Return the dialect of one of DRAFTS; made once for each."""
-    since = DRAFTS.index(draft)
-    six, y2019, y2020 = since >= 2, since >= 4, since >= 5
+    at = DRAFTS.index(draft)
+    six, y2019, y2020 = (at >= DRAFTS.index(first) for first in ("6", "2019-09", "2020-12"))
     known = dict(_keywords(draft))
     return Dialect(
         draft=draft,

@@ -27,7 +27,7 @@ class ValueOutcome(NamedTuple):
     """A set of values, and the sets in which surely each of them lies."""
 
     demand: int
-    """The values: those of the base that lie in `met`, and perhaps in more."""
+    """Some values of the base. All lie in the sets of `met`; some may lie in further sets too."""
     met: int
     """The numbers of the sets, as bits."""
 
@@ -132,13 +132,13 @@ class ValueOutcomes:
             schema = literal.schema
             complements |= literal.denied << at
             for value in schema.enum or ():
-                one = constants.value(value, schema.pointer)
-                inside[one] = inside.get(one, 0) | 1 << at
+                constant = constants.value(value, schema.pointer)
+                inside[constant] = inside.get(constant, 0) | 1 << at
         groups: dict[int, list[Literal]] = {}
-        for one, sets in inside.items():
-            groups.setdefault(sets, []).append(one)
+        for constant, sets in inside.items():
+            groups.setdefault(sets, []).append(constant)
         told = [(constants.none_of(frozenset(inside)), complements)]
         for sets, values in groups.items():
-            # A complement holds for the values outside of its set.
+            # Flip the bit of every denied set: outside of its list is inside of it.
             told.append((constants.among(frozenset(values)), sets ^ complements))
         return told

@@ -16,7 +16,7 @@ from told_models import TOKENIZER, Told, told
 
 import structgen as sg
 from structgen.base.system.html_pages import percent
-from structgen.doors.typed.worked.fitting import MISSES, sizes, tail, threshold, thresholds
+from structgen.doors.typed.worked.fitting import MISSES, at_most_wrong, tested_sizes, threshold, thresholds
 from structgen.doors.typed.worked.scores import Field, ScoredPair, ScoreTable, compared
 
 MISSING = ...
@@ -251,16 +251,16 @@ def test_the_tail_is_the_binomial_law() -> None:
                     math.comb(count, some) * error**some * (1 - error) ** (count - some)
                     for some in range(wrong + 1)
                 )
-                assert math.isclose(tail(count, wrong, float(error)), float(exact), rel_tol=1e-9)
-    assert 0.4 < tail(100_000, 5_000, 0.05) < 0.6
+                assert math.isclose(at_most_wrong(count, wrong, float(error)), float(exact), rel_tol=1e-9)
+    assert 0.4 < at_most_wrong(100_000, 5_000, 0.05) < 0.6
 
 
 def test_the_tested_sizes_are_the_least_for_their_errors() -> None:
     for error in (0.01, 0.05, 0.3):
-        found = sizes(error, 3000)
+        found = tested_sizes(error, 3000)
         assert found[0] == math.ceil(math.log(MISSES) / math.log(1 - error)) and found == sorted(found)
         for allowed, size in enumerate(found[:5]):
-            assert tail(size, allowed, error) <= MISSES < tail(size - 1, allowed, error)
+            assert at_most_wrong(size, allowed, error) <= MISSES < at_most_wrong(size - 1, allowed, error)
 
 
 def laws(source: random.Random) -> list[tuple[float, Any]]:

@@ -9,6 +9,8 @@
    refused, and the others are the interval.
 3. `binomial`: shares of independent draws, whose interval needs no bets.
 4. `figures`: means and shares of draws, each with its interval, cut to what the known texts prove.
+5. `field_paths` names the fields of draws; `columns` are the numbers of a function at each draw;
+   `value_ranges` the bounds of numbers in valid texts.
 
 What comes in: attempts and draws. What goes out: `Interval`s, or None.
 """

@@ -50,7 +50,8 @@ def _paths(value: Any, path: Path) -> Iterator[Path]:
 
 
 def values_at(value: Any, path: Path) -> dict[Any, Any]:
-    """Return the values of a draw at a path, by `_name`: several for a path through lists."""
+    """Return the values of a draw at a path, by a key that tells 1, 1.0 and True apart (`named`): several
+    for a path through lists."""
     values = [value]
     for step in path:
         values = [inner for held in values for inner in _inner(held, step)]
@@ -71,6 +72,7 @@ def _inner(value: Any, step: str) -> list[Any]:
 
 
 def named(values: list[Any]) -> dict[Any, Any]:
+    """Return values by a key that tells 1, 1.0 and True apart, each once; lists and objects as JSON text."""
     return {_name(value): _plain(value) for value in values}
 
 

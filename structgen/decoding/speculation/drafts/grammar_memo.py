@@ -30,7 +30,7 @@ class GrammarMemo:
         """Steps, next bytes and drafts. The key of the state after a token is 2^32 times the state, plus the
         token."""
         self.has_open_space = False
-        """Whether some state allows both white space and something else."""
+        """Whether a state was met that allows both white space and something else."""
 
     def of(self, key: Hashable, ask: Callable[[], T]) -> T:
         """Return what is known under a key; the first time, what `ask` returns. Cost: 0.2 us."""

@@ -7,11 +7,11 @@ field its threshold. No pair is in two parts.
 
 A threshold is found by conformal risk control ("Learn then Test", Angelopoulos et al. 2021). The answers of
 the third part are sorted, the surest first. The k surest ones are those above the confidence of the next
-one; given that, the errors among them are binomial. So an exact test says whether all answers above it have
-a lower error than the named one. Such tests are made for larger and larger k, fixed beforehand, until one
-fails. That a threshold has a higher error is then at most as likely as MISSES, if a model that is surer is
-not wrong more often. Of a list one item of each pair counts, for the items of one answer depend on each
-other.
+one; given that, the errors among them are binomial. The test passes where so few errors would be seen with a
+probability of at most MISSES, were the error the named one. Then answers above it have a lower error. Such
+tests are made for larger and larger k, fixed beforehand, until one fails. That a threshold has a higher
+error is then at most as likely as MISSES, if a model that is surer is not wrong more often. Of a list one
+item of each pair counts, for the items of one answer depend on each other.
 """
 
 from __future__ import annotations
@@ -100,8 +100,9 @@ def _said(field: FieldThreshold) -> str:
     return f"none: needs {field.needed} pairs" if field.pairs < field.needed else "none: too many are wrong"
 
 
-def tail(count: int, wrong: int, error: float) -> float:
-    """Return how likely it is that at most `wrong` of `count` are wrong, where each is with a probability."""
+def at_most_wrong(count: int, wrong: int, error: float) -> float:
+    """Return how likely it is that at most `wrong` of `count` answers are wrong, where each is wrong with the
+    probability `error`: the lower tail of the binomial distribution."""
     log = math.log
     return math.fsum(
         math.exp(
@@ -116,14 +117,17 @@ def tail(count: int, wrong: int, error: float) -> float:
 
 
 @cache
-def sizes(error: float, most: int) -> list[int]:
-    """Return the numbers of answers that are tested, up to `most`. They are the least of which none may be
-    wrong, one, two, ..., and after eight every fourth part more. Cost: about linear in `most`."""
+def tested_sizes(error: float, most: int) -> list[int]:
+    """Return the numbers of answers that are tested, ascending, up to `most`.
+
+    For 0, 1, 2, ... wrong answers (from 8 on, a quarter more each time): the least number of answers with
+    which the test still passes (`at_most_wrong` <= MISSES). Cost: about linear in `most`.
+    """
     listed, allowed = list[int](), 0
     while True:
         start = allowed + 1
         size = start + bisect_left(
-            range(start, most + 1), True, key=lambda size: tail(size, allowed, error) <= MISSES
+            range(start, most + 1), True, key=lambda size: at_most_wrong(size, allowed, error) <= MISSES
         )
         if size > most:
             return listed
@@ -136,11 +140,11 @@ def threshold(answers: Sequence[tuple[float, bool]], error: float) -> float | No
     each, and whether it is right."""
     answers = sorted(answers, key=lambda answer: -answer[0])
     least = None
-    for size in sizes(error, len(answers) - 1):
+    for size in tested_sizes(error, len(answers) - 1):
         last = answers[size - 1][0]
         below = next((sure for sure, _ in answers[size:] if sure < last), None)
         taken = [is_right for sure, is_right in answers if below is None or sure > below]
-        if tail(len(taken), taken.count(False), error) > MISSES:
+        if at_most_wrong(len(taken), taken.count(False), error) > MISSES:
             break
         least = last if below is None else math.nextafter(below, 2.0)
     return least
@@ -159,7 +163,7 @@ def thresholds(score: ScoreTable, error: float, seed: int) -> dict[str, FieldThr
 
 
 async def fitted(function: Any, pairs: Pairs, error: float | None, held_out: float, seed: int) -> Fitted[Any]:
-    """Return a typed function that is fitted to pairs. Errors: OptionError for too few of them. Cost: eight
+    """Return a typed function that is fitted to pairs. Errors: OptionError for too few of them. Cost: seven
     calls for each pair that chooses, at most, and one for each that gives thresholds."""
     order = random.Random(seed).sample(pairs, len(pairs))
     kept = len(pairs) - round(held_out * len(pairs))

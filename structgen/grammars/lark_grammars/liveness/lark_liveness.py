@@ -1,5 +1,5 @@
 """Does some text go on? The saturation of one grammar (`saturation`), its certain boundaries, and exact
-answers.
+answers. Read the word list of the package first.
 
 A boundary is a kind of carry with a *line*, in the order of their numbers: PLAIN; LINE, behind the indenter's
 newline, where blocks open or close; DEDENTED, behind a closed block, where more close; ENDING, where the text
@@ -97,10 +97,10 @@ class Liveness:
         self._solve(self._variables(), solved)
         shape = len(tables.actions), self.boundaries, 2
         self.certain = self._find_certain() if solved is None else solved.certain.reshape(shape)
+        """uint8[states, boundaries, 2]: whether every stack with the state on top leads to the text's end;
+        the second number where a bracket is open. All 0 where letters do not decide it (`is_exact`)."""
         if not self.is_exact:
             self.certain[:] = 0
-        """uint8[states, boundaries, 2]: whether every stack with the state on top leads to the text's end;
-        the second number where a bracket is open."""
         self.solved = Solved(self._values, self._accepts, self.certain)
 
     def _bounded(self) -> list[tuple[int, int]]:
@@ -350,7 +350,7 @@ class Liveness:
 
     def reaches_end(self, states: Sequence[int], inside: bool, some: Sequence[int]) -> bool | None:
         """Return whether some text goes on from a stack (states, the bottom first) where one of some letters
-        is read; None: letters do not tell. `inside`: a bracket is open."""
+        is read; None: letters cannot decide it, search for a completion. `inside`: a bracket is open."""
         letters, bits = self._letters, 0
         for letter in some:
             bits |= 1 << letter
@@ -363,8 +363,8 @@ class Liveness:
         return lives if self.is_exact and (lives or is_sure) else None
 
     def tells(self, states: Sequence[int], inside: bool, lexeme: int) -> bool | None:
-        """Return whether some text goes on before a lexeme, in a state of the lexer; None: letters do not
-        tell."""
+        """Return whether some text goes on before a lexeme, in a state of the lexer; None: letters
+        cannot decide it, search for a completion."""
         if not self._frames.is_exact:
             return None
         following = self._letters.letters_in(int(self._tables.context_of[states[-1]]), inside, lexeme)
@@ -372,13 +372,14 @@ class Liveness:
         return lives if (self.is_exact if lives else is_sure) else None
 
     def _put_certain(self, state: int, kind: int, inside: bool) -> None:
-        """Note whether a boundary behind an ignored lexeme is certain: where at least those letters may come
-        that may come behind nothing owed, and that is certain."""
+        """Note whether a boundary behind an ignored lexeme is certain. It is if the boundary of nothing owed
+        is, and every letter that may come there may come here too, unsettled letters left aside."""
         if kind == UNSETTLED or not self.certain[state, 0, int(inside)]:
             return
         context = int(self._tables.context_of[state])
-        free, found = (self._letters_at(context, PLAIN, behind, inside) for behind in (0, kind))
-        self.certain[state, kind, int(inside)] |= not free & ~found & ~self._letters.unsettled
+        free, owing = (self._letters_at(context, PLAIN, behind, inside) for behind in (0, kind))
+        # the letters that may come there and not here: none but unsettled ones
+        self.certain[state, kind, int(inside)] |= not free & ~owing & ~self._letters.unsettled
 
     def _reached(self, states: Sequence[int], inside: bool, letters: int) -> tuple[bool, bool]:
         """Return whether some text goes on from a stack with some letters, and whether these and those behind

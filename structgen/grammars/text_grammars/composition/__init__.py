@@ -5,4 +5,6 @@
 `argument_roots` what a schema says of them, `argument_styles` how each stands, `templates` a text with places
 in it.
 `dispatching` is free text in which a trigger decides the grammar of the text behind it.
+
+`quoted_values` are JSON values in a style with quotes of its own.
 """

@@ -5,4 +5,7 @@ without empty rules and cycles. `parser_stacks` has the graph-structured stacks 
 `shortest_rests` finds shortest completions by the algorithms of Knuth and Dijkstra, of all texts or of those
 that an automaton takes too. `regular_intersection` is the product with a regular language (Bar-Hillel), which
 asks it whether a text goes on.
+
+`counted_rules` writes counts as rules, `productive_symbols` finds the symbols that derive a text, and
+`parsed_lexemes` is such a language as lexemes between places of its parser.
 """

@@ -5,4 +5,6 @@ configurations; compiled code reads tokens through a table of steps (`step_table
 (`text_masks`), of a language with a parser from what tokens do inside lexemes (`lexeme_rows`). A *part* is a
 language with masks of its own inside another (`masked_part`, `masked_language`, `part_ends`, `part_reading`).
 `rest_completions` counts tokens; `scanning` reads terminals side by side.
+
+`numbered_text` numbers configurations as texts reach them; `random_sentences` draws words of a language.
 """
