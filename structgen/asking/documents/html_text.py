@@ -14,6 +14,7 @@ _HIDING: Final = re.compile(
     r"|(?:font-size|opacity)\s*:\s*(?:0+(?:\.0*)?|\.0+)[a-z%]*\s*(?:[;!]|$)",
     re.IGNORECASE,
 )
+"""Styles of what nobody sees: `display: none`, `visibility: hidden`, `font-size: 0px`, `opacity: .0`."""
 _BARE: Final = "a b code del em i img kbd s samp strong".split()
 """Tags of which the text alone is taken."""
 FRAMES: Final = 20_000

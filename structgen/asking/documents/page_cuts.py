@@ -35,6 +35,7 @@ _PIECE: Final = re.compile(
     rf"(\s*+)(?:{LETTER}(?:{LETTER}|[{_MARK}\u200d])*+|\w{_JOINED}"
     rf"|(?:[{_OPENING}]{_JOINED}){{1,16}}+|(?:[^\w\s{_OPENING}]{_JOINED}){{1,16}}+)"
 )
+"""White space, then a word, a character of a script without blanks, opening marks, or other marks."""
 _SMALLER: Final = tuple(map(re.compile, (rf"(?:{_CHARACTER}){{1,32}}+", _CHARACTER, r"(?s:.)")))
 """Patterns of the parts of a piece that is too large. Each splits what the one before leaves too large."""
 CHARACTERS_AT_ONCE: Final = 64

@@ -59,6 +59,7 @@ _TIME = re.compile(
     r"(?:\s?(?P<zone>Z\b|UTC\b|GMT\b|(?(rest)[+-][01]\d:?[0-5]\d|(?(iso)[+-][01]\d:?[0-5]\d|(?!)))))?",
     re.I,
 )
+"""`14:30`, `2:30 p.m.`, `at 5`, `14 h 30`, `9 Uhr`, `T14:30:05.25+02:00` behind a date."""
 _HOUR_SIGN = re.compile(r"\s?(?:o'clock|[ap]\.?\s?m\b\.?|uhr|uur|h|heures?|horas?|ore)(?!\w)", re.I)
 _NAMED_TIME = re.compile(
     r"\b(?:(noon|midday|mittags?|midi|mediodía|mezzogiorno|meio-dia)"

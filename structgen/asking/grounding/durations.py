@@ -30,6 +30,7 @@ _BEHIND = re.compile(
     r"|([smdw])(?![^\W\d_])",
     re.I,
 )
+"""The unit behind a number: `3 hours`, `2-3 days`, `half an hour`, `5m`."""
 _JOINT = re.compile(r",?\s(?:(?:and|und|et|y|ed?|en)\s)?|")
 _MINUTES = re.compile(r"\s?([0-5]\d)(?![\w:%]|[.,]\d)")
 

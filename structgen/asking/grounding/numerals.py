@@ -42,15 +42,18 @@ accounts. Two round numbers with a hyphen between them are a range."""
 _FRACTION = re.compile(
     r"(?<![\w/.,])(?:(\d{1,4})(?:[ -]|(?=[¼-¾⅐-⅞])))?(?:(\d{1,4})/([1-9]\d{0,3})|([¼-¾⅐-⅞]))(?![\w/])"
 )
+"""`3/4`, `¾`, `1 3/4`, `1¾`."""
 _FIGURES = re.compile(
     r"(?P<sign>(?<![^\s(\[=:,;/])-[$€£¥]?)?"
     r"(?P<figures>(?:(?<![\w.,])\.)?\d++(?:[.,']\d++|[ \xa0]\d{3}(?!\d))*+(?:e[+-]?\d{1,3}(?![\w.,]))?)",
     re.I,
 )
+"""Figures with the signs between them, which `_GROUPED` and `_PLAIN` read: `-$1,204.50`, `.5`, `2e3`."""
 _GROUPED = re.compile(
     r"([1-9]\d{0,2}(?P<mark>[.,' \xa0])\d{3}(?:(?P=mark)\d{3})*|[1-9]\d?(?:,\d\d)+,\d{3})"
     r"(?P<tail>(?!(?P=mark)|(?<=,\d{3}),)[.,]\d+)?"
 )
+"""Thousands: `1,204,500.5`, `1.204,5`, `1 204`, `1'204`; lakhs: `12,34,567`."""
 _PLAIN = re.compile(r"\d*[.,]?\d+(?:e[+-]?\d+)?", re.I)
 _APART = "x \u00d7 no nr rs kr us fr eur usd gbp chf jpy cny inr cad aud sek nok dkk pln czk brl mxn".split()
 """Words that stand before a number without a blank, and make no identifier of it."""
@@ -58,13 +61,13 @@ _GLUED_BEFORE = re.compile(
     r"(?:[^\W\d_]|[A-Z][\w-]{0,15}[-/_]|_)$" + "".join(rf"(?<!(?<![^\W\d_])(?i:{word}))" for word in _APART)
 )
 """Ends where figures begin that belong to a name: `A4`, `B-12`, but not `EUR5`."""
-"""Ends where figures begin that belong to a name: `A4`, `B-12`, but not `EUR5`."""
 _GLUED_BEHIND = re.compile(r"(?!(?i:x|h|hrs?|min|m|s|d)\d)[^\W\d_]{1,8}\d|[A-Z]{1,8}[-_/]\d")
 _BEHIND = re.compile(
     RANGE + r"[\s-]{0,2}(?:(?:of\s)?an?\s)?"
     r"([%‰]|(?:per|pour|por)\s(?:cent|ciento|cento)\b|mil\s(?:millones|milhões)\b|[^\W\d_]{2,})"
     r"|([kmbtKMBT])(?!\w)"
 )
+"""The word or sign that multiplies a number: `5 %`, `5 per cent`, `2 million`, `mil millones`, `3k`."""
 _AND_A_HALF = re.compile(r"\s(?:and a half|et demie?|y medi[oa]|e mezz[oa]|e mei[oa]|en een halve?)(?!\w)")
 _MINUS = re.compile(r"(?<!(?:al|au|ou)\s)(?<!o\s)\b(?:minus|moins|menos|meno)\s$", re.I)
 """Not of "al menos", "au moins", "pelo menos", "più o meno"."""

@@ -113,6 +113,7 @@ class _Reader:
         return concatenated(*(self.item(str(op), value, flags, depth) for op, value in items))
 
     def item(self, op: str, value: Any, flags: int, depth: int) -> Node:
+        """Return the node of one parsed item, such as ("LITERAL", 97), under flags."""
         match op:
             case "LITERAL":
                 return CharacterClass(members(op, value, flags))

@@ -44,6 +44,8 @@ _SURE: Final = re.compile(
     r"(?:[^\\]++|\\[^u]|\\u(?![dD][89abAB])[0-9a-fA-F]{4}|\\u[dD][89abAB][0-9a-fA-F]{2}"
     r"(?:\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?=[^\\]|\\[^u]|\\u[^dD]|\\u[dD][^c-fC-F])))*+"
 )
+"""The longest beginning of a string whose characters are settled: it ends before a begun escape, and before a
+high surrogate behind which the low one may come."""
 _INSIDE: Final = re.compile(r'(?s:[^"\\]++|\\.)*+')
 
 

@@ -134,6 +134,8 @@ def _chosen_here(
     places: Sequence[int],
     lines: Sequence[int],
 ) -> list[Choice]:
+    """Choose the token of each row in compiled code. `places`: its row in the logits, `lines`: in the
+    mask."""
     raw: npt.NDArray[np.float32] = np.ascontiguousarray(logits.float().numpy())
     words = _NO_WORDS if mask is None else np.ascontiguousarray(mask)
     adjusted: list[npt.NDArray[np.float64]] = []

@@ -218,6 +218,8 @@ class Engine:
             self._driver.entered(count)
 
     def _submitted(self, request: Request) -> list[Handle]:
+        """Return the handles of a request that was checked: read, bounded, compiled, and put into the
+        loop."""
         reading, token_by_token = self.reading, ""
         closing, besides = None, 0
         if request.thinking is not None:

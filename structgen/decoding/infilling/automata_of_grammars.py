@@ -203,6 +203,8 @@ def _may_repeat_keys(grammar: Grammar) -> bool:
 def _automaton(
     grammar: Grammar, tokenizer: Tokenizer, depth: int | None, max_states: int, where: str
 ) -> tuple[TokenAutomaton, str]:
+    """Return the automaton of a grammar, and how exact it is. Raises OptionError where there is none, or one
+    of too many states."""
     try:
         automaton, exactness = _kept(grammar, tokenizer, depth, max_states)
     except LimitError as error:

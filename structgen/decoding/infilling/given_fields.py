@@ -64,6 +64,7 @@ def _names(document: Any, path: str) -> list[str]:
 def _object(
     shape: Any, root: Any, given: Mapping[str, Any], path: Sequence[str], texts: list[str | Hole]
 ) -> None:
+    """Append to `texts` what an object is: its given fields as JSON text, its required others as holes."""
     properties = shape.get("properties") if isinstance(shape, Mapping) else None
     where = "given" + "".join(f"[{name!r}]" for name in path)
     if not isinstance(properties, Mapping) or not properties:

@@ -33,6 +33,8 @@ def refuse(
 
 
 def _of_whole(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks) -> NoFillingError:
+    """Return why the grammar of the whole text has no filling: a hole with too few slots, or the first part
+    behind which nothing fits."""
     for number, piece in enumerate(pieces):
         if piece.name:
             more = _least_slots(pieces, number, automaton, marks)
@@ -90,6 +92,8 @@ def _before(pieces: Sequence[Piece], piece: Piece) -> str:
 
 
 def _too_short(piece: Piece, least: int | None) -> NoFillingError:
+    """Return the error of a hole whose slots fit no text. `least`: the slots that would do, of up to _MORE;
+    None: no number does."""
     name, slots = piece.name, piece.slots - piece.more
     if least is None:
         return NoFillingError(

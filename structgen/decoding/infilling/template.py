@@ -22,6 +22,7 @@ _HOLE = re.compile(
     r"(?:,\s*(?P<slots>\d+)\s*)?\}",
     re.DOTALL,
 )
+"""A hole: `{name}`, `{name: int}`, `{name: /[a-z]+/, 8}` with its slots; `{{name}}` is no hole, but text."""
 _NEAR = re.compile(rf"\{{{_NAME}\s*[:,][^{{}}\n]*\}}")
 """Text that was probably meant as a hole, though `_HOLE` does not match."""
 

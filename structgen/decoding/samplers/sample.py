@@ -569,6 +569,7 @@ def _needed(until: WantedWidth, method: str, problem: Problem, run: SamplingRun,
 
 
 def _samples(method: str, problem: Problem, run: SamplingRun, drawn: Drawn, mark: str) -> Samples[Any]:
+    """Return what a run drew, as the `Samples` that callers get."""
     target = run.target
     texts, is_json = [target.text(tokens) for tokens in drawn.tokens], target.compiled.has_events
     # a tree bounds the mass of the valid texts, and tells nothing of their weights

@@ -193,6 +193,8 @@ def _findings(
     refused: dict[tuple[str, str], str],
     meant: dict[str, str],
 ) -> Iterable[Finding]:
+    """Yield what is found of each keyword of a place. `refused`: why, by pointer and keyword; `meant`: the
+    likely keyword, by the pointer of an unknown one."""
     known = place.scope.dialect
     hidden = known.hides_siblings and "$ref" in raw
     for keyword in raw:

@@ -65,6 +65,8 @@ class ClauseReader:
         return self._cases(key, list(chain.values()))
 
     def _cases(self, key: str, chain: list[_Test]) -> Choice:
+        """Return one choice for all tests of a key: a case for each group of values that pass the same
+        tests, one for all other values, one without the key."""
         constants = self.tables.constants
         holding: dict[Literal, list[int]] = {}
         for at, test in enumerate(chain):

@@ -207,6 +207,8 @@ class Objects:
         return state.moves[name]
 
     def _moves(self, state: ObjectState, where: Where) -> Moves | None:
+        """Return the demand on the value behind a key, and the threads that go on with it; None where no
+        thread takes the key there."""
         frame = state.frame
         after = state.frame.after(state.written, where)
         reach = frame.index[where] if isinstance(where, str) else frame.ordered

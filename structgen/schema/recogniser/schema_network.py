@@ -506,6 +506,8 @@ class SchemaNetwork:
     # No document at all
 
     def _empty(self, strings: StringOracle, widest: Callable[[], NumberOracle] | None) -> UnsatisfiableSchema:
+        """Return the error of a schema without documents: it names the policies that leave none, or the
+        keywords that exclude each other."""
         document = self.document
         contradiction = smallest(self.oracle, [self.tables.signed(document.root)])
         policies = document.policies

@@ -66,6 +66,8 @@ class ValueOutcomes:
         return outcomes
 
     def _divide(self, base: int, asked: tuple[tuple[Literal, ...], ...]) -> list[ValueOutcome]:
+        """Return the outcomes, cell by cell: the lists of values are divided at once, then each other set
+        divides the cells so far."""
         tables = self.tables
         finite = [at for at, literals in enumerate(asked) if self._is_list(literals)]
         if len(finite) <= _NAMED_SETS:

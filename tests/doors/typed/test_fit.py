@@ -16,7 +16,7 @@ from told_models import TOKENIZER, Told, told
 
 import structgen as sg
 from structgen.base.system.html_pages import percent
-from structgen.doors.typed.worked.fitting import MISSES, at_most_wrong, tested_sizes, threshold, thresholds
+from structgen.doors.typed.worked.fitting import MISSES, at_most_wrong, sizes_to_test, threshold, thresholds
 from structgen.doors.typed.worked.scores import Field, ScoredPair, ScoreTable, compared
 
 MISSING = ...
@@ -257,7 +257,7 @@ def test_the_tail_is_the_binomial_law() -> None:
 
 def test_the_tested_sizes_are_the_least_for_their_errors() -> None:
     for error in (0.01, 0.05, 0.3):
-        found = tested_sizes(error, 3000)
+        found = sizes_to_test(error, 3000)
         assert found[0] == math.ceil(math.log(MISSES) / math.log(1 - error)) and found == sorted(found)
         for allowed, size in enumerate(found[:5]):
             assert at_most_wrong(size, allowed, error) <= MISSES < at_most_wrong(size - 1, allowed, error)

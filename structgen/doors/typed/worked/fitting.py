@@ -117,7 +117,7 @@ def at_most_wrong(count: int, wrong: int, error: float) -> float:
 
 
 @cache
-def tested_sizes(error: float, most: int) -> list[int]:
+def sizes_to_test(error: float, most: int) -> list[int]:
     """Return the numbers of answers that are tested, ascending, up to `most`.
 
     For 0, 1, 2, ... wrong answers (from 8 on, a quarter more each time): the least number of answers with
@@ -140,7 +140,7 @@ def threshold(answers: Sequence[tuple[float, bool]], error: float) -> float | No
     each, and whether it is right."""
     answers = sorted(answers, key=lambda answer: -answer[0])
     least = None
-    for size in tested_sizes(error, len(answers) - 1):
+    for size in sizes_to_test(error, len(answers) - 1):
         last = answers[size - 1][0]
         below = next((sure for sure, _ in answers[size:] if sure < last), None)
         taken = [is_right for sure, is_right in answers if below is None or sure > below]

@@ -206,6 +206,7 @@ class Liveness:
         return variables
 
     def _solve(self, variables: npt.NDArray[np.int32], solved: Solved | None) -> None:
+        """Fill the values of all variables by saturation, or take over those of `solved`."""
         exits = np.diff(self._exit_at)[self._frames.state[variables[:, 0]]]
         if solved is None:
             self._values, self._accepts = self._rows(int(exits.sum())), np.zeros(len(variables), np.uint8)
