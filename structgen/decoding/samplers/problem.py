@@ -124,8 +124,9 @@ class Problem:
                 wanted = Request(prompt, self._wanted, outline=self._outline, chat=self._chat)
                 ids = self._engine.prompt_tokens(wanted)
         else:
-            is_empty = hasattr(prompt, "__len__") and not len(prompt)
-            tokens = () if is_empty else checks.tokens(where, prompt)
+            listed = prompt.tolist() if hasattr(prompt, "tolist") else prompt
+            is_empty = isinstance(listed, list | tuple | range) and not listed
+            tokens = () if is_empty else checks.tokens(where, listed)
             ids = [
                 checks.whole(f"{where}[{at}]", token, 0, self._vocab_size - 1)
                 for at, token in enumerate(tokens)

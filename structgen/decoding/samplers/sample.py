@@ -443,13 +443,13 @@ def _drawn_for_each(
             drawn.append(_nothing(settings))
             continue
         own: dict[str, Any] = {"tree": trees[at]}
-        if settings.seconds is not None:
-            left = (began + settings.seconds - time.monotonic()) / (len(prompts) - at)
-            own["seconds"] = max(left, _ABOVE_ZERO[0])
+        left = settings.seconds
+        if left is not None:
+            left = max(began + left - time.monotonic(), 0.0) / (len(prompts) - at)
         if are_several:  # runs of different prompts share no random numbers
             own["seed"] = _mixed(settings.seed, at)
         numbered = None if told is None else _numbered(told, at, len(prompts))
-        drawn.append(drawn_for(problem, replace(settings, **own), waiting.pop(0), ids, numbered, stop))
+        drawn.append(drawn_for(problem, replace(settings, **own), waiting.pop(0), ids, left, numbered, stop))
     return drawn
 
 
@@ -467,12 +467,13 @@ def drawn_for(
     settings: SampleSettings,
     rows: PrefixRows,
     ids: list[int],
+    seconds: float | None,
     told: Listener | None,
     stop: Interruption,
     learnt: PrefixTree | None = None,
 ) -> Samples[Any]:
-    """Return the draws of one run, with the seed, the seconds and the tree of `settings`; `learnt`: the tree
-    of the run that it continues."""
+    """Return the draws of one run, with the seed and the tree of `settings`, whose seconds are those of each
+    addition, and `seconds` its own; `learnt`: the tree of the run that it continues."""
     method, tree = settings.method, settings.tree
     assert tree is None or isinstance(tree, PrefixTree), "a run has one tree"
     truncation = Truncation(settings.top_k, settings.top_p, settings.min_p)
@@ -490,7 +491,7 @@ def drawn_for(
         settings.seed,
         problem.width,
         settings.budget,
-        settings.seconds,
+        seconds,
         progress=told,
         stopped="interrupted" if stop.is_over else "",
         began=time.monotonic(),
@@ -533,7 +534,9 @@ def drawn_for(
         """Draw `n` more with what the run has learnt, as its run of this number."""
         more = replace(settings, n=n, seed=_mixed(settings.seed, 0, number))
         with (after := Interruption()).listening():
-            return drawn_for(problem, more, problem.rows([ids])[0], ids, None, after, known or PrefixTree())
+            rows = problem.rows([ids])[0]
+            tree = known or PrefixTree()
+            return drawn_for(problem, more, rows, ids, settings.seconds, None, after, tree)
 
     return replace(samples, again=again)
 
