@@ -23,7 +23,7 @@ from structgen.base.system.html_pages import counted, framed, write_page
 
 MOST_PLACES: Final = 1_000
 """The most places that are listed for one value."""
-_MOST_IN_ALL: Final = 100_000
+_MOST_IN_ALL: Final = 100 * MOST_PLACES
 """Places of all values together, at least one of each."""
 
 

@@ -16,7 +16,7 @@ from structgen.base.system.marked_texts import Mark, coloured, field_of, marked_
 
 _MOST_VALUES: Final = 1_000
 """Values of a page: nobody reads a longer table to its end."""
-_MOST_MARKS: Final = 5_000
+_MOST_MARKS: Final = 5 * _MOST_VALUES
 """Places of all values together, at least one of each: 3 MB of a page beside its texts."""
 
 _ROWS: Final = """\
