@@ -15,6 +15,7 @@ from structgen.base.errors import BudgetError, OptionError, StructgenError
 from structgen.base.language.checks import whole
 from structgen.base.limits import CACHE_BYTES
 from structgen.decoding.engine.special_texts import special_texts, without_bytes
+from structgen.decoding.speculation.planning.drafting import MEASURED_EVERY
 from structgen.grammars.compilation.compiler import compile
 from structgen.grammars.compilation.preloading import preload
 from structgen.machines.core.batch import RowStatus, fill_masks
@@ -28,9 +29,6 @@ MOST_KEPT: Final = 256
 SOON: Final = 0.003
 """Seconds that a new request waits for its grammar before the engine's scheduler is given it. Most are
 compiled by then; the scheduler asks for the others again and again, and sleeps in between."""
-_WEIGHED_EVERY: Final = 16
-"""New grammars between two sums of bytes. Each sum asks all that are kept, which takes as long as half of a
-plain schema's compilation."""
 
 
 K = TypeVar("K")
@@ -100,7 +98,8 @@ class EngineGrammars:
             return
         with self._lock:
             self._added += 1
-            if self._added % _WEIGHED_EVERY:
+            # a sum asks all that are kept, which takes as long as half of a plain schema's compilation
+            if self._added % MEASURED_EVERY:
                 return
             # Most tables have a megabyte, one of a deep schema a hundred; as much again lies outside of them.
             # They grow as texts are written; what is being compiled has no size yet.
