@@ -105,24 +105,24 @@ class TypedSampleOptions(TypedDict, total=False):
     proposal: Proposal | None
 
 
-class TargetOptions(TypedDict, total=False):
+class AskingOptions(TypedDict, total=False):
+    """The keywords of `sample`, `score` and `most_probable` that say how a model is asked; see `sample`."""
+
+    tokenizer: Tokenizer | Any | None
+    name: str
+    outline: bool | None
+    chat: bool | None
+
+
+class TargetOptions(AskingOptions, total=False):
     """The keywords of `score` and `most_probable` that say what is valid; see `sample`."""
 
     checkers: Sequence[Checker]
     max_tokens: int | None
-    tokenizer: Tokenizer | Any | None
-    name: str
-    outline: bool | None
-    chat: bool | None
 
 
-class SampleOptions(TypedSampleOptions, total=False):
+class SampleOptions(TypedSampleOptions, AskingOptions, total=False):
     """The keywords of `sample`; see there."""
-
-    tokenizer: Tokenizer | Any | None
-    name: str
-    outline: bool | None
-    chat: bool | None
 
 
 def temperature_above_0(name: str, value: Any) -> float:
