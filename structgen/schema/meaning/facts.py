@@ -30,12 +30,16 @@ Rank: TypeAlias = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Hold:
+    """The step that a literal holds."""
+
     literal: Literal
     rank: Rank = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Obligate:
+    """The step that one of some alternatives holds."""
+
     alternatives: Obligation
 
 
@@ -69,16 +73,23 @@ class FactConjunction:
     """A conjunction under construction."""
 
     pending: list[Step] = field(default_factory=list)
+    """Steps that are still to be taken."""
     asserted: dict[Literal, None] = field(default_factory=dict)
+    """The literals that hold."""
     choices: list[Choice] = field(default_factory=list)
+    """Disjunctions: of each, one way holds."""
     facets: list[tuple[Rank, Schema]] = field(default_factory=list)
+    """Schemas whose keywords speak of members by key or of items, with the ranks of these."""
     required: dict[str, None] = field(default_factory=dict)
     values: dict[Any, tuple[Literal, ...]] = field(default_factory=dict)
     """More literals for values: by the key of a member, or the index of an item."""
     lo: int = 0
     hi: int | None = None
+    """The least and the most members or items."""
     key_literals: list[Literal] = field(default_factory=list)
+    """What each key, as a string, meets."""
     conditional: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    """A key, and those that are required where it is there."""
     obligations: list[Obligation] = field(default_factory=list)
     counters: list[Counter] = field(default_factory=list)
     unions: list[tuple[Schema, Rank]] = field(default_factory=list)

@@ -17,7 +17,9 @@ class KeyClass:
     """The unnamed keys for which the same predicates are true; there are some."""
 
     index: int
+    """Its place among the classes of the frame."""
     true: frozenset[int]
+    """Which of the frame's predicates are true of its keys."""
     infinite: bool
     """Whether there are infinitely many of them."""
     formula: Formula | None = None
@@ -77,13 +79,18 @@ class Frame:
 
     id: int
     demands: tuple[int, ...]
+    """Those that an object of this frame may meet."""
     names: tuple[str, ...]
     """The ordered keys, then the keys that may come in any order."""
     ordered: int
+    """How many of the names are ordered."""
     index: dict[str, int] = field(init=False)
+    """Name -> its place in `names`."""
     predicates: list[Formula] = field(default_factory=list)
+    """What tells unnamed keys apart: patterns of `patternProperties`, and literals on keys."""
     pattern_at: dict[str, int] = field(default_factory=dict)
     literal_at: dict[Literal, int] = field(default_factory=dict)
+    """Which predicate is that of a pattern, and of a literal."""
     key_literals: tuple[Literal, ...] = ()
     """What all keys of which predicates are asked meet."""
     cap: int = 0
@@ -92,6 +99,7 @@ class Frame:
     """The ordered keys whose presence is remembered, as a bit set."""
     standings: dict[int, FrameStanding] = field(default_factory=dict)
     extras: dict[tuple[int, int], int] = field(default_factory=dict)
+    """(id of a shape, index of a class) -> the demand on the value of a key of the class."""
     simple: dict[int, tuple[tuple[int, ...], tuple[bool, ...], int]] = field(default_factory=dict)
     live: dict[tuple[ObjectShape, ...], dict[str, tuple[int, ...]]] = field(default_factory=dict)
     """Of simple shapes that are possible together: the demands on the values of named keys, without those

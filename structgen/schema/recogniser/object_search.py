@@ -46,7 +46,9 @@ class Member:
 
     where: Where
     literals: frozenset[Literal]
+    """What its value meets."""
     demand: int
+    """The same as an interned conjunction."""
     text: JsonPieces
     """The shortest of its values."""
 

@@ -41,11 +41,12 @@ class Pushdown(Block):
     nonterminals: int
     origins: Int32s
     sizes: Int32s
-    """[rules]"""
+    """[rules]: the nonterminal that a rule makes, and how many symbols it has."""
     end_state: int
+    """The state behind the start symbol."""
     frame_state: Int32s
     frame_brackets: Int32s
-    """[frames]"""
+    """[frames]: the state of a frame, and how many brackets are open there, at most `most_brackets`."""
     frame_at: Int32s
     """[states, open brackets]: the frame, -1: no stack has it."""
     most_brackets: int
@@ -59,6 +60,7 @@ class Pushdown(Block):
     frames go below."""
     letter_terminal: Int32s
     letter_boundary: Int32s
+    """[letters]: the terminal of a letter, and the boundary behind it."""
     letters: int
     words: int
     # how runs end: the values of the variables of the fixpoint
