@@ -46,6 +46,7 @@ class ToolFormat(ArgumentStyle):
     and `head` a pattern (`re`) of it, in which `$name` is the tool's. One of them is a call, with a note, if
     the tool is known and its arguments can be read."""
     head: str = ""
+    """That pattern: of what a model writes where the name of the tool should stand alone."""
     siblings: Texts = ()
     """The names of formats of the same family, whose calls are read too, as those with other heads are."""
     lead: str = ""

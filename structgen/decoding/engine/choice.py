@@ -56,9 +56,12 @@ class ChoiceRow:
 
     sampling: Sampling
     sample: int
+    """The number of the sample among those of its request."""
     position: int
+    """How many tokens were written before, thoughts too; the noise depends on it."""
     prompt: Sequence[int]
     text: Sequence[int]
+    """The tokens that were written."""
     ends: Sequence[int] = ()
     """The tokenizer's end tokens."""
     law: RowLaw | None = None
@@ -66,6 +69,7 @@ class ChoiceRow:
     stream: int = field(init=False)
     """The key from which the noise of the sample's draws is made."""
     is_penalised: bool = field(init=False)
+    """Whether penalties, biases or `min_tokens` change logits."""
     is_filtered: bool = field(init=False)
     """Whether top-k, top-p or min-p drop tokens."""
 

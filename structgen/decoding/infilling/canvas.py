@@ -57,6 +57,7 @@ class Conventions:
     pad_id: int
     """Is in the other empty slots there."""
     shift: bool
+    """Whether the logits of a position are those of the token behind it, as in autoregressive models."""
 
 
 class MaskedSlot(NamedTuple):
@@ -65,7 +66,9 @@ class MaskedSlot(NamedTuple):
     position: int
     """In the canvas, without the prompt; of holes with one name, that in the first."""
     part: int
+    """Which of the canvas's lattices it is in."""
     slot: int
+    """Its place in that lattice."""
 
 
 class Committed(NamedTuple):

@@ -59,8 +59,10 @@ class MemberPlan:
 
     members: Mapping[Slot, Member]
     without: frozenset[str]
+    """Keys that are not written."""
     least: int
     most: int | None
+    """Bounds on the number of members; None: no bound."""
 
 
 Way: TypeAlias = tuple[MemberPlan, Unmet]
@@ -75,6 +77,7 @@ class Witness:
     frame: Frame
     shape: ObjectShape
     written: Written
+    """What is written of the object."""
     ask: Ask
     taken: Collection[str] = ()
     """Keys that the object already holds and the frame does not name."""

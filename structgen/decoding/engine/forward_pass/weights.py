@@ -24,9 +24,13 @@ class Sizes:
     groups: int
     """Heads of keys and values."""
     head: int
+    """Numbers of one head."""
     context: int
+    """Positions that the model knows."""
     theta: float
+    """The base of the rotary angles."""
     epsilon: float
+    """What a norm adds to the mean of squares."""
 
     @classmethod
     def of(cls, config: dict[str, Any]) -> Sizes:

@@ -80,6 +80,7 @@ class Indentation:
     indent: int
     dedent: int
     tab_size: int
+    """Columns of a tab."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -91,10 +92,11 @@ class ParserTables:
     nonterminals: tuple[str, ...]
     rules: tuple[Rule, ...]
     actions: npt.NDArray[np.int32]
-    """[states, terminals]"""
+    """[states, terminals]: k > 0 shifts to state k - 1, k < 0 reduces by rule -1 - k, 0 refuses."""
     gotos: npt.NDArray[np.int32]
     """[states, nonterminals]: the state after a nonterminal, -1 where there is none."""
     contexts: tuple[Context, ...]
+    """By number."""
     context_of: npt.NDArray[np.int32]
     """[states]: the number of the lexer's context."""
     ignored: frozenset[int]
@@ -103,6 +105,7 @@ class ParserTables:
     end: int
     """The states before the first terminal, and after the start rule."""
     indentation: Indentation | None
+    """What the indenter does; None: the grammar has none."""
     flags: int
     """The flags of `re` for all patterns."""
     kernels: tuple[tuple[tuple[int, int], ...], ...]
