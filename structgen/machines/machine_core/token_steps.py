@@ -117,7 +117,7 @@ def take_each(context: int, index: int, tokens_address: int, count: int, target_
 
 @entry("int64(int64, int64, int64, int64, int64)")
 def ends_below(context: int, index: int, wanted_address: int, end: int, target_address: int) -> int:
-    """Write to `target` (int32) those of some nodes (`trie_nodes.WantedNodes.trie`) whose bytes lead from a
+    """Write to `target` (int32) those of some nodes (`wanted_nodes.WantedNodes.trie`) whose bytes lead from a
     state to one in which the text may end so (`ByteSteps.ends`). Returns how many; ASKED with questions
     noted; or a code of the kind's own."""
     c, wanted, target = Core(context), Int64s(wanted_address), Int32s(target_address)

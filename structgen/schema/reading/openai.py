@@ -36,9 +36,11 @@ a server refuses is refused, and keys come in the order of the schema."""
 
 DEEPEST = 10
 PROPERTIES = 5_000
+"""OpenAI's limits of one schema: levels of objects, and properties of all objects together."""
 CHARACTERS = 120_000
 """Of all names of properties and definitions, and all strings in enum and const, together."""
 ENUM_VALUES = 1_000
+"""Of all enums together."""
 LONG_ENUM, LONG_ENUM_CHARACTERS = 250, 15_000
 """Strings of one enum with more than 250 values have at most 15,000 characters together."""
 FORMATS = ("date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid")

@@ -28,7 +28,9 @@ class ReferenceTarget:
     """Where a reference leads; identity is equality."""
 
     raw: Any
+    """The JSON value of the schema."""
     prefix: str
+    """Where it stands, `#...`."""
     scope: Scope
 
 

@@ -1,6 +1,6 @@
 """The cursor: a prefix of a text, and what may follow it.
 
-Whatever reads a model ahead of its texts stands at cursors: searches (`text_place`), samplers and the
+Whatever reads a model ahead of its texts stands at cursors: searches (`branches.TextPlace`), samplers and the
 likeliest texts (`structgen.decoding.samplers.target`). What a cursor keeps besides is in its subclasses.
 """
 

@@ -27,6 +27,7 @@ class BeatenTerminal(NamedTuple):
     winners: frozenset[int]
     """What its shortest texts become."""
     has_text: bool
+    """Whether it has a text at all."""
 
 
 def beaten(tables: ParserTables, is_local: bool, limits: Limits) -> list[BeatenTerminal]:

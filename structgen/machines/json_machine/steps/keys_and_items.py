@@ -4,7 +4,7 @@ Is there a key left? A key that the object holds, or that the schema names, is n
 the automaton of extra keys goes on in finitely many ways only (`^x[ab]$`), all of them may be held already.
 Then nothing may come of the prefix, of the quote before it, or of the comma before that (`texts_left`).
 
-Strings of an automaton beside which stands a list of words with outcomes of their own (`StringSpec.words`):
+Strings of an automaton beside which stands a list of words with outcomes of their own (`StringRow.words`):
 what an item must not be again, or may still equal. Such strings share the automaton, and its masks, with
 other strings. `seen` is the prefix in the list while the string agrees with a word of it, 0 once it does not.
 
