@@ -297,7 +297,7 @@ def test_a_limit_is_the_failure_of_its_own_rows_alone(name: str) -> None:
 def test_the_state_behind_recorded_moves_is_found_after_they_were_forgotten(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(compiled_text, "_MOVES", 4)
+    monkeypatch.setattr(compiled_text, "REMEMBERED", 4)
     compiled_of.cache_clear()  # what was recorded before is not forgotten
     draw = random.Random(9)
     for _ in range(10):

@@ -11,7 +11,6 @@ from typing import Any
 import forked
 import numba
 import pytest
-from numba.core.codegen import CPUCodeLibrary
 from small_package import small_package
 
 from structgen.base.native import jit as decorators
@@ -55,21 +54,6 @@ def chain() -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]
 
     compiled_last, compiled_middle = jit(last), jit(middle)
     return compiled_last, compiled_middle, first
-
-
-def test_machine_code_is_made_once_for_a_chain_of_calls(
-    chain: tuple[Callable[..., Any], ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = []
-    finalize = CPUCodeLibrary._finalize_final_module
-
-    def counted(library: Any) -> None:
-        made.append(library.name.rpartition(".")[2])
-        finalize(library)
-
-    monkeypatch.setattr(CPUCodeLibrary, "_finalize_final_module", counted)
-    assert entry("int64(int64)")(chain[2])(10) == 71
-    assert [name for name in made if name != "nrt"] == ["test_inner"]  # nrt: numba's own, once in a process
 
 
 def test_constants_are_arguments_like_others(chain: tuple[Any, ...]) -> None:

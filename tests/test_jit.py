@@ -145,10 +145,6 @@ def test_the_digest_tells_contents_and_names_apart(tmp_path: Path) -> None:
     assert len(found) == 4
 
 
-def test_sources_that_are_not_there_have_a_digest_too(tmp_path: Path) -> None:
-    assert digest_of([tmp_path / "none.py"]) == digest_of([tmp_path / "none.py"])
-
-
 def test_a_source_of_the_package_is_read_once_in_a_process() -> None:
     code = (
         "import collections, io, sys\n"
@@ -162,19 +158,6 @@ def test_a_source_of_the_package_is_read_once_in_a_process() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["1", "True", "1"]
-
-
-def test_the_walk_stands_on_the_step_and_the_layout() -> None:
-    names = {
-        path.name for path in imported(PACKAGE / "machines" / "json_machine" / "masks" / "state_walk.py")
-    }
-    assert {
-        "state_walk.py",
-        "byte_step.py",
-        "layout.py",
-        "jit.py",
-        "source_digests.py",
-    } <= names
 
 
 def test_the_decorators_stand_on_no_module_with_compiled_code() -> None:

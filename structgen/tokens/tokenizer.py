@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Final, final
 
 from structgen.base.errors import TokenError, TokenizerError, options_named
 from structgen.tokens.encoders import Encoder, FewestTokens, Form
@@ -27,6 +27,9 @@ from structgen.tokens.tokenizer_sources import (
     read_object,
     read_path,
 )
+
+UTF8_BYTES: Final = frozenset((*range(0xC0), *range(0xC2, 0xF5)))
+"""The bytes that texts have."""
 
 
 @final

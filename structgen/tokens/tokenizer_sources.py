@@ -26,8 +26,6 @@ _NAMES: Final = ("tokenizer.json", "tekken.json", "tokenizer.model")
 _OTHER_IDS: Final = ("spiece.model", "sentencepiece.bpe.model")
 """SentencePiece models in folders of models whose ids differ from the file's."""
 _RANKS: Final = re.compile(rb"[A-Za-z0-9+/]+={0,2} \d+\r?\n")
-_WRAPPERS: Final = 5
-"""The most nested wrappers that are opened: transformers' around mistral_common's has three."""
 
 
 def read_path(path: Path) -> tuple[TokenizerFile, list[int]]:
@@ -95,8 +93,9 @@ def read_object(tokenizer: Any) -> tuple[TokenizerFile, list[int], list[int]]:
     """
     ends: list[int] = []
     special: list[int] = []
-    holder = tokenizer
-    for _ in range(_WRAPPERS):
+    holder, opened = tokenizer, list[Any]()
+    while holder is not None and not any(holder is other for other in opened):
+        opened.append(holder)
         if not ends and (own := getattr(holder, "eos_token_id", None)) is not None:
             ends = end_ids(own, {}, "tokenizer.eos_token_id")
         special += getattr(holder, "all_special_ids", None) or ()
@@ -112,8 +111,6 @@ def read_object(tokenizer: Any) -> tuple[TokenizerFile, list[int], list[int]]:
         if hasattr(holder, "n_words") and hasattr(holder, "file_path"):
             return read_file(Path(holder.file_path)), ends, special
         holder = getattr(holder, "instruct_tokenizer", None) or getattr(holder, "tokenizer", None)
-        if holder is None:
-            break
     raise TokenizerError(
         f"{type(tokenizer).__name__} has no backend of the tokenizers library, and no model of SentencePiece "
         "or Tekken.",

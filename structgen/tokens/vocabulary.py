@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 KIND: Final = "vocabulary-9"
 """The version of the layout of the file and the arrays; increase the number with each change."""
-_MOST: Final = 1 << 30
-"""The most bytes of all files; the least recently used are deleted first."""
+MOST_ON_DISK: Final = 1 << 30
+"""The most bytes of all files of a folder; the least recently used are deleted first."""
 _RECENT: Final = 4
 """How many recent vocabularies stay in memory, with their masks in stores, after their last user: a server
 that drops one grammar before it makes the next would otherwise read them again (13 MB, 8 ms)."""
@@ -186,4 +186,4 @@ _ARRAYS: Final = (
 
 
 def _entries() -> CacheEntries:
-    return CacheEntries(cache_folder() / "vocabularies", ".arrays", _MOST)
+    return CacheEntries(cache_folder() / "vocabularies", ".arrays", MOST_ON_DISK)

@@ -49,26 +49,6 @@ def test_families_accept_what_the_twin_takes(name: str) -> None:
         assert walker.accepts(text) == holds(formula, text), text
 
 
-@pytest.mark.parametrize(
-    ("source", "apart"),
-    [
-        ("^[a-z]{1,255}$", ("^[a-z]*$", 1, 255)),
-        ("^a[bc]{2,90}(?:de|f[gh])$", ("^a[bc]*(?:de|f[gh])$", 5, 93)),
-        ("^[{1,20}]{1,30}?x$", ("^[{1,20}]*?x$", 2, 31)),
-        ("^a{1,5}$", None),  # few states
-        ("^a{1,90}b{0,90}$", None),
-        ("^a{1,90}|b$", None),
-        ("a{1,90}$", None),
-        ("^a{1,90}b?$", None),
-        (r"^a{1,90}\b$", None),
-        ("^(?:ab){1,90}$", None),
-    ],
-)
-def test_a_counted_class_is_a_class_and_a_length(source: str, apart: tuple[str, int, int] | None) -> None:
-    expected = Pattern(source) if apart is None else All((Pattern(apart[0]), Length(*apart[1:])))
-    assert without_count(Pattern(source)) == expected
-
-
 @pytest.mark.parametrize("source", ["^[ab]{1,17}$", "^a[bc]{2,16}(?:ca|b[ac])$", "^b{0,18}ab{2}$"])
 def test_a_pattern_without_its_count_and_the_length_are_the_pattern(source: str) -> None:
     assert isinstance(without_count(Pattern(source)), All)

@@ -16,17 +16,19 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
 import pytest
+from lark.indenter import Indenter
 from methods.monitored_text import Monitor, Monitored
-from test_cut_calls import KINDS, SOURCES, Blocks, Calls, Cut, Endless
 
 import structgen as sg
 from structgen.grammars.text_grammars.machine.stepping import TextContext
 from structgen.machines.core.forced_text import with_forced_text
 
+SOURCES = str(Path(sg.__file__).parent)
 # where a generator is let go, the exception of its return is nobody's
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 _PIECES = (
@@ -83,6 +85,26 @@ _TAG = {
         ],
     },
 }
+
+
+class Blocks(Indenter):
+    NL_type = "_NEWLINE"
+    OPEN_PAREN_types = ["LPAR"]  # noqa: RUF012
+    CLOSE_PAREN_types = ["RPAR"]  # noqa: RUF012
+    INDENT_type = "_INDENT"
+    DEDENT_type = "_DEDENT"
+    tab_len = 8
+
+
+class Cut(BaseException):
+    """An exception that nobody expects."""
+
+
+class Endless(BaseException):
+    """Too many functions were called."""
+
+
+KINDS: tuple[type[BaseException], ...] = (KeyboardInterrupt, MemoryError, Cut)
 
 
 class Dots(Monitor):
@@ -270,6 +292,18 @@ class Events:
         return self.one
 
 
+class Calls:
+    """Counts the functions that are called; raises Endless past a bound."""
+
+    def __init__(self, most: float) -> None:
+        self.count, self.most = 0, most
+
+    def call(self, _frame: FrameType, _event: str, _argument: Any) -> None:
+        self.count += 1
+        if self.count > self.most:
+            raise Endless
+
+
 @contextmanager
 def traced(tracer: Events | Calls) -> Iterator[None]:
     before = sys.gettrace()
@@ -408,6 +442,9 @@ QUICK = (
     "read whole",
     "lark, forgotten",
     "lark, around",
+    "lark, lines",
+    "lark, bound",
+    "parts",
 )
 
 

@@ -40,6 +40,8 @@ from structgen.base.system.public_calls import THIS_CALL
 
 MOST_STATES: Final = 50_000
 """The most states of one automaton, unless `Limits.automaton_states` is lower."""
+MOST_PLACES: Final = 400_000
+"""Threads of one pattern that are looked at, and places inside characters before equal ones are one."""
 MOST_WORK: Final = 60_000_000
 """The most numbers that a kernel reads to make one automaton: about a second."""
 _READ_TO_MINIMISE: Final = 8

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -15,8 +15,6 @@ from structgen.base.language.ir import Spec
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL
 
-_FIRST_ROOM: Final = 64
-"""States for which a pool has room at first: half of all specifications have fewer than 21."""
 Outcome: TypeAlias = Callable[[frozenset[int]], int]
 """Numbers a set of demands that is not empty."""
 P = TypeVar("P")
@@ -35,8 +33,8 @@ class AutomatonPool(ABC, Generic[P]):
 
     def __init__(self, limits: Limits, width: int) -> None:
         self._limits = limits
-        self.trans: Table = np.empty((_FIRST_ROOM, width), np.int32)
-        self.outcome: Row = np.empty(_FIRST_ROOM, np.int32)
+        self.trans: Table = np.empty((0, width), np.int32)
+        self.outcome: Row = np.empty(0, np.int32)
         self.count = 0
         """How many states there are."""
         self._parts: list[P] = []

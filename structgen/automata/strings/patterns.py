@@ -27,6 +27,7 @@ from structgen.automata.regex.syntax_tree import (
 )
 from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER, divided
 from structgen.automata.strings.automata import (
+    MOST_PLACES,
     MOST_STATES,
     Automaton,
     both,
@@ -52,8 +53,6 @@ from structgen.automata.strings.threads import (
 )
 from structgen.base.system.public_calls import NUMBERS, THIS_CALL
 
-_MOST_LOOKS: Final = 400_000
-"""The most looks at threads of one pattern."""
 _STEPS_OF_A_THREAD: Final = 4
 """Steps of duties that cost as much as a thread."""
 
@@ -124,7 +123,7 @@ class _Surroundings:
         if self.unpaid > NUMBERS:
             THIS_CALL.work(self.unpaid)
             self.unpaid = 0
-        if self.threads > _MOST_LOOKS:
+        if self.threads > MOST_PLACES:
             refuse(TOO_MUCH_WORK)
 
 

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from structgen.automata.strings.alphabets import NUMBERS_OF_A_RANGE, Alphabet
-from structgen.automata.strings.automata import MOST_STATES, Automaton, closed, refuse, steps_to
+from structgen.automata.strings.automata import MOST_PLACES, MOST_STATES, Automaton, closed, refuse, steps_to
 from structgen.automata.strings.kernels import FAR, TOO_MANY_STATES, Flags, Longs, Row, Table
 from structgen.automata.unicode.charsets import LAST, SPACE
 from structgen.automata.unicode.decoded_text import (
@@ -38,8 +38,6 @@ _WIDE_SPACES: Final = np.array(
 """White space and line terminators outside ASCII."""
 _NUMBERS_OF_A_ROW: Final = WIDTH // 4
 """A row takes a fourth of the time in which its numbers could be read one by one."""
-_MOST_PLACES: Final = 400_000
-"""The most places inside characters that are looked at before equal ones are one."""
 
 
 class _Inside(NamedTuple):
@@ -234,7 +232,7 @@ def _inside_rows(
     inside = _inside(of.alphabet, lone)
     # states with the same ways beyond ASCII share their places
     _, first, alike = _unique_rows(of.trans[:, above])
-    if len(first) * sum(map(len, inside[:3])) > _MOST_PLACES:
+    if len(first) * sum(map(len, inside[:3])) > MOST_PLACES:
         refuse(TOO_MANY_STATES, most)
     after, distance, total = of.trans[first], np.append(far, FAR), of.states
     ids: list[Table] = []

@@ -99,10 +99,8 @@ def whole(name: str, value: Any, least: int | None = None, most: int | None = No
     takes = "a whole number"
     if least is not None:
         takes += f", at least {least:,}" if most is None else f" from {least:,} to {most:,}"
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise wrong(name, value, f"Give {takes}.")
-    number = int(value)
-    if (least is not None and number < least) or (most is not None and number > most):
+    number = int(value) if not isinstance(value, bool) and isinstance(value, Integral) else None
+    if number is None or (least is not None and number < least) or (most is not None and number > most):
         raise wrong(name, value, f"Give {takes}.")
     return number
 
@@ -112,12 +110,12 @@ def number(
 ) -> float:
     """Return a number between two inclusive bounds, or the value `besides`. `takes` describes the allowed
     values for the message."""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise wrong(name, value, f"Give {takes}.")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
+    number = math.nan
+    if not isinstance(value, bool) and isinstance(value, Real):
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
     if not (number == besides or least <= number <= most):
         raise wrong(name, value, f"Give {takes}.")
     return number

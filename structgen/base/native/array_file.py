@@ -32,9 +32,8 @@ from structgen.base.system.cache import TrustedFile, tell_unusable, warn, write_
 
 MAGIC: Final = b"SGARRAY5"
 START: Final = 64
-"""Bytes before the table of arrays."""
+"""Bytes before the table of arrays; each array begins at a multiple of so many."""
 _HEAD: Final = struct.Struct("<8sq4Q")
-_ALIGNMENT: Final = 64
 _DTYPES: Final = tuple(np.dtype(name) for name in ("|u1", "<i2", "<i4", "<i8", "<u4", "<u8", "<f8"))
 _CODES: Final = {dtype.str: code for code, dtype in enumerate(_DTYPES)}
 
@@ -63,7 +62,7 @@ def encode_arrays(kind: str, key: str, numbers: Mapping[str, int], arrays: Mappi
         assert array.ndim in (1, 2)
         table += (_CODES[array.dtype.str] << 8 | array.ndim, *array.shape, *(1,) * (2 - array.ndim))
         body += array.data if array.size else b""
-        body += bytes(-len(body) % _ALIGNMENT)
+        body += bytes(-len(body) % START)
     names = b"".join(name.encode() + b"\0" for name in (kind, key, *arrays, *numbers))
     plain = *table, *numbers.values()
     words = struct.pack(f"<{len(plain)}q", *plain)
@@ -137,4 +136,4 @@ def read_arrays(file: TrustedFile, kind: str, key: str) -> ArrayFile | None:
 
 
 def _aligned(size: int) -> int:
-    return -(-size // _ALIGNMENT) * _ALIGNMENT
+    return -(-size // START) * START

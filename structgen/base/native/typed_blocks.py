@@ -168,16 +168,8 @@ class Table(TableHeader, Generic[Row]):
         raise NotImplementedError
 
 
-class _NumberTable(TableHeader):
+class _NumberTable(TableHeader, _Numbers):
     """A table of integers; `numbers` is where they lie."""
-
-    bits, signed = 64, True
-
-    def __getitem__(self, index: int) -> int:
-        raise NotImplementedError
-
-    def __setitem__(self, index: int, value: int) -> None:
-        raise NotImplementedError
 
 
 class WordTable(_NumberTable):
@@ -198,9 +190,6 @@ class ByteTable(_NumberTable):
 
     bits, signed = 8, False
     numbers: Bytes
-
-
-_NUMBERS = (_Numbers, _NumberTable)
 
 
 class PointerType(types.Type):
@@ -229,12 +218,10 @@ def widened(given: Any, hint: Any) -> Any:
     """
     if not isinstance(get_origin(hint) or hint, PointerMeta):
         return given
-    if isinstance(given, types.Integer):
-        return PointerType(get_origin(hint) or hint, next(iter(get_args(hint)), None))
-    if not isinstance(given, PointerType):
-        return given
     wanted = PointerType(cast(type[Pointer], get_origin(hint) or hint), next(iter(get_args(hint)), None))
-    return wanted if wanted.serves(given) else given
+    if isinstance(given, types.Integer):
+        return wanted
+    return wanted if isinstance(given, PointerType) and wanted.serves(given) else given
 
 
 class BlockField(NamedTuple):
@@ -364,7 +351,7 @@ class _Item(AbstractTemplate):  # type: ignore[misc]
             return None
         if typ.element:
             return signature(PointerType(typ.element), typ, types.int64)
-        return signature(types.int64, typ, types.int64) if issubclass(typ.kind, _NUMBERS) else None
+        return signature(types.int64, typ, types.int64) if issubclass(typ.kind, _Numbers) else None
 
 
 @lower_builtin(operator.getitem, PointerType, types.Integer)  # type: ignore[untyped-decorator]
@@ -386,7 +373,7 @@ class _SetItem(AbstractTemplate):  # type: ignore[misc]
         if not isinstance(typ, PointerType) or not isinstance(unliteral(index), types.Integer):
             return None
         return (
-            signature(types.void, typ, types.int64, types.int64) if issubclass(typ.kind, _NUMBERS) else None
+            signature(types.void, typ, types.int64, types.int64) if issubclass(typ.kind, _Numbers) else None
         )
 
 
@@ -440,7 +427,7 @@ class _Skip(AbstractTemplate):  # type: ignore[misc]
 @lower_builtin(skip, PointerType, types.Integer)  # type: ignore[untyped-decorator]
 def _skip(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     typ = sig.args[0]
-    size = 8 * words_of(typ.element or typ.kind) if not issubclass(typ.kind, _NUMBERS) else typ.kind.bits // 8
+    size = 8 * words_of(typ.element or typ.kind) if not issubclass(typ.kind, _Numbers) else typ.kind.bits // 8
     return builder.add(args[0], builder.mul(args[1], llvm.Constant(_I64, size)))
 
 

@@ -42,6 +42,7 @@ from structgen.base.errors import (
 from structgen.base.language import checks
 from structgen.base.language.checks import Number, OneOf, Whole, check_fields
 from structgen.base.language.exclusions import Exclusion, Exclusions
+from structgen.base.limits import CACHE_BYTES
 from structgen.decoding.samplers.checkers import Checker
 from structgen.decoding.samplers.estimates import Statistics, clamped
 from structgen.decoding.samplers.intervals.betting import TAIL
@@ -78,7 +79,7 @@ ManyPrompts: TypeAlias = list[str] | Sequence[Sequence[int]]
 Until: TypeAlias = (
     "float | tuple[Callable[[Any], Any] | str, float] | tuple[Callable[[Any], Any] | str, float, Range]"
 )
-_KEPT_TREE: Final = 1 << 24
+_KEPT_TREE: Final = CACHE_BYTES // 32
 """Bytes of a prefix tree that draws keep for `Samples.add`; without it added draws read its rows again."""
 _ABOVE_ZERO: Final = (1e-30, 1e30, "a number above 0")
 
@@ -104,24 +105,24 @@ class TypedSampleOptions(TypedDict, total=False):
     proposal: Proposal | None
 
 
-class TargetOptions(TypedDict, total=False):
+class AskingOptions(TypedDict, total=False):
+    """The keywords of `sample`, `score` and `most_probable` that say how a model is asked; see `sample`."""
+
+    tokenizer: Tokenizer | Any | None
+    name: str
+    outline: bool | None
+    chat: bool | None
+
+
+class TargetOptions(AskingOptions, total=False):
     """The keywords of `score` and `most_probable` that say what is valid; see `sample`."""
 
     checkers: Sequence[Checker]
     max_tokens: int | None
-    tokenizer: Tokenizer | Any | None
-    name: str
-    outline: bool | None
-    chat: bool | None
 
 
-class SampleOptions(TypedSampleOptions, total=False):
+class SampleOptions(TypedSampleOptions, AskingOptions, total=False):
     """The keywords of `sample`; see there."""
-
-    tokenizer: Tokenizer | Any | None
-    name: str
-    outline: bool | None
-    chat: bool | None
 
 
 def temperature_above_0(name: str, value: Any) -> float:

@@ -19,7 +19,7 @@ from structgen.base.limits import Limits
 from structgen.machines.core.compiled import CompiledGrammar
 from structgen.machines.core.grammar import Grammar
 from structgen.machines.store.mask_store import StoreOption, store_of
-from structgen.tokens.tokenizer import Tokenizer
+from structgen.tokens.tokenizer import UTF8_BYTES, Tokenizer
 
 C = TypeVar("C", bound=CompiledGrammar, covariant=True)
 
@@ -38,9 +38,7 @@ _GRAMMAR: Final = checks.Instance(
 TOKENIZER: Final = checks.Instance(
     Tokenizer, "Make one with sg.Tokenizer.from_huggingface(...), from_tiktoken(...) or from_bytes(...)."
 )
-_TEXT = frozenset((*range(0xC0), *range(0xC2, 0xF5)))
-"""The bytes of UTF-8."""
-_JSON = _TEXT.difference(range(0x20)) | {9, 10, 13}
+_JSON = UTF8_BYTES.difference(range(0x20)) | {9, 10, 13}
 """The bytes of JSON text (RFC 8259)."""
 
 
@@ -87,7 +85,7 @@ def _written(grammar: Grammar, tokenizer: Tokenizer) -> Grammar:
     from structgen.grammars.text_grammars.written_texts import WrittenTexts
 
     is_json = grammar.policies is not None
-    missing = (_JSON if is_json else _TEXT).intersection(tokenizer.missing_bytes)
+    missing = (_JSON if is_json else UTF8_BYTES).intersection(tokenizer.missing_bytes)
     if not missing or isinstance(grammar, WrittenTexts):  # of one around it, which compiles it here
         return grammar
     if is_json and missing.issubset(tokenizer.absent_bytes):

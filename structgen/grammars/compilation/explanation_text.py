@@ -11,8 +11,8 @@ SHOWN_LINES: Final = 400
 """Lines of an outline, and of a section, that are printed."""
 _SHORTEST: Final = 2_000
 """Characters of the shortest text that are printed: a screen of them."""
-_MOST_IN_CELL: Final = 20_000
-"""Characters of an explanation that a notebook shows: a pointer in it may be of any length."""
+_MOST_IN_CELL: Final = 10 * _SHORTEST
+"""Characters of an explanation that a notebook shows, ten screens: a pointer in it may be of any length."""
 
 
 class Shown:

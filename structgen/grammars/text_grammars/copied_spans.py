@@ -24,13 +24,12 @@ from structgen.base.language import checks
 from structgen.base.limits import DEFAULT, Limits
 from structgen.grammars.text_grammars.machine.language import CompileTarget, Config, Language
 from structgen.grammars.text_grammars.text_grammar import TextFilter
+from structgen.machines.core.compiled import REMEMBERED
 
 _MOST: Final = 1 << 26
 """The most characters of a corpus; each takes 4 bytes, and some 40 while the array is made."""
 _LONGEST: Final = 1000
 """The most characters of a span: a step looks up ends of a text of so many."""
-_REMEMBERED: Final = 1 << 18
-"""The most lookups whose answers are kept."""
 _UTF8_CUTS: Final = (0x80, 0x90, 0xA0, 0xC0, 0xC2, 0xE0, 0xE1, 0xED, 0xEE, 0xF0, 0xF1, 0xF4, 0xF5)
 """The first bytes of the ranges that UTF-8 tells apart."""
 
@@ -144,7 +143,7 @@ class CorpusIndex:
         """Return whether a text that is not longer than the reach stands in the corpus."""
         known = self._known.get(text)
         if known is None:
-            if len(self._known) >= _REMEMBERED:
+            if len(self._known) >= REMEMBERED:
                 self._known.clear()
             known = self._known[text] = self.place_of(text) is not None
         return known

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from structgen.base.errors import GrammarError, options_named
 from structgen.base.language import checks
+from structgen.base.language.remembering import remembered
 from structgen.base.limits import Limits
 from structgen.grammars.text_grammars.machine.language import CompileTarget, Config, Language
 from structgen.grammars.text_grammars.text_grammar import TextGrammar
@@ -172,34 +173,32 @@ class RunLanguage(Language):
         self.what, self._text, self._left = what, text, left
         self._first, self._last = first.copy(), last.copy()
         self._data = np.frombuffer(text, np.uint8)
-        self._after: dict[Config, dict[int, Config]] = {}
-        """What each byte leads to, of the ranges that were put in order."""
         self._alone: dict[tuple[int, int], Config] = {}
         """By a place and the latest end the first configuration that has no other place."""
 
     def start(self) -> Config:
         return 0, 0, len(self._first)
 
+    @remembered
     def _moves(self, config: Config) -> dict[int, Config]:
         """Return the configuration after each byte that may come next."""
-        if (moves := self._after.get(config)) is None:
-            moves = self._after[config] = {}
-            read, low, high = config
-            first, last = self._first[low:high], self._last[low:high]
-            # one more than the next byte, which is no 255 in UTF-8; 0 where no run goes on
-            after = (self._data[first + read] + 1) * (first + read < last)
-            order = after.argsort(kind="stable")
-            first[:], last[:] = first[order], last[order]
-            counts = np.bincount(after)
-            for byte in counts.nonzero()[0].tolist():
-                count = int(counts[byte])
-                following = read + 1, low, low + count
-                if count == 1:
-                    place = int(self._first[low]) + read, int(self._last[low])
-                    following = self._alone.setdefault(place, following)
-                if byte:
-                    moves[byte - 1] = following
-                low += count
+        moves: dict[int, Config] = {}
+        read, low, high = config
+        first, last = self._first[low:high], self._last[low:high]
+        # one more than the next byte, which is no 255 in UTF-8; 0 where no run goes on
+        after = (self._data[first + read] + 1) * (first + read < last)
+        order = after.argsort(kind="stable")
+        first[:], last[:] = first[order], last[order]
+        counts = np.bincount(after)
+        for byte in counts.nonzero()[0].tolist():
+            count = int(counts[byte])
+            following = read + 1, low, low + count
+            if count == 1:
+                place = int(self._first[low]) + read, int(self._last[low])
+                following = self._alone.setdefault(place, following)
+            if byte:
+                moves[byte - 1] = following
+            low += count
         return moves
 
     def told(self, config: Config) -> bytes:

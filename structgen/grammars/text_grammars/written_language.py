@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from structgen.automata.strings.string_pool import StringPool
+from structgen.base.language.remembering import remembered
 from structgen.base.limits import Limits
 from structgen.grammars.json_grammars.compiled_schema import CompiledSchema
 from structgen.grammars.text_grammars.context_free.regular_intersection import Meet, Pair
@@ -42,10 +43,6 @@ _HASTE: Final = 16
 search for the shortest would try all texts that are shorter."""
 _TOLD_APART: Final = 512
 """Up to so many tokens are asked one by one; of more, one for all that the machine does not tell apart."""
-_TAIL: Final = 16
-"""From this bit on, the kind of a token says which bytes of a character it leaves open."""
-_CLOSING: Final = -1 << 40
-"""From here on down, the kinds of tokens that end a string."""
 _BROKEN: Final = re.compile(rb"[\x00-\x1f\\\x80-\xff]")
 """What may not do inside a string, or begin an escape."""
 
@@ -152,12 +149,12 @@ class WrittenText(CompiledText):
         if texts.free_kinds is None:
             kinds = machine.text_kinds(self.vocab_size)
             numbers: dict[bytes, int] = {}
-            # how many characters a token has, makes no difference
-            alike = np.where(kinds >= 0, -1 - (kinds >> _TAIL), 0)
+            alike = np.where(kinds >= 0, -1 - kinds, 0)
+            closing = int(alike.min(initial=0)) - 1
             for token in np.flatnonzero(kinds < 0).tolist():
                 text, quote, rest = (self.tokenizer.token_bytes[token] or b"").partition(b'"')
                 if quote and not _BROKEN.search(text):
-                    alike[token] = _CLOSING - numbers.setdefault(rest, len(numbers))
+                    alike[token] = closing - numbers.setdefault(rest, len(numbers))
             texts.free_kinds = alike
         return texts.free_kinds
 
@@ -225,14 +222,13 @@ class _Loose(Masked):
 
     compiled: CompiledSchema
 
-    def __init__(self, compiled: CompiledSchema) -> None:
-        super().__init__(compiled)
-        self._rows: dict[int, list[int]] = {}
+    @remembered
+    def _row(self, config: Config) -> list[int]:
+        row: list[int] = self.compiled._machine.after_all(config, repeated_keys=True).tolist()
+        return row
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        row = self._rows.get(config)
-        if row is None:
-            row = self._rows[config] = self.compiled._machine.after_all(config, repeated_keys=True).tolist()
+        row = self._row(config)
         after = row[symbol] if symbol < len(row) else -1
         return None if after < 0 else after
 

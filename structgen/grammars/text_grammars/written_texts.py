@@ -18,10 +18,7 @@ from structgen.grammars.text_grammars.text_grammar import Derived, JsonTexts, Te
 from structgen.grammars.text_grammars.written_language import TokenTexts, WrittenMeet, WrittenText
 from structgen.machines.core.compiled import CompiledGrammar
 from structgen.machines.store.mask_store import StoreOption
-from structgen.tokens.tokenizer import Tokenizer
-
-_UTF8: Final = frozenset((*range(0xC0), *range(0xC2, 0xF5)))
-"""The bytes that texts have."""
+from structgen.tokens.tokenizer import UTF8_BYTES, Tokenizer
 
 
 @dataclass(eq=False, repr=False, slots=True)
@@ -46,14 +43,14 @@ class WrittenTexts(Derived):
 
     def _left(self, tokenizer: Tokenizer) -> Any:
         """Return the grammar without the bytes that stand in no token."""
-        absent = _UTF8.intersection(tokenizer.absent_bytes)
+        absent = UTF8_BYTES.intersection(tokenizer.absent_bytes)
         left = self.of.without_bytes(absent) if absent else self.of
         return left.of if isinstance(left, JsonTexts) else left
 
     def compiled(self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption) -> CompiledGrammar:
         """Return the grammar compiled against a tokenizer; where no byte stands only inside longer tokens, by
         its own machine. Raises `TokenizerError` where no text can be written."""
-        inside = _UTF8.intersection(tokenizer.missing_bytes).difference(tokenizer.absent_bytes)
+        inside = UTF8_BYTES.intersection(tokenizer.missing_bytes).difference(tokenizer.absent_bytes)
         try:
             if inside:
                 return WrittenText(self, tokenizer, limits, store)

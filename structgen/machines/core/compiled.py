@@ -47,6 +47,7 @@ from structgen.machines.machine_core.questions import read_bytes
 from structgen.machines.machine_core.wanted_nodes import WantedNodes
 from structgen.machines.machine_core.workspace import Workspace, attach
 from structgen.machines.store.mask_store import MaskStore, StoreOption, VocabularyStore, default_store
+from structgen.machines.store.recent_grammars import WEIGHED_EVERY
 from structgen.tokens.token_mask import TokenMask, allocate_mask, tokens_of
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.vocabulary import Vocabulary
@@ -57,10 +58,9 @@ _VOCABULARY, _STEPS, _ENDS, _DENSE_ROWS = (
 _TOKEN_LIST: Final = word_of(NodeRow, "token_list")
 _MOST_FORCED: Final = 1 << 16
 """Bytes that `forced` returns at most; a longer forced run comes in several calls."""
-_CHECKED_EVERY: Final = 16
-"""A generation checks its size once in so many documents: that takes some 10 us."""
 REMEMBERED: Final = 1 << 16
-"""States of which it is remembered which budget suffices, or how many tokens complete a text."""
+"""States of which it is remembered which budget suffices, or how many tokens complete a text; moves that
+compiled code does not read byte by byte; lookups in a corpus."""
 
 
 class State:
@@ -203,7 +203,7 @@ class Generation(Generic[C]):
         self._begun += 1
         if self._begun == 2:
             self._base = compiled.used
-        elif self._begun % _CHECKED_EVERY == 0 and compiled.used > max(1, 2 * self._base):
+        elif self._begun % WEIGHED_EVERY == 0 and compiled.used > max(1, 2 * self._base):
             return self.replace(compiled)
         return compiled
 

@@ -34,7 +34,7 @@ from structgen.base.system.cache import ENVIRONMENT_VARIABLE, cache_folder
 from structgen.base.system.fork_locks import STORES, new_lock
 from structgen.base.system.source_digests import package_digest
 from structgen.machines.store.recent_grammars import RecentGrammars
-from structgen.tokens.vocabulary import Vocabulary
+from structgen.tokens.vocabulary import MOST_ON_DISK, Vocabulary
 
 LEXER_SUFFIX: Final = ".lexer"
 """Of the files of a store."""
@@ -124,7 +124,7 @@ class MaskStore:
         path: str | os.PathLike[str] | None = None,
         *,
         memory: int = 256 * 1024 * 1024,
-        disk: int = 1024 * 1024 * 1024,
+        disk: int = MOST_ON_DISK,
     ) -> None:
         self.path = None if path is None else Path(path)
         self.memory, disk = checks.whole("memory", memory, 0), checks.whole("disk", disk, 0)

@@ -11,10 +11,10 @@ from structgen.base.system.fork_locks import STORES, new_lock
 
 _MOST: Final = 64
 """Grammars that are held because they were asked for twice, and last."""
-_REMEMBERED: Final = 256
+_REMEMBERED: Final = 4 * _MOST
 """Keys that were asked for once and are known when they come again."""
-_WEIGHED_EVERY: Final = 8
-"""Grammars that came again between two sums of bytes: a sum asks all that are held."""
+WEIGHED_EVERY: Final = 8
+"""Grammars that came again, and documents of one, between two looks at what they hold: some 10 us each."""
 
 
 class _Sized(Protocol):
@@ -79,7 +79,7 @@ class RecentGrammars(Generic[G]):
         self._again.move_to_end(key)
         self._added += 1
         much, sizes = 0, [0] * len(self._again)
-        if self._added % _WEIGHED_EVERY == 0:
+        if self._added % WEIGHED_EVERY == 0:
             sizes = [grammar.nbytes for grammar in self._again.values()]  # they grow as texts are written
             much = sum(sizes) - self._most
         for size in sizes[:-1]:

@@ -6,8 +6,6 @@ same words.
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 
 from structgen.base.limits import Limits
@@ -40,19 +38,3 @@ def test_a_row_has_the_same_number_after_growth_and_after_loading(count: int) ->
     for at in range(count, count + 40):  # more are made room for
         other.room(table, 1)
         assert node(other, at) == int(JSON_TABLES.sizes[table].nothing) + at
-
-
-def indexed(slots: npt.NDArray[np.integer]) -> list[int]:
-    """Return the rows that the slots of a hash table lead to."""
-    return sorted(int(slot) for slot in slots.ravel() if slot >= 0)
-
-
-@pytest.mark.parametrize("table", [one for one, sizes in JSON_TABLES.sizes.items() if sizes.slots])
-def test_growth_and_loading_index_the_rows_that_were_indexed(table: int) -> None:
-    """Also of tables that no entry point fills: what is indexed in a new table is what is indexed later."""
-    tables, other = GrowingTables(Limits(), JSON_TABLES), GrowingTables(Limits(), JSON_TABLES)
-    before = indexed(tables.slots(table))
-    tables.room(table, MANY)
-    assert indexed(tables.slots(table)) == before == []
-    other.load({table: tables.rows(table)[: tables.count(table)].copy()})
-    assert indexed(other.slots(table)) == before

@@ -107,7 +107,7 @@ class Weight:
 def test_the_oldest_go_where_all_hold_more_bytes_than_they_may() -> None:
     recent: RecentGrammars[Weight] = RecentGrammars(100)
     for size in (0, 30, 1000):
-        for number in range(recent_grammars._WEIGHED_EVERY):
+        for number in range(recent_grammars.WEIGHED_EVERY):
             recent.put(number, Weight(size))
         assert [one.nbytes for one in recent.grammars] == {0: [0], 30: [30] * 3, 1000: [1000]}[size]
 

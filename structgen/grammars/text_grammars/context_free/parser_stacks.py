@@ -31,7 +31,6 @@ class Items:
         self._of = grouped((left, index) for index, (left, _) in enumerate(rules.rules))
         self.kernels: list[Kernel] = [()]
         self._numbers: dict[Kernel, int] = {}
-        self._moves: list[dict[int, Kernel] | None] = [None]
         self.reductions: list[tuple[Item, ...]] = [()]
         """For each state its reductions: the left side and the length of each rule whose dot is at the
         end."""
@@ -47,16 +46,13 @@ class Items:
                     if dot == len(right):
                         ended.append((left, dot))
             self.kernels[number:] = (kernel,)
-            self._moves[number:] = (None,)
             self.reductions[number:] = (tuple(ended),)
             self._numbers[kernel] = number
         return number
 
+    @remembered
     def moves(self, state: int) -> dict[int, Kernel]:
         """Return for each symbol that may follow in a state the kernel after it (closure and goto)."""
-        known = self._moves[state]
-        if known is not None:
-            return known
         items_of: dict[int, list[Item]] = {}
         seen: set[int] = set()
         pending: list[int] = []
@@ -77,8 +73,7 @@ class Items:
         while pending:
             for rule in self._of.get(pending.pop(), ()):
                 meet(self.rules.rules[rule][1][0]).append((rule, 1))
-        self._moves[state] = moves = {symbol: tuple(sorted(items)) for symbol, items in items_of.items()}
-        return moves
+        return {symbol: tuple(sorted(items)) for symbol, items in items_of.items()}
 
     @remembered
     def after(self, state: int, symbol: int) -> int:

@@ -25,7 +25,7 @@ from structgen.grammars.text_grammars.machine import stepping, text_masks
 from structgen.grammars.text_grammars.machine.language import TOKEN, Config, InsidePart
 from structgen.grammars.text_grammars.machine.numbered_text import BEHIND, NumberedText
 from structgen.grammars.text_grammars.machine.rest_completions import COMPLETED, RestCompletions
-from structgen.machines.core.compiled import Bits, Listed, Tokens
+from structgen.machines.core.compiled import REMEMBERED, Bits, Listed, Tokens
 from structgen.machines.core.dfa import Dfa, explicit_of_parser
 from structgen.machines.machine_core.growing_tables import EDGES, NODES
 from structgen.machines.machine_core.layout import (
@@ -42,8 +42,6 @@ from structgen.tokens.token_mask import tokens_of
 
 _NONE: Listed = np.empty(0, np.int32)
 _NO_ROWS: npt.NDArray[np.int64] = np.empty(0, np.int64)
-_MOVES = 1 << 16
-"""Recorded moves, at most: pairs of a state and a token that compiled code does not read byte by byte."""
 
 
 class CompiledText(NumberedText):
@@ -64,7 +62,7 @@ class CompiledText(NumberedText):
             if reached == stepping.UNKNOWN:
                 is_special = self.vocabulary.token_slot[token] < 0
                 reached = (self._after_special if is_special else self._after_inside)(index, token)
-                if self._tables.count(EDGES) >= min(_MOVES, self.limits.parser_states):
+                if self._tables.count(EDGES) >= min(REMEMBERED, self.limits.parser_states):
                     self._tables.load({EDGES: _NO_ROWS})
                 self._tables.room(EDGES, 1)
                 put_edge(self.address, index, token, stepping.MOVE, reached)

@@ -15,8 +15,6 @@ from structgen.grammars.text_grammars.machine.language import ALL_BYTES, TOKEN, 
 from structgen.grammars.text_grammars.machine.masked_part import MaskedPart
 from structgen.machines.core.compiled import CompiledGrammar, State
 
-_FEW: Final = 16
-"""Bytes that are told: more are found as well one by one."""
 _BYTE: Final = tuple(bytes((byte,)) for byte in ALL_BYTES)
 
 
@@ -51,17 +49,16 @@ class Masked(CompiledLanguage, MaskedPart):
 
     outer_classes = bytes(len(ALL_BYTES))
 
-    def __init__(self, compiled: CompiledGrammar, last: bytes = ALL_BYTES, space: bytes = b"") -> None:
-        """`last`, `space`: as of `MaskedPart`."""
-        self.compiled, self.last, self.space = compiled, last, space
+    def __init__(self, compiled: CompiledGrammar, last: bytes = ALL_BYTES) -> None:
+        """`last`: as of `MaskedPart`."""
+        self.compiled, self.last = compiled, last
         self.has_stack, self.locks = compiled.has_depth, 1 + compiled.height
 
-    def told(self, config: Config) -> bytes | None:
-        first = self.compiled.next_bytes(State(self.compiled, config))
-        return first if len(first) <= _FEW else None
+    def told(self, config: Config) -> bytes:
+        return self.compiled.next_bytes(State(self.compiled, config))
 
     def goes_on(self, config: Config) -> bool:
-        return bool(self.compiled.next_bytes(State(self.compiled, config)))
+        return bool(self.told(config))
 
     def shortest(self, config: Config) -> Sequence[int]:
         return b"" if self.accepts(config) else self.compiled.completion(State(self.compiled, config))

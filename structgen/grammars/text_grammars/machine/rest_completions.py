@@ -20,10 +20,9 @@ from structgen.base.system.public_calls import THIS_CALL
 from structgen.grammars.text_grammars.machine.language import TOKEN
 from structgen.machines.core.compiled import CompiledGrammar, Tokens
 from structgen.machines.core.token_counts import TokenCounts
+from structgen.machines.machine_core.layout import REFUSED
 
 COMPLETED: Final = "How the text is completed"
-_END: Final = -1
-"""In a way: no state follows."""
 
 
 class _Rest(NamedTuple):
@@ -79,10 +78,10 @@ class RestCompletions(TokenCounts):
 
     def ways(self, state: int) -> list[tuple[int, int]]:
         """Return the ways to complete a state, of which the cheapest is its cost: some tokens, and the state
-        (-1: none) whose cost comes on top. They may lead back to a state that they began at."""
+        (REFUSED: none) whose cost comes on top. They may lead back to a state that they began at."""
         rest = self._rest(state)
         if len(rest) == 0:
-            return [(0, _END)]
+            return [(0, REFUSED)]
         token, size, number = self._first_token(rest)
         THIS_CALL.spend(1 + 2 * size, self._machine.limits, COMPLETED)  # states are made
         after = self._machine.next_index(state, token)
@@ -101,12 +100,12 @@ class RestCompletions(TokenCounts):
             states = OpenStates[int, tuple[int, int], None]()
             states.put(index, (0, index))
             for state, (tokens, _) in states:
-                if state == _END:
-                    for before, _ in states.way(_END):
+                if state == REFUSED:
+                    for before, _ in states.way(REFUSED):
                         counts[before] = tokens - states.costs[before][0]
                     return counts[index]
                 known = counts.get(state)
-                for more, after in self.ways(state) if known is None else ((known, _END),):
+                for more, after in self.ways(state) if known is None else ((known, REFUSED),):
                     states.put(after, (tokens + more, after), (state, None))
             # all ways led back; rests that were not the shortest have become shorter on them
 
