@@ -29,16 +29,21 @@ MADE = (
     ),
     ("doors/extraction/extract_options.py", "ExtractSettings", {"ExtractOptions": ()}, ()),
     ("decoding/infilling/infill.py", "InfillSettings", {"InfillOptions": ()}, ("template",)),
-    ("decoding/samplers/sample.py", "TargetSettings", {"TargetOptions": ()}, ()),
+    (
+        "decoding/samplers/sample.py",
+        "TargetSettings",
+        {"AskingOptions": OF_SAMPLE_ALONE, "TargetOptions": ()},
+        (),
+    ),
     (
         "decoding/samplers/sample.py",
         "SampleSettings",
-        {"SampleOptions": OF_SAMPLE_ALONE, "TypedSampleOptions": ()},
-        ("n",),
+        {"TypedSampleOptions": ()},
+        ("n", *OF_SAMPLE_ALONE),
     ),
 )
 """File; dataclass; its TypedDicts, each with the fields that it takes (none named: the fields that are left);
-and the fields that are in no TypedDict. So a new field is always in one."""
+and the fields that are in none of them. So a new field is always in one."""
 WIDER = {
     "examples": "Iterable[tuple[Any, Any]] | Path | None",
     "out": "str | Path | None",

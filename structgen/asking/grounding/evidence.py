@@ -15,15 +15,13 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, Final
 
-from structgen.asking.grounding.evidence_page import page_of
+from structgen.asking.grounding.evidence_page import MOST_LISTED, page_of
 from structgen.asking.grounding.places import PlaceSearch, Stated, Value
 from structgen.asking.grounding.stated_text import StatedText
 from structgen.base.json_text.exact_json import Json, exact, values_in, write
 from structgen.base.system.html_pages import counted, framed, write_page
 
-MOST_PLACES: Final = 1_000
-"""The most places that are listed for one value."""
-_MOST_IN_ALL: Final = 100_000
+_MOST_IN_ALL: Final = 100 * MOST_LISTED
 """Places of all values together, at least one of each."""
 
 
@@ -90,6 +88,6 @@ def evidence_of(document: Json, texts: StatedText) -> Evidence:
         for path, value in values_in(exact(document))
         if isinstance(value, (int, Decimal, str)) and not isinstance(value, bool)
     ]
-    most = max(1, min(MOST_PLACES, _MOST_IN_ALL // max(1, len(values))))
+    most = max(1, min(MOST_LISTED, _MOST_IN_ALL // max(1, len(values))))
     places_of = cache(PlaceSearch(texts, most).places_of)
     return Evidence(texts.texts, tuple(Stated(path, value, *places_of(value)) for path, value in values))

@@ -14,9 +14,9 @@ from structgen.base.system.marked_texts import Mark, coloured, field_of, marked_
 
 # ruff: noqa: E501 (markup)
 
-_MOST_VALUES: Final = 1_000
-"""Values of a page: nobody reads a longer table to its end."""
-_MOST_MARKS: Final = 5_000
+MOST_LISTED: Final = 1_000
+"""Values of a page, and places of a value: nobody reads a longer table to its end."""
+_MOST_MARKS: Final = 5 * MOST_LISTED
 """Places of all values together, at least one of each: 3 MB of a page beside its texts."""
 
 _ROWS: Final = """\
@@ -35,7 +35,7 @@ _ROWS: Final = """\
 
 def page_of(texts: Mapping[str, str], values: Sequence[Stated]) -> str:
     """Return the page of values and their places as HTML. Cost: that of `marked_page`."""
-    shown = values[:_MOST_VALUES]
+    shown = values[:MOST_LISTED]
     most = max(1, _MOST_MARKS // max(1, len(shown)))
     names = [field_of(stated.path) for stated in shown]
     fields = coloured(names)

@@ -13,10 +13,10 @@ from typing import Any
 
 from structgen.asking.grounding.reading import PART, RANGE, Reading, mark_span
 
-_LONGEST = 1000
-"""The characters of the longest numeral that is read."""
 _EXACT = Context(prec=2000)
-"""Rounds no numeral."""
+"""Rounds no numeral, and no product of one with the number that a word names."""
+_LONGEST = _EXACT.prec // 2
+"""The characters of the longest numeral that is read."""
 _ADDRESS = re.compile(
     r"(?P<email>(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,9})"
     r"|(?P<uri>\b(?:[a-z][a-z0-9+.-]{1,20}://|www\.)(?:[^\s<>\"()]|\([^\s<>\"()]*\))*"

@@ -6,7 +6,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from itertools import filterfalse
 from typing import Any, Literal
 
@@ -122,12 +122,6 @@ def specials_of(tokenizer: Any) -> Mapping[str, int | None]:
     return {}
 
 
-@cache
-def _between_calls() -> TextGrammar:
-    """Return what stands between calls where no text may."""
-    return regex(r"[ \t\n\r]{0,8}")
-
-
 class _Builder:
     """Builds grammars of one format."""
 
@@ -220,7 +214,7 @@ class _Builder:
             return self.in_text({text: self.section(choice, text) for text in trigger}, most)
         calls = self.section(choice)
         if not has_section:
-            more = _between_calls() + calls
+            more = regex(r"[ \t\n\r]{0,8}") + calls
             calls = calls + more.repeat(0, choice.further)
         return self.spelled(self.row.lead) + calls
 

@@ -26,8 +26,8 @@ class Exclusion(NamedTuple):
     """The options are refused beside this other one, one of these others, or in this case."""
     without: str | Case | tuple[str, ...] = ()
     """The options are refused without this other one, without all of these others, or but in this case."""
-    when: Case | None = None
-    """The first option is named where this case is there, whether the option is given or not."""
+    when: str | Case | None = None
+    """The first option is named where this other one is given, or this case is there, given itself or not."""
     keyword: str = ""
     """Of what is not offered at all: the keyword of its UnsupportedError. "": it is an OptionError."""
 

@@ -34,11 +34,6 @@ def _pair(how: Any) -> tuple[str, str, str] | None:
     return searches[0], [*others, searches[-1]][0], f"{searches[0]} reads ahead by the model's own law"
 
 
-def _too_few(asked: Any, how: Any) -> tuple[int, int] | None:
-    """Return the least and the most tokens of a text, where the least is more."""
-    return (how.min_tokens, asked.most_tokens) if how.min_tokens > asked.most_tokens else None
-
-
 OF_SAMPLING: Final = Exclusions(
     Exclusion("strategy", "{0[0]} and {0[1]} exclude one another: {0[2]}.", "Give one.", when=_pair),
     Exclusion(
@@ -109,7 +104,10 @@ OF_REQUESTS: Final = Exclusions(
         beside="grammar",
     ),
     Exclusion(
-        "min_tokens", "min_tokens={0[0]:,} is more than max_tokens={0[1]:,}.", "Give fewer.", when=_too_few
+        "min_tokens",
+        "min_tokens={0[0]:,} is more than max_tokens={0[1]:,}.",
+        "Give fewer.",
+        when=lambda asked, how: how.min_tokens > asked.most_tokens and (how.min_tokens, asked.most_tokens),
     ),
 )
 """Of a request and its whole sampling. Asked only beside options that `Request.__post_init__` lists."""

@@ -51,8 +51,9 @@ CHOICES: Final = ("whole", "tokens")
 """How a greedy text is chosen among listed values."""
 DEFAULT_MAX_TOKENS = 512
 """The default of max_tokens; fewer if the model's context leaves fewer."""
-_MOST_SAMPLES = 65_536
-"""The most samples of a request: each takes a few thousand bytes before its first token."""
+MOST_SAMPLES: Final = 65_536
+"""The most samples of a request, each of a few thousand bytes before its first token; and the most texts of
+`sg.most_probable`."""
 _A_REPETITION = Instance(
     Repetitions | None,
     "Pass sg.strategies.Repetitions(length=..., times=..., digits=..., share=...), or None.",
@@ -190,7 +191,7 @@ class Request:
     stop: Annotated[str | Sequence[str], checks.texts] = ()
     """A string at which a free text ends, or several (kept as a tuple); the text does not include it.
     Thoughts are not searched. Not allowed with a grammar, which decides where a text ends."""
-    n: Annotated[int, Whole(1, _MOST_SAMPLES)] = 1
+    n: Annotated[int, Whole(1, MOST_SAMPLES)] = 1
     timeout: Annotated[float | None, checks.seconds] = None
     """Seconds since submission."""
     logprobs: Annotated[int, Whole(0)] = 0

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,9 @@ from structgen.decoding.infilling.intersection import NO_MARKS, Marks
 from structgen.decoding.infilling.lattice import NULL, OPEN, Lattice, LatticeSlot
 from structgen.decoding.infilling.token_automaton import Ints, Numbers, TokenAutomaton
 from structgen.decoding.speculation.drafts.model_rows import Tokens
+
+SLOTS: Final = 64
+"""The slots of a hole, unless the caller says how many; fewer where the model's context leaves fewer."""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from structgen.decoding.infilling.automata_of_grammars import (
     grammar_of,
     language_of,
 )
-from structgen.decoding.infilling.canvas import Canvas, Conventions, Piece
+from structgen.decoding.infilling.canvas import SLOTS, Canvas, Conventions, Piece
 from structgen.decoding.infilling.denoising import CanvasUsage, DenoisingStep, denoise
 from structgen.decoding.infilling.given_fields import parts_of_given, value_at
 from structgen.decoding.infilling.intersection import NO_MARKS, Marks, intersection
@@ -52,8 +52,6 @@ from structgen.tokens.tokenizer import Tokenizer
 
 Length = Literal["at most", "exact"]
 
-SLOTS: Final = 64
-"""The slots of a hole, unless the caller says how many; fewer where the model's context leaves fewer."""
 _MASK_TEXTS: Final = ("<|mask|>", "<|mdm_mask|>", "[MASK]", "<mask>", "<|MASK|>")
 """The mask tokens of known models (LLaDA, Dream, SDAR, BERT, structgen)."""
 _EXCLUDED: Final = Exclusions(

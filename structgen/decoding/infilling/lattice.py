@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.base.errors import OptionError, StructgenError
+from structgen.base.limits import CACHE_BYTES
 from structgen.decoding.infilling.lattice_loops import find_leads, find_live, find_reached
 from structgen.decoding.infilling.token_automaton import DEAD, Bools, Ints, Numbers, TokenAutomaton
 
@@ -30,8 +31,8 @@ NULL: Final = -2
 NOWHERE: Final = -3
 """In place of a class: the slot is fixed to a token that stands in no text."""
 
-_MOST_BYTES: Final = 4 << 30
-"""The most memory of one lattice."""
+_MOST_BYTES: Final = 8 * CACHE_BYTES
+"""The most memory of one lattice: 4 GiB."""
 
 Floats = npt.NDArray[np.float64]
 

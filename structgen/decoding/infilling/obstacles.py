@@ -8,11 +8,11 @@ from typing import NoReturn
 
 from structgen.base.errors import NoFillingError
 from structgen.base.printable import short_repr
-from structgen.decoding.infilling.canvas import Piece, whole_part
+from structgen.decoding.infilling.canvas import SLOTS, Piece, whole_part
 from structgen.decoding.infilling.intersection import NO_MARKS, Marks
 from structgen.decoding.infilling.token_automaton import TokenAutomaton
 
-_MORE = 256
+_MORE = 4 * SLOTS
 """With so many slots for a hole we test whether more slots would help."""
 
 

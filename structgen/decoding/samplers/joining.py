@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,7 @@ def joined_fields(first: Draws[Any], second: Draws[Any], *, are_of_one_run: bool
             "seeds": [*seeds_of(first), *seeds_of(second)],
         },
         "pieces": {**first.pieces, **second.pieces},
-        "find_ranges": lambda: {**first.ranges, **second.ranges},
+        "find_ranges": partial(dict, {**first.ranges, **second.ranges}),
         "again": None,
     }
 

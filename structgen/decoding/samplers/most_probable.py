@@ -20,6 +20,7 @@ import numpy as np
 
 from structgen.base.errors import TokenizerError, options_named
 from structgen.base.language import checks
+from structgen.decoding.engine.requests import MOST_SAMPLES
 from structgen.decoding.samplers.sample import DEFAULTS, GivenModel, OnePrompt, TargetOptions, TargetSettings
 from structgen.decoding.samplers.target import END, Prefix, Target, Tokens
 
@@ -68,6 +69,8 @@ def most_probable(
     "valid" are those of `sample`. The probability is the model's own, at temperature 1: not renormalised
     over the mask, the end of the text included.
 
+    k
+        at most 65,536.
     tokenisation
         "canonical": a text counts in the tokenizer's own tokens alone, as exact-extract scores it. "any":
         each tokenisation of a text is a text of its own, as for `sample`.
@@ -84,7 +87,7 @@ def most_probable(
     given: dict[str, Any] = {**options}
     how = TargetSettings(**given)
     most = math.inf if budget is None else checks.whole("budget", budget, 1)
-    k = checks.whole("k", k, 1)
+    k = checks.whole("k", k, 1, MOST_SAMPLES)
     together = checks.whole("together", together, 1)
     checks.OneOf(("canonical", "any"))("tokenisation", tokenisation)
     _problem, target, _mark = how.target(model, prompt, grammar, 1.0)

@@ -59,7 +59,9 @@ class Problem:
         self._function: Callable[[list[int]], Any] | None = None
         self._engine: Engine | None = None
         wanted, self._read, self._own = understood(grammar)
-        if _is_function(model):
+        # a model of transformers is callable too, and is no function
+        is_model = hasattr(model, "prefill") or hasattr(model, "get_output_embeddings")
+        if callable(model) and not is_model:
             if tokenizer is None or not name:
                 raise OptionError(
                     "A function needs the tokenizer of its ids, and a name that tells it from others.",
@@ -124,8 +126,9 @@ class Problem:
                 wanted = Request(prompt, self._wanted, outline=self._outline, chat=self._chat)
                 ids = self._engine.prompt_tokens(wanted)
         else:
-            is_empty = hasattr(prompt, "__len__") and not len(prompt)
-            tokens = () if is_empty else checks.tokens(where, prompt)
+            listed = prompt.tolist() if hasattr(prompt, "tolist") else prompt
+            is_empty = isinstance(listed, list | tuple | range) and not listed
+            tokens = () if is_empty else checks.tokens(where, listed)
             ids = [
                 checks.whole(f"{where}[{at}]", token, 0, self._vocab_size - 1)
                 for at, token in enumerate(tokens)
@@ -206,11 +209,6 @@ def understood(
             cure="Give a type that has a schema, or a grammar; or ask an sg.Engine with a temperature of 1.",
         )
     return wanted, *((None, ()) if reader is None else (reader.read, (TypeChecker(reader),)))
-
-
-def _is_function(model: Any) -> bool:
-    """Return whether a model is a plain function. A model of transformers is callable too, but is none."""
-    return callable(model) and not hasattr(model, "prefill") and not hasattr(model, "get_output_embeddings")
 
 
 def _compiled(grammar: Any, tokenizer: Tokenizer) -> CompiledGrammar:

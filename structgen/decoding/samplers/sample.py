@@ -42,6 +42,7 @@ from structgen.base.errors import (
 from structgen.base.language import checks
 from structgen.base.language.checks import Number, OneOf, Whole, check_fields
 from structgen.base.language.exclusions import Exclusion, Exclusions
+from structgen.base.limits import CACHE_BYTES
 from structgen.decoding.samplers.checkers import Checker
 from structgen.decoding.samplers.estimates import Statistics, clamped
 from structgen.decoding.samplers.intervals.betting import TAIL
@@ -78,7 +79,7 @@ ManyPrompts: TypeAlias = list[str] | Sequence[Sequence[int]]
 Until: TypeAlias = (
     "float | tuple[Callable[[Any], Any] | str, float] | tuple[Callable[[Any], Any] | str, float, Range]"
 )
-_KEPT_TREE: Final = 1 << 24
+_KEPT_TREE: Final = CACHE_BYTES // 32
 """Bytes of a prefix tree that draws keep for `Samples.add`; without it added draws read its rows again."""
 _ABOVE_ZERO: Final = (1e-30, 1e30, "a number above 0")
 
@@ -104,24 +105,24 @@ class TypedSampleOptions(TypedDict, total=False):
     proposal: Proposal | None
 
 
-class TargetOptions(TypedDict, total=False):
+class AskingOptions(TypedDict, total=False):
+    """The keywords of `sample`, `score` and `most_probable` that say how a model is asked; see `sample`."""
+
+    tokenizer: Tokenizer | Any | None
+    name: str
+    outline: bool | None
+    chat: bool | None
+
+
+class TargetOptions(AskingOptions, total=False):
     """The keywords of `score` and `most_probable` that say what is valid; see `sample`."""
 
     checkers: Sequence[Checker]
     max_tokens: int | None
-    tokenizer: Tokenizer | Any | None
-    name: str
-    outline: bool | None
-    chat: bool | None
 
 
-class SampleOptions(TypedSampleOptions, total=False):
+class SampleOptions(TypedSampleOptions, AskingOptions, total=False):
     """The keywords of `sample`; see there."""
-
-    tokenizer: Tokenizer | Any | None
-    name: str
-    outline: bool | None
-    chat: bool | None
 
 
 def temperature_above_0(name: str, value: Any) -> float:
@@ -443,13 +444,13 @@ def _drawn_for_each(
             drawn.append(_nothing(settings))
             continue
         own: dict[str, Any] = {"tree": trees[at]}
-        if settings.seconds is not None:
-            left = (began + settings.seconds - time.monotonic()) / (len(prompts) - at)
-            own["seconds"] = max(left, _ABOVE_ZERO[0])
+        left = settings.seconds
+        if left is not None:
+            left = max(began + left - time.monotonic(), 0.0) / (len(prompts) - at)
         if are_several:  # runs of different prompts share no random numbers
             own["seed"] = _mixed(settings.seed, at)
         numbered = None if told is None else _numbered(told, at, len(prompts))
-        drawn.append(drawn_for(problem, replace(settings, **own), waiting.pop(0), ids, numbered, stop))
+        drawn.append(drawn_for(problem, replace(settings, **own), waiting.pop(0), ids, left, numbered, stop))
     return drawn
 
 
@@ -467,12 +468,13 @@ def drawn_for(
     settings: SampleSettings,
     rows: PrefixRows,
     ids: list[int],
+    seconds: float | None,
     told: Listener | None,
     stop: Interruption,
     learnt: PrefixTree | None = None,
 ) -> Samples[Any]:
-    """Return the draws of one run, with the seed, the seconds and the tree of `settings`; `learnt`: the tree
-    of the run that it continues."""
+    """Return the draws of one run, with the seed and the tree of `settings`, whose seconds are those of each
+    addition, and `seconds` its own; `learnt`: the tree of the run that it continues."""
     method, tree = settings.method, settings.tree
     assert tree is None or isinstance(tree, PrefixTree), "a run has one tree"
     truncation = Truncation(settings.top_k, settings.top_p, settings.min_p)
@@ -490,7 +492,7 @@ def drawn_for(
         settings.seed,
         problem.width,
         settings.budget,
-        settings.seconds,
+        seconds,
         progress=told,
         stopped="interrupted" if stop.is_over else "",
         began=time.monotonic(),
@@ -533,7 +535,9 @@ def drawn_for(
         """Draw `n` more with what the run has learnt, as its run of this number."""
         more = replace(settings, n=n, seed=_mixed(settings.seed, 0, number))
         with (after := Interruption()).listening():
-            return drawn_for(problem, more, problem.rows([ids])[0], ids, None, after, known or PrefixTree())
+            rows = problem.rows([ids])[0]
+            tree = known or PrefixTree()
+            return drawn_for(problem, more, rows, ids, settings.seconds, None, after, tree)
 
     return replace(samples, again=again)
 

@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import UnionType
 from typing import Any, Final, get_args, get_origin, get_type_hints
@@ -118,7 +118,7 @@ def read_samples(path: Path) -> dict[str, Any]:
         "logprobs": np.array([draw.logprob for draw in draws], np.float64),
         "log_weights": np.array([draw.log_weight for draw in draws], np.float64),
         "masses": [draw.masses for draw in draws],
-        "find_ranges": lambda: ranges,
+        "find_ranges": partial(dict, ranges),
     }
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import NoneType
-from typing import Any, Final, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -25,9 +25,6 @@ from structgen.decoding.samplers.sample import (
 from structgen.decoding.samplers.samples import Samples
 from structgen.decoding.samplers.target import END, Bounds, Target, log_law
 from structgen.decoding.speculation.drafts.model_rows import PASS, Tokens
-
-_SHOWN: Final = 40
-"""The most bytes of a text in a reason: a line has room for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +190,7 @@ def _judged(target: Target, text: str) -> tuple[Tokens, str]:
 
 def _shown(text: bytes) -> str:
     """Return the last bytes of a text, for a message."""
-    return f"{'...' if len(text) > _SHOWN else ''}{text[-_SHOWN:]!r}"
+    return f"{'...' if len(text) > checks.MOST_SHOWN else ''}{text[-checks.MOST_SHOWN :]!r}"
 
 
 def _logprobs(target: Target, texts: Sequence[Tokens], width: int) -> dict[Tokens, float]:

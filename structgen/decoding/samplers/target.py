@@ -28,6 +28,7 @@ import numpy.typing as npt
 
 from structgen.base.errors import StructgenError
 from structgen.base.language.checks import Number, Whole, check_fields
+from structgen.base.limits import CACHE_BYTES
 from structgen.decoding.engine.searches.cursor import Cursor
 from structgen.decoding.engine.strategies.strategy import log_softmax
 from structgen.decoding.samplers.checkers import Checker, GeneratedText
@@ -42,8 +43,8 @@ END: Final = -1
 
 _MOST_MASSES: Final = 1 << 18
 """The most prefixes whose mass is kept, about 100 bytes each. Draws through other prefixes have no masses."""
-_MOST_STEPS: Final = 1 << 23
-"""The most tokens in the steps that a target keeps, 16 bytes each."""
+_MOST_STEPS: Final = CACHE_BYTES // 64
+"""The most tokens in the steps that a target keeps, 16 bytes each: a fourth of CACHE_BYTES."""
 ROUNDING: Final = 1e-12
 """What sums of probabilities differ by where they are summed in another order."""
 

@@ -109,7 +109,8 @@ def read_options(
     usual = {name: flag.default for name, flag in flags_of.items() if flag.default is not None}
     values = {**usual, **of_file, **typed, **lists}
     given = Given(command, own.keys(), values)
-    for name in flags_of.keys() & values.keys():
+    # sg.Sampling and sg.infill, which take a temperature, say more of it
+    for name in (flags_of.keys() - {"temperature"}) & values.keys():
         values[name] = _checked(given.spelled(name), flags_of[name], values[name])
     for name in SWITCHES & values.keys():
         if not isinstance(values[name], bool):

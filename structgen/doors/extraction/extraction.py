@@ -235,7 +235,8 @@ def extraction_of(
         )
         sure = list[FoundItem]()
         for item in map(objects.made, merged_items):
-            is_sure = not question.is_list or _likelihood(item) >= least
+            known = (field.confidence for field in item.fields if field.confidence is not None)
+            is_sure = not question.is_list or math.prod(known) >= least
             (sure if is_sure else doubtful).append(item)
         values[document.name] = objects.together(sure, document)
         items += sure
@@ -296,8 +297,3 @@ def _of_one_shape(answers: Sequence[PageAnswer]) -> list[PageAnswer]:
         return max(math.prod(answer.confidences.values()) for answer in shapes[shape])
 
     return shapes[max(shapes, key=likelihood)] if shapes else [*answers]
-
-
-def _likelihood(item: FoundItem) -> float:
-    """Return the product of the probabilities of an item's values; those that are not known count as 1."""
-    return math.prod(1.0 if field.confidence is None else field.confidence for field in item.fields)

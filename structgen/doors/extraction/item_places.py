@@ -12,7 +12,7 @@ from functools import cache
 from math import log1p
 from typing import Any, Final, TypeAlias
 
-from structgen.asking.grounding.evidence import MOST_PLACES
+from structgen.asking.grounding.evidence_page import MOST_LISTED
 from structgen.asking.grounding.places import PlaceSearch, Value
 from structgen.asking.grounding.stated_text import stated_text
 from structgen.base.json_text.exact_json import Json, exact, values_in
@@ -74,7 +74,7 @@ class _PlacesOfPage:
 
     def __init__(self, answer: PageAnswer, text: str) -> None:
         page = stated_text(((answer.document, text[answer.start : answer.end]),))
-        self._search, self._start = PlaceSearch(page, MOST_PLACES), answer.start
+        self._search, self._start = PlaceSearch(page, MOST_LISTED), answer.start
         self._borders = [border.end() for border in _BORDER.finditer(text, answer.start, answer.end)]
         self.found_at = dict[_Place, _Place]()
         """The places in the document, by those that are told."""

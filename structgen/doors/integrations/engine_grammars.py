@@ -13,7 +13,9 @@ from structgen.asking.request_reading.grammar_forms import requested
 from structgen.asking.request_reading.request_reader import OF_A_STRANGER, SERVED
 from structgen.base.errors import BudgetError, OptionError, StructgenError
 from structgen.base.language.checks import whole
+from structgen.base.limits import CACHE_BYTES
 from structgen.decoding.engine.special_texts import special_texts, without_bytes
+from structgen.decoding.speculation.planning.drafting import MEASURED_EVERY
 from structgen.grammars.compilation.compiler import compile
 from structgen.grammars.compilation.preloading import preload
 from structgen.machines.core.batch import RowStatus, fill_masks
@@ -24,15 +26,9 @@ from structgen.tokens.tokenizer import Tokenizer
 
 MOST_KEPT: Final = 256
 """Grammars that an engine's own tables keep."""
-_MOST_BYTES: Final = 1 << 29
-"""Bytes of the tables of grammars that are kept: most have a megabyte, one of a deep schema a hundred, and as
-much again lies outside of them."""
 SOON: Final = 0.003
 """Seconds that a new request waits for its grammar before the engine's scheduler is given it. Most are
 compiled by then; the scheduler asks for the others again and again, and sleeps in between."""
-_WEIGHED_EVERY: Final = 16
-"""New grammars between two sums of bytes. Each sum asks all that are kept, which takes as long as half of a
-plain schema's compilation."""
 
 
 K = TypeVar("K")
@@ -102,11 +98,13 @@ class EngineGrammars:
             return
         with self._lock:
             self._added += 1
-            if self._added % _WEIGHED_EVERY:
+            # a sum asks all that are kept, which takes as long as half of a plain schema's compilation
+            if self._added % MEASURED_EVERY:
                 return
-            # they grow as texts are written; what is being compiled has no size yet
+            # Most tables have a megabyte, one of a deep schema a hundred; as much again lies outside of them.
+            # They grow as texts are written; what is being compiled has no size yet.
             sizes = [kept.result().nbytes if kept.done() else 0 for kept in self._kept.values()]
-            while len(sizes) > 1 and sum(sizes) > _MOST_BYTES:
+            while len(sizes) > 1 and sum(sizes) > CACHE_BYTES:
                 self._kept.popitem(last=False)
                 del sizes[0]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pkgutil import resolve_name
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from structgen.base.errors import OptionError
@@ -36,7 +36,8 @@ class EngineConfig:
     def create(self) -> tuple[MaskEngine, Tokenizer]:
         """Return the engine with its tokenizer. Raises what the adapter does where it is not installed."""
         tokenizer = load(self.tokenizer)
-        engine: MaskEngine = resolve_name(self.adapter)(tokenizer, **self.options)
+        module, _, name = self.adapter.partition(":")
+        engine: MaskEngine = getattr(import_module(module), name)(tokenizer, **self.options)
         return engine, tokenizer
 
 

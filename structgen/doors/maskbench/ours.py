@@ -28,7 +28,7 @@ def structgen(tokenizer: Tokenizer, **policies: Any) -> MaskEngine:
     return MaskEngine(sg.__version__, compile)
 
 
-def session_of(compiled: sg.CompiledGrammar, mask: Any, ends: tuple[int, ...] = ()) -> Session:
+def session_of(compiled: sg.CompiledGrammar, mask: Any, ends: tuple[int, ...]) -> Session:
     """Return a document under a grammar of ours: of the engines, the one that tells the exact byte and what
     was expected there."""
     matcher = sg.Matcher(compiled)

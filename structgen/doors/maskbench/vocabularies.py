@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pkgutil import resolve_name
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from structgen.base.errors import TokenizerError
@@ -27,7 +27,7 @@ def load(spec: str) -> Tokenizer:
     module, _, name = spec.partition(":")
     if module and name.isidentifier():
         try:
-            made: Tokenizer = resolve_name(spec)()
+            made: Tokenizer = getattr(import_module(module), name)()
         except (ImportError, AttributeError) as error:
             raise TokenizerError(str(error), where=spec, cure="Set PYTHONPATH to its folder.") from error
         return made

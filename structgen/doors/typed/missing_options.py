@@ -72,7 +72,7 @@ OF_SERVER_FORMS: Final = Exclusions(
         "stop",
         "A stop string would cut a document short.",
         "Leave it out, or return str.",
-        beside=lambda options, form: form.grammar is not None,
+        beside="grammar",
     ),
 )
 """Of a typed function's options, and the form of what is wanted from a server."""
@@ -137,14 +137,14 @@ OF_DRAWS: Final = Exclusions(
         "return",
         "A draw is a whole document, and an Iterator hands out its items one by one.",
         "Annotate list[T].",
-        when=lambda options, form, writer: form.items,
+        when="items",
         keyword="Iterator",
     ),
     Exclusion(
         "return",
         "Draws of a typed function are documents, and replies that may call tools are texts.",
         "Draw from sg.sample(model, prompt, sg.tools(...), n), and read with sg.parse_calls.",
-        when=lambda options, form, writer: form.tools is not None,
+        when="tools",
         keyword="tools",
     ),
     Exclusion(

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from types import SimpleNamespace
 from typing import Any
 
+import pages_in_browsers
 import pytest
 from small_models import Function, tokenizer
 
@@ -17,25 +18,7 @@ from structgen.asking.grounding.places import Stated, StatedPlace
 from structgen.decoding.samplers.run_limits import RunProgress, listener
 from structgen.doors.typed.outcomes import Outcome
 
-HOSTILE = (
-    *(
-        "<script>alert(1)</script>",
-        "</style>",
-        "</pre></td></table>",
-        "&amp;",
-        "&",
-        "\ud800",
-        "\udfff\x1b[2J",
-    ),
-    *(
-        '" onmouseover="alert(1)',
-        "' srcdoc='",
-        "--><img src=x onerror=alert(1)>",
-        "]]>",
-        "\u202e",
-        "x" * 30_000,
-    ),
-)
+HOSTILE = (*pages_in_browsers.HOSTILE, "</pre></td></table>", "\udfff\x1b[2J", "' srcdoc='", "x" * 30_000)
 TOKENIZER = tokenizer()
 ENGINE = sg.Engine(Function(TOKENIZER.vocab_size), TOKENIZER)
 (RESULT,) = ENGINE.generate(sg.Request("page", sg.regex("[a-c]{6}"), max_tokens=9))

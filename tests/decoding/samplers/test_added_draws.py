@@ -9,11 +9,12 @@ import signal
 
 import numpy as np
 import pytest
-from exact import TOKENS
+from exact import ALIVE, TOKENIZER, TOKENS, Bigram
 from for_each import for_each
 from tasks import Even, Task
 
 import structgen as sg
+from structgen.decoding.samplers.run_limits import SamplingRun
 
 TASK = Task("intervals", "[abc]{0,4}(a|cc)", 5, (b"a", b"b", b"c", b"ab"), seed=21)
 MANY = Task("many texts", "[abc]{4,7}", 7, (b"a", b"b", b"c"), seed=3, sharp=0.3)
@@ -67,6 +68,21 @@ def test_adding_twice_is_another_run_each_time():
     assert twice.about["n"] == 30 and len(set(twice.about["seeds"])) == 3
     assert twice.token_ids[:20] == once.token_ids
     assert twice.token_ids[10:20] != twice.token_ids[20:30]
+
+
+def test_each_addition_has_the_seconds_that_were_given(monkeypatch):
+    """Several prompts share the seconds of their runs; what is added to one of them later has all."""
+    given = []
+
+    def watched(*args, **options):
+        given.append((run := SamplingRun(*args, **options)).seconds)
+        return run
+
+    monkeypatch.setattr("structgen.decoding.samplers.sample.SamplingRun", watched)
+    options = {"method": "cars", "seconds": 1000, "tokenizer": TOKENIZER, "name": "bigram", "max_tokens": 5}
+    first, _ = sg.sample(Bigram(1, ALIVE), ["a", "b"], sg.regex("[ab]{1,4}"), 3, **options)
+    first.add(2)
+    assert given[0] < 501 and given[1] < 1000 and given[2] == 1000
 
 
 @for_each("method", ADDED)

@@ -76,7 +76,11 @@ def test_an_option_without_a_meaning_is_refused_by_name(options, where):
 
 
 @for_each(
-    "prompt", [[1.5], [1, "a"], "\ud800", [10**9], [-1], [True], None, 5, b"ab", {"a"}, ["a", 5], [[1.5]]]
+    "prompt",
+    [
+        *([1.5], [1, "a"], "\ud800", [10**9], [-1], [True], None, 5, b"ab", {"a"}, ["a", 5], [[1.5]]),
+        *({}, b"", np.array(5)),
+    ],
 )
 def test_a_prompt_that_is_none_is_refused(prompt):
     with pytest.raises(sg.errors.OptionError, match="prompt"):

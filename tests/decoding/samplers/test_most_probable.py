@@ -154,8 +154,12 @@ def test_an_engine_finds_what_greedy_decoding_misses_or_finds():
 
 @pytest.mark.parametrize(
     ("options", "where"),
-    [({"k": 0}, "k"), ({"tokenisation": "some"}, "tokenisation"), ({"together": 0}, "together")],
-    ids=["k", "tokenisation", "together"],
+    [
+        ({"k": 0}, "k"),
+        ({"k": 65_537}, "k"),
+        ({"tokenisation": "some"}, "tokenisation"),
+        ({"together": 0}, "together"),
+    ],
 )
 def test_options_out_of_range_are_refused_by_name(options, where):
     with pytest.raises(sg.errors.OptionError) as caught:

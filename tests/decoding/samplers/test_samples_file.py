@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import pickle
 from functools import cache
 
 import numpy as np
@@ -51,6 +52,14 @@ def test_draws_are_read_back(method, tmp_path):
     assert again.worth == found.worth
     assert again.target == found.target != ""
     assert "".join(again.pieces[token] for token in again.token_ids[0]) == again.texts[0]
+
+
+def test_draws_of_a_file_go_to_other_processes(tmp_path):
+    draw().to_jsonl(tmp_path / "draws.jsonl")
+    read = sg.Samples.from_jsonl(tmp_path / "draws.jsonl")
+    sent = pickle.loads(pickle.dumps(read))
+    assert (sent.texts, sent.ranges) == (read.texts, read.ranges)
+    assert sent.log_z_interval == read.log_z_interval
 
 
 def test_a_run_without_a_draw_is_written_and_read_without_numbers_that_json_does_not_have(tmp_path):

@@ -9,7 +9,6 @@ from itertools import pairwise
 import pytest
 from draft_cases import Own, facts, view
 
-from structgen.decoding.speculation.drafters.ngrams import KnownTexts
 from structgen.decoding.speculation.drafts.draft import NO_DRAFT, Draft
 from structgen.decoding.speculation.drafts.drafter import DraftContext
 from structgen.decoding.speculation.planning.drafting import Drafting
@@ -159,33 +158,3 @@ def test_a_pass_that_loads_code_or_waits_for_another_process_is_not_held_against
     world.cost = sometimes_slow
     written(world, 600, knows=lambda _: True)
     assert len(world.asked) > 0.7 * world.passes
-
-
-def test_each_text_has_no_more_nodes_than_its_own_bound() -> None:
-    world = World(lambda rows: SMALL)
-    speculator = Speculator(OVERHEAD)
-    draftings = [Drafting([Guesser(world, 0.0, lambda _: True)], facts()) for _ in range(3)]
-    views = [view(None) for _ in range(3)]
-    assert speculator.propose(draftings, views, [1, 0, 9]) == [NO_DRAFT] * 3
-    asked = 0
-    while asked < 2:  # the first pass with drafts loads code, and asks the drafters of one text
-        asked += speculator.wants_drafts(3, "guesser")
-        speculator.ran(3, SMALL)
-        speculator.took(SMALL)
-    assert [len(one) for one in speculator.propose(draftings, views, [1, 0, 9])] == [1, 0, 4]
-    some, seen = [None, *draftings[:2]], [*views[:2], None]
-    assert [len(one) for one in speculator.propose(some, seen, [9] * 3)] == [0, 4, 0]
-    assert not speculator.wants_drafts(10_000, "more texts than the curve of costs knows")
-
-
-def test_a_text_that_begins_anew_knows_all_its_tokens() -> None:
-    """A drafter that was cut anywhere is replaced: the new one observes what the text has taken so far."""
-    old = Drafting([KnownTexts()], facts())
-    for token in [5, 6, 7, 5, 6]:
-        old.candidates(view(None), 8)
-        old.observe([token], 0)
-    old.candidates(view(None), 8)  # cut: nothing observes this pass
-    new = Drafting([KnownTexts()], facts())
-    new.observe([5, 6, 7, 5, 6], 2)
-    assert new.candidates(view(None), 8).tokens.tolist() == old.candidates(view(None), 8).tokens.tolist()
-    assert new.saved == 0

@@ -185,6 +185,19 @@ def distance(results: Sequence[Result], exact: dict[tuple[int, ...], float]) -> 
     return 0.5 * sum(abs(counts.get(one, 0) / len(results) - exact.get(one, 0.0)) for one in every)
 
 
+def hold_law(
+    results: Sequence[Result], right: Callable[..., Any], wrong: Callable[..., Any], most: float
+) -> None:
+    """Hold draws to a law, and see that they tell it from one with a fault."""
+    assert distance(results, enumerated(right)) < most
+    assert distance(results, enumerated(wrong)) > most
+
+
+def law_of(model: Table, prompt: Sequence[int], tokens: Sequence[int]) -> dict[int, float]:
+    """Return a model's log-probabilities over the vocabulary."""
+    return dict(enumerate(torch.log_softmax(model.logits([*prompt, *tokens]).double(), -1).tolist()))
+
+
 def drawn(model: Table, how: Sampling, count: int = 4_000, grammar: sg.Grammar = RULE) -> list[Result]:
     engine = Engine(model, LETTERS, max_rows=512)
     return texts_of(engine, Request([0], grammar, how, max_tokens=12, n=count))

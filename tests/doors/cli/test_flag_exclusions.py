@@ -323,6 +323,13 @@ def test_the_command_line_goes_before_a_file(tmp_path: Path) -> None:
     assert found.values == wanted
 
 
+@pytest.mark.parametrize("typed", ["-1", "x", "true"])
+def test_a_temperature_that_is_none_is_told_as_sampling_tells_it(typed):
+    given = read_options("generate", {"prompt": "x"}, [f"temperature={typed}"], None)
+    with pytest.raises(OptionError, match="Give 0 for the likeliest token"):
+        _ = WantedTexts(given).sampling
+
+
 @pytest.mark.parametrize(
     ("command", "name", "value", "typed"), [("generate", "model", "folder", "typed"), ("sample", "n", 3, 4)]
 )

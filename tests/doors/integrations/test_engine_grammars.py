@@ -30,8 +30,8 @@ def text_of(pattern: str, stops: tuple[int, ...] = ()) -> EngineText:
 
 
 def test_grammars_that_are_kept_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_grammars, "_MOST_BYTES", 1)
-    monkeypatch.setattr(engine_grammars, "_WEIGHED_EVERY", 4)
+    monkeypatch.setattr(engine_grammars, "CACHE_BYTES", 1)
+    monkeypatch.setattr(engine_grammars, "MEASURED_EVERY", 4)
     grammars = EngineGrammars(str(FOLDER), (), 8192)
     kept = []
     for size in range(1, 21):

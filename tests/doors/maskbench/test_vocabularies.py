@@ -31,7 +31,7 @@ def test_the_special_tokens_of_llama_3_come_after_its_ranks(tmp_path):
     assert tokenizer.eos_token_ids == (257, 264, 265)
 
 
-@pytest.mark.parametrize("spec", ["nowhere", "nowhere:made", "vocabularies:nowhere"])
+@pytest.mark.parametrize("spec", ["nowhere", "nowhere:made", "no-where:made", "vocabularies:nowhere"])
 def test_a_tokenizer_that_is_not_there_is_named(spec):
     with pytest.raises(TokenizerError, match=spec):
         load(spec)

@@ -118,7 +118,6 @@ def test_a_file_becomes_results_and_errors(engine: sg.Engine, tmp_path: Path) ->
         assert client.files.delete(file.id).deleted
         with pytest.raises(openai.NotFoundError):
             client.files.retrieve(file.id)
-    renew(engine)
 
 
 FAULTY = {
@@ -155,7 +154,6 @@ def test_a_file_with_a_faulty_line_fails_as_a_whole_with_its_place(engine: sg.En
             with pytest.raises(openai.APIStatusError) as caught:
                 client.batches.create(**given)
             assert caught.value.status_code in (400, 404)
-    renew(engine)
 
 
 def test_a_file_is_its_keys_alone(engine: sg.Engine, tmp_path: Path) -> None:
@@ -176,7 +174,6 @@ def test_a_file_is_its_keys_alone(engine: sg.Engine, tmp_path: Path) -> None:
         assert results(mine, batch.output_file_id)["a"]
         with pytest.raises(openai.AuthenticationError):
             client_of(address, "sk-three").files.list()
-    renew(engine)
 
 
 def test_names_of_clients_are_no_paths_and_all_is_closed_to_others(engine: sg.Engine, tmp_path: Path) -> None:
@@ -197,7 +194,6 @@ def test_names_of_clients_are_no_paths_and_all_is_closed_to_others(engine: sg.En
     folders = (folder, *(one for one in folder.iterdir() if one.is_dir()))
     assert {stat.S_IMODE(one.stat().st_mode) for one in folders} == {0o700}
     assert not any(key in str(one) for one in folder.rglob("*") for key in (*KEYS, "my.jsonl"))
-    renew(engine)
 
 
 def test_a_key_has_so_many_bytes_and_all_have_so_many(engine: sg.Engine, tmp_path: Path) -> None:
@@ -218,7 +214,6 @@ def test_a_key_has_so_many_bytes_and_all_have_so_many(engine: sg.Engine, tmp_pat
         batch = ended(other, batch)  # whose results are too many
         assert batch.status == "failed" and "bytes" in batch.errors.data[0].message
         assert 0 < batch.request_counts.completed < 12
-    renew(engine)
 
 
 def test_what_is_old_is_deleted(engine: sg.Engine, tmp_path: Path) -> None:
@@ -231,7 +226,6 @@ def test_what_is_old_is_deleted(engine: sg.Engine, tmp_path: Path) -> None:
             os.utime(path, (0, time.time() - 2 * 86_400 - 1))
         assert [one.id for one in client.files.list()] == [new.id]
         assert not list(folder.glob(f"*/{old.id}*"))
-    renew(engine)
 
 
 def test_a_batch_that_is_cancelled_keeps_what_it_has(engine: sg.Engine, tmp_path: Path) -> None:
@@ -248,7 +242,6 @@ def test_a_batch_that_is_cancelled_keeps_what_it_has(engine: sg.Engine, tmp_path
         assert waiting.request_counts.completed == 0
         good = results(client, batch.output_file_id) if batch.output_file_id else {}
         assert len(good) == batch.request_counts.completed < len(names)
-    renew(engine)
 
 
 def test_a_server_that_stops_leaves_no_thread_and_the_next_one_goes_on(
@@ -273,7 +266,6 @@ def test_a_server_that_stops_leaves_no_thread_and_the_next_one_goes_on(
         good = results(client, batch.output_file_id)
         assert list(good) == names and before <= {one["id"] for one in good.values()}
         assert not list(folder.glob("*/*.results*"))
-    renew(engine)
 
 
 @pytest.mark.parametrize(("status", "file"), [("expired", ".json"), ("failed", ".results.run")])
@@ -304,7 +296,6 @@ def test_a_batch_that_cannot_go_on_says_why_and_keeps_what_it_has(
             assert batch.expired_at
         assert len(results(client, batch.output_file_id)) == len(before) < 60
         assert batch.request_counts.completed == len(before)
-    renew(engine)
 
 
 def test_two_servers_have_no_folder_in_common(engine: sg.Engine, tmp_path: Path) -> None:
@@ -312,7 +303,6 @@ def test_two_servers_have_no_folder_in_common(engine: sg.Engine, tmp_path: Path)
     with served(engine, tmp_path / "files"), pytest.raises(sg.errors.OptionError, match="Another server"):
         app_of(engine, options)
     app_of(engine, options)
-    renew(engine)
 
 
 def test_without_a_folder_the_addresses_say_so(engine: sg.Engine) -> None:
@@ -321,7 +311,6 @@ def test_without_a_folder_the_addresses_say_so(engine: sg.Engine) -> None:
         for ask in (client.files.list, client.batches.list, lambda: begun(client, b"x")):
             with pytest.raises(openai.NotFoundError, match="--files"):
                 ask()
-    renew(engine)
 
 
 def test_a_server_without_a_folder_begins_no_thread_and_leaves_the_umask(
@@ -333,7 +322,6 @@ def test_a_server_without_a_folder_begins_no_thread_and_leaves_the_umask(
         assert "structgen-batches" not in {thread.name for thread in threading.enumerate()} - before
     (tmp_path / "later").touch()
     assert (tmp_path / "file").stat().st_mode == (tmp_path / "later").stat().st_mode
-    renew(engine)
 
 
 def test_a_form_that_is_none_or_says_more_is_refused(engine: sg.Engine, tmp_path: Path) -> None:
@@ -354,7 +342,6 @@ def test_a_form_that_is_none_or_says_more_is_refused(engine: sg.Engine, tmp_path
             client.with_options(default_headers={"origin": "http://evil.example"}).files.create(
                 file=("a", b"x"), purpose="batch"
             )
-    renew(engine)
 
 
 def form(*parts: tuple[str, bytes], end: bytes = b"--XY--") -> bytes:
@@ -388,7 +375,6 @@ def test_a_form_may_be_spelled_in_any_way(engine: sg.Engine, tmp_path: Path) -> 
                 found = post(app, "/v1/files", form(*parts), **{"content-type": kind})
                 assert found.status_code == 200, (kind, head, found.text)
                 assert (found.json()["filename"], found.json()["bytes"]) == (name, len(FILE[1]))
-    renew(engine)
 
 
 BROKEN = [
@@ -409,7 +395,6 @@ def test_no_part_of_a_form_is_lost_in_silence(engine: sg.Engine, tmp_path: Path)
         found = post(app, "/v1/files", data, **{"content-type": KINDS[0]})
         assert (found.status_code, found.json()["error"]["param"]) == (400, named), data
     assert not list((tmp_path / "files").glob("*/*"))
-    renew(engine)
 
 
 def test_pages_are_slices_of_the_list(engine: sg.Engine, tmp_path: Path) -> None:
@@ -441,7 +426,6 @@ def test_pages_are_slices_of_the_list(engine: sg.Engine, tmp_path: Path) -> None
         assert backwards[::-1] == [one.id for one in client.files.list()]
         assert len(list(client.files.list(purpose="batch"))) == 7
         assert not list(client.files.list(purpose="batch_output"))
-    renew(engine)
 
 
 def test_a_batch_that_has_ended_is_not_cancelled_and_has_counts(engine: sg.Engine, tmp_path: Path) -> None:
@@ -453,7 +437,6 @@ def test_a_batch_that_has_ended_is_not_cancelled_and_has_counts(engine: sg.Engin
             counts = batch.request_counts
             assert counts.total == counts.completed + counts.failed == int(status == "completed")
         assert not list((tmp_path / "files").glob("*/*.cancel"))
-    renew(engine)
 
 
 def test_batches_count_as_files_do(engine: sg.Engine, tmp_path: Path) -> None:
@@ -468,7 +451,6 @@ def test_batches_count_as_files_do(engine: sg.Engine, tmp_path: Path) -> None:
             with suppress(openai.APIStatusError):
                 client.batches.create(**asked)
         assert len(list(client.batches.list())) < 9
-    renew(engine)
 
 
 @pytest.mark.parametrize("at", range(2))
@@ -504,4 +486,3 @@ def test_a_kill_at_the_end_of_a_batch_leaves_nothing_twice(
         made = [one.id for one in client.files.list() if one.purpose == "batch_output"]
         assert set(made) == {batch.output_file_id, batch.error_file_id} and len(made) == 2
     assert not list(folder.glob("*/*.results*"))
-    renew(engine)

@@ -119,7 +119,8 @@ class Llama:
     def __init__(self, weights: Weights, *, drafts_pay: bool = True) -> None:
         """`drafts_pay`: whether drafts can save time (`VerifiesDrafts`)."""
         sizes, self.drafts_pay = weights.sizes, drafts_pay
-        half = all(map(_is_half, weights.products()))
+        bits = (matrix.contiguous().numpy().view(np.uint32) for matrix in weights.products())
+        half = not any((numbers & np.uint32(0xFFFF)).any() for numbers in bits)  # exact in bfloat16
         width, inner = weights.layers[0][-1].shape
         self._weights, self._offsets = _laid_out(weights, half)
         self._sizes = np.array(
@@ -352,8 +353,3 @@ def _packed(matrix: Tensor, half: bool) -> _Numbers:
     else:
         panels = bits.reshape(-1, PANEL, depth)
     return np.ascontiguousarray(panels.swapaxes(1, 2)).reshape(-1).view(np.float32)
-
-
-def _is_half(matrix: Tensor) -> bool:
-    """Return whether all numbers of a matrix are exact in bfloat16."""
-    return not bool((matrix.contiguous().numpy().view(np.uint32) & np.uint32(0xFFFF)).any())

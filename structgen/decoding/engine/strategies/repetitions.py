@@ -71,12 +71,13 @@ _PATIENCE: Final = 4
 the text is completed in the shortest way."""
 _WHOLE: Final = 1 << 64
 """Integers below it are often identities, of which each digit counts."""
-_ZEROS: Final = 23
-"""Zeros before and after the significant digits, together with the unused ones of these."""
 _EXPONENT_DIGITS: Final = 4
 """Those of a double have three."""
 _LARGEST_MAGNITUDE: Final = 40
 """A bound of more digits, as that of doubles, says nothing of the digits that a number should have."""
+_ZEROS: Final = _LARGEST_MAGNITUDE - 17
+"""Zeros before and after the significant digits, together with the unused ones of these. With the 17 digits
+of a double they are a numeral of the largest magnitude."""
 _LOOKED_AT: Final = 12
 """Digits from which on a numeral is looked at, and of which a short period is repeated."""
 NUMERAL: Final = b"0123456789.eE+-"

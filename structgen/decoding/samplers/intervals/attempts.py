@@ -24,11 +24,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from structgen.decoding.samplers.intervals.betting import Units
+from structgen.decoding.samplers.intervals.betting import FINEST, Units
 from structgen.decoding.samplers.target import Floats, Ids
 
-_BLOCKS: Final = 400
-"""About how many blocks of stakes the planned draws are divided into: more gain nothing."""
 NEVER: Final = 1 << 61
 """A batch that no run reaches."""
 EACH: Final = ("weights", "bounds", "known", "batches", "left", "texts")
@@ -181,7 +179,7 @@ class Attempts:
             done = draws[begin]
             if blocks and done < end:
                 continue
-            end = done + math.ceil((done + left[begin]) / _BLOCKS)
+            end = done + math.ceil((done + left[begin]) / FINEST)
             blocks.append(begin)
             planned.append(max(left[begin], 1.0) * (units[begin] + 1) / (done + 1))
         ends: tuple[Any, ...] = np.array([*blocks, len(batches)], np.int64), np.array(planned)

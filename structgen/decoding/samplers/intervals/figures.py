@@ -16,14 +16,14 @@ import numpy as np
 
 from structgen.decoding.samplers.estimates import log
 from structgen.decoding.samplers.intervals.attempts import Attempts
-from structgen.decoding.samplers.intervals.betting import TAIL, cells_of, ends_of, refused
+from structgen.decoding.samplers.intervals.betting import FINEST, TAIL, cells_of, ends_of, refused
 from structgen.decoding.samplers.intervals.binomial import interval_of_share
 from structgen.decoding.samplers.target import ROUNDING, Bools, Floats
 
 LEAST_WORTH: Final = 4
 """A run that is worth fewer exact draws has proven bounds alone: intervals would exclude next to nothing."""
-_LOG_CELL: Final = 0.05
-"""The width of a cell of log Z: the standard error of a run that is worth 400 exact draws."""
+_LOG_CELL: Final = 1 / math.sqrt(FINEST)
+"""The width of a cell of log Z: the standard error of a run that is worth so many exact draws."""
 _LEAST_Z: Final = math.log(1e-7)
 """Hypotheses of Z below this share of its proven bound are not tested: the lower end is the proven one."""
 

@@ -18,10 +18,10 @@ from structgen.decoding.speculation.drafts.drafter import (
     VerifiedDraft,
 )
 
-_FIRST: Final = 4.0
-"""The weight of the initial acceptance rate, in guesses."""
 REMEMBERED: Final = 32
 """About how many guesses of a drafter count, and passes of a batch; older ones have less weight, or none."""
+_FIRST: Final = REMEMBERED / 8
+"""The weight of the initial acceptance rate, in guesses."""
 MOST_TOP: Final = 64
 """The most tokens of a node that a drafter may ask for."""
 MOST_DRAFTED: Final = 1 << 12

@@ -38,6 +38,8 @@ Bits: TypeAlias = npt.NDArray[np.uint64]
 Fields: TypeAlias = dict[str, Any]
 """Fields of a block by their names: numbers, and arrays."""
 
+_STACK: Final = word_of(Descent, "stack")
+"""The height of the stack is the word behind it."""
 PLAIN, LINE, DEDENTED, ENDING = range(4)
 """What was read before a boundary."""
 _WORK_PER_STEP: Final = 2_000
@@ -217,6 +219,14 @@ class Liveness:
             "accepts": self._accepts,
         }
         self._known = self._block(Pushdown, self._parser)
+        nonterminals = self.gotos.shape[1]
+        walk: Fields = {
+            "waiting": self._rows((self._deepest + 1) * nonterminals),
+            "deep": self._deepest + 1,
+            "done": self._rows(nonterminals),
+            "fresh": self._rows(1),
+        }
+        self._descent = self._block(Descent, walk), walk
         if solved is None:
             self._saturate(variables)
 
@@ -312,7 +322,8 @@ class Liveness:
             "here": np.empty(count, np.int32),
             "then": np.empty(count, np.int32),
         }
-        certain(address_of(self._block(CertainSearch, fields)))
+        block = self._block(CertainSearch, fields)
+        certain(address_of(block))
         is_certain = np.zeros((len(self._tables.actions), self.boundaries, 2), np.uint8)
         is_inside = (frames.brackets[self._boundary_frames] > 0).astype(np.int64)
         where = frames.state[self._boundary_frames], self._boundary_numbers, is_inside
@@ -383,18 +394,12 @@ class Liveness:
         stack, is_sure = self._frames.of(states), self._letters.are_all(met)
         if stack is None:
             return False, is_sure
-        nonterminals = self.gotos.shape[1]
-        fields: Fields = {
-            "stack": stack,
-            "height": len(stack),
-            "waiting": self._rows((self._deepest + 1) * nonterminals),
-            "deep": self._deepest + 1,
-            "done": self._rows(nonterminals),
-            "fresh": self._as_rows([read]),
-        }
-        reached = reaches(
-            address_of(self._block(Descent, fields)), self._limits.oracle_steps * _WORK_PER_STEP
-        )
+        block, fields = self._descent
+        fields["waiting"].fill(0)
+        fields["done"].fill(0)
+        fields["fresh"][:] = self._as_rows([read])
+        block[_STACK : _STACK + 2] = address_of(stack), len(stack)
+        reached = reaches(address_of(block), self._limits.oracle_steps * _WORK_PER_STEP)
         if reached == TOO_MUCH:
             raise self._too_much()
         return reached == 1, is_sure
