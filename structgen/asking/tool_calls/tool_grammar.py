@@ -6,7 +6,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from itertools import filterfalse
 from typing import Any, Literal
 
@@ -122,6 +122,12 @@ def specials_of(tokenizer: Any) -> Mapping[str, int | None]:
     return {}
 
 
+@cache
+def _between_calls() -> TextGrammar:
+    """Return what stands between calls where no text may; made once, as reading its pattern takes time."""
+    return regex(r"[ \t\n\r]{0,8}")
+
+
 class _Builder:
     """Builds grammars of one format."""
 
@@ -214,7 +220,7 @@ class _Builder:
             return self.in_text({text: self.section(choice, text) for text in trigger}, most)
         calls = self.section(choice)
         if not has_section:
-            more = regex(r"[ \t\n\r]{0,8}") + calls
+            more = _between_calls() + calls
             calls = calls + more.repeat(0, choice.further)
         return self.spelled(self.row.lead) + calls
 

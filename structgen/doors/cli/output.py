@@ -42,7 +42,11 @@ def echo_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, err: bool 
         table.add_column(Text(name), justify="right" if is_number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(printable(cell, lines=False)) for cell in row))
-    Console(stderr=err, highlight=False).print(table)
+    console = Console(stderr=err, highlight=False)
+    with console.capture() as lines:
+        console.print(table)
+    shown = re.sub(r" +((?:\x1b\[[0-9;]*m)*)$", r"\1", lines.get(), flags=re.MULTILINE)
+    typer.echo(shown, nl=False, err=err, color=console.is_terminal)
 
 
 def echo_json(value: Any) -> None:

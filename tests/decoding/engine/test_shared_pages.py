@@ -102,6 +102,19 @@ def test_what_two_prompts_begin_with_is_read_no_third_time(
     assert read[11:] == [60, 3, 1]
 
 
+def test_of_a_long_beginning_the_first_part_stays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, read = Llama.read(folder), list[int]()
+    run = Llama._run
+    monkeypatch.setattr(llama, "_MOST_KEPT", 40)
+    monkeypatch.setattr(Llama, "_run", lambda *args, **how: read.append(len(args[1])) or run(*args, **how))
+    found = [model.prefill([*range(100), 200 + last])[0] for last in range(4)]
+    assert read == [101, 40, 61, 61, 61]
+    assert torch.equal(found[3], _alone(folder, [*range(100), 203], 101)[0])
+    model.prefill_many([[*range(300, 400), last] for last in range(3)])
+    model.prefill([*range(300, 400), 9])
+    assert read[-3:] == [100, 3, 61]
+
+
 def test_what_is_full_is_shared_and_memory_is_given_back(folder: Path) -> None:
     model = Llama.read(folder)
     alike = [*range(COLUMNS + 8)]

@@ -136,6 +136,11 @@ def test_the_tables_show_every_column(terminal, monkeypatch, capsys):
     assert ("\x1b[" in shown) is terminal
 
 
+def test_no_line_of_a_table_ends_with_blanks(monkeypatch, capsys):
+    shown = printed(report_of([result("a", pairs=[10, 1])]), False, 100, monkeypatch, capsys)
+    assert shown.count("\n") > 10 and not [line for line in shown.splitlines() if line != line.rstrip()]
+
+
 def test_the_tables_fit_eighty_columns_with_four_engines(monkeypatch, capsys):
     results = []
     for engine in ("structgen", "llguidance", "xgrammar", "glrmask"):

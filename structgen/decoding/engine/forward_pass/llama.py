@@ -163,16 +163,18 @@ class Llama:
         with self._lock:
             before, begun = self._begun
             known = min(_begins_as(prompt, before) for prompt in prompts)
-            first = prompts[0] if len(prompts) > 1 else self._last
+            first = prompts[0] if len(prompts) > 1 else self._last[:_MOST_KEPT]
             common = min(_begins_as(prompt, first) for prompt in prompts)
             if common > known:
                 shared = PagedCache(self._page_bytes, self.context, common)
                 shared.begin_as(begun, known)
                 shared.grow(common)
                 self._run(*_rows_of(prompts[:1], [shared], known, [common]), [shared])
+                if (length := min(common, _MOST_KEPT)) > known:
+                    kept = PagedCache(self._page_bytes, self.context, length)
+                    kept.begin_as(shared, length)
+                    self._begun = prompts[0][:length], kept
                 begun, known = shared, common
-                if common <= _MOST_KEPT:
-                    self._begun = prompts[0][:common], shared
             self._last = prompts[0]
             caches = [PagedCache(self._page_bytes, self.context, len(prompt)) for prompt in prompts]
             for cache in caches:
