@@ -278,9 +278,9 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         if not (document.unknown or document.patterns or document.unknown_formats or document.undeclared):
             return
         # start-up: most schemas have nothing to look at
-        from structgen.schema.reading.suspect_keywords import told
+        from structgen.schema.reading.suspect_keywords import all_suspects
 
-        said = told(document)
+        said = all_suspects(document)
         if strict and said:
             others = f" {len(said) - 1} more such places." if len(said) > 1 else ""
             raise SchemaError(

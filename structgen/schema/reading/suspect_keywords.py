@@ -106,14 +106,14 @@ class Suspect:
     """The name that was probably meant."""
 
 
-def told(document: Document) -> tuple[Suspect, ...]:
+def all_suspects(document: Document) -> tuple[Suspect, ...]:
     """Return what is said of a document: that none of its keys restricts anything, and its suspects."""
-    told = list(suspects(document))
+    remarks = list(suspects(document))
     raw = document.value
     if (
         isinstance(raw, dict)
         and not looks_like_schema(raw)
-        and all(suspect.where.count("/") > 1 for suspect in told)
+        and all(suspect.where.count("/") > 1 for suspect in remarks)
     ):
         unknown = [key for key in raw if key not in _of_all_drafts()[1]]
         listed = ", ".join(map(repr, unknown[:4])) + (", ..." if len(unknown) > 4 else "")
@@ -122,8 +122,8 @@ def told(document: Document) -> tuple[Suspect, ...]:
             "Pass the schema itself, without what is wrapped around it; {} or true is the schema that allows "
             "every value."
         )
-        told.insert(0, Suspect("#", what, cure))
-    return (*told, *foreign_constructs(document), *misspelt_formats(document), *misspelt_keys(document))
+        remarks.insert(0, Suspect("#", what, cure))
+    return (*remarks, *foreign_constructs(document), *misspelt_formats(document), *misspelt_keys(document))
 
 
 def foreign_constructs(document: Document) -> Iterator[Suspect]:
