@@ -77,7 +77,6 @@ class GrammarTree:
                 node = tree.add(node, token, 0.0)
                 tree.chances[node] += share
         # normalise the chances of siblings
-        # normalise the chances of siblings
         sums = [sum(tree.chances[node] for node in below.values()) for below in tree.children]
         tree.chances = [
             chance / sums[parent + 1] for chance, parent in zip(tree.chances, tree.parents, strict=True)
@@ -91,7 +90,6 @@ class GrammarTree:
         most = self.widest + (len(WHITE) if self.skips_white else 0)
         texts: list[tuple[float, bytes]] = []
         # a heap: shares are negative, so the largest is first
-        # a heap: shares are negative, so the largest is first
         waiting = [(-1.0, b"", start, START if layout is None else layout.place)]
         for _ in range(self.work):
             if not waiting:
@@ -99,7 +97,6 @@ class GrammarTree:
             share, text, state, place = heapq.heappop(waiting)
             allowed = memo.next_bytes(compiled, state)
             following = [byte for byte in allowed if byte not in WHITE] if len(allowed) <= most else []
-            # only white space makes the position a choice
             # only white space makes the position a choice
             is_open = self.skips_white and 0 < len(following) < len(allowed)
             if not is_open:
