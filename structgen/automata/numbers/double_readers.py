@@ -81,8 +81,8 @@ def _kept(cuts: Iterable[Cut], places: int) -> Ranges:
 
 
 def _moved(cut: Cut, places: int) -> Cut:
-    """Return the cut at which decimals of so many digits behind the point begin to be rounded behind another
-    one; a number of the cut that is no integer is read as a double, too."""
+    """Return where those decimals of `places` digits behind the point begin that lie behind a cut once they
+    are rounded to doubles. A cut's own number counts as its double, too, where it is no integer."""
     value, after = cut
     near, grid = float(value), 10**places
     if isinf(near):

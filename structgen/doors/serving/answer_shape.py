@@ -26,7 +26,7 @@ _OLDER: Final = (
     (r"^tools\b", "functions"),
     (r"^tool_choice(/function)?\b", "function_call"),
 )
-"""What errors say of tools, and what those call them who send functions."""
+"""Patterns of members about tools in errors, and what clients that send functions call these members."""
 Event: TypeAlias = JsonObject
 as_json: Final = json.JSONEncoder(ensure_ascii=False).encode
 """Writes an event. `json.dumps` would make an encoder for each."""
@@ -50,7 +50,7 @@ class AnswerShape(ABC):
     """Whose members its bodies have (`request_members.members_of`)."""
     prefix: ClassVar[str]
     renamed: ClassVar[tuple[tuple[str, str], ...]] = ()
-    """What errors say of members that chat completions have, as patterns, and what clients call them."""
+    """Patterns of the members of chat completions in errors, and the names that this API has for them."""
     last: ClassVar[str] = ""
     """What stands behind the last event of a stream."""
 

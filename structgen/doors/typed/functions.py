@@ -371,7 +371,7 @@ class _Common(Generic[P, R]):
 
     @property
     def lost(self) -> tuple[str, ...]:
-        """What the model's place costs in guarantees: () for an engine of this process."""
+        """The guarantees that are lost because of where the model runs: () for an engine of this process."""
         return self._asked.model().lost
 
     @options_named("using(target=int)", NAMED_ELSEWHERE, "using", FunctionOptions)

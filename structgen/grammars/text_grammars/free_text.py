@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from structgen.base.errors import options_named
 from structgen.base.language import checks
@@ -14,10 +13,6 @@ from structgen.base.limits import Limits
 from structgen.grammars.text_grammars.machine.language import CompileTarget, Config, Language
 from structgen.grammars.text_grammars.regular_formulas import ANY, any_of, holding
 from structgen.grammars.text_grammars.text_grammar import TextGrammar
-
-Place: TypeAlias = "tuple[Config, int, bool]"
-"""The state of the automaton of the text; the tokens left (-1: not counted); whether a byte was read since
-the end of the last token."""
 
 
 @options_named('sg.text(until="\\n")')

@@ -72,7 +72,7 @@ class Shapes:
             if plain is None:
                 found = tuple(map(self._object_shape, self._expand(demand, OBJECT)))
             else:
-                # as from facts, which take 8 us more to write down
+                # the same as `_object_shape` gives, 8 us faster
                 has_facet = plain.properties or plain.pattern_properties or plain.additional is not None
                 found = (
                     ObjectShape(
@@ -183,7 +183,7 @@ class Shapes:
         return self.tables.too_many(what, limit, (demand,))
 
     def _settle(self, facts: FactConjunction, kind: int) -> bool:
-        """Take up everything that needs no choice; return False where it contradicts itself."""
+        """Apply pending steps until only choices are left; return False where they contradict each other."""
         while True:
             while facts.pending:
                 step = facts.pending.pop()

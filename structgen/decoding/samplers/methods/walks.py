@@ -1,5 +1,8 @@
 """The methods that are walks (`structgen.decoding.samplers.walk`), each with the paper that it is from.
 
+h(u) is the chance that a text of the model which begins with u ends as a valid one, upper(u) the bound on it
+that the prefix tree proves, and Z is h of the empty text (`target`).
+
 **masked**: tokens are drawn from the model's distribution renormalised over the allowed ones. This is what
 engines for structured output do (grammar-constrained decoding, for example Geng et al. 2023). It uses h = 1
 for every viable prefix. So it samples a text x with probability P(x) / product of z(u) over its prefixes u,

@@ -48,8 +48,8 @@ def _with_space(
 
 
 def ready(machine: Inspection, index: int) -> int:
-    """Return the state once the white space is written that the policy makes obligatory (and was begun,
-    where the next token decides about it)."""
+    """Return the state after the white space that the policy makes obligatory. Where the next JSON token
+    decides whether there is any, it is written only if some of it is there."""
     regs = machine.registers(index)
     mode, written = regs.mode, regs.position
     before = _BEFORE.get(mode)
