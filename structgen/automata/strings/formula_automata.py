@@ -18,6 +18,7 @@ from structgen.automata.strings.alphabets import (
     characters_of,
 )
 from structgen.automata.strings.automata import (
+    MOST_STATES,
     NONE,
     Automaton,
     both,
@@ -79,7 +80,9 @@ class FormulaReader:
     `numbers` makes the automata of numerals; without it, atoms of numbers are refused.
     """
 
-    def __init__(self, most: int, numbers: Callable[[NumberAtom], Automaton] | None = None) -> None:
+    def __init__(
+        self, most: int = MOST_STATES, numbers: Callable[[NumberAtom], Automaton] | None = None
+    ) -> None:
         self._most, self._numbers = most, numbers
 
     def automaton(self, formula: Formula, alone: bool = True) -> Automaton:

@@ -223,7 +223,7 @@ def read_messages(
     return read
 
 
-def content_text(content: Any, where: str, item: str, first: int = 0, joint: str = "\n") -> str:
+def content_text(content: Any, where: str, item: str = "[{}]", first: int = 0, joint: str = "\n") -> str:
     """Return the text of a message's content: a text, None, or a list of parts that are texts, the `first` of
     which is so many behind the place. `joint`: comes between two. Errors: OptionError for a part that is no
     text, or has something else beside it, with its place."""

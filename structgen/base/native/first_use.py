@@ -115,7 +115,7 @@ def compile_together(
     modules: Sequence[str],
     compile_one: Callable[[str], None],
     jobs: int,
-    done: Callable[[str], None],
+    done: Callable[[str], None] = lambda name: None,
 ) -> None:
     """Compile the entry points of some modules in this process and in `jobs - 1` others.
 

@@ -40,7 +40,7 @@ def triggered(
 
 
 def dispatched(
-    rules: Mapping[str, TextGrammar], place: str, avoided: Sequence[str], most: int | None
+    rules: Mapping[str, TextGrammar], place: str, avoided: Sequence[str], most: int | None = None
 ) -> TextGrammar:
     """Return the grammar of free text in which each trigger is followed by a text of its grammar (`rules`).
 

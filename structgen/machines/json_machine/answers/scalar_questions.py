@@ -8,12 +8,13 @@ from structgen.automata.numbers.number_pool import NumberPool
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import columns, decode, encode
 from structgen.base.language.ir import DEAD, TRUE, Demands, Formula, Outcomes, Spec
+from structgen.schema.reading.json_values import json_string
 
 
 class Strings:
     """The string oracle over a pool."""
 
-    def __init__(self, pool: StringPool, literal: Callable[[str], bytes]) -> None:
+    def __init__(self, pool: StringPool, literal: Callable[[str], bytes] = json_string) -> None:
         """`literal`: how strings are written."""
         self._pool, self._literal = pool, literal
         self.outcomes = Outcomes()
