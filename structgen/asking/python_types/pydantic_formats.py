@@ -23,9 +23,9 @@ _DATE = (
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6})?)?"
 _ZONE = "(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 NAIVE = "^(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T)?[0-9:.]*$"
-"""Beside the formats time and date-time: without a zone."""
+"""A `pattern` that leaves of the formats time and date-time the values without a zone."""
 AWARE = "(?:Z|[+-][0-9]{2}:[0-9]{2})$"
-"""Beside the formats time and date-time: with a zone."""
+"""A `pattern` that leaves of the formats time and date-time the values with a zone."""
 
 _COUNT = "[0-9]{1,6}"
 _SECONDS = rf"{_COUNT}(?:\.[0-9]{{1,6}})?S"

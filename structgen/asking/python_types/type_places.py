@@ -95,7 +95,7 @@ class _TypePlaces(ABC):
         return TypeReader(None, validator, {}, place.schema)
 
     def _is_around(self, schema: Core) -> bool:
-        """Tell whether a schema is one around another one that may be looked into."""
+        """Return whether a schema wraps another one that may be looked into."""
         return schema["type"] in _WRAPPERS or schema["type"] in _CHANGING
 
     def _within(self, place: TypePlace) -> TypePlace:
@@ -204,7 +204,7 @@ class PlaceValidators(_TypePlaces):
         return super()._reader(place) if self._is_judged(place.schema) else None
 
     def _is_around(self, schema: Core) -> bool:
-        """Tell whether a schema is one around another one that changes no document first and passes over no
+        """Return whether a schema wraps another one, changes no document first, and passes over no
         fault."""
         plain = not schema.get("custom_init") and schema.get("on_error", "raise") == "raise"
         return schema["type"] in _WRAPPERS and plain

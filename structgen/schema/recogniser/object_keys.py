@@ -17,11 +17,11 @@ class KeyClass:
     """The unnamed keys for which the same predicates are true; there are some."""
 
     index: int
-    """Its place among the classes of the frame."""
+    """The number of the class among the classes of the frame."""
     true: frozenset[int]
-    """Which of the frame's predicates are true of its keys."""
+    """The predicates of the frame that are true of the keys."""
     infinite: bool
-    """Whether there are infinitely many of them."""
+    """Whether there are infinitely many of these keys."""
     formula: Formula | None = None
     """Worked out on demand (`ObjectFrames.formula`)."""
 
