@@ -10,9 +10,10 @@ import sys
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pytest
+from for_each import for_each
 
 import structgen as sg
 
@@ -29,7 +30,7 @@ PYRIGHT = shutil.which("basedpyright", path=Path(sys.executable).parent) or shut
 
 
 def messages(printed: str, line: str) -> dict[int, list[str]]:
-    """Return what a checker printed about each line of the file. `line`: the pattern before its first line."""
+    """Return what a checker printed about each line of the file. `line`: the pattern before its lines."""
     found: dict[int, list[str]] = {}
     said: list[str] = []
     for text in printed.splitlines():
@@ -56,6 +57,7 @@ def test_the_file_has_120_calls() -> None:
     assert told + len(WRONG) >= 120
 
 
+@pytest.mark.slow  # make lint runs it
 def test_mypy_infers_what_is_said_and_names_what_is_wrong() -> None:
     pytest.importorskip("mypy")
     command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", str(FILE)]
@@ -63,7 +65,6 @@ def test_mypy_infers_what_is_said_and_names_what_is_wrong() -> None:
     check(messages(printed, r"^tests\S*:(\d+): "))
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(PYRIGHT is None, reason="basedpyright is not installed")
 def test_pyright_infers_what_is_said_and_names_what_is_wrong(tmp_path: Path) -> None:
     settings = tmp_path / "pyrightconfig.json"
@@ -73,6 +74,29 @@ def test_pyright_infers_what_is_said_and_names_what_is_wrong(tmp_path: Path) -> 
     command = [str(PYRIGHT), "-p", str(settings), "--pythonpath", sys.executable]
     printed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     check(messages(printed.rpartition("\n")[0].rpartition("\n")[0], r"inferred_types.py:(\d+):\d+ - "))
+
+
+WORD = sg.regex("[a-z]{2}")
+
+
+@pytest.mark.filterwarnings("ignore")
+@for_each(
+    ("target", "options", "inferred"),
+    [
+        (list[int], {}, list),
+        (Literal["S", "L"], {}, str),
+        (Annotated[str, WORD], {}, str),
+        (WORD | sg.json_schema(True), {}, str),
+        (sg.json_schema({"type": "integer"}), {}, int),
+        ({"type": "array"}, {}, list),
+        (None, {}, str),
+        (None, {"tools": None}, str),
+        (WORD, {"detailed": True}, sg.Outcome),
+        (sg.Reply, {"tools": [dict], "tool_choice": "none", "tool_format": "hermes"}, sg.Reply),
+    ],
+)
+def test_a_call_returns_what_is_inferred(target: Any, options: dict[str, Any], inferred: type) -> None:
+    assert isinstance(sg.run("structgen/extract", "36", target, max_tokens=8, **options), inferred)
 
 
 # --- the page of help() -------------------------------------------------------------------------------------
