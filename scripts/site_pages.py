@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import posixpath
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def reference() -> dict[str, str]:
         # a name has its place in the group that tells it first
         shown = dict.fromkeys(re.findall(r"`(?:sg\.)?(\w+)`", sentences))
         named = {one: homes.pop(one) for one in shown if one in homes}
-        told_of = re.sub(r"`(?:sg\.)?(\w+)`", lambda one: _linked(one, named), " ".join(sentences.split()))
+        told_of = re.sub(r"`(?:sg\.)?(\w+)`", partial(_linked, named), " ".join(sentences.split()))
         parts = [
             f"# {title}",
             told_of,
@@ -60,7 +61,7 @@ def reference() -> dict[str, str]:
     return pages
 
 
-def _linked(match: re.Match[str], named: dict[str, str]) -> str:
+def _linked(named: dict[str, str], match: re.Match[str]) -> str:
     """Return a name between backquotes as a link to its place in the reference, if it has one."""
     home = named.get(match[1])
     return match[0] if home is None else f"[{match[0]}][{home}]"
