@@ -8,7 +8,7 @@
 
     read("Ada is 36 years old.")                                      # Person(name='Ada', age=36)
     sg.run("structgen/extract", "Ada is 36 years old.", Person)       # the same as one call
-    sg.run("structgen/extract", "Is it?", sg.choice(["yes", "no"]))   # a text of a grammar
+    sg.run("smollm2", "Is it?", sg.choice(["yes", "no"]))             # a text of a grammar
 
 **Ask a model.** `run` and, for coroutines, `arun`; `generate` with `filled`; `extract` and `aextract` read
 documents of any length; `tools` with `Tool`, `Call`, `Reply`, `ToolFormat`, `parse_calls`; `infill` and
