@@ -38,8 +38,9 @@ from structgen.base.errors import StructgenError
 from structgen.base.json_text.exact_json import values_in
 from structgen.base.system.garbage import glibc_trim
 from structgen.base.system.public_calls import THIS_CALL, Stop
+from structgen.base.system.telemetry import CallSpan, call_span
 from structgen.decoding.engine.driver import listening
-from structgen.decoding.engine.requests import Handle, Result
+from structgen.decoding.engine.requests import Handle, Result, total_usage
 from structgen.doors.serving.answer_shape import AnswerShape, ObjectResponse
 from structgen.doors.serving.api_errors import ApiError, answer_to
 from structgen.doors.serving.batches import Batches
@@ -238,14 +239,15 @@ class ModelServer:
         """Return the status and the body of the whole answer to a body that came over no connection."""
         kind = next(kind for kind in SHAPES if kind.path == path)
         line, began = _Line(self, kind, {"type": "http", "method": "POST", "path": path}), time.perf_counter()
-        try:
-            of_streams = ("stream", "stream_options")
-            await line.answer({name: value for name, value in body.items() if name not in of_streams})
-        except Exception as error:
-            said = kind.in_its_words(error, body) if isinstance(error, ApiError) else error
-            await line.respond(await _error(Request(line.scope), said))
-        finally:
-            line.over(began)
+        with line.span({}) as span, span.current():
+            try:
+                of_streams = ("stream", "stream_options")
+                await line.answer({name: value for name, value in body.items() if name not in of_streams})
+            except Exception as error:
+                said = kind.in_its_words(error, body) if isinstance(error, ApiError) else error
+                await line.respond(await _error(Request(line.scope), said))
+            finally:
+                line.over(began, span, body)
         return line.status, json.loads(bytes(line.response.body))
 
 
@@ -273,7 +275,12 @@ class _Answer:
 
     async def run(self) -> None:
         """Read the body, answer it, and count the answer; nothing is sent to a client that has gone."""
-        began, http = time.perf_counter(), Request(self.scope, self.receive)
+        http = Request(self.scope, self.receive)
+        with self.span(http.headers) as span, span.current():
+            await self._run(http, span)
+
+    async def _run(self, http: Request, span: CallSpan) -> None:
+        began = time.perf_counter()
         body: JsonObject = {}
         try:
             self.server.check_key(http)
@@ -287,13 +294,27 @@ class _Answer:
             self.status = 500
             raise
         finally:
-            self.over(began)
+            self.over(began, span, body)
 
-    def over(self, began: float) -> None:
-        """End what is not written yet, and count the answer."""
+    def span(self, headers: Mapping[str, str]) -> CallSpan:
+        """Return the span of a request, which begins now: of a client's span, if its headers name one."""
+        said = {"http.request.method": "POST", "http.route": self.kind.path}
+        return call_span(self.kind.operation, self.server.named.name, said, "SERVER", headers)
+
+    def over(self, began: float, span: CallSpan, body: JsonObject) -> None:
+        """End what is not written yet, and count the answer, and have its span tell of it."""
         _cancel(self.handles)
         done = [handle.result for handle in self.handles if handle.result is not None]
         self.server.answered(self.kind.path, self.status, time.perf_counter() - began, done)
+        span.set({"http.response.status_code": self.status})
+        span.asked(next((body[name] for name in ("messages", "input", "prompt") if body.get(name)), ""))
+        if done:
+            usage = total_usage([result.usage for result in done])
+            usage.prompt_tokens = sum(one.usage.prompt_tokens for one in done if one.sample == 0)
+            texts = [(result.text, result.finish_reason.value) for result in done]
+            span.answered(usage, texts, next((one.error for one in done if one.error is not None), None))
+        elif self.status >= 500:
+            span.failed(str(self.status))
 
     async def answer(self, body: JsonObject) -> None:
         """Answer a body that was received, whole or as a stream. Errors: ApiError."""
