@@ -14,13 +14,12 @@ from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, aclosing, nullcontext
 from typing import Any, Final, Literal, TypeVar
 
-from structgen.base.system.lazy_names import public_name
-
 T = TypeVar("T")
 
 CONTENT: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 """The variable of the environment that asks for prompts and answers: `true`."""
-_API: Final = "opentelemetry.trace"
+TRACING: Final = "opentelemetry.trace"
+"""The module without which nobody traces."""
 
 
 class CallSpan:
@@ -52,7 +51,7 @@ class CallSpan:
         current one."""
         if self._span is None:
             return nullcontext()
-        use: AbstractContextManager[Any] = sys.modules[_API].use_span(
+        use: AbstractContextManager[Any] = sys.modules[TRACING].use_span(
             self._span, record_exception=False, set_status_on_exception=False
         )
         return use
@@ -109,7 +108,7 @@ class CallSpan:
         if self._is_over:
             return
         self.set({"error.type": error if isinstance(error, str) else type(error).__qualname__})
-        status, is_told = sys.modules[_API].StatusCode.ERROR, self.keeps_content
+        status, is_told = sys.modules[TRACING].StatusCode.ERROR, self.keeps_content
         self._span.set_status(status, str(error) if is_told else None)
         if is_told and isinstance(error, BaseException):
             self._span.record_exception(error)
@@ -137,7 +136,7 @@ def call_span(
     `operation`: "chat" or "text_completion". `attributes`: more that is known from the beginning; those that
     are None are left out. Cost: one look-up where nobody traces, some microseconds under a tracer.
     """
-    api: Any = sys.modules.get(_API)
+    api: Any = sys.modules.get(TRACING)
     if api is None:
         return _NONE
     parent = None
@@ -147,7 +146,7 @@ def call_span(
         from opentelemetry.propagate import extract  # optional: opentelemetry
 
         parent = extract(carried)
-    span = api.get_tracer("structgen", public_name("__version__")).start_span(
+    span = api.get_tracer("structgen", sys.modules["structgen"].__version__).start_span(
         f"{operation} {model}".rstrip(),
         context=parent,
         kind=getattr(api.SpanKind, kind),
@@ -167,7 +166,7 @@ def carried_headers() -> dict[str, str]:
     """Return the headers that name the current span to another process (W3C Trace Context); {} where nobody
     traces. Baggage, which may say anything of the caller, is not sent."""
     headers = dict[str, str]()
-    if _API in sys.modules:
+    if TRACING in sys.modules:
         # optional: opentelemetry
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 

@@ -366,7 +366,7 @@ def test_answers_are_the_same_whether_somebody_traces_or_not(
     words = Words()
     traced = words.ask(engine, tmp_path)
     assert spans.ended()
-    monkeypatch.setattr(telemetry, "_API", "no module of this name")
+    monkeypatch.setattr(telemetry, "TRACING", "no module of this name")
     assert words.ask(engine, tmp_path) == traced and not spans.ended()
 
 
