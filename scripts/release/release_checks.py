@@ -65,11 +65,12 @@ def check(pythons: Sequence[str], folder: Path, version: str, torch: str, result
     The pure wheel is tried with the first Python, each other wheel with the Python of its tag. `torch`:
     options of pip, or `none` to leave out what wants torch. Raises ReleaseError with all that is wrong.
     """
-    files = sorted(path for path in folder.iterdir() if version in path.name)
+    files = sorted(path for path in folder.resolve().glob("*") if version in path.name)
     wheels = [path for path in files if path.suffix == ".whl"]
     if not wheels:
         raise ReleaseError(f"{folder} has no wheel of {version}. Run `python scripts/release build` first.")
-    print(run(sys.executable, "-m", "twine", "check", "--strict", *files).strip())
+    run(sys.executable, "-m", "twine", "check", "--strict", *files)
+    print(f"twine check --strict: {len(files)} files passed.")
     rows, faults = [], []
     for name in pythons:
         python = python_of(name)
@@ -135,7 +136,7 @@ def without_compiler(inside: Path, home: Path) -> dict[str, str]:
 def _check_a_file(inside: Path, home: Path) -> None:
     """Run `structgen check` on a document that is right, and on one that is not."""
     (home / "schema.json").write_text(json.dumps(_SCHEMA))
-    command = (inside.with_name("structgen"), "check", "schema.json")
+    command = (inside.with_name("structgen"), "check", "--schema", "schema.json")
     (home / "right.json").write_text('{"age": 3}')
     (home / "wrong.json").write_text('{"age": "3"}')
     run(*command, "right.json", cwd=home, **without_compiler(inside, home))
