@@ -124,7 +124,7 @@ if TYPE_CHECKING:
     from structgen.tokens.token_mask import allocate_mask as allocate_mask
     from structgen.tokens.tokenizer import Tokenizer as Tokenizer
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.9.0"
 """Also the version of the distribution: the build reads it here (pyproject.toml)."""
 
 __getattr__, __dir__ = lazy_names(

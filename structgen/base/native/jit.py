@@ -44,6 +44,7 @@ from structgen.base.native.inner_functions import (
 )
 from structgen.base.native.shipped_code import file_name, fitting, folders
 from structgen.base.native.shipped_code import load as load_shipped
+from structgen.base.native.shipped_code import tell_unused
 from structgen.base.native.shipped_code import write as write_shipped
 from structgen.base.system.cache import tell_unusable, warn
 from structgen.base.system.fork_locks import CODE, new_lock
@@ -386,6 +387,8 @@ def _compile_late(dispatcher: Any, signature: str, *_args: Any, **_kws: Any) -> 
     if not dispatcher.overloads:
         with uncollected():
             dispatcher.compile(signature)
+        if dispatcher.stats.cache_misses:
+            tell_unused()
         dispatcher.disable_compile()
     (result,) = dispatcher.overloads.values()
     return result.entry_point
