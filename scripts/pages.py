@@ -68,7 +68,7 @@ SLOW = {
     r"openai_server\.py|openai:http": "a server is started",
     r"sample-report|structgen sample|n=1000|masked\", 200": "hundreds of draws",
     r"structgen maskbench": "it replays twelve schemas",
-    r"structgen/labels": "two programs are written; tests/models/test_labels.py bans the label",
+    r"structgen/guarded-programs": "two programs are written; tests/models/test_labels.py bans the label",
     r"structgen warmup": "it may compile for minutes",
     r"smollm2|127\.0\.0\.1:8098": "a model of 135 million weights is read",
 }

@@ -42,9 +42,8 @@ from structgen.base.native.inner_functions import (
     InnerCacheImpl,
     compiled,
 )
-from structgen.base.native.shipped_code import file_name, fitting, folders
+from structgen.base.native.shipped_code import fitting, folders, place, tell_unused
 from structgen.base.native.shipped_code import load as load_shipped
-from structgen.base.native.shipped_code import tell_unused
 from structgen.base.native.shipped_code import write as write_shipped
 from structgen.base.system.cache import tell_unusable, warn
 from structgen.base.system.fork_locks import CODE, new_lock
@@ -182,8 +181,8 @@ class EntriesCache(StampedCache):
         key = self._index_key(None, self._entries[0].targetctx.codegen())
         if self._cache_path is not None and self._cache_file.holds(key):
             return "kept"
-        name = partial(file_name, self._entries, stamp(self._py_func.__code__.co_filename))
-        paths = (folder / level / name(level) for folder in folders() for level in fitting())
+        held, digest = self._entries, stamp(self._py_func.__code__.co_filename)
+        paths = (place(folder, level, held, digest) for folder in folders() for level in fitting())
         return "shipped" if not CHECKED and any(path.is_file() for path in paths) else "none"
 
     def values(self, codegen: Any) -> Any:

@@ -25,6 +25,12 @@ from structgen.doors.cli.fault_report import CORE
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _machine_code() -> None:
+    """Whether a schema compiles is unknown where there is no machine code yet."""
+    sg.preload("json")
+
+
 def reported(*words: object, **more: Any) -> Any:
     found = commanded("report", "--json", *words, **more)
     assert found.exit_code == 0, found.output
@@ -160,9 +166,9 @@ def test_machine_code_is_kept_or_shipped_or_not_there(
     assert jit.source_of(name) == "none"
     monkeypatch.setenv("STRUCTGEN_MACHINE_CODE", str(tmp_path))
     level = jit.fitting()[-1]
-    (tmp_path / level).mkdir()
-    stamp = jit.stamp(cache._py_func.__code__.co_filename)
-    (tmp_path / level / jit.file_name(entries, stamp, level)).touch()
+    file = jit.place(tmp_path, level, entries, jit.stamp(cache._py_func.__code__.co_filename))
+    file.parent.mkdir(parents=True)
+    file.touch()
     assert jit.source_of(name) == "shipped"
 
 
