@@ -225,7 +225,8 @@ def _schema(option: str, has_code: bool) -> dict[str, Any]:
     data = text.encode("utf-8", "surrogatepass")
     told: dict[str, Any] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
     try:
-        grammar = sg.json_schema(source, **sg.WIDEST)
+        widest: dict[str, Any] = {**sg.WIDEST}
+        grammar = sg.json_schema(source, **widest)
         found = grammar.report
         known = dialect(found.draft)
         names = {*known.keywords, *known.annotations}

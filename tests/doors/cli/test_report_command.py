@@ -165,8 +165,8 @@ def test_machine_code_is_kept_or_shipped_or_not_there(
     monkeypatch.setattr(jit.SignedFiles, "holds", lambda *_: False)
     assert jit.source_of(name) == "none"
     monkeypatch.setenv("STRUCTGEN_MACHINE_CODE", str(tmp_path))
-    level = jit.fitting()[-1]
-    file = jit.place(tmp_path, level, entries, jit.stamp(cache._py_func.__code__.co_filename))
+    stamp = jit.stamp(cache._py_func.__code__.co_filename)
+    file = jit.place(tmp_path, jit.fitting()[-1], entries, stamp)
     file.parent.mkdir(parents=True)
     file.touch()
     assert jit.source_of(name) == "shipped"
