@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from os import PathLike
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from structgen.base.errors import StructgenError
 from structgen.base.system.installation import install_command
@@ -65,7 +65,8 @@ def model_name(given: str | PathLike[str]) -> str:
     """Return the name of a model, a short form in full: `structgen/extract` for `extract`. A path and a
     server stay as they are. A folder of such a name in the current folder is `./extract`, or a `Path` of it.
     """
-    name = str(given)
+    # a Path of Windows has other slashes than the name
+    name = given.as_posix() if isinstance(given, PurePath) else str(given)
     if not isinstance(given, str) and Path(name).exists() and (name in MODELS or name in NAMED_MODELS):
         return f"./{name}"
     return f"structgen/{name}" if name in MODELS else name
