@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeAlias
 
 from structgen.asking.tool_calls.tool_replies import Call
@@ -23,7 +23,7 @@ from structgen.base.errors import OptionError, StructgenError, fields_named, opt
 from structgen.base.language import checks
 from structgen.base.language.checks import Number, Whole, check_fields
 from structgen.base.system.installation import needing
-from structgen.doors.testing.reply_texts import plain_value
+from structgen.doors.testing.reply_texts import in_order, plain_value
 from structgen.doors.testing.script_replies import Replies, ScriptError, TakenReply
 from structgen.doors.testing.scripted import TAKEN, Scripted
 from structgen.doors.typed.servers import KNOWN, Server
@@ -37,6 +37,8 @@ _PLAIN: Final = frozenset(
     " max_tokens max_completion_tokens max_output_tokens".split()
 )
 """Members of bodies that hold a reply to no form."""
+_MISFIT: Final = 417
+"""The status where script and requests do not fit. Clients ask again at others, or with another form."""
 _MOST_SECONDS: Final = 30.0
 """How long a server may take to start, and to end."""
 
@@ -122,7 +124,7 @@ def server(replies: Any, *, like: Any = None) -> Iterator[Address]:
     the texts of the messages, joined by line ends. Any name of a model is served.
 
     Errors at the end of the block, unless another is on its way: ScriptError for unused replies, for a
-    request without a reply, and for a reply that a form forbids; the client was told status 400 then. Errors
+    request without a reply, and for a reply that a form forbids; the client was told status 417 then. Errors
     at its beginning: those of `Scripted`; StructgenError where the extra `serve` is not installed. Then no
     port is open and no thread left. Cost: some milliseconds, and a tenth of a second to end.
     """
@@ -130,6 +132,7 @@ def server(replies: Any, *, like: Any = None) -> Iterator[Address]:
         # optional: serve
         import uvicorn
 
+        # optional: serve
         from structgen.doors.serving.app import make_app
         from structgen.doors.serving.served_model import ServedModel
     given = Replies(replies)
@@ -180,7 +183,6 @@ class _Acting:
     url: Address
     is_over: bool = False
     """Whether the server ends: nothing waits any more."""
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -201,7 +203,7 @@ class _Acting:
             taken = self.replies.take(prompt).made(prompt)
         except ScriptError as error:
             self.model.errors.append(error)
-            await _refuse(send, Failure(status=400, message=str(error)))
+            await _refuse(send, Failure(status=_MISFIT, message=str(error)))
             return
         body["model"] = _NAME
         if isinstance(taken.reply, Failure):
@@ -220,7 +222,18 @@ class _Acting:
         data = json.dumps(body).encode()
         length = str(len(data)).encode()
         headers = [(name, length if name == b"content-length" else said) for name, said in scope["headers"]]
-        await self.app({**scope, "headers": headers}, _again(data, receive), send)
+        await self.app({**scope, "headers": headers}, _again(data, receive), self._as_misfit(send))
+
+    def _as_misfit(self, send: Send) -> Send:
+        """Return what sends an answer, with the status of a misfit where the model has told one meanwhile."""
+        known = len(self.model.errors)
+
+        async def sent(message: Message) -> None:
+            if message.get("status") == 400 and len(self.model.errors) > known:
+                message = {**message, "status": _MISFIT}
+            await send(message)
+
+        return sent
 
     async def _wait(self, seconds: float) -> None:
         """Wait, but no longer than the server runs."""
@@ -292,8 +305,11 @@ def _as_call(reply: Any, body: JsonObject) -> Any:
     if isinstance(reply, str):
         with suppress(ValueError):
             made = json.loads(reply)
-    is_call = isinstance(made, Call | Exception | list | str)
-    return reply if is_call else Call(named[0]["name"], plain_value(made, "replies"), "call_0")
+    if isinstance(made, Call | Exception | list | str):
+        return reply
+    (tool,) = named
+    made = in_order(plain_value(made, "replies"), tool.get("parameters", tool.get("input_schema")))
+    return Call(tool["name"], made, "call_0")
 
 
 def _texts(body: JsonObject) -> Iterator[str]:
