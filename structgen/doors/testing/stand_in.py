@@ -24,7 +24,7 @@ from structgen.base.language import checks
 from structgen.base.language.checks import Number, Whole, check_fields
 from structgen.base.system.installation import needing
 from structgen.doors.testing.reply_texts import in_order, plain_value
-from structgen.doors.testing.script_replies import Replies, ScriptError, TakenReply
+from structgen.doors.testing.script_replies import Replies, TakenReply
 from structgen.doors.testing.scripted import TAKEN, Scripted
 from structgen.doors.typed.servers import KNOWN, Server
 
@@ -147,10 +147,14 @@ def server(replies: Any, *, like: Any = None) -> Iterator[Address]:
             acting, log_config=None, log_level="critical", access_log=False, timeout_graceful_shutdown=1
         )
         running = uvicorn.Server(config)
-        thread = threading.Thread(target=running.run, args=([listening],), name="structgen-stand-in")
+        thread = threading.Thread(target=running.run, args=([listening],), daemon=True)
         thread.start()
         try:
-            _until(lambda: running.started or not thread.is_alive(), "start")
+            end = time.monotonic() + _MOST_SECONDS
+            while not running.started:
+                if time.monotonic() > end or not thread.is_alive():
+                    raise _stuck("start")
+                time.sleep(0.002)
             yield url
         finally:
             acting.is_over = running.should_exit = True
@@ -160,17 +164,13 @@ def server(replies: Any, *, like: Any = None) -> Iterator[Address]:
             for known in [one for one in KNOWN if one.url.startswith(url.root)]:
                 del KNOWN[known]  # another server may have the port
     if thread.is_alive():
-        raise StructgenError("The server for tests does not end.", where="testing.server")
+        raise _stuck("end")
     model.done()
 
 
-def _until(is_so: Callable[[], bool], what: str) -> None:
-    """Wait until something is so. Raises StructgenError after half a minute."""
-    end = time.monotonic() + _MOST_SECONDS
-    while not is_so():
-        if time.monotonic() > end:
-            raise StructgenError(f"The server for tests does not {what}.", where="testing.server")
-        time.sleep(0.002)
+def _stuck(what: str) -> StructgenError:
+    cure = "Look at what a function among the replies waits for, and at the load of the machine."
+    return StructgenError(f"The server for tests does not {what}.", where="testing.server", cure=cure)
 
 
 @dataclass
@@ -201,7 +201,7 @@ class _Acting:
         try:
             prompt = "\n".join(texts)
             taken = self.replies.take(prompt).made(prompt)
-        except ScriptError as error:
+        except Exception as error:  # too few replies, or an assertion in a function that makes them
             self.model.errors.append(error)
             await _refuse(send, Failure(status=_MISFIT, message=str(error)))
             return

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import pickle
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -260,7 +263,7 @@ def test_unused_replies_are_told_at_the_end_and_not_behind_another_error() -> No
 @for_each("target", [None, Guest])
 def test_a_reply_that_is_too_long_is_told_with_both_numbers(target: Any) -> None:
     reply = Guest(name="A" * 500, age=1) if target else "A" * 524
-    with pytest.raises(ScriptError, match=r"needs about 13[12] tokens, and max_tokens=120 "):
+    with pytest.raises(ScriptError, match=r"reply of 13[12] tokens is longer than max_tokens=120\."):
         sg.run(Scripted([reply]), "?", target, max_tokens=120)
     assert sg.run(Scripted([reply]), "?", target, max_tokens=132) == reply
 
@@ -333,3 +336,24 @@ def test_calls_of_one_event_loop_have_the_replies_to_their_prompts() -> None:
 
     with Scripted(lambda prompt: f"to {prompt[prompt.index('<') :].split()[0]}") as model:
         assert asyncio.run(all_of(model)) == [f"to <{number}>" for number in range(30)]
+
+
+def test_an_error_of_a_script_comes_out_of_another_process_as_it_was() -> None:
+    error = pickle.loads(pickle.dumps(ScriptError("It is wrong.", where="replies[0]", cure="Mend it.")))
+    assert (type(error), str(error)) == (ScriptError, "replies[0]: It is wrong. Mend it.")
+
+
+def test_thoughts_that_are_too_long_are_told() -> None:
+    with pytest.raises(ScriptError, match=r"thoughts of 25 tokens is longer than max_tokens=20"):
+        sg.run(
+            Scripted(["x" * 100 + "</think>a"]), "?", sg.choice(["a"]), thinking=sg.Thinking(max_tokens=20)
+        )
+
+
+def test_without_torch_the_error_names_what_is_missing() -> None:
+    code = (
+        "import sys\nsys.modules['torch'] = None\nimport structgen as sg\n"
+        "try:\n    sg.testing.Scripted(['x'])\nexcept sg.StructgenError as error:\n    print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("testing.Scripted: A scripted model needs ")

@@ -143,3 +143,12 @@ def test_a_dict_sees_the_texts_of_messages() -> None:
 def test_a_failure_that_says_too_little_or_too_much_is_refused(given: Any) -> None:
     with pytest.raises(sg.errors.OptionError):
         Failure(**given)
+
+
+def test_an_assertion_in_a_function_of_replies_fails_the_block() -> None:
+    def reply(prompt: str) -> str:
+        assert "Tom" in prompt, "it asks about Tom"
+        return "x"
+
+    with pytest.raises(AssertionError, match="about Tom"), server(reply) as url:
+        assert sg.run(url.model, "Rex?", detailed=True).error is not None
