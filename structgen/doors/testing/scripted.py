@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import replace
@@ -96,8 +95,6 @@ class Scripted(Engine):
         self.requests: list[Request] = []
         """The requests of these prompts, with grammar and options. `sg.run` gives them token ids as
         prompts."""
-        self._noting = threading.Lock()
-        """A prompt, its request and its reply have the same number."""
         self.errors: list[Exception] = []
         """What did not fit. `done` raises the first of them once more: other code may have caught it."""
 
@@ -203,7 +200,7 @@ class Scripted(Engine):
         reply where it is an exception, and those of `reply_text`."""
         prompt = self._script.bytes_of(prompt_tokens).decode("utf-8", "replace")
         try:
-            with self._noting:
+            with self._replies.lock:
                 self.asked.append(prompt)
                 self.requests.append(given)
                 taken = self._replies.take(prompt) if taken is None else taken

@@ -200,7 +200,9 @@ class _Acting:
         self.url.requests.append(dict(body))
         try:
             prompt = "\n".join(texts)
-            taken = self.replies.take(prompt).made(prompt)
+            with self.replies.lock:
+                taken = self.replies.take(prompt)
+            taken = taken.made(prompt)
         except Exception as error:  # too few replies, or an assertion in a function that makes them
             self.model.errors.append(error)
             await _refuse(send, Failure(status=_MISFIT, message=str(error)))
