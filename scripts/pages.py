@@ -8,7 +8,8 @@ stands alone; any other goes on with the names of the block before it. An expres
 has that value (of that type, at least). In a block marked `console` a line that begins with `$` is a command,
 and the lines below it are its output, stdout and stderr. `...` on a line stands for any lines. Times are not
 compared, and lines about waits are left out. Commands that cannot run here are in `NOT_RUN`, each with the
-reason. A block marked `py` is a program of another environment, which scripts/clients runs.
+reason. A block marked `py` is a program of another environment, which scripts/clients runs. A page
+that writes files ends with `rm`: the folder of the clone is then as it was.
 """
 
 from __future__ import annotations
@@ -233,8 +234,11 @@ class Reader:
         return "".join(islice(lines, max(piece.said.count("\n"), 1)))
 
 
-def findings(page: str, wanted: Callable[[Piece], bool] = lambda piece: True) -> Iterator[Piece]:
-    """Yield what the wanted pieces of a page print, in order.
+def findings(
+    page: str, wanted: Callable[[Piece], bool] = lambda piece: True, left: list[str] | None = None
+) -> Iterator[Piece]:
+    """Yield what the wanted pieces of a page print, in order. `left` gets the names of the files that they
+    leave in the folder, Python's caches aside.
 
     They run in a new folder in which the clone's files are found, and what is written stays out of them. A
     command's `python` and `structgen` are those that run this.
@@ -253,6 +257,9 @@ def findings(page: str, wanted: Callable[[Piece], bool] = lambda piece: True) ->
         for piece in pieces(page, (ROOT / page).read_text(encoding="utf-8")):
             if wanted(piece):
                 yield from reader.run(piece)
+        if left is not None:
+            there = (file.name for file in folder.iterdir() if not file.is_symlink())
+            left += sorted(name for name in there if name != "__pycache__")
 
 
 def rewritten(text: str, found: Iterable[Piece]) -> str:
