@@ -84,7 +84,12 @@ _ELLIPSIS = re.compile(r"^\.\.\.\n", re.MULTILINE)
 _TIME = re.compile(r"\b\d[\d,]*(\.\d+)? (us|ms|s|KiB)\b")
 _WAIT = re.compile(r"^structgen: .* \.\.\.\n", re.MULTILINE)
 """What a command says of a wait of more than two seconds (structgen/base/system/waits.py), if it had one."""
-_TIMED_ROWS = ("measure", "first mask", "mask", "take token", "mask + token")
+_TIMED_ROWS = {
+    **dict.fromkeys(("measure", "first mask", "first + token", "mask", "take token", "mask + token"), 3),
+    **dict.fromkeys(("first mask, CPU", "schema, CPU"), 3),
+    "garbage": 2,  # how often it was collected is chance
+}
+"""The rows of a table of times, and how many of their columns are no times."""
 
 
 class Piece(NamedTuple):
@@ -152,8 +157,8 @@ def _steady(text: str) -> str:
     lines = []
     for line in text.splitlines():
         columns = re.split(" {2,}", line.strip())
-        is_of_times = line.startswith("  ") and columns[0] in _TIMED_ROWS
-        lines.append(_TIME.sub(r"N \2", "  ".join(columns[:3]) if is_of_times else line).rstrip())
+        told = "  ".join(columns[: _TIMED_ROWS[columns[0]]]) if columns[0] in _TIMED_ROWS else line
+        lines.append(_TIME.sub(r"N \2", told).rstrip())
     return "\n".join([*lines, ""]) if lines else ""
 
 
