@@ -194,6 +194,10 @@ FLAGS: Final[dict[str, Flag]] = {
         "x86-64-v4 or armv8.",
     ),
     "output": Flag(Path, "Where --target writes; default: into the package."),
+    # --- report ---------------------------------------------------------------------------------------------
+    "report tokenizer": Flag(
+        str, "Also tell of this tokenizer: a file, a folder, or the name of a model (structgen models)."
+    ),
     # --- maskbench, sample-report ---------------------------------------------------------------------------
     "policy": Flag(
         str, "default or widest: our policies. Coverage is judged under the widest.", default="widest"
