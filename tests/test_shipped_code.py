@@ -107,6 +107,37 @@ def test_a_file_that_is_cut_off_is_told_and_not_used(tmp_path: Path, shipped: Pa
     assert f"{file} is damaged: the inner loops are compiled instead." in " ".join(said)
 
 
+INSTALLED_BESIDE = """
+import sys, threading, warnings
+from pathlib import Path
+from loops import loop
+from structgen.base.native import jit, shipped_code
+warnings.simplefilter("ignore")
+(file,) = Path(sys.argv[1]).rglob("*.code")
+whole = file.read_bytes()
+def install():
+    for cut in range(0, len(whole), len(whole) // 200):
+        file.unlink()
+        with file.open("wb", buffering=0) as written:  # as pip: under its name from the first byte on
+            written.write(whole[:cut])
+            written.write(whole[cut:])
+thread = threading.Thread(target=install)
+thread.start()
+entries, stamp, found = jit._entries["loops"].all, jit.stamp(loop.py_func.__code__.co_filename), set()
+while thread.is_alive():
+    results = shipped_code.load(entries, stamp)
+    found.add(15 if results is None else results[0].entry_point(5))
+print(found, loop(5), sum(loop.stats.cache_hits.values()))
+"""
+
+
+def test_a_process_that_loads_while_the_package_is_installed_again_finds_whole_code_or_none(
+    tmp_path: Path, shipped: Path
+) -> None:
+    folder = str(shutil.copytree(shipped, tmp_path / "again"))
+    assert run(tmp_path, INSTALLED_BESIDE, folder, STRUCTGEN_MACHINE_CODE=folder)[:3] == ["{15}", "15", "1"]
+
+
 def test_a_file_with_another_byte_is_told_and_not_used(tmp_path: Path, shipped: Path) -> None:
     folder = shutil.copytree(shipped, tmp_path / "damaged")
     (file,) = folder.rglob("*.code")

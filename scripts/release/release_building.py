@@ -100,6 +100,8 @@ def build(pythons: Sequence[str], output: Path, *, twice: bool = True) -> None:
             f"Not in the release: {len(changed)} files that differ from the commit, such as {changed[0][3:]}."
         )
     with tempfile.TemporaryDirectory(prefix="release-") as temporary:
+        for number, python in enumerate(interpreters):  # what one lacks is told before the others compile
+            environment(python, Path(temporary, f"tried-{number}"))
         # folders of different names and lengths: no path may be in what is built
         folders = [Path(temporary, name) for name in ("one", "the-second-one")[: 1 + twice]]
         with ThreadPoolExecutor(len(folders)) as threads:
