@@ -186,6 +186,7 @@ lint: $(VENV)/.installed-dev ## format, lint, types, layers, weight (house.toml)
 	$(BIN)/ruff check .
 	$(BIN)/mypy --strict structgen
 	$(BIN)/mypy --strict kernels/structgen_kernels
+	$(PYTEST) -n 0 -m "" -k infers tests/doors/typed/test_inferred_types.py
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/house.py --check
 

@@ -46,7 +46,7 @@ def main() -> None:
         "--torch", default="", help="options of pip with which torch is found; `none`: no torch"
     )
     parser.add_argument("--results", type=Path, help="write the table into this folder of bench, too")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     pythons = options.pythons or [sys.executable]
     version = version_of(ROOT)
     try:

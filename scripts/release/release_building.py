@@ -78,6 +78,15 @@ def environment(python: Path, folder: Path) -> Path:
     return folder / "bin/python"
 
 
+def installed(wheel: Path, python: Path, folder: Path, constraints: Path) -> Path:
+    """Make an environment that has a wheel, and what it needs in the versions that it is tested with; return
+    its interpreter."""
+    inside = environment(python, folder)
+    pip = (inside, "-m", "pip", "install", "--disable-pip-version-check", "-q")
+    run(*pip, wheel, "-c", constraints, cwd=folder.parent)
+    return inside
+
+
 def build(pythons: Sequence[str], output: Path, *, twice: bool = True) -> None:
     """Build all files of the commit HEAD into a folder, in place of what it held. Prints their names.
 
@@ -157,9 +166,7 @@ def with_machine_code(pure: Path, python: Path, folder: Path, tree: Path, made_a
     `tree`: where constraints.txt says which numba. `made_at`: the time of all files, in seconds since 1970.
     """
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
-        inside = environment(python, Path(temporary, "python"))
-        pip = (inside, "-m", "pip", "install", "--disable-pip-version-check", "-q")
-        run(*pip, pure, "-c", tree / "constraints.txt", cwd=folder)
+        inside = installed(pure, python, Path(temporary, "python"), tree / "constraints.txt")
         code = Path(temporary, "code")
         run(
             inside.with_name("structgen"),

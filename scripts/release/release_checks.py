@@ -9,6 +9,7 @@ typed object. That wants torch: `--torch` says how pip finds a build without CUD
 from __future__ import annotations
 
 import json
+import resource
 import shlex
 import sys
 import tempfile
@@ -19,12 +20,16 @@ from pathlib import Path
 from changelog_cut import ReleaseError
 from release_building import ROOT, environment, python_of, run
 
-COLUMNS = (
-    "wheel", "wheel_mb", "install_s", "first_mask_cpu_s", "first_mask_s", "read_only_cpu_s", "typed_object_s",
-    "own_s",
-)  # fmt: skip
-MOST_MB, MOST_MASK_CPU_S, MOST_TYPED_S, MOST_OWN_S = 60.0, 1.0, 60.0, 5.0
-"""What the figures of a wheel with machine code may be at most."""
+COLUMNS = ("wheel", "python", "wheel_mb", "install_s", "first_mask_cpu_s", "first_mask_s", "read_only_cpu_s",
+           "typed_object_s", "typed_object_cpu_s", "own_s", "own_cpu_s")  # fmt: skip
+MOST = {
+    "wheel_mb": 60.0,
+    "first_mask_cpu_s": 1.0,
+    "read_only_cpu_s": 1.0,
+    "typed_object_s": 60.0,
+    "own_s": 5.0,
+}
+"""What the figures of a wheel with machine code may be at most; of the pure one its size alone."""
 _SCHEMA = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}
 _FIRST_MASK = """
 import json, resource, time
@@ -45,9 +50,8 @@ os.execv(sys.executable, [sys.executable, "-c", sys.argv[1]])
 """
 _TYPED = """
 import json, time
-begun = time.perf_counter()
 import torch
-loaded = time.perf_counter()
+loaded, used = time.perf_counter(), time.process_time()
 import structgen as sg
 from pydantic import BaseModel
 class Person(BaseModel):
@@ -55,7 +59,7 @@ class Person(BaseModel):
     age: int
 made = sg.run("structgen/extract", "Ada Lovelace is 36 years old.", Person)
 assert isinstance(made, Person)
-print(json.dumps([str(made), loaded - begun, time.perf_counter() - loaded]))
+print(json.dumps([repr(made), time.perf_counter() - loaded, time.process_time() - used]))
 """
 
 
@@ -65,11 +69,12 @@ def check(pythons: Sequence[str], folder: Path, version: str, torch: str, result
     The pure wheel is tried with the first Python, each other wheel with the Python of its tag. `torch`:
     options of pip, or `none` to leave out what wants torch. Raises ReleaseError with all that is wrong.
     """
-    files = sorted(path for path in folder.iterdir() if version in path.name)
+    files = sorted(path for path in folder.resolve().glob("*") if version in path.name)
     wheels = [path for path in files if path.suffix == ".whl"]
     if not wheels:
         raise ReleaseError(f"{folder} has no wheel of {version}. Run `python scripts/release build` first.")
-    print(run(sys.executable, "-m", "twine", "check", "--strict", *files).strip())
+    run(sys.executable, "-m", "twine", "check", "--strict", *files)
+    print(f"twine check --strict: {len(files)} files passed.")
     rows, faults = [], []
     for name in pythons:
         python = python_of(name)
@@ -79,7 +84,7 @@ def check(pythons: Sequence[str], folder: Path, version: str, torch: str, result
                 row, wrong = tried(wheel, python, torch)
                 rows.append(row)
                 faults += wrong
-                print(*(f"{column}={value}" for column, value in zip(COLUMNS, row, strict=True)))
+                print(*(f"{column}={value}" for column, value in zip(COLUMNS, row, strict=True)), flush=True)
     sys.path.insert(0, str(ROOT / "bench"))
     from records import load, show, write  # structgen itself, which the other commands do not need
 
@@ -92,6 +97,7 @@ def check(pythons: Sequence[str], folder: Path, version: str, torch: str, result
 
 def tried(wheel: Path, python: Path, torch: str) -> tuple[tuple[str, ...], list[str]]:
     """Return the row of a wheel, and what is not as it should be."""
+    pure = "-none-any" in wheel.name
     with tempfile.TemporaryDirectory(prefix="release-") as temporary:
         home = Path(temporary)
         inside = environment(python, home / "bare")
@@ -100,25 +106,19 @@ def tried(wheel: Path, python: Path, torch: str) -> tuple[tuple[str, ...], list[
         installed = time.perf_counter() - begun
         _check_a_file(inside, home)
         _, cpu, wall = first_mask(inside, home)
-        _, again, _ = first_mask(inside, home, read_only=True)
-        typed, own = typed_object(wheel, python, home, torch) if torch != "none" else (None, None)
-    mb = wheel.stat().st_size / 1e6
-    limits = [("MB", mb, MOST_MB)]
-    if "-none-any" not in wheel.name:
-        limits += [
-            ("CPU s to the first mask", cpu, MOST_MASK_CPU_S),
-            ("CPU s to the first mask, read-only", again, MOST_MASK_CPU_S),
-            ("s from pip to a typed object", typed, MOST_TYPED_S),
-            ("s of structgen's own of these", own, MOST_OWN_S),
-        ]
+        read_only = None if pure else first_mask(inside, home, read_only=True)[1]
+        typed = (None,) * 4 if torch == "none" else typed_object(wheel, python, home, torch)
+        exact = run(inside, "-c", "import platform; print(platform.python_version())").strip()
+    figures = (wheel.stat().st_size / 1e6, installed, cpu, wall, read_only, *typed)
+    wanted = {"wheel_mb": MOST["wheel_mb"]} if pure else MOST
+    named = dict(zip(COLUMNS[2:], figures, strict=True))
     faults = [
-        f"{wheel.name}: {value:.1f} {what}, at most {most:g} are wanted"
-        for what, value, most in limits
-        if value is not None and value > most
+        f"{wheel.name}: {name} is {named[name]:.2f}, and {most:g} at most is wanted"
+        for name, most in wanted.items()
+        if (named[name] or 0.0) > most
     ]
-    figures = (mb, installed, cpu, wall, again, typed, own)
     shown = ("not tried" if value is None else f"{value:.2f}" for value in figures)
-    return (wheel.name.partition("-")[2].removesuffix(".whl"), *shown), faults
+    return (wheel.name.split("-", 2)[2].removesuffix(".whl"), exact, *shown), faults
 
 
 def install(inside: Path, what: str, home: Path, *options: str) -> None:
@@ -135,7 +135,7 @@ def without_compiler(inside: Path, home: Path) -> dict[str, str]:
 def _check_a_file(inside: Path, home: Path) -> None:
     """Run `structgen check` on a document that is right, and on one that is not."""
     (home / "schema.json").write_text(json.dumps(_SCHEMA))
-    command = (inside.with_name("structgen"), "check", "schema.json")
+    command = (inside.with_name("structgen"), "check", "--schema", "schema.json")
     (home / "right.json").write_text('{"age": 3}')
     (home / "wrong.json").write_text('{"age": "3"}')
     run(*command, "right.json", cwd=home, **without_compiler(inside, home))
@@ -147,34 +147,39 @@ def _check_a_file(inside: Path, home: Path) -> None:
 
 
 def first_mask(inside: Path, home: Path, *, read_only: bool = False) -> tuple[str, float, float]:
-    """Return where structgen was found, and processor and wall seconds to a first mask. `read_only`: neither
-    the environment nor any folder of a cache can be written."""
-    around = without_compiler(inside, home)
+    """Return where structgen was found, and processor and wall seconds to a first mask, with nothing kept by
+    another process. `read_only`: neither the environment nor any folder of a cache can be written."""
+    around, packages = without_compiler(inside, home), inside.parents[1]
+    for kept in packages.rglob("*.nb[ci]"):
+        kept.unlink()
     if not read_only:
         return tuple(json.loads(run(inside, "-c", _FIRST_MASK, cwd=home, **around)))
-    for cached in inside.parents[1].rglob("__pycache__"):
-        for file in (*cached.glob("*.nbc"), *cached.glob("*.nbi")):
-            file.unlink()
     Path(around["HOME"]).mkdir()
-    locked = [Path(around["HOME"]), *(path for path in inside.parents[1].rglob("*") if path.is_dir())]
+    locked = [Path(around["HOME"]), *(path for path in packages.rglob("*") if path.is_dir())]
     for path in locked:
         path.chmod(0o555)
     try:
-        found = json.loads(run(inside, "-c", _READ_ONLY, _FIRST_MASK, cwd=home, **around))
+        return tuple(json.loads(run(inside, "-c", _READ_ONLY, _FIRST_MASK, cwd=home, **around)))
     finally:
         for path in locked:
             path.chmod(0o755)
-    return tuple(found)
 
 
-def typed_object(wheel: Path, python: Path, home: Path, torch: str) -> tuple[float, float]:
-    """Return the seconds from an empty environment to a typed object, and those that are structgen's own: all
-    of the process but the start of Python and the import of torch."""
-    begun = time.perf_counter()
+def typed_object(wheel: Path, python: Path, home: Path, torch: str) -> tuple[float, float, float, float]:
+    """Return the seconds from an empty environment to a typed object, and those of structgen's own: of the
+    process that makes it, without the start of Python and the import of torch. Both of the wall and of the
+    processor."""
+    begun, used = time.perf_counter(), _processor()
     inside = environment(python, home / "typed")
     # torch by itself: its own index is not asked for what it needs
     install(inside, "torch", home, "--no-deps", "-c", str(ROOT / "constraints.txt"), *shlex.split(torch))
     install(inside, f"{wheel}[tokenizers,torch,typed]", home)
-    made, _, own = json.loads(run(inside, "-c", _TYPED, cwd=home, **without_compiler(inside, home)))
-    print(f"{wheel.name}: {made}")
-    return time.perf_counter() - begun, own
+    made, own, own_cpu = json.loads(run(inside, "-c", _TYPED, cwd=home, **without_compiler(inside, home)))
+    print(f"{wheel.name}: {made}", flush=True)
+    return time.perf_counter() - begun, _processor() - used, own, own_cpu
+
+
+def _processor() -> float:
+    """Return the processor seconds of all processes that were started and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractContextManager, aclosing, nullcontext
 from typing import Any, Final, Literal, TypeVar
 
@@ -31,7 +31,7 @@ class CallSpan:
     def __init__(self, span: Any) -> None:
         """`span`: None where nobody traces; all methods then do nothing."""
         self._span = span
-        self._is_over = span is None
+        self._is_over = span is None or not span.is_recording()  # a sampler may want the context alone
 
     def __enter__(self) -> CallSpan:
         return self
@@ -90,17 +90,23 @@ class CallSpan:
         }
         if self.keeps_content:
             said = [{**_message("assistant", text), "finish_reason": reason} for text, reason in texts]
-            attributes["gen_ai.output.messages"] = json.dumps(said, ensure_ascii=False)
+            attributes["gen_ai.output.messages"] = json.dumps(said)
         self.set(attributes)
         if error is not None:
             self.failed(error)
 
     def asked(self, prompt: Any) -> None:
-        """Record a prompt, text or chat messages, where content is wanted."""
+        """Record a prompt, text or chat messages, where content is wanted. Anything else, as clients may send
+        it, is left out."""
         if self.keeps_content:
-            messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
-            said = [_message(one.get("role", "assistant"), one.get("content", one)) for one in messages]
-            self.set({"gen_ai.input.messages": json.dumps(said, ensure_ascii=False)})
+            given = prompt if isinstance(prompt, list | tuple) else [prompt]
+            said = [{"content": one} if isinstance(one, str) else one for one in given]
+            messages = [
+                _message(one.get("role", "user"), one.get("content"))
+                for one in said
+                if isinstance(one, Mapping)
+            ]
+            self.set({"gen_ai.input.messages": json.dumps(messages)})
 
     def failed(self, error: BaseException | str) -> None:
         """Record an error: its type, or what stands for it. What it says may quote the answer, so that is
@@ -137,7 +143,7 @@ def call_span(
     are None are left out. Cost: one look-up where nobody traces, some microseconds under a tracer.
     """
     api: Any = sys.modules.get(TRACING)
-    if api is None:
+    if not hasattr(api, "use_span"):  # the last thing that it defines: another thread may be importing it
         return _NONE
     parent = None
     if api.get_current_span().get_span_context().is_valid:
@@ -178,14 +184,14 @@ def _known(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in attributes.items() if value is not None}
 
 
-def _message(role: str, content: Any) -> dict[str, Any]:
-    """Return a message as the conventions write one. Parts other than text are named, and not repeated."""
-    parts: Iterable[Any] = content if isinstance(content, list) else [content]
-    texts = (part.get("text") if isinstance(part, Mapping) and "text" in part else part for part in parts)
-    return {"role": role, "parts": [_part(text) for text in texts if text is not None]}
+def _message(role: Any, content: Any) -> dict[str, Any]:
+    """Return a message as the conventions write one. Of parts other than text the type is told alone."""
+    parts = content if isinstance(content, list | tuple) else [content]
+    return {"role": str(role), "parts": [_part(part) for part in parts if part is not None]}
 
 
-def _part(said: Any) -> dict[str, Any]:
-    if isinstance(said, str):
-        return {"type": "text", "content": said}
-    return {"type": str(said.get("type", "unknown")) if isinstance(said, Mapping) else "unknown"}
+def _part(part: Any) -> dict[str, Any]:
+    kind, text = "unknown", part
+    if isinstance(part, Mapping):
+        kind, text = str(part.get("type", "unknown")), part.get("text")
+    return {"type": "text", "content": text} if isinstance(text, str) else {"type": kind}

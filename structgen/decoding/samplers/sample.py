@@ -22,6 +22,7 @@ from typing import (
     Any,
     Final,
     NamedTuple,
+    Never,
     TypeAlias,
     TypedDict,
     TypeVar,
@@ -70,7 +71,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
     from structgen.asking.request_reading.targets import AnyTarget, TextTarget
-    from structgen.base.language.wrong_arguments import ArgumentMissing, NotAnOption, Wrong
+    from structgen.base.language.wrong_arguments import ArgumentMissing, FineIf, NotAnOption, Wrong
     from structgen.decoding.engine.engine import Engine
 
 T = TypeVar("T")
@@ -262,12 +263,12 @@ def sample(
 def sample(
     model: GivenModel, prompt: ManyPrompts, grammar: TypeForm[T], n: int, **options: Unpack[SampleOptions]
 ) -> list[Samples[T]]: ...
-@overload  # for messages about wrong calls
+@overload  # takes no call: for messages about wrong ones
 def sample(
-    model: GivenModel | Wrong,
+    model: GivenModel,
     prompt: OnePrompt | ManyPrompts | Wrong,
     grammar: TypeForm[Any] | TextTarget | AnyTarget | Wrong,
-    n: int | Wrong,
+    n: FineIf[int, Never],
     *,
     # the options, by scripts/call_options.py
     checkers: Sequence[Checker] | Wrong = ...,

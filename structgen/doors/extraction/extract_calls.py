@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Never, TypeAlias, TypeVar, Unpack, overload
 
 from structgen.asking.documents.documents import TextDocument, documents_of
 from structgen.asking.documents.page_cuts import cut
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
     from structgen.asking.request_reading.targets import AnyTarget
-    from structgen.base.language.wrong_arguments import ArgumentMissing, NotAnOption, Wrong
+    from structgen.base.language.wrong_arguments import ArgumentMissing, FineIf, NotAnOption, Wrong
     from structgen.decoding.engine.requests import Sampling
     from structgen.decoding.engine.strategies.strategy import Strategy
     from structgen.decoding.engine.thinking import Thinking
@@ -52,9 +52,13 @@ def extract(
 def extract(
     model: Asked, document: Documents, target: TypeForm[T], **options: Unpack[ExtractOptions]
 ) -> Extraction[T]: ...
-@overload  # also of a schema, and for messages about wrong calls
+@overload
 def extract(
-    model: Asked | Wrong,
+    model: Asked, document: Documents, target: AnyTarget, **options: Unpack[ExtractOptions]
+) -> Extraction[Any]: ...
+@overload  # takes no call: for messages about wrong ones
+def extract(
+    model: FineIf[Asked, Never],
     document: Documents | Wrong,
     target: TypeForm[Any] | AnyTarget | Wrong,
     *,
@@ -87,7 +91,7 @@ def extract(
     workers: int | Wrong | None = ...,
     progress: bool | Callable[[ExtractProgress], None] | Wrong = ...,
     **unknown: NotAnOption,
-) -> Extraction[Any]: ...
+) -> Any: ...
 @overload
 def extract(model: ArgumentMissing, document: Any = ..., **options: Any) -> Any: ...
 @options_named(  # type: ignore[misc]  # the last two overloads take what it refuses
@@ -136,9 +140,13 @@ def aextract(
 def aextract(
     model: Asked, document: Documents, target: TypeForm[T], **options: Unpack[ExtractOptions]
 ) -> Coroutine[Any, Any, Extraction[T]]: ...
-@overload  # also of a schema, and for messages about wrong calls
+@overload
 def aextract(
-    model: Asked | Wrong,
+    model: Asked, document: Documents, target: AnyTarget, **options: Unpack[ExtractOptions]
+) -> Coroutine[Any, Any, Extraction[Any]]: ...
+@overload  # takes no call: for messages about wrong ones
+def aextract(
+    model: FineIf[Asked, Never],
     document: Documents | Wrong,
     target: TypeForm[Any] | AnyTarget | Wrong,
     *,
@@ -171,7 +179,7 @@ def aextract(
     workers: int | Wrong | None = ...,
     progress: bool | Callable[[ExtractProgress], None] | Wrong = ...,
     **unknown: NotAnOption,
-) -> Coroutine[Any, Any, Extraction[Any]]: ...
+) -> Any: ...
 @overload
 def aextract(model: ArgumentMissing, document: Any = ..., **options: Any) -> Any: ...
 @options_named(  # type: ignore[misc]  # the last two overloads take what it refuses

@@ -5,5 +5,5 @@
 3. `script_model` has the logits: the next token of the text is certain. `plain_chat` is its chat template.
 4. `stand_in` is a server on loopback over such a model, with failures that servers have.
 
-The fixtures of pytest are in `structgen.testing_fixtures`.
+The fixtures of pytest are in `structgen.doors.testing.pytest_fixtures`.
 """

@@ -66,26 +66,37 @@ def _ways(
     reply: Any, compiled: CompiledGrammar | None, format: ToolFormat | None, where: str
 ) -> Iterator[str]:
     """Yield the texts that may be said for a reply."""
+    schema = None if compiled is None else compiled.grammar.schema
     calls = [reply] if isinstance(reply, Call) else reply
     if isinstance(calls, list | tuple) and calls and all(isinstance(call, Call) for call in calls):
         yield _calls_text(calls, compiled, format)
         return
     if isinstance(reply, str):
         yield encodable(where, reply)
-        # a type that is no object may be asked for inside of one
-        yield wrapper_of(reply)
-        yield wrapper_of(json.dumps(reply, ensure_ascii=False))
-        yield json.dumps(reply, ensure_ascii=False)
+        yield from _quoted(reply, schema)
         return
     plain = plain_value(reply, where)
-    schema = None if compiled is None else compiled.grammar.schema
     for value, held in ((plain, schema), ({WRAPPER: plain}, schema)):
-        for made in (_in_order(value, held, held), value):
+        for made in (in_order(value, held), value):
             for how in _SPELLINGS:
                 try:
                     yield json.dumps(made, **how)
                 except (TypeError, ValueError, RecursionError) as error:
                     raise _no_json(reply, where) from error
+
+
+def _quoted(reply: str, schema: Any) -> Iterator[str]:
+    """Yield the documents that hold a text: as a string, where a schema has only strings; in the object that
+    holds a type's document, where a schema is one of these."""
+    if not isinstance(schema, Mapping):
+        return
+    members = schema.get("properties")
+    if isinstance(members, Mapping) and [*members] == [WRAPPER] and not reply.lstrip().startswith("{"):
+        yield from map(wrapper_of, (reply, json.dumps(reply, ensure_ascii=False)))
+    listed = schema.get("enum", [schema["const"]] if "const" in schema else [None])
+    has_strings = schema.get("type") == "string" or all(isinstance(value, str) for value in listed)
+    if has_strings and not reply.lstrip().startswith('"'):
+        yield json.dumps(reply, ensure_ascii=False)
 
 
 def plain_value(reply: Any, where: str) -> Any:
@@ -113,11 +124,13 @@ def _no_json(reply: Any, where: str) -> OptionError:
     )
 
 
-def _in_order(value: Any, schema: Any, root: Any, depth: int = 0) -> Any:
-    """Return a value whose keys come in the order in which a schema first names them; other keys behind."""
+def in_order(value: Any, schema: Any, root: Any = None, depth: int = 0) -> Any:
+    """Return a value whose keys come in the order in which a schema first names them; other keys behind.
+    `root`: the schema that references point into, by default the same."""
+    root = schema if root is None else root
     if isinstance(value, list):
         items = _parts(schema, root, "items")
-        return [_in_order(item, items, root, depth + 1) for item in value]
+        return [in_order(item, items, root, depth + 1) for item in value]
     if not isinstance(value, dict) or depth > 100:
         return value
     known: dict[str, Any] = {}
@@ -126,7 +139,7 @@ def _in_order(value: Any, schema: Any, root: Any, depth: int = 0) -> Any:
             for key, member in part.items():
                 known.setdefault(key, []).append(member)
     keys = [key for key in known if key in value] + [key for key in value if key not in known]
-    return {key: _in_order(value[key], known.get(key, []), root, depth + 1) for key in keys}
+    return {key: in_order(value[key], known.get(key, []), root, depth + 1) for key in keys}
 
 
 def _parts(schemas: Any, root: Any, keyword: str) -> list[Any]:

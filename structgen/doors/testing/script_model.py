@@ -73,12 +73,12 @@ class ScriptModel:
             size += 1
         return size
 
-    def begin(self, prompt: Sequence[int], text: bytes) -> list[int]:
+    def begin(self, prompt: Sequence[int], text: str) -> list[int]:
         """Return a prompt behind which the model says a text: the same, but that it names this script."""
         number = next(self._numbers)
         name = tuple(self._first + number // _DIGITS**place % _DIGITS for place in range(_PLACES))
         head = list(prompt[:_PLACES]) if len(prompt) >= _SHORT else []
-        self._scripts[name] = self.bytes_of(head), self.bytes_of(prompt) + text
+        self._scripts[name] = self.bytes_of(head), self.bytes_of(prompt) + text.encode()
         return [*name, *prompt[len(head) :]]
 
     def end(self, prompt: Sequence[int]) -> None:

@@ -34,7 +34,7 @@ class TakenReply(NamedTuple):
 
 
 class Replies:
-    """The replies of a script, handed out one at a time. Threads may share it.
+    """The replies of a script, handed out one at a time. Threads may share it by its lock.
 
     `given`: a list has one for each request, in the order in which they come. A dict has one for each request
     whose prompt has the key as a part, as often as it comes. A function makes one of each prompt. A text,
@@ -43,7 +43,8 @@ class Replies:
 
     def __init__(self, given: Any) -> None:
         """Errors: OptionError for replies without an order."""
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
+        """Held while a reply is taken: by those who note what it is taken for, too."""
         self._taken = 0
         self._function: Any = None
         self._by_part: dict[str, Any] = {}
@@ -81,12 +82,9 @@ class Replies:
 
     def take(self, prompt: str) -> TakenReply:
         """Return the reply to a prompt, perhaps a function that makes it. Each listed reply is taken once.
-        Errors: ScriptError where there is none."""
-        with self._lock:
-            number, self._taken = self._taken, self._taken + 1
-            return self._next(prompt, number)
-
-    def _next(self, prompt: str, number: int) -> TakenReply:
+        The caller holds `lock`. Errors: ScriptError where there is none."""
+        number = self._taken
+        self._taken += 1
         if self._function is not None:
             return TakenReply(self._function, f"the reply to request {number + 1}")
         if self._by_part:

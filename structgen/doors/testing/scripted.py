@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from structgen.base.errors import OptionError, options_named
 from structgen.base.printable import short_repr
 from structgen.base.system.installation import needing
 from structgen.base.system.resources import model_name
 from structgen.decoding.engine import Engine
-from structgen.decoding.engine.model_prompts import ModelPrompts, ReadPrompt
+from structgen.decoding.engine.model_prompts import ModelPrompts
 from structgen.decoding.engine.models import tokenizer_of
 from structgen.decoding.engine.requests import FinishReason, Handle, Request
 from structgen.decoding.engine.special_texts import special_texts, without_bytes
@@ -40,6 +39,19 @@ BYTES_A_TOKEN: Final = 4
 model writes."""
 TAKEN: ContextVar[TakenReply | None] = ContextVar("structgen_taken_reply", default=None)
 """The reply to the request of HTTP that is being answered, which was taken when the request came."""
+
+
+class SaidText(NamedTuple):
+    """What is said to one request."""
+
+    lead: str
+    """The thoughts, and what closes them; "" where there are none."""
+    text: str
+    """The answer, with its beginning where the prompt gives that."""
+    where: str
+    """The place of the reply, for errors."""
+    is_plain: bool
+    """Whether no special token is in it; the text of a result may leave those out."""
 
 
 class Scripted(Engine):
@@ -83,9 +95,7 @@ class Scripted(Engine):
         self.requests: list[Request] = []
         """The requests of these prompts, with grammar and options. `sg.run` gives them token ids as
         prompts."""
-        self._noting = threading.Lock()
-        """A prompt, its request and its reply have the same number."""
-        self.errors: list[ScriptError] = []
+        self.errors: list[Exception] = []
         """What did not fit. `done` raises the first of them once more: other code may have caught it."""
 
     def __repr__(self) -> str:
@@ -131,8 +141,8 @@ class Scripted(Engine):
         return await self._driver.submitted(count, submit)
 
     def _answered(self, request: Request, taken: TakenReply | None) -> list[Handle]:
-        """Return the handles of a request, each of whose samples has its own reply. Errors: ScriptError, and
-        those of the engine."""
+        """Return the handles of a request, each of whose samples has its own reply. `taken`: the reply of the
+        first. Errors: ScriptError, and those of the engine."""
         handles = []
         for sample in range(request.n):
             one = replace(request, n=1) if request.n > 1 else request
@@ -151,39 +161,46 @@ class Scripted(Engine):
                 strategy=(),
             )
             if self._is_of_bytes:
-                room = self.model.context - len(read.tokens) - most_tokens(one.thinking)
-                most = max(one.most_tokens, min(BYTES_A_TOKEN * one.most_tokens, room))
-                one = replace(one, max_tokens=most)
-            text, where = self._text_of(one, read, taken, request)
+                one = self._in_bytes(one, len(read.tokens))
+            said = self._said(one, read.tokens, taken, request)
             taken = None
-            prompt = self._script.begin(read.tokens, text.removeprefix(begun).encode())
+            prompt = self._script.begin(read.tokens, said.lead + said.text.removeprefix(begun))
             try:
                 (handle,) = super()._submitted(replace(one, prompt=prompt))
             except BaseException:
                 self._script.end(prompt)
                 raise
             handle.request, handle.sample = request, sample
-            handle.listen(partial(self._heard, handle, prompt, text, where))
+            handle.listen(partial(self._heard, handle, prompt, said))
             handles.append(handle)
         return handles
+
+    def _in_bytes(self, request: Request, prompt: int) -> Request:
+        """Return a request whose numbers of tokens are numbers of bytes, as far as the context allows."""
+        thinking = request.thinking
+        if thinking is not None:
+            thinking = replace(thinking, max_tokens=BYTES_A_TOKEN * thinking.max_tokens)
+        room = self.model.context - prompt - most_tokens(thinking)
+        most = max(request.most_tokens, min(BYTES_A_TOKEN * request.most_tokens, room))
+        return replace(request, thinking=thinking, max_tokens=most)
 
     def prompt_tokens(self, request: Request) -> list[int]:
         """Return the tokens of a prompt behind which the model says the next reply: for `sg.sample` and
         others that read the model themselves."""
         read = self.reading.read(request)
-        if read.tokens and max(read.tokens) >= self.tokenizer.vocab_size:
-            return read.tokens
-        text, _ = self._text_of(request, read, None, request)
-        return self._script.begin(read.tokens, text.encode())
+        if any(token >= self.tokenizer.vocab_size for token in read.tokens[:1]):
+            return read.tokens  # it has its script
+        unbounded = replace(request, max_tokens=self.model.context)
+        return self._script.begin(read.tokens, self._said(unbounded, read.tokens, None, request).text)
 
-    def _text_of(
-        self, request: Request, read: ReadPrompt, taken: TakenReply | None, given: Request
-    ) -> tuple[str, str]:
-        """Return what is said to a request, thoughts included, and the place of the reply. Notes the request.
-        Errors: ScriptError, the reply where it is an exception, and those of `reply_text`."""
-        prompt = self._script.bytes_of(read.tokens).decode("utf-8", "replace")
+    def _said(
+        self, request: Request, prompt_tokens: Sequence[int], taken: TakenReply | None, given: Request
+    ) -> SaidText:
+        """Return what is said to a request, and note the request as it was given. Errors: ScriptError, the
+        reply where it is an exception, and those of `reply_text`."""
+        prompt = self._script.bytes_of(prompt_tokens).decode("utf-8", "replace")
         try:
-            with self._noting:
+            with self._replies.lock:
                 self.asked.append(prompt)
                 self.requests.append(given)
                 taken = self._replies.take(prompt) if taken is None else taken
@@ -196,24 +213,25 @@ class Scripted(Engine):
             if grammar is not None:
                 compiled = self.compiled(grammar, warns=False, bans=bans)
             text = reply_text(reply, compiled, self._format, where)
-            if request.begun and not text.startswith(request.begun):
+            if not text.startswith(request.begun):
                 text = request.begun + text
-            return self._checked(text, request, compiled, prompt, where), where
+            return self._checked(text, request, compiled, prompt, where)
         except ScriptError as error:
             self.errors.append(error)
             raise
 
     def _checked(
         self, text: str, request: Request, compiled: CompiledGrammar | None, prompt: str, where: str
-    ) -> str:
-        """Return a text that a request allows, behind what closes its thoughts. Raises ScriptError for one
-        that the form forbids, or that is too long."""
+    ) -> SaidText:
+        """Return a text that a request allows, and what closes its thoughts. Raises ScriptError for one that
+        the form forbids, or that is too long."""
         thoughts = tag = ""
         if request.thinking is not None:
             closing = closing_of(request.thinking, self.tokenizer, self._named_tokens)
             tag = self._script.bytes_of(closing.tokens).decode("utf-8", "replace")
             before, found, behind = text.partition(tag)
             thoughts, text = (before, behind) if found else ("", text)
+            self._check_size("thoughts", thoughts, request.thinking.max_tokens, where)
         is_plain = not any(special in text for special in self.specials)
         if compiled is not None and is_plain and (stop := stop_of(compiled, text)) is not None:
             raise ScriptError(
@@ -222,16 +240,19 @@ class Scripted(Engine):
                 cure="Mend the reply, or the form; an object in place of a text is written as the form "
                 "wants it.",
             )
-        size = self._script.size_of(text.removeprefix(request.begun).encode())
-        if size > request.most_tokens:
+        self._check_size("reply", text.removeprefix(request.begun), request.most_tokens, where)
+        return SaidText(thoughts + tag, text, where, is_plain)
+
+    def _check_size(self, what: str, text: str, most: int, where: str) -> None:
+        """Raise ScriptError for a text of more tokens than may be written."""
+        size = self._script.size_of(text.encode())
+        if size > most:
             unit = BYTES_A_TOKEN if self._is_of_bytes else 1
-            what = f"has {size:,} tokens" if unit == 1 else f"needs about {-(-size // unit):,} tokens"
             raise ScriptError(
-                f"The reply {what}, and max_tokens={request.most_tokens // unit:,} allows fewer.",
+                f"The {what} of {-(-size // unit):,} tokens is longer than max_tokens={most // unit:,}.",
                 where=where,
-                cure="Shorten the reply, or raise max_tokens.",
+                cure="Shorten the text, or raise max_tokens.",
             )
-        return thoughts + tag + text
 
     @property
     def _format(self) -> ToolFormat | None:
@@ -241,23 +262,23 @@ class Scripted(Engine):
         except OptionError:
             return None
 
-    def _heard(self, handle: Handle, prompt: Sequence[int], text: str, where: str, piece: str | None) -> None:
+    def _heard(self, handle: Handle, prompt: Sequence[int], said: SaidText, piece: str | None) -> None:
         """Hear of a text; at its end, raise ScriptError where it is not the reply: an option of the request
         changed the tokens."""
         result = handle.result
         if piece is not None or result is None:
             return
         self._script.end(prompt)
-        is_said = text.endswith(result.text) or (result.stopped_by and result.text in text)
-        if is_said or result.finish_reason is FinishReason.CANCELLED or result.error is not None:
+        is_cut = result.stopped_by and said.text.startswith(result.text)
+        is_other = result.finish_reason is FinishReason.CANCELLED or result.error is not None
+        if result.text == said.text or is_cut or is_other or not said.is_plain:
             return
-        at = 0
-        while text[: at + 1] == result.text[: at + 1]:
-            at += 1
+        same = zip(said.text, result.text, strict=False)
+        at = next((at for at, (one, other) in enumerate(same) if one != other), len(result.text))
         error = ScriptError(
             f"The engine left the reply at character {at}: it wrote {short_repr(result.text[at:], 60)} in "
-            f"place of {short_repr(text[at:], 60)}.",
-            where=where,
+            f"place of {short_repr(said.text[at:], 60)}.",
+            where=said.where,
             cure="Look at the options of the request that choose other tokens, such as logit_bias.",
         )
         self.errors.append(error)

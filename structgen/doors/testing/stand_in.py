@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeAlias
 
 from structgen.asking.tool_calls.tool_replies import Call
@@ -23,8 +23,8 @@ from structgen.base.errors import OptionError, StructgenError, fields_named, opt
 from structgen.base.language import checks
 from structgen.base.language.checks import Number, Whole, check_fields
 from structgen.base.system.installation import needing
-from structgen.doors.testing.reply_texts import plain_value
-from structgen.doors.testing.script_replies import Replies, ScriptError, TakenReply
+from structgen.doors.testing.reply_texts import in_order, plain_value
+from structgen.doors.testing.script_replies import Replies, TakenReply
 from structgen.doors.testing.scripted import TAKEN, Scripted
 from structgen.doors.typed.servers import KNOWN, Server
 
@@ -37,6 +37,8 @@ _PLAIN: Final = frozenset(
     " max_tokens max_completion_tokens max_output_tokens".split()
 )
 """Members of bodies that hold a reply to no form."""
+_MISFIT: Final = 417
+"""The status where script and requests do not fit. Clients ask again at others, or with another form."""
 _MOST_SECONDS: Final = 30.0
 """How long a server may take to start, and to end."""
 
@@ -122,7 +124,7 @@ def server(replies: Any, *, like: Any = None) -> Iterator[Address]:
     the texts of the messages, joined by line ends. Any name of a model is served.
 
     Errors at the end of the block, unless another is on its way: ScriptError for unused replies, for a
-    request without a reply, and for a reply that a form forbids; the client was told status 400 then. Errors
+    request without a reply, and for a reply that a form forbids; the client was told status 417 then. Errors
     at its beginning: those of `Scripted`; StructgenError where the extra `serve` is not installed. Then no
     port is open and no thread left. Cost: some milliseconds, and a tenth of a second to end.
     """
@@ -130,6 +132,7 @@ def server(replies: Any, *, like: Any = None) -> Iterator[Address]:
         # optional: serve
         import uvicorn
 
+        # optional: serve
         from structgen.doors.serving.app import make_app
         from structgen.doors.serving.served_model import ServedModel
     given = Replies(replies)
@@ -144,10 +147,14 @@ def server(replies: Any, *, like: Any = None) -> Iterator[Address]:
             acting, log_config=None, log_level="critical", access_log=False, timeout_graceful_shutdown=1
         )
         running = uvicorn.Server(config)
-        thread = threading.Thread(target=running.run, args=([listening],), name="structgen-stand-in")
+        thread = threading.Thread(target=running.run, args=([listening],), daemon=True)
         thread.start()
         try:
-            _until(lambda: running.started or not thread.is_alive(), "start")
+            end = time.monotonic() + _MOST_SECONDS
+            while not running.started:
+                if time.monotonic() > end or not thread.is_alive():
+                    raise _stuck("start")
+                time.sleep(0.002)
             yield url
         finally:
             acting.is_over = running.should_exit = True
@@ -157,17 +164,13 @@ def server(replies: Any, *, like: Any = None) -> Iterator[Address]:
             for known in [one for one in KNOWN if one.url.startswith(url.root)]:
                 del KNOWN[known]  # another server may have the port
     if thread.is_alive():
-        raise StructgenError("The server for tests does not end.", where="testing.server")
+        raise _stuck("end")
     model.done()
 
 
-def _until(is_so: Callable[[], bool], what: str) -> None:
-    """Wait until something is so. Raises StructgenError after half a minute."""
-    end = time.monotonic() + _MOST_SECONDS
-    while not is_so():
-        if time.monotonic() > end:
-            raise StructgenError(f"The server for tests does not {what}.", where="testing.server")
-        time.sleep(0.002)
+def _stuck(what: str) -> StructgenError:
+    cure = "Look at what a function among the replies waits for, and at the load of the machine."
+    return StructgenError(f"The server for tests does not {what}.", where="testing.server", cure=cure)
 
 
 @dataclass
@@ -180,7 +183,6 @@ class _Acting:
     url: Address
     is_over: bool = False
     """Whether the server ends: nothing waits any more."""
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -198,10 +200,12 @@ class _Acting:
         self.url.requests.append(dict(body))
         try:
             prompt = "\n".join(texts)
-            taken = self.replies.take(prompt).made(prompt)
-        except ScriptError as error:
+            with self.replies.lock:
+                taken = self.replies.take(prompt)
+            taken = taken.made(prompt)
+        except Exception as error:  # too few replies, or an assertion in a function that makes them
             self.model.errors.append(error)
-            await _refuse(send, Failure(status=400, message=str(error)))
+            await _refuse(send, Failure(status=_MISFIT, message=str(error)))
             return
         body["model"] = _NAME
         if isinstance(taken.reply, Failure):
@@ -220,7 +224,18 @@ class _Acting:
         data = json.dumps(body).encode()
         length = str(len(data)).encode()
         headers = [(name, length if name == b"content-length" else said) for name, said in scope["headers"]]
-        await self.app({**scope, "headers": headers}, _again(data, receive), send)
+        await self.app({**scope, "headers": headers}, _again(data, receive), self._as_misfit(send))
+
+    def _as_misfit(self, send: Send) -> Send:
+        """Return what sends an answer, with the status of a misfit where the model has told one meanwhile."""
+        known = len(self.model.errors)
+
+        async def sent(message: Message) -> None:
+            if message.get("status") == 400 and len(self.model.errors) > known:
+                message = {**message, "status": _MISFIT}
+            await send(message)
+
+        return sent
 
     async def _wait(self, seconds: float) -> None:
         """Wait, but no longer than the server runs."""
@@ -292,8 +307,11 @@ def _as_call(reply: Any, body: JsonObject) -> Any:
     if isinstance(reply, str):
         with suppress(ValueError):
             made = json.loads(reply)
-    is_call = isinstance(made, Call | Exception | list | str)
-    return reply if is_call else Call(named[0]["name"], plain_value(made, "replies"), "call_0")
+    if isinstance(made, Call | Exception | list | str):
+        return reply
+    (tool,) = named
+    made = in_order(plain_value(made, "replies"), tool.get("parameters", tool.get("input_schema")))
+    return Call(tool["name"], made, "call_0")
 
 
 def _texts(body: JsonObject) -> Iterator[str]:

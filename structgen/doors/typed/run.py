@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Required, TypeAlias, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Never, Required, TypeAlias, TypeVar, Unpack, overload
 
 from structgen.asking.request_reading.example_pairs import Pair
 from structgen.asking.tool_calls.tool_replies import Call, Reply
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from structgen.asking.request_reading.targets import AnyTarget, TextTarget
     from structgen.asking.tool_calls.tool_definitions import Tools
     from structgen.asking.tool_calls.tool_format import ToolFormat
-    from structgen.base.language.wrong_arguments import ArgumentMissing, NotAnOption, Wrong
+    from structgen.base.language.wrong_arguments import ArgumentMissing, FineIf, NotAnOption, Wrong
     from structgen.decoding.engine.engine import Engine
     from structgen.decoding.engine.requests import Sampling
     from structgen.decoding.engine.strategies.strategy import Strategy
@@ -85,6 +85,12 @@ class Whole(CallOptions, total=False):
     stream: Literal[False]
 
 
+class WholeText(Whole, total=False):
+    """The same, without tools."""
+
+    tools: None
+
+
 class WholeBeside(Whole, total=False):
     """The same, perhaps with tools."""
 
@@ -96,6 +102,12 @@ class Detailed(CallOptions, total=False):
 
     detailed: Required[Literal[True]]
     stream: Literal[False]
+
+
+class DetailedText(Detailed, total=False):
+    """The same, without tools."""
+
+    tools: None
 
 
 class DetailedBeside(Detailed, total=False):
@@ -111,6 +123,12 @@ class Streamed(CallOptions, total=False):
     stream: Required[Literal[True]]
 
 
+class StreamedText(Streamed, total=False):
+    """The same, without tools."""
+
+    tools: None
+
+
 class StreamedBeside(Streamed, total=False):
     """The same, perhaps with tools."""
 
@@ -118,38 +136,70 @@ class StreamedBeside(Streamed, total=False):
 
 
 @overload
-def run(model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Whole]) -> str: ...
+def run(  # type: ignore[overload-overlap]
+    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[WholeText]
+) -> str: ...
 @overload
-def run(
-    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Detailed]
+def run(  # type: ignore[overload-overlap]
+    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[DetailedText]
 ) -> Outcome[str]: ...
 @overload
-def run(
-    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Streamed]
+def run(  # type: ignore[overload-overlap]
+    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[StreamedText]
 ) -> Iterator[Partial[str]]: ...
 @overload
 def run(
-    model: Asked, prompt: Prompt, target: type[C] | None = None, *, tools: Tools, **options: Unpack[Whole]
+    model: Asked,
+    prompt: Prompt,
+    target: type[C] | None = None,
+    *,
+    tools: Tools | None,
+    **options: Unpack[Whole],
 ) -> C: ...
 @overload
 def run(
-    model: Asked, prompt: Prompt, target: type[C] | None = None, *, tools: Tools, **options: Unpack[Detailed]
+    model: Asked,
+    prompt: Prompt,
+    target: type[C] | None = None,
+    *,
+    tools: Tools | None,
+    **options: Unpack[Detailed],
 ) -> Outcome[C]: ...
 @overload
 def run(
-    model: Asked, prompt: Prompt, target: type[C] | None = None, *, tools: Tools, **options: Unpack[Streamed]
+    model: Asked,
+    prompt: Prompt,
+    target: type[C] | None = None,
+    *,
+    tools: Tools | None,
+    **options: Unpack[Streamed],
 ) -> Iterator[Partial[C]]: ...
 @overload
 def run(
-    model: Asked, prompt: Prompt, target: type[S] | TextTarget, *, tools: Tools, **options: Unpack[Whole]
+    model: Asked,
+    prompt: Prompt,
+    target: type[S] | TextTarget,
+    *,
+    tools: Tools | None,
+    **options: Unpack[Whole],
 ) -> S | Call: ...
 @overload
 def run(
-    model: Asked, prompt: Prompt, target: type[S] | TextTarget, *, tools: Tools, **options: Unpack[Detailed]
+    model: Asked,
+    prompt: Prompt,
+    target: type[S] | TextTarget,
+    *,
+    tools: Tools | None,
+    **options: Unpack[Detailed],
 ) -> Outcome[S | Call]: ...
 @overload
 def run(
-    model: Asked, prompt: Prompt, target: type[S] | TextTarget, *, tools: Tools, **options: Unpack[Streamed]
+    model: Asked,
+    prompt: Prompt,
+    target: type[S] | TextTarget,
+    *,
+    tools: Tools | None,
+    **options: Unpack[Streamed],
 ) -> Iterator[Partial[S | Call]]: ...
 @overload
 def run(model: Asked, prompt: Prompt, target: TypeForm[T], **options: Unpack[WholeBeside]) -> T: ...
@@ -162,6 +212,8 @@ def run(
     model: Asked, prompt: Prompt, target: TypeForm[T], **options: Unpack[StreamedBeside]
 ) -> Iterator[Partial[T]]: ...
 @overload
+def run(model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[WholeBeside]) -> Any: ...
+@overload
 def run(
     model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[DetailedBeside]
 ) -> Outcome[Any]: ...
@@ -169,15 +221,15 @@ def run(
 def run(
     model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[StreamedBeside]
 ) -> Iterator[Partial[Any]]: ...
-@overload  # of any target, where the flags are known only at run time, and for messages about wrong calls
+@overload  # takes no call: for messages about wrong ones
 def run(
-    model: Asked | Wrong,
+    model: FineIf[Asked, Never],
     prompt: Prompt | Wrong,
     target: TypeForm[Any] | TextTarget | AnyTarget | Wrong | None = None,
     *,
     tools: Tools | Wrong | None = None,
-    detailed: bool | Wrong = ...,
-    stream: bool | Wrong = ...,
+    detailed: Literal[True] | Wrong = ...,
+    stream: Literal[True] | Wrong = ...,
     # the options, by scripts/call_options.py
     sampling: Sampling | Wrong | None = ...,
     strategy: Strategy | Sequence[Strategy] | Wrong = ...,
@@ -250,40 +302,70 @@ def run(
 
 
 @overload
-def arun(
-    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Whole]
+def arun(  # type: ignore[overload-overlap]
+    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[WholeText]
 ) -> Awaited[str]: ...
 @overload
-def arun(
-    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Detailed]
+def arun(  # type: ignore[overload-overlap]
+    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[DetailedText]
 ) -> Awaited[Outcome[str]]: ...
 @overload
-def arun(
-    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Streamed]
+def arun(  # type: ignore[overload-overlap]
+    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[StreamedText]
 ) -> AsyncStream[Partial[str]]: ...
 @overload
 def arun(
-    model: Asked, prompt: Prompt, target: type[C] | None = None, *, tools: Tools, **options: Unpack[Whole]
+    model: Asked,
+    prompt: Prompt,
+    target: type[C] | None = None,
+    *,
+    tools: Tools | None,
+    **options: Unpack[Whole],
 ) -> Awaited[C]: ...
 @overload
 def arun(
-    model: Asked, prompt: Prompt, target: type[C] | None = None, *, tools: Tools, **options: Unpack[Detailed]
+    model: Asked,
+    prompt: Prompt,
+    target: type[C] | None = None,
+    *,
+    tools: Tools | None,
+    **options: Unpack[Detailed],
 ) -> Awaited[Outcome[C]]: ...
 @overload
 def arun(
-    model: Asked, prompt: Prompt, target: type[C] | None = None, *, tools: Tools, **options: Unpack[Streamed]
+    model: Asked,
+    prompt: Prompt,
+    target: type[C] | None = None,
+    *,
+    tools: Tools | None,
+    **options: Unpack[Streamed],
 ) -> AsyncStream[Partial[C]]: ...
 @overload
 def arun(
-    model: Asked, prompt: Prompt, target: type[S] | TextTarget, *, tools: Tools, **options: Unpack[Whole]
+    model: Asked,
+    prompt: Prompt,
+    target: type[S] | TextTarget,
+    *,
+    tools: Tools | None,
+    **options: Unpack[Whole],
 ) -> Awaited[S | Call]: ...
 @overload
 def arun(
-    model: Asked, prompt: Prompt, target: type[S] | TextTarget, *, tools: Tools, **options: Unpack[Detailed]
+    model: Asked,
+    prompt: Prompt,
+    target: type[S] | TextTarget,
+    *,
+    tools: Tools | None,
+    **options: Unpack[Detailed],
 ) -> Awaited[Outcome[S | Call]]: ...
 @overload
 def arun(
-    model: Asked, prompt: Prompt, target: type[S] | TextTarget, *, tools: Tools, **options: Unpack[Streamed]
+    model: Asked,
+    prompt: Prompt,
+    target: type[S] | TextTarget,
+    *,
+    tools: Tools | None,
+    **options: Unpack[Streamed],
 ) -> AsyncStream[Partial[S | Call]]: ...
 @overload
 def arun(model: Asked, prompt: Prompt, target: TypeForm[T], **options: Unpack[WholeBeside]) -> Awaited[T]: ...
@@ -296,6 +378,8 @@ def arun(
     model: Asked, prompt: Prompt, target: TypeForm[T], **options: Unpack[StreamedBeside]
 ) -> AsyncStream[Partial[T]]: ...
 @overload
+def arun(model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[WholeBeside]) -> Awaited[Any]: ...
+@overload
 def arun(
     model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[DetailedBeside]
 ) -> Awaited[Outcome[Any]]: ...
@@ -303,15 +387,15 @@ def arun(
 def arun(
     model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[StreamedBeside]
 ) -> AsyncStream[Partial[Any]]: ...
-@overload  # of any target, where the flags are known only at run time, and for messages about wrong calls
+@overload  # takes no call: for messages about wrong ones
 def arun(
-    model: Asked | Wrong,
+    model: FineIf[Asked, Never],
     prompt: Prompt | Wrong,
     target: TypeForm[Any] | TextTarget | AnyTarget | Wrong | None = None,
     *,
     tools: Tools | Wrong | None = None,
-    detailed: bool | Wrong = ...,
-    stream: bool | Wrong = ...,
+    detailed: Literal[True] | Wrong = ...,
+    stream: Literal[True] | Wrong = ...,
     # the options, by scripts/call_options.py
     sampling: Sampling | Wrong | None = ...,
     strategy: Strategy | Sequence[Strategy] | Wrong = ...,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import threading
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
@@ -203,6 +204,30 @@ def test_an_interrupt_ends_the_span(engine: sg.Engine, spans: Spans, monkeypatch
     assert spans.only().attributes["error.type"] == "KeyboardInterrupt"
 
 
+def test_a_cancelled_call_ends_its_span(
+    engine: sg.Engine, spans: Spans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, prefill = threading.Event(), threading.Event(), engine.model.prefill
+
+    def waiting(*given: Any) -> Any:
+        begun.set()
+        assert go_on.wait(600)
+        return prefill(*given)
+
+    monkeypatch.setattr(engine.model, "prefill", waiting)
+
+    async def work() -> None:
+        call = asyncio.ensure_future(sg.arun(engine, TEXT, CITY))
+        await until(begun.is_set)
+        call.cancel()
+        with suppress(asyncio.CancelledError):
+            await call
+        go_on.set()
+
+    run(work)
+    assert spans.only().attributes["error.type"] == "CancelledError"
+
+
 def test_a_bulk_run_that_is_cut_off_ends_the_spans_of_its_lines(
     engine: sg.Engine, tmp_path: Path, spans: Spans, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -348,6 +373,45 @@ def test_prompts_and_answers_are_told_where_the_variable_asks_for_them(
     words.ask(engine, tmp_path)
     told = whole(spans)
     assert [word for word in words.all if word not in told] == []
+
+
+PART = {"type": "text", "text": "a"}
+
+
+@for_each(
+    ("prompt", "told"),
+    [
+        ("a", [{"role": "user", "parts": [{"type": "text", "content": "a"}]}]),
+        (["a"], [{"role": "user", "parts": [{"type": "text", "content": "a"}]}]),
+        (
+            [{"role": "system", "content": [PART, {"type": "image_url", "image_url": {"url": "data:"}}]}],
+            [{"role": "system", "parts": [{"type": "text", "content": "a"}, {"type": "image_url"}]}],
+        ),
+        ([{"role": "assistant", "content": None}], [{"role": "assistant", "parts": []}]),
+        ([{"content": "\ud800"}], [{"role": "user", "parts": [{"type": "text", "content": "\ud800"}]}]),
+        ([1, 2, None], []),
+        (5, []),
+    ],
+)
+def test_a_prompt_of_any_shape_is_told(
+    spans: Spans, monkeypatch: pytest.MonkeyPatch, prompt: Any, told: Any
+) -> None:
+    monkeypatch.setenv(telemetry.CONTENT, "true")
+    with telemetry.call_span("chat", "x", {}) as span:
+        span.asked(prompt)
+    said = spans.only().attributes["gen_ai.input.messages"]
+    assert json.loads(said) == told and said.isascii()
+
+
+def test_of_a_call_that_is_not_sampled_the_context_alone_is_kept(
+    engine: sg.Engine, spans: Spans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    off = sdk.TracerProvider(sampler=sdk.sampling.ALWAYS_OFF, shutdown_on_exit=False)
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", off)
+    with telemetry.call_span("chat", "x", {}) as span, span.current():
+        assert trace.get_current_span().get_span_context().is_valid
+        assert telemetry.carried_headers()["traceparent"].endswith(("-00", "-02"))
+    assert sg.run(engine, TEXT, CITY) == "London" and spans.ended() == []
 
 
 @for_each("value", ["false", "1", "", "yes"])

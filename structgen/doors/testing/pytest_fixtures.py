@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from structgen.testing import Scripted
+    from structgen.doors.testing.scripted import Scripted
 
 
 @pytest.fixture
 def scripted(request: pytest.FixtureRequest) -> Iterator[Callable[..., Scripted]]:
     """A function that returns an `sg.testing.Scripted` of its arguments."""
     # start-up: of every run of pytest
-    from structgen.testing import Scripted
+    from structgen.doors.testing.scripted import Scripted
 
     made: list[Scripted] = []
 
@@ -42,7 +42,7 @@ def scripted(request: pytest.FixtureRequest) -> Iterator[Callable[..., Scripted]
 def scripted_server(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
     """A function that starts an `sg.testing.server` of its arguments, and returns its address."""
     # start-up: of every run of pytest
-    from structgen.testing import server
+    from structgen.doors.testing.stand_in import server
 
     with ExitStack() as running:
         yield lambda replies, **options: running.enter_context(server(replies, **options))
