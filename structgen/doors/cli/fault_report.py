@@ -24,6 +24,7 @@ from typing import Any, Final
 from structgen.base.errors import LimitError
 from structgen.base.native.first_use import AUTOMATA, JSON, SHARED, group_of, processors
 from structgen.base.system.installation import DISTRIBUTION, EXTRAS
+from structgen.base.system.platforms import missing_here
 from structgen.base.system.resources import model_name, model_path
 from structgen.base.system.source_digests import package_digest
 from structgen.doors.cli.inner_loops import modules_to_compile
@@ -161,6 +162,7 @@ def _machine() -> dict[str, Any]:
         "architecture": platform.machine(),
         "processors": processors(),
         "memory_mib": memory,
+        "missing": [told.partition(":")[0] for told in missing_here()],
     }
 
 
