@@ -1,7 +1,7 @@
 """Trains one of the embedded models and writes it into models/NAME.
 
-    python models/train.py extract|extract-draft|infill|labels [--minutes 60] [--resume | --start FOLDER]
-        [--compile] [--threads 1] [--hardest 1]
+    python models/train.py extract|extract-draft|infill|guarded-programs [--minutes 60]
+        [--resume | --start FOLDER] [--compile] [--threads 1] [--hardest 1]
 
 Training lasts `--minutes` of processor time, divided by the threads: what else the machine does at the time
 changes nothing. A checkpoint in build/models is written every three minutes of it, and `--resume` goes on
@@ -13,8 +13,8 @@ Examples are drawn as they are needed and hardly ever come again. With `--hardes
 drawn, and the quarter that costs the network most is learned: one that gets most of them right has little to
 learn from the others, and telling which those are takes less than learning them.
 
-`labels` learns programs of a toy language, in which a label stands before unsafe lines (data/contracts.py);
-docs/inside/results.md examines it. Fifteen minutes are enough.
+`guarded-programs` learns programs of a toy language, in which a label stands before unsafe lines
+(data/contracts.py); docs/inside/results.md examines it. Fifteen minutes are enough.
 
 `infill` starts from the weights of `extract`, which must be there, at the lower rates. Each prompt is read
 once for several copies of its canvas, in which other slots are hidden (masking.py). What is written is a
@@ -47,7 +47,7 @@ SHAPES = {
     "extract": Shape(layers=4, width=192, inner=512, vocabulary=2048),
     "extract-draft": Shape(layers=2, width=128, inner=320, vocabulary=2048),
     "infill": Shape(layers=4, width=192, inner=512, vocabulary=2048, causal=False),
-    "labels": Shape(layers=4, width=128, inner=352, vocabulary=2048),
+    "guarded-programs": Shape(layers=4, width=128, inner=352, vocabulary=2048),
 }
 BATCH, BATCH_INFILL = 4096, 8192
 """Tokens of a batch."""
@@ -72,7 +72,7 @@ LATTER = {
     "extract": "documents",
     "extract-draft": "documents",
     "infill": "tokens of a half",
-    "labels": "programs",
+    "guarded-programs": "programs",
 }
 """What the second share of `held_out` is one of."""
 
@@ -252,7 +252,7 @@ def train(
         smooth = {key: value.clone() for key, value in network.state_dict().items()}
     chance = torch.Generator().manual_seed(seed + state["step"])
 
-    begins = start is None and name not in ("infill", "labels")
+    begins = start is None and name not in ("infill", "guarded-programs")
 
     def longest() -> int:
         return SHORT if state["tokens"] < SHORT_TOKENS and begins else LONGEST
@@ -267,7 +267,7 @@ def train(
     # A run that goes on draws from a seed of its own: no example of before comes again.
     seed = seed * 1000 + state["draws"]
     canvas_source = canvases(encoder, seed, BATCH_INFILL, COPIES)
-    source = batches(encoder, seed, BATCH * times, longest, labels=name == "labels")
+    source = batches(encoder, seed, BATCH * times, longest, labels=name == "guarded-programs")
     if compiled:
         # Once for each layer, with gradients and without, where a length is 1 and where it is not.
         torch._dynamo.config.recompile_limit = 64
@@ -334,7 +334,7 @@ def train(
             if smooth is not None:
                 written = Network(network.shape)
                 written.load_state_dict(smooth)
-            shares = held_out(written, encoder, labels=name == "labels")
+            shares = held_out(written, encoder, labels=name == "guarded-programs")
             print(f"{name} held out: tokens {shares[0]:.4f} {LATTER[name]} {shares[1]:.3f}", flush=True)
             BUILD.mkdir(parents=True, exist_ok=True)
             saved = {"network": network.state_dict(), "optimizers": [optim.state_dict() for optim in optims]}

@@ -8,7 +8,8 @@ stands alone; any other goes on with the names of the block before it. An expres
 has that value (of that type, at least). In a block marked `console` a line that begins with `$` is a command,
 and the lines below it are its output, stdout and stderr. `...` on a line stands for any lines. Times are not
 compared, and lines about waits are left out. Commands that cannot run here are in `NOT_RUN`, each with the
-reason. A block marked `py` is a program of another environment, which scripts/clients runs.
+reason. A block marked `py` is a program of another environment, which scripts/clients runs. A page
+that writes files ends with `rm`: the folder of the clone is then as it was.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ SLOW = {
     r"openai_server\.py|openai:http": "a server is started",
     r"sample-report|structgen sample|n=1000|masked\", 200": "hundreds of draws",
     r"structgen maskbench": "it replays twelve schemas",
-    r"structgen/labels": "two programs are written; tests/models/test_labels.py bans the label",
+    r"structgen/guarded-programs": "two programs are written; tests/models/test_labels.py bans the label",
     r"structgen warmup": "it may compile for minutes",
     r"smollm2|127\.0\.0\.1:8098": "a model of 135 million weights is read",
 }
@@ -83,7 +84,12 @@ _ELLIPSIS = re.compile(r"^\.\.\.\n", re.MULTILINE)
 _TIME = re.compile(r"\b\d[\d,]*(\.\d+)? (us|ms|s|KiB)\b")
 _WAIT = re.compile(r"^structgen: .* \.\.\.\n", re.MULTILINE)
 """What a command says of a wait of more than two seconds (structgen/base/system/waits.py), if it had one."""
-_TIMED_ROWS = ("measure", "first mask", "mask", "take token", "mask + token")
+_TIMED_ROWS = {
+    **dict.fromkeys(("measure", "first mask", "first + token", "mask", "take token", "mask + token"), 3),
+    **dict.fromkeys(("first mask, CPU", "schema, CPU"), 3),
+    "garbage": 2,  # how often it was collected is chance
+}
+"""The rows of a table of times, and how many of their columns are no times."""
 
 
 class Piece(NamedTuple):
@@ -151,8 +157,8 @@ def _steady(text: str) -> str:
     lines = []
     for line in text.splitlines():
         columns = re.split(" {2,}", line.strip())
-        is_of_times = line.startswith("  ") and columns[0] in _TIMED_ROWS
-        lines.append(_TIME.sub(r"N \2", "  ".join(columns[:3]) if is_of_times else line).rstrip())
+        told = "  ".join(columns[: _TIMED_ROWS[columns[0]]]) if columns[0] in _TIMED_ROWS else line
+        lines.append(_TIME.sub(r"N \2", told).rstrip())
     return "\n".join([*lines, ""]) if lines else ""
 
 
@@ -233,8 +239,11 @@ class Reader:
         return "".join(islice(lines, max(piece.said.count("\n"), 1)))
 
 
-def findings(page: str, wanted: Callable[[Piece], bool] = lambda piece: True) -> Iterator[Piece]:
-    """Yield what the wanted pieces of a page print, in order.
+def findings(
+    page: str, wanted: Callable[[Piece], bool] = lambda piece: True, left: list[str] | None = None
+) -> Iterator[Piece]:
+    """Yield what the wanted pieces of a page print, in order. `left` gets the names of the files that they
+    leave in the folder, Python's caches aside.
 
     They run in a new folder in which the clone's files are found, and what is written stays out of them. A
     command's `python` and `structgen` are those that run this.
@@ -253,6 +262,9 @@ def findings(page: str, wanted: Callable[[Piece], bool] = lambda piece: True) ->
         for piece in pieces(page, (ROOT / page).read_text(encoding="utf-8")):
             if wanted(piece):
                 yield from reader.run(piece)
+        if left is not None:
+            there = (file.name for file in folder.iterdir() if not file.is_symlink())
+            left += sorted(name for name in there if name != "__pycache__")
 
 
 def rewritten(text: str, found: Iterable[Piece]) -> str:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import ast
 import posixpath
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mkdocs.structure.files import File
+from site_docstrings import parted
 
 ROOT = Path(__file__).resolve().parents[1]
 GROUP = re.compile(r"^\*\*(.+?)\.\*\* (.*?)(?=^\*\*|^`help)", re.MULTILINE | re.DOTALL)
@@ -40,34 +42,59 @@ def package() -> tuple[str, dict[str, str]]:
 def reference() -> dict[str, str]:
     """Return the pages of the reference: their names below reference/, and their texts."""
     told, homes = package()
-    pages, index = {}, ["# Reference", "", "All public names, by what you do with them.", ""]
+    pages, index = {}, ["# Reference", "All public names of `structgen`, by what you do with them."]
     for title, sentences in GROUP.findall(told):
-        name = title.removeprefix("In ").lower().replace(" ", "-") + ".md"
-        if title == "In submodules":
-            pages[name] = _of_modules(title, sentences)
-        else:
-            named = [one for one in re.findall(r"`(\w+)`", sentences) if one in homes]
-            parts = [f"# {title}", " ".join(sentences.split())]
-            parts += [_directive(homes[one], f"structgen.{one}") for one in named]
-            pages[name] = "\n\n".join(parts) + "\n"
-        index.append(f"- [{title}]({name}): {' '.join(sentences.split())}")
-    pages["index.md"] = "\n".join(index) + "\n"
+        page = title.removeprefix("In ").lower().replace(" ", "-") + ".md"
+        # a name has its place in the group that tells it first
+        shown = dict.fromkeys(re.findall(r"`(?:sg\.)?(\w+)`", sentences))
+        named = {one: homes.pop(one) for one in shown if one in homes}
+        told_of = re.sub(r"`(?:sg\.)?(\w+)`", partial(_linked, named), " ".join(sentences.split()))
+        parts = [
+            f"# {title}",
+            told_of,
+            *(_directive(home, f"structgen.{one}") for one, home in named.items()),
+        ]
+        pages[page] = "\n\n".join(parts) + "\n"
+        rows = [f"| [`{one}`][{home}] | {first_sentence(home)} |" for one, home in named.items()]
+        index += [f"## [{title}]({page})", "\n".join(["| name | what it is |", "|---|---|", *rows])]
+    pages["index.md"] = "\n\n".join(index) + "\n"
     return pages
 
 
-def _of_modules(title: str, sentences: str) -> str:
-    """Return the page of the submodules: each with the names that its `__init__` or file makes public."""
-    parts = [f"# {title}", " ".join(sentences.split())]
-    parts += [
-        _directive(f"structgen.{one}", f"structgen.{one}") for one in re.findall(r"`sg\.(\w+)`", sentences)
-    ]
-    return "\n\n".join(parts) + "\n"
+def _linked(named: dict[str, str], match: re.Match[str]) -> str:
+    """Return a name between backquotes as a link to its place in the reference, if it has one."""
+    home = named.get(match[1])
+    return match[0] if home is None else f"[{match[0]}][{home}]"
+
+
+def first_sentence(home: str) -> str:
+    """Return the first sentence of the docstring of a module, or of a name in a module, in one line; "" where
+    there is none."""
+    path = ROOT / home.replace(".", "/")
+    if (file := path.with_suffix(".py")).is_file() or (file := path / "__init__.py").is_file():
+        told = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
+        return " ".join(parted(told or "")[0].split())
+    module, _, name = home.rpartition(".")
+    told = None
+    body = ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")).body
+    for statement, after in zip(body, [*body[1:], ast.Pass()], strict=True):
+        match statement, after:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef(), _ if statement.name == name:
+                told = ast.get_docstring(statement) or told
+            case (
+                ast.Assign(targets=[ast.Name(id=found)]) | ast.AnnAssign(target=ast.Name(id=found)),
+                ast.Expr(value=ast.Constant(value=str(said))),
+            ) if found == name:
+                told = said
+    return " ".join(parted(told or "")[0].split()).replace("|", "\\|")
 
 
 def _directive(path: str, heading: str) -> str:
-    return (
+    told = (
         f"::: {path}\n    options:\n      heading: {heading}\n      toc_label: {heading.rpartition('.')[2]}"
     )
+    # constants of the errors' module are for the package
+    return told + '\n      filters: ["!^_", "!^[A-Z_]+$"]' * (path == "structgen.errors")
 
 
 def on_files(files: Any, config: Any) -> Any:

@@ -30,8 +30,10 @@ EVERYTHING = all(find_spec(name) for name in ("torch", "pydantic", "attrs", "tok
 
 
 def _compare(page: str, wanted: Callable[[pages.Piece], bool]) -> None:
-    found = list(pages.findings(page, wanted))
+    left = list[str]()
+    found = list(pages.findings(page, wanted, left))
     assert found
+    assert left == [], f"{page} leaves files in the clone: remove them in a last command"
     first = [one for one in found if one.kind == "value"][:1]  # later ones may be others of their types
     told = pages.difference(page, [*first, *(one for one in found if not one.of_the_type)])
     assert not told, f"{told}\npython scripts/pages.py {page} --write mends the page."

@@ -53,8 +53,8 @@ from to_gguf import NUMBERS, convert
 
 SCHEMA = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
 DIGIT = sg.regex("[0-9]")
-CAUSAL = ("structgen/extract", "structgen/extract-draft", "structgen/labels", "smollm2")
-CAUSAL += ("extract", "extract-draft", "labels", "FILE", "FOLDER")
+CAUSAL = ("structgen/extract", "structgen/extract-draft", "structgen/guarded-programs", "smollm2")
+CAUSAL += ("extract", "extract-draft", "guarded-programs", "FILE", "FOLDER")
 MASKED = ("structgen/infill", "infill")
 NAMES = (*CAUSAL, *MASKED, "SERVER", "nothing", "nothing.gguf", "structgen/nothing", "own/er")
 
@@ -220,9 +220,21 @@ def test_a_short_name_is_the_whole_one_and_a_path_of_that_name_is_the_folder(
     assert sg.Engine("extract").name == "structgen/extract"
     assert resources.model_name("./extract") == "./extract"
     assert resources.model_name(Path("extract")) == "structgen/extract"
+    (tmp_path / "infill").mkdir()
+    assert resources.model_name(Path("infill")) == "./infill"
+    assert resources.model_name("infill") == "structgen/infill"
+
+
+def test_an_old_name_is_taken_and_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    resources._tell_renamed.cache_clear()
+    with pytest.warns(FutureWarning, match="'structgen/guarded-programs'") as told:
+        assert [resources.model_name(f"{place}labels") for place in ("structgen/", "", "")] == [
+            "structgen/guarded-programs"
+        ] * 3
+    assert len(told) == 1 and told[0].filename == __file__
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "labels").mkdir()
     assert resources.model_name(Path("labels")) == "./labels"
-    assert resources.model_name("labels") == "structgen/labels"
 
 
 # --- the commands -------------------------------------------------------------------------------------------

@@ -16,15 +16,42 @@ pytest.importorskip("griffe")
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 import site_pages
-from site_docstrings import as_markdown
+from site_docstrings import as_markdown, parted
 
 
 def test_each_public_name_has_one_place_in_the_reference() -> None:
     pages = site_pages.reference()
     named = re.findall(r"heading: structgen\.(\w+)$", "\n".join(pages.values()), re.MULTILINE)
-    assert sorted(named) == sorted(
-        name for name in dir(sg) if not name.startswith("_") and name != "StructgenError"
-    )
+    assert sorted(named) == sorted(name for name in dir(sg) if not name.startswith("_"))
+
+
+def test_the_index_has_each_public_name_in_its_group_with_a_sentence() -> None:
+    groups = site_pages.reference()["index.md"].split("\n## ")[1:]
+    assert [group.partition("]")[0][1:] for group in groups] == [
+        title for title, _ in site_pages.GROUP.findall(sg.__doc__ or "")
+    ]
+    rows = re.findall(r"^\| \[`(\w+)`\]\[structgen\.[\w.]+\] \| (.*) \|$", "\n".join(groups), re.MULTILINE)
+    assert sorted(name for name, _ in rows) == dir(sg)
+    assert [name for name, sentence in rows if not sentence.endswith(".")] == []
+
+
+@pytest.mark.parametrize(
+    ("docstring", "lead", "rest"),
+    [
+        ("Return it.", "Return it.", ""),
+        ("Return\nit. More of it.\n\nAnd more.", "Return\nit.", "More of it.\n\nAnd more."),
+        (
+            "Return `a. B`, e.g. one.\n\nrows\n    how many.",
+            "Return `a. B`, e.g. one.",
+            "rows\n    how many.",
+        ),
+        ("Without an end", "", "Without an end"),
+    ],
+)
+def test_the_first_sentence_of_a_docstring_stands_before_the_signature(
+    docstring: str, lead: str, rest: str
+) -> None:
+    assert parted(docstring) == (lead, rest)
 
 
 @pytest.mark.parametrize(

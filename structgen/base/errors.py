@@ -238,6 +238,11 @@ class GroundedWarning(_InputWarning):
     type can be stated."""
 
 
+class ModelWarning(_InputWarning):
+    """A model is asked for a form that its card does not list. The answer has the form; its content is
+    probably useless. The message names the form, what the card lists, and what to ask instead."""
+
+
 class NoFillingError(StructgenError):
     """A template has no valid filling. `fixed` is the fixed text that prevents it; "" if a hole does. `slots`
     is the number that a hole needs where more slots mend the fault; else 0."""

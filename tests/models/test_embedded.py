@@ -11,7 +11,7 @@ import structgen as sg
 from structgen.base.system import resources
 
 NAMES = [f"structgen/{name}" for name in resources.MODELS]
-CAUSAL = ["structgen/extract", "structgen/extract-draft", "structgen/labels"]
+CAUSAL = ["structgen/extract", "structgen/extract-draft", "structgen/guarded-programs"]
 
 
 def config(name: str) -> dict[str, Any]:

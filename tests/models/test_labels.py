@@ -95,7 +95,7 @@ def test_names_of_the_examination_are_not_those_of_the_training() -> None:
 
 @pytest.fixture(scope="module")
 def engine() -> sg.Engine:
-    return sg.Engine("structgen/labels")
+    return sg.Engine("structgen/guarded-programs")
 
 
 @pytest.mark.parametrize("count", [3, pytest.param(28, marks=pytest.mark.slow)])

@@ -64,5 +64,8 @@ class KeyMark:
 
 
 Quote: Final = QuoteMark()
+"""Marks strings that stand in the text word for word: `Annotated[str, sg.Quote]`, `sg.Quote(words=6)`."""
 Inferred: Final = InferredMark()
+"""Marks a value that is a conclusion, and need not stand in the text: `Annotated[int, sg.Inferred]`."""
 Key: Final = KeyMark()
+"""Marks a field that names an item of `sg.extract`: `Annotated[str, sg.Key]`."""

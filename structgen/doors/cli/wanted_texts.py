@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.system.resources import is_embedded, model_name
 from structgen.doors.cli.flags import OF_ENGINE, OF_GROUNDING, OF_REQUEST, OF_SAMPLING, OF_TOOLS
-from structgen.doors.cli.output import echo, read_input
+from structgen.doors.cli.output import read_input
 from structgen.doors.cli.wanted_language import WantedLanguage, json_of, listed, named
 
 if TYPE_CHECKING:
@@ -198,25 +198,15 @@ class WantedTexts(WantedLanguage):
         return made
 
     def hint(self) -> None:
-        """Print to stderr that a small model was not trained for this."""
-        said = ""
-        if "tools" in self.given:
-            said = "was not trained for tools: its calls are valid, no more."
-        elif self.grammar is None:
-            said = "knows JSON alone. Give --schema FILE, or --type module:Class."
-        elif self.given.some(("grammar", "ebnf")) and not _has_json(self.grammar):
-            said = "was trained on JSON alone. What it writes of a grammar is valid, and makes little sense."
-        if said and self.is_embedded:
-            echo(f"Hint: this small model {said}", err=True)
+        """Warn where the card of the model does not list the form that is asked for."""
+        from structgen.decoding.engine.model_cards import warn_of_form
+        from structgen.doors.typed.wanted_forms import WantedForm
+
+        form = self.form or WantedForm(grammar=self.grammar)
+        warn_of_form(self.model, form.asked, form.grammar)
 
 
 def _text_of(said: Any) -> Any:
     """Return the text of `@FILE`; anything else as it is."""
     is_file = isinstance(said, str) and said.startswith("@")
     return read_input(Path(said[1:]), "grounded") if is_file else said
-
-
-def _has_json(grammar: Any) -> bool:
-    """Return whether a text of a text grammar may begin as a JSON object or array does."""
-    language = grammar.language(grammar.limits)
-    return any(language.step(language.start(), byte) is not None for byte in b"{[")

@@ -96,6 +96,17 @@ class WantedForm:
         """The documents, as texts, where they are a few listed values; () where they are not."""
         return listed(self.grammar).texts
 
+    @property
+    def asked(self) -> str:
+        """What cards of models call the form (`model_cards.FORMS`). A call that is certain to be of one tool
+        is asked for as the JSON of its arguments."""
+        if self.tools is not None:
+            choice = self.tools.choice
+            return "JSON" if choice.must and len(choice.tools) == 1 else "calls"
+        if self.grammar is None:
+            return "text"
+        return "grammar" if self.grammar.schema is None else "JSON"
+
     @cached_property
     def has_quotes(self) -> bool:
         """Whether a string of the schema is marked as a quote."""

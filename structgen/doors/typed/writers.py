@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from structgen.base.errors import OptionError
 from structgen.base.system.resources import ON_A_SERVER, is_embedded, model_name
+from structgen.decoding.engine.model_cards import warn_of_form
 from structgen.decoding.engine.model_prompts import ModelPrompts
 from structgen.decoding.engine.models import check_model
 from structgen.doors.typed.infilled import Infiller, Infilling, infiller_of, is_infilling, no_calls
@@ -123,12 +124,15 @@ class Preparation:
         as_dumps = is_embedded(_named(model)) or is_infilling(model)
         self._usual = READABLE_DUMPS if as_dumps else None
         self._wrapping = wrapping_of(model, self.options.wrap)
+        self._name = "" if isinstance(model, Server) else _named(model)
 
     def form(self, target: Any, where: str = "target") -> WantedForm:
-        """Return the form of what is wanted. Errors: those of `form_of`, and of `form_of_calls` where there
-        are tools."""
+        """Return the form of what is wanted, with a warning where the card of the model does not list it.
+        Errors: those of `form_of`, and of `form_of_calls` where there are tools."""
         if self.options.tools is not None:
-            return form_of_calls(self.options, target, self._usual, self._wrapping, where)
-        form = form_of(target, self.options.policies, self._usual, self._wrapping, where)
-        check_wrap(form, self.options.wrap)
+            form = form_of_calls(self.options, target, self._usual, self._wrapping, where)
+        else:
+            form = form_of(target, self.options.policies, self._usual, self._wrapping, where)
+            check_wrap(form, self.options.wrap)
+        warn_of_form(self._name, form.asked, form.grammar)
         return form

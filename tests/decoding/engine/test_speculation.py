@@ -364,7 +364,7 @@ def test_auto_makes_no_drafter_for_an_embedded_model_however_it_arrives(made: li
     for engine in (
         Engine("structgen/extract", device="cpu"),
         Engine("extract-draft", device="cpu"),
-        Engine(*load_model("structgen/labels", device="cpu")),
+        Engine(*load_model("structgen/guarded-programs", device="cpu")),
     ):
         (result,) = engine.generate(Request("Ada, 36.", PERSON, max_tokens=40))
         assert result.usage.calls == len(result.steps) - 1 and result.usage.speculation == ""
