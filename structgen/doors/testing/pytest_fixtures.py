@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Have pytest import structgen as it is. It rewrites the asserts in all modules of a distribution that has
+    """Have pytest import structgen as it is. It rewrites the asserts of all modules that are installed with
     fixtures: 2 CPU seconds of a first run, and of each run where no bytecode is kept."""
     # a private set: where another pytest has none, nothing is lost but this time
     marked = getattr(getattr(pluginmanager, "rewrite_hook", None), "_must_rewrite", None)
