@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Literal
 
 import pydantic
@@ -37,6 +38,7 @@ class Seat:
     guest: Guest
 
 
+BPE = Path(__file__).parents[2] / "data/bpe/tokenizer.json"
 ADA = Guest(name="Ada", age=36)
 
 
@@ -160,6 +162,30 @@ def test_calls_are_written_in_the_format_of_the_request(format: str) -> None:
 @for_each("format", WRITABLE)
 def test_calls_are_written_in_every_format(format: str) -> None:
     check_calls(format)
+
+
+@pytest.mark.slow
+@for_each("format", ["mistral", "hermes", "harmony"])
+def test_calls_have_the_special_tokens_of_the_tokenizer_that_a_model_is_like(format: str) -> None:
+    transformers, tokenizers = map(pytest.importorskip, ("transformers", "tokenizers"))
+    specials = [
+        "[TOOL_CALLS]",
+        "[ARGS]",
+        "<tool_call>",
+        "</tool_call>",
+        "<|channel|>",
+        "<|message|>",
+        "<|call|>",
+    ]
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizers.Tokenizer.from_file(str(BPE)),
+        eos_token="</s>",
+        additional_special_tokens=specials,
+    )
+    with Scripted([call(query="x")], like=tokenizer) as model:
+        outcome = sg.run(model, "Find x.", tools=[search], tool_format=format, detailed=True)
+    assert [dict(one.arguments) for one in outcome.calls] == [{"query": "x"}]
+    assert set(outcome.result.tokens) & set(map(tokenizer.convert_tokens_to_ids, specials))
 
 
 def check_calls(format: str) -> None:
