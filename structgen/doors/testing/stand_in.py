@@ -41,6 +41,8 @@ _MISFIT: Final = 417
 """The status where script and requests do not fit. Clients ask again at others, or with another form."""
 _MOST_SECONDS: Final = 30.0
 """How long a server may take to start, and to end."""
+_WORKERS: Final = ("AnyIO worker thread", "structgen-requests")
+"""How the names of threads begin in which a server reads bodies."""
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -148,6 +150,7 @@ def server(replies: Any, *, like: Any = None) -> Iterator[Address]:
         )
         running = uvicorn.Server(config)
         thread = threading.Thread(target=running.run, args=([listening],), daemon=True)
+        before = set(threading.enumerate())
         thread.start()
         try:
             end = time.monotonic() + _MOST_SECONDS
@@ -160,6 +163,9 @@ def server(replies: Any, *, like: Any = None) -> Iterator[Address]:
             acting.is_over = running.should_exit = True
             thread.join(_MOST_SECONDS)
             model.close()
+            for worker in set(threading.enumerate()) - before:
+                if worker.name.startswith(_WORKERS):
+                    worker.join(1.0)  # it was told to end
             log.setLevel(level)
             for known in [one for one in KNOWN if one.url.startswith(url.root)]:
                 del KNOWN[known]  # another server may have the port
