@@ -20,6 +20,7 @@ from structgen.decoding.engine.models import tokenizer_of
 from structgen.decoding.engine.requests import FinishReason, Handle, Request
 from structgen.decoding.engine.special_texts import special_texts, without_bytes
 from structgen.decoding.engine.thinking import closing_of, most_tokens
+from structgen.doors.testing.failures import Failure
 from structgen.doors.testing.plain_chat import PlainChat
 from structgen.doors.testing.reply_texts import ReplyForm
 from structgen.doors.testing.script_model import ScriptModel
@@ -206,6 +207,9 @@ class Scripted(Engine):
             reply, where = taken.made(prompt)
             if isinstance(reply, Exception):
                 raise reply
+            if isinstance(reply, Failure):
+                cure = "Give an exception, or serve the replies with sg.testing.server."
+                raise OptionError("A Failure is a server's.", where=where, cure=cure)
             grammar, compiled, bans = request.grammar, None, checked_bans(request.chosen_by.banned)
             if bans:
                 grammar = without_banned_texts(grammar, bans)

@@ -20,7 +20,7 @@ from for_each import for_each
 
 import structgen as sg
 from structgen.asking.tool_calls.format_rows import FORMATS
-from structgen.testing import Scripted, ScriptError
+from structgen.testing import Failure, Scripted, ScriptError
 
 
 class Guest(pydantic.BaseModel):
@@ -202,6 +202,11 @@ def test_an_exception_is_raised_and_the_next_request_goes_on() -> None:
         with pytest.raises(TimeoutError, match="slow"):
             sg.run(model, "?")
         assert sg.run(model, "?") == "ok"
+
+
+def test_a_failure_of_servers_is_refused() -> None:
+    with pytest.raises(sg.errors.OptionError, match=r"replies\[0\]: A Failure is a server's"):
+        sg.run(Scripted([Failure(status=500)]), "?")
 
 
 def test_values_that_repeat_themselves_are_said_to_their_end() -> None:
