@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Literal
 
 import pydantic
@@ -19,7 +20,7 @@ from for_each import for_each
 
 import structgen as sg
 from structgen.asking.tool_calls.format_rows import FORMATS
-from structgen.testing import Scripted, ScriptError
+from structgen.testing import Failure, Scripted, ScriptError
 
 
 class Guest(pydantic.BaseModel):
@@ -37,6 +38,7 @@ class Seat:
     guest: Guest
 
 
+BPE = Path(__file__).parents[2] / "data/bpe/tokenizer.json"
 ADA = Guest(name="Ada", age=36)
 
 
@@ -162,6 +164,30 @@ def test_calls_are_written_in_every_format(format: str) -> None:
     check_calls(format)
 
 
+@pytest.mark.slow
+@for_each("format", ["mistral", "hermes", "harmony"])
+def test_calls_have_the_special_tokens_of_the_tokenizer_that_a_model_is_like(format: str) -> None:
+    transformers, tokenizers = map(pytest.importorskip, ("transformers", "tokenizers"))
+    specials = [
+        "[TOOL_CALLS]",
+        "[ARGS]",
+        "<tool_call>",
+        "</tool_call>",
+        "<|channel|>",
+        "<|message|>",
+        "<|call|>",
+    ]
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizers.Tokenizer.from_file(str(BPE)),
+        eos_token="</s>",
+        additional_special_tokens=specials,
+    )
+    with Scripted([call(query="x")], like=tokenizer) as model:
+        outcome = sg.run(model, "Find x.", tools=[search], tool_format=format, detailed=True)
+    assert [dict(one.arguments) for one in outcome.calls] == [{"query": "x"}]
+    assert set(outcome.result.tokens) & set(map(tokenizer.convert_tokens_to_ids, specials))
+
+
 def check_calls(format: str) -> None:
     with Scripted([[call(query="a"), call(query="b")]]) as model:
         reply = sg.run(model, "Find a and b.", tools=[search], tool_format=format, max_tokens=900)
@@ -176,6 +202,11 @@ def test_an_exception_is_raised_and_the_next_request_goes_on() -> None:
         with pytest.raises(TimeoutError, match="slow"):
             sg.run(model, "?")
         assert sg.run(model, "?") == "ok"
+
+
+def test_a_failure_of_servers_is_refused() -> None:
+    with pytest.raises(sg.errors.OptionError, match=r"replies\[0\]: A Failure is a server's"):
+        sg.run(Scripted([Failure(status=500)]), "?")
 
 
 def test_values_that_repeat_themselves_are_said_to_their_end() -> None:
