@@ -28,6 +28,9 @@ DEVICE ?= cpu
 # Where `make demo` finds torch: builds without CUDA. With TORCH= it is PyPI's, which on Linux brings CUDA along.
 TORCH ?= --extra-index-url https://download.pytorch.org/whl/cpu --retries 1
 MODEL ?=
+# `make release`: the interpreters whose wheels have machine code, and the folder that the table is written to (bench/results).
+PYTHONS ?=
+RESULTS ?=
 # Golden cases by name (ONLY='schema/array/*'), and whether their digests are written anew (BLESS=1).
 ONLY ?=
 BLESS ?=
@@ -38,7 +41,7 @@ PUBLIC ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs triton smollm2 quick golden checked lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-chance test-serving test-clients test-all lint fmt house bench-masks bench-coverage bench-engine bench-answers bench-extract bench-grammars bench-strings bench-tools bench-samplers bench-strategies bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-first-use bench-serving wheel suite schemastore walks hostile silent-loss maskbench models clean
+.PHONY: help demo docs triton smollm2 quick golden checked lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-chance test-serving test-clients test-all lint fmt house bench-masks bench-coverage bench-engine bench-answers bench-extract bench-grammars bench-strings bench-tools bench-samplers bench-strategies bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-first-use bench-serving release suite schemastore walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -183,6 +186,7 @@ lint: $(VENV)/.installed-dev ## format, lint, types, layers, weight (house.toml)
 	$(BIN)/ruff check .
 	$(BIN)/mypy --strict structgen
 	$(BIN)/mypy --strict kernels/structgen_kernels
+	$(PYTEST) -n 0 -m "" -k infers tests/doors/typed/test_inferred_types.py
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/house.py --check
 
@@ -240,12 +244,12 @@ bench-infill: $(VENV)/.installed-bench ## schedulers of infilling beside no gram
 bench-kernels: $(VENV)/.installed-kernels $(VENV)/.installed-bench ## masking and sampling kernels on a GPU, beside the memory floor and the peers
 	$(BIN)/python bench/bench_kernels.py
 
-# The wheel takes the machine code along, and the folder of the sources is left as it was.
-wheel: $(VENV)/.installed ## build dist/*.whl with the machine code of this kind of processor: its first mask waits for no compiler
-	$(PIP) install "hatchling>=1.25"
-	$(BIN)/structgen warmup --target generic
-	$(BIN)/python -m hatchling build -t wheel
-	rm -rf structgen/machine_code
+$(VENV)/.installed-release: $(VENV)/.installed
+	$(PIP) install -e ".[release]" -c constraints.txt
+	@touch $@
+
+release: $(VENV)/.installed-release ## dist/ of the commit: sdist, pure wheel, wheels with machine code, built twice and tried (PYTHONS="python3.12 python3.13", TORCH=none); docs/inside/releasing.md
+	$(BIN)/python scripts/release all $(PYTHONS) --torch="$(TORCH)" $(if $(RESULTS),--results $(RESULTS))
 
 bench-first-use: $(VENV)/.installed-dev ## the first mask after an installation: one process, two, shipped machine code, kept
 	$(BIN)/python bench/bench_first_use.py

@@ -52,6 +52,16 @@ WIDER = {
     "thinking": 'Thinking | bool | Literal["auto"] | None',
 }
 """What may be given where the dataclass keeps less."""
+LISTED = {
+    "doors/typed/run.py": [("doors/typed/options.py", "CallOptions")],
+    "doors/extraction/extract_calls.py": [
+        ("doors/typed/options.py", "WritingOptions"),
+        ("doors/extraction/extract_options.py", "ExtractOptions"),
+    ],
+    "decoding/samplers/sample.py": [("decoding/samplers/sample.py", "SampleOptions")],
+}
+"""Files whose last overloads list the options of TypedDicts: structgen.base.language.wrong_arguments."""
+_LISTED = re.compile(r"(    # the options, by scripts/call_options.py\n)(?:    \w+: .*\n)*")
 
 
 class _Plain(ast.NodeTransformer):
@@ -69,12 +79,13 @@ class _Plain(ast.NodeTransformer):
 
 
 def keywords(text: str, kind: str) -> dict[str, str]:
-    """Return the line of a TypedDict for each field of a dataclass in a file's text; its bases are there."""
+    """Return the line of a TypedDict for each field of a class in a file's text, with its bases there."""
     tree = ast.parse(text)
     (found,) = (one for one in tree.body if isinstance(one, ast.ClassDef) and one.name == kind)
     lines = {}
     for base in found.bases:
-        lines |= keywords(text, ast.unparse(base))
+        if f"class {ast.unparse(base)}" in text:
+            lines |= keywords(text, ast.unparse(base))
     for one in found.body:
         if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name):
             plain = ast.unparse(_Plain().visit(one.annotation)).replace("'", '"')
@@ -98,7 +109,21 @@ def made() -> dict[Path, str]:
             text = f"{text[: found.start(1)]}{taken}{text[found.end(1) :]}"
         assert not lines, f"{kind} has fields for no TypedDict: {', '.join(lines)}"
         texts[path] = text
+    for file, kinds in LISTED.items():
+        lines = {}
+        for of, kind in kinds:
+            lines |= keywords(texts[ROOT / "structgen" / of], kind)
+        shown = "".join(_or_wrong(line) for line in lines.values())
+        path = ROOT / "structgen" / file
+        text = texts.get(path) or path.read_text(encoding="utf-8")
+        texts[path] = _LISTED.sub(rf"\g<1>{shown}", text)
     return texts
+
+
+def _or_wrong(line: str) -> str:
+    """Return the parameter of a last overload for the line of a TypedDict."""
+    plain = line.rstrip()
+    return f"{plain.removesuffix(' | None')} | Wrong{' | None' * plain.endswith(' | None')} = ...,\n"
 
 
 def main() -> int:

@@ -33,7 +33,8 @@ prepare the work.
 **In submodules.** `sg.errors`: what can go wrong; all are a `StructgenError`. `sg.strategies`: published
 changes of the choice of tokens. `sg.samplers`: checkers, and the results of `score`, `cite`, `most_probable`.
 `sg.speculation`: drafters of your own. `sg.core`: states, masks of batches and drafts, events.
-`sg.integrations`: transformers, llama.cpp.
+`sg.integrations`: transformers, llama.cpp. `sg.testing`: a model and a server that say given texts, for
+tests of your code.
 
 `help(sg.run)` and the other names have their options. README.md has the first five minutes, docs/ a page for
 each subject. Each name is loaded when it is first used.
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from structgen import samplers as samplers
     from structgen import speculation as speculation
     from structgen import strategies as strategies
+    from structgen import testing as testing
     from structgen.asking.python_types.grounding_marks import Inferred as Inferred
     from structgen.asking.python_types.grounding_marks import Key as Key
     from structgen.asking.python_types.grounding_marks import Quote as Quote
@@ -124,7 +126,7 @@ if TYPE_CHECKING:
     from structgen.tokens.token_mask import allocate_mask as allocate_mask
     from structgen.tokens.tokenizer import Tokenizer as Tokenizer
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.9.0"
 """Also the version of the distribution: the build reads it here (pyproject.toml)."""
 
 __getattr__, __dir__ = lazy_names(
@@ -186,6 +188,6 @@ __getattr__, __dir__ = lazy_names(
         "structgen.doors.typed.run": "arun run",
         "structgen.doors.typed.servers": "Server",
     },
-    modules="core errors integrations samplers speculation strategies",
+    modules="core errors integrations samplers speculation strategies testing",
 )
 refuse_moved()

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
-import sys
 import tomllib
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import numba
 import pytest
 from for_each import for_each
-from long_waits import without_waits
 
 import structgen
 from structgen.base.native.inner_functions import TRIED
@@ -134,79 +128,6 @@ def test_the_distribution_has_the_version_that_the_package_says() -> None:
     plugins = pytest.importorskip("hatchling.plugin.manager")
     project = metadata.ProjectMetadata(str(ROOT), plugins.PluginManager())
     assert (project.core.name, project.version) == ("structgen-toolkit", structgen.__version__)
-
-
-def test_a_wheel_takes_the_machine_code_along_where_it_is_there(tmp_path: Path) -> None:
-    builder = pytest.importorskip("hatchling.builders.wheel")
-    for name in ("pyproject.toml", "README.md", "LICENSE", ".gitignore"):
-        shutil.copy(ROOT / name, tmp_path)
-    code = tmp_path / "structgen/machine_code/x86-64-v3/structgen.tokens.trie-0123.code"
-    for file in (tmp_path / "structgen/__init__.py", tmp_path / "structgen/__pycache__/x.pyc", code):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text('__version__ = "1"\n')
-    made = builder.WheelBuilder(str(tmp_path))
-    assert {one.distribution_path for one in made.recurse_selected_project_files()} == {
-        "structgen/__init__.py",
-        "structgen/machine_code/x86-64-v3/structgen.tokens.trie-0123.code",
-    }
-
-
-FIRST_MASK = """
-import resource
-import structgen as sg
-tokenizer = sg.Tokenizer.from_bytes([bytes([i]) for i in range(256)] + [None], 256)
-schema = sg.json_schema({"type": "object", "properties": {"a": {"type": "string"}}})
-matcher = sg.Matcher(sg.compile(schema, tokenizer))
-matcher.fill_mask(sg.allocate_mask(1, tokenizer.vocab_size))
-used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-print(sg.__file__, sum(one.ru_utime + one.ru_stime for one in used))
-"""
-
-
-@pytest.mark.slow
-def test_the_first_mask_from_a_wheel_with_machine_code_compiles_nothing(tmp_path: Path) -> None:
-    """As `make wheel` builds it, in an environment that has the wheel and what it needs, and no cache."""
-    pytest.importorskip("hatchling")
-    tree = tmp_path / "tree"
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for name in listed.splitlines():
-        if name.partition("/")[0] not in ("bench", "docs", "tests") or "/bpe/" in name:
-            (tree / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, tree / name)
-    warmup = [
-        sys.executable,
-        "-c",
-        "from structgen.doors.cli import main; main()",
-        "warmup",
-        "--target",
-        "generic",
-    ]
-    here = {**os.environ, "PYTHONPATH": str(tree), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
-    subprocess.run(warmup, cwd=tree, env=here, check=True, stdout=subprocess.DEVNULL)
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(build, cwd=tree, check=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    bare = tmp_path / "bare"
-    subprocess.run([sys.executable, "-m", "venv", str(bare)], check=True)
-    python = str(bare / "bin/python")
-    own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    own |= {"NUMBA_CACHE_DIR": str(tmp_path / "none"), "STRUCTGEN_CACHE": str(tmp_path / "store")}
-    install = [python, "-m", "pip", "install", "-q", "--no-index", "--no-deps", str(wheel)]
-    subprocess.run(install, env=own, check=True)
-    (packages,) = (bare / "lib").glob("python*/site-packages")
-    (packages / "beside.pth").write_text(f"{Path(numba.__file__).parents[1]}\n")  # what the wheel needs
-
-    def first_mask() -> subprocess.CompletedProcess[str]:
-        command = [python, "-c", FIRST_MASK]
-        return subprocess.run(command, env=own, cwd=tmp_path, capture_output=True, text=True, check=True)
-
-    done = first_mask()
-    file, seconds = done.stdout.split()
-    assert file.startswith(str(bare)) and without_waits(done.stderr) == ""
-    assert float(seconds) < 3  # of the processor: what the wheel promises; compiling takes 20
-    assert not list((tmp_path / "none").rglob("*.nbc"))
-    shutil.rmtree(packages / "structgen/machine_code")
-    assert "structgen: compiling the inner loops of JSON masks" in first_mask().stderr
 
 
 def test_modules_of_tests_have_names_of_their_own() -> None:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import forked
+import numba
 import pytest
 
 from structgen.base.native import shipped_code
@@ -66,12 +67,16 @@ def test_code_of_a_level_that_fits_is_used(tmp_path: Path, shipped: Path) -> Non
 
 def test_code_of_other_sources_is_not_used(tmp_path: Path, shipped: Path) -> None:
     other = LOOP.replace("x * 3", "x * 4")
-    assert run(tmp_path, USE, source=other, STRUCTGEN_MACHINE_CODE=str(shipped)) == ["20", "0"]
+    said = run(tmp_path, USE, source=other, STRUCTGEN_MACHINE_CODE=str(shipped))
+    assert said[:2] == ["20", "0"]
+    assert "is for other sources of structgen than those that run: the inner loops" in " ".join(said)
 
 
 def test_code_of_a_level_that_does_not_fit_is_not_used(tmp_path: Path, shipped: Path) -> None:
     unfit = "from structgen.base.native import shipped_code\nshipped_code.fitting = lambda: ()\n"
-    assert run(tmp_path, unfit + USE, STRUCTGEN_MACHINE_CODE=str(shipped)) == ["15", "0"]
+    said = run(tmp_path, unfit + USE, STRUCTGEN_MACHINE_CODE=str(shipped))
+    assert said[:2] == ["15", "0"]
+    assert f"is for processors of the level {LEVEL}, which this one has not: the inner" in " ".join(said)
 
 
 def test_a_processor_without_a_feature_has_not_the_level(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,27 +95,73 @@ def test_a_processor_that_is_named_gets_its_own_code(tmp_path: Path, shipped: Pa
     assert run(tmp_path, USE, **named) == ["15", "0"]
 
 
-def test_a_damaged_file_is_told_and_not_used(tmp_path: Path, shipped: Path) -> None:
+@pytest.mark.parametrize("kept", [0, 0.5, 0.99])
+def test_a_file_that_is_cut_off_is_told_and_not_used(tmp_path: Path, shipped: Path, kept: float) -> None:
+    """As a process reads it that runs while pip writes the package."""
+    folder = shutil.copytree(shipped, tmp_path / "cut")
+    (file,) = folder.rglob("*.code")
+    held = file.read_bytes()
+    file.write_bytes(held[: int(len(held) * kept)])
+    said = run(tmp_path, USE, STRUCTGEN_MACHINE_CODE=str(folder))
+    assert said[:2] == ["15", "0"]
+    assert f"{file} is damaged: the inner loops are compiled instead." in " ".join(said)
+
+
+def test_a_file_with_another_byte_is_told_and_not_used(tmp_path: Path, shipped: Path) -> None:
     folder = shutil.copytree(shipped, tmp_path / "damaged")
-    (file,) = (path for path in folder.rglob("*.code"))
+    (file,) = folder.rglob("*.code")
     held = bytearray(file.read_bytes())
     held[len(held) // 2] ^= 1
     file.write_bytes(held)
     said = run(tmp_path, USE, STRUCTGEN_MACHINE_CODE=str(folder))
     assert said[:2] == ["15", "0"]
-    assert "is damaged; it is not used. Write it again: structgen warmup --target." in " ".join(said)
+    assert "is damaged: the inner loops are compiled instead. Install structgen again" in " ".join(said)
+
+
+def test_a_file_that_is_no_file_is_told_and_not_used(tmp_path: Path, shipped: Path) -> None:
+    folder = shutil.copytree(shipped, tmp_path / "other")
+    (file,) = folder.rglob("*.code")
+    file.unlink()
+    file.mkdir()
+    said = run(tmp_path, USE, STRUCTGEN_MACHINE_CODE=str(folder))
+    assert said[:2] == ["15", "0"] and f"cannot read {file}" in " ".join(said)
+
+
+@pytest.mark.parametrize("newer", ["0.68.99", "0.69.0"])
+def test_code_for_another_numba_is_told_by_name_and_not_used(
+    tmp_path: Path, shipped: Path, newer: str
+) -> None:
+    """Also one that is later than all that were tried, with which numba compiles its own way."""
+    major, minor, _ = newer.split(".")
+    code = f"""
+import numba
+numba.__version__ = {newer!r}
+numba.version_info = numba.version_info._replace(short=({major}, {minor}))
+{USE}print(loop(6))
+"""
+    said = " ".join(run(tmp_path, code, STRUCTGEN_MACHINE_CODE=str(shipped)))
+    assert said.startswith("15 0 18 structgen: the machine code in")
+    real = shipped_code.made_for().replace("_", ", ")
+    other = real.replace(f"numba-{numba.__version__}", f"numba-{newer}")
+    assert said.count("structgen:") == 1 and f"is for {real}, and here is {other}: the inner" in said
+
+
+def test_two_processes_write_the_same_bytes(tmp_path: Path, shipped: Path) -> None:
+    run(tmp_path, WRITE, str(tmp_path / "code"), LEVEL, **shipped_code.compiling(LEVEL))
+    (one,), (two,) = (folder.rglob("*.code") for folder in (shipped, tmp_path / "code"))
+    assert one.name == two.name and one.read_bytes() == two.read_bytes()
 
 
 @pytest.mark.slow
 def test_warmup_writes_all_modules_and_a_new_installation_compiles_none(tmp_path: Path) -> None:
-    from structgen.doors.cli.inner_loops import modules_to_compile
+    from structgen.doors.cli.inner_loops import modules_with_entries
 
     folder, cache = tmp_path / "code", tmp_path / "cache"
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache), "STRUCTGEN_CACHE": str(tmp_path / "store")}
     main = "from structgen.doors.cli import main; main()"
     command = [sys.executable, "-c", main, "warmup", "--target", "generic", "--output", str(folder)]
     subprocess.run(command, env=environment, check=True, capture_output=True)
-    assert len(list((folder / LEVEL).iterdir())) == len(modules_to_compile())
+    assert len(list(folder.rglob("*.code"))) == len(modules_with_entries())
     code = "import structgen.doors.cli.inner_loops as i; i.compile_all(done=print)"
     environment["STRUCTGEN_MACHINE_CODE"] = str(folder)
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)

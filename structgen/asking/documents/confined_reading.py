@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.system.installation import needing
-from structgen.base.system.process_limits import confine
+from structgen.base.system.process_limits import confining
 from structgen.base.system.worker_process import NotStartedError, WorkerProcess
 
 Text: TypeAlias = tuple[str, tuple[str, ...]]
@@ -34,7 +34,7 @@ def confined() -> Iterator[Callable[[Read, bytes], Text]]:
     error, is late, needs too much memory or ends its process. Cost: the start of a process, some 10 ms on
     Linux, and what is sent.
     """
-    worker = WorkerProcess(_called, "reader of documents", "document", begin=partial(confine, MEMORY))
+    worker = WorkerProcess(_called, "reader of documents", "document", begin=confining(MEMORY))
     try:
         yield partial(_asked, worker)
     finally:

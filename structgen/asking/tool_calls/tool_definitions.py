@@ -10,7 +10,7 @@ import re
 import typing
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from structgen.asking.python_types.type_hints import TypeReader, read_type
 from structgen.asking.tool_calls.custom_tools import custom_members
@@ -131,6 +131,10 @@ class Tool:
                 "parameters": without_grammars(schema),
             },
         }
+
+
+Tools: TypeAlias = Iterable[Any] | Callable[..., Any] | Tool
+"""What `read_tools` takes, for type checkers; a dict and an object of the package mcp are iterable."""
 
 
 def read_tools(

@@ -5,12 +5,15 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+import sys
 from array import array
 from typing import Any, Final
 from weakref import ref
 
 import numpy as np
 import numpy.typing as npt
+
+from structgen.base.errors import StructgenError
 
 CHECKED: Final = os.environ.get("STRUCTGEN_CHECKED", "0") not in ("", "0")
 """Whether compiled code is checked (`native.checked`)."""
@@ -50,7 +53,10 @@ def address_of_items(held: array[int]) -> int:
 
 
 def _shadow() -> None:
-    """Reserve the shadow. It takes memory as it is written."""
+    """Reserve the shadow. It takes memory as it is written. Raises StructgenError where this is not Linux."""
+    if sys.platform != "linux":
+        what, cure = "The checks of memory need Linux.", "Unset it, or take Linux."
+        raise StructgenError(what, where="STRUCTGEN_CHECKED", cure=cure)
     reserve = ctypes.CDLL(None, use_errno=True).mmap
     reserve.restype = ctypes.c_void_p
     reserve.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_ssize_t]

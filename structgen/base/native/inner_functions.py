@@ -351,10 +351,9 @@ def compiled(entries: list[Entry]) -> Results:
     library = MachineCode.linked(
         context.codegen(), entries[0].py_func.__module__, [result.library for result in lowered]
     )
+    begin = getattr(library, "_reload_init", ())  # from numba 0.63 on
     return Results(
-        executable(
-            context, library, result.fndesc, result.environment, result.signature, library._reload_init
-        )
+        executable(context, library, result.fndesc, result.environment, result.signature, begin)
         for result in lowered
     )
 

@@ -42,6 +42,7 @@ from structgen.base.native.inner_functions import (
     InnerCacheImpl,
     compiled,
 )
+from structgen.base.native.shipped_code import fitting, folders, place, tell_unused
 from structgen.base.native.shipped_code import load as load_shipped
 from structgen.base.native.shipped_code import write as write_shipped
 from structgen.base.system.cache import tell_unusable, warn
@@ -91,6 +92,10 @@ class SignedFiles(IndexDataCacheFile):  # type: ignore[misc]
         except OSError:
             return None
         return data if kept == key else None
+
+    def holds(self, key: Any) -> bool:
+        """Return whether a file is kept under a key."""
+        return Path(self._data_path(self._data_name(key))).is_file()
 
     def flush(self) -> None:
         """Keep nothing any longer."""
@@ -168,6 +173,17 @@ class EntriesCache(StampedCache):
         if overload is None and not CHECKED:
             overload = load_shipped(self._entries, stamp(self._py_func.__code__.co_filename))
         return overload
+
+    def source(self) -> str:
+        """Return where the code lies: "kept", "shipped", or "none" where it would be compiled. Nothing is
+        loaded, so that a damaged file counts."""
+        self._open()
+        key = self._index_key(None, self._entries[0].targetctx.codegen())
+        if self._cache_path is not None and self._cache_file.holds(key):
+            return "kept"
+        held, digest = self._entries, stamp(self._py_func.__code__.co_filename)
+        paths = (place(folder, level, held, digest) for folder in folders() for level in fitting())
+        return "shipped" if not CHECKED and any(path.is_file() for path in paths) else "none"
 
     def values(self, codegen: Any) -> Any:
         """Return what is kept of the entry points, as values (`inner_functions.as_values`)."""
@@ -299,6 +315,13 @@ def load(*modules: str) -> None:
             _entries[name].load()
 
 
+def source_of(name: str) -> str:
+    """Import a module; return where the code of its entry points lies, as `EntriesCache.source` does. "none"
+    too where numba compiles its own way. Cost: some ms, and the import."""
+    import_module(name)
+    return EntriesCache(_entries[name].all).source() if name in _entries else "none"
+
+
 def compile_module(name: str) -> None:
     """Import a module, and have the code of its entry points there: compiled in this process if need be."""
     import_module(name)
@@ -363,6 +386,8 @@ def _compile_late(dispatcher: Any, signature: str, *_args: Any, **_kws: Any) -> 
     if not dispatcher.overloads:
         with uncollected():
             dispatcher.compile(signature)
+        if dispatcher.stats.cache_misses:
+            tell_unused()
         dispatcher.disable_compile()
     (result,) = dispatcher.overloads.values()
     return result.entry_point

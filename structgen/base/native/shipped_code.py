@@ -5,12 +5,12 @@ out: the same code on another machine, which then compiles nothing after the ins
 
 A machine compiles for its own processor, with all that it can do, and names the code by it. Shipped code is
 made for a named level (`x86-64-v3`: AVX2 and BMI2, servers since 2013); one file holds the code of a module.
-The name of a file is a digest of all that must agree: the level, the platform, the versions of Python, numba
-and llvmlite, the sources and the signatures. Where one of them differs, the file is not found, and the code
-is compiled as usual.
+All that must agree is in its path: the level, then the versions of Python, numba and llvmlite
+(`made_for`), then a digest of the platform, the sources and the signatures. Where one of them differs, the
+file is not found, one line on stderr says which, and the code is compiled as usual.
 
-A file lies in the package's folder `machine_code`, from where a wheel takes it along, or in the folder that
-the environment variable STRUCTGEN_MACHINE_CODE names. It is as trusted as the package itself.
+The files lie in the package's folder `machine_code`, which a wheel for one Python has (scripts/release), or
+in the folder that the environment variable STRUCTGEN_MACHINE_CODE names. They are as trusted as the package.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ import numba
 from numba.core.serialize import dumps
 
 from structgen.base.native.inner_functions import Entry, Results, from_values
-from structgen.base.system.cache import replacing, warn
+from structgen.base.system.cache import replacing, tell_unusable, warn
+from structgen.base.system.waits import tell
 
 ENVIRONMENT_VARIABLE = "STRUCTGEN_MACHINE_CODE"
 BESIDE_THE_PACKAGE = Path(__file__).resolve().parents[2] / "machine_code"
@@ -76,40 +77,74 @@ def folders() -> Iterator[Path]:
     yield BESIDE_THE_PACKAGE
 
 
-def file_name(entries: Sequence[Entry], source_stamp: str, level: str) -> str:
-    """Return the name of the file for the entry points of a module. `source_stamp`: `jit.stamp` of it."""
-    agreed = (
-        (level, architecture(), sys.platform, sys.implementation.cache_tag),
-        (numba.__version__, llvmlite.__version__, source_stamp),
-        [(entry.py_func.__qualname__, entry.signature) for entry in entries],
-    )
-    module = entries[0].py_func.__module__
-    return f"{module}-{blake2b(repr(agreed).encode(), digest_size=10).hexdigest()}.code"
+def made_for() -> str:
+    """Return what decides, beside the processor and the sources, whether code fits, as the name of a folder:
+    `cpython-311_numba-0.68.1_llvmlite-0.50.0`."""
+    python = f"{sys.implementation.cache_tag}{getattr(sys, 'abiflags', '')}"
+    return f"{python}_numba-{numba.__version__}_llvmlite-{llvmlite.__version__}"
+
+
+def place(folder: Path, level: str, entries: Sequence[Entry], source_stamp: str) -> Path:
+    """Return the file for the entry points of a module. `source_stamp`: `jit.stamp` of it."""
+    signatures = [(entry.py_func.__qualname__, entry.signature) for entry in entries]
+    agreed = repr((level, architecture(), sys.platform, source_stamp, signatures)).encode()
+    name = f"{entries[0].py_func.__module__}-{blake2b(agreed, digest_size=10).hexdigest()}.code"
+    return folder / level / made_for() / name
 
 
 def load(entries: Sequence[Entry], source_stamp: str) -> Results | None:
     """Return the code of a module's entry points for the best level that fits, or None.
 
-    A damaged file is None too, and a StoreWarning says so. None also where NUMBA_CPU_NAME asks for the code
-    of a processor by name.
+    A file that is damaged or cannot be read is None too, and a StoreWarning says so. Where there is code, and
+    none fits, `tell_unused` says why. None also where NUMBA_CPU_NAME asks for a processor's code by name.
     """
     if numba.config.CPU_NAME is not None:
         return None
     for folder in folders():
-        if not folder.is_dir():
-            continue
         for level in fitting():
-            path = folder / level / file_name(entries, source_stamp, level)
+            path = place(folder, level, entries, source_stamp)
             try:
                 held = path.read_bytes()
-            except OSError:
+            except (FileNotFoundError, NotADirectoryError):
                 continue
+            except OSError as error:
+                tell_unusable(
+                    path, error, f"cannot read {path}", _LOST, "Give this user the right to read it."
+                )
+                return None
             digest, code = held[:16], held[16:]
             if blake2b(code, digest_size=16).digest() != digest:
-                warn(f"{path} is damaged; it is not used.", cure="Write it again: structgen warmup --target.")
-                continue
+                warn(f"{path} is damaged: {_LOST}", cure="Install structgen again, or write the file again.")
+                return None
             return from_values(entries[0].targetctx, pickle.loads(code))
+    tell_unused()
     return None
+
+
+_LOST = "the inner loops are compiled instead."
+
+
+@cache
+def tell_unused() -> None:
+    """Where there is machine code and none of it fits, say why on stderr: one line, once in a process."""
+    for folder in folders():
+        held = [(path.parent.name, path.name) for path in sorted(folder.glob("*/*_numba-*")) if path.is_dir()]
+        if not held:
+            continue
+        here = made_for()
+        levels = [level for level, made in held if made == here]
+        if not levels:
+            why = f"{_words(held[-1][1])}, and here is {_words(here)}"
+        elif not {*levels} & {*fitting()}:
+            why = f"processors of the level {levels[0]}, which this one has not"
+        else:
+            why = "other sources of structgen than those that run"
+        tell(f"the machine code in {folder} is for {why}: {_LOST}")
+        return
+
+
+def _words(made: str) -> str:
+    return made.replace("_", ", ")
 
 
 def write(folder: Path, level: str, entries: Sequence[Entry], source_stamp: str, values: Any) -> int:
@@ -119,7 +154,7 @@ def write(folder: Path, level: str, entries: Sequence[Entry], source_stamp: str,
     Raises OSError where the file cannot be written.
     """
     code = dumps(values)
-    path = folder / level / file_name(entries, source_stamp, level)
+    path = place(folder, level, entries, source_stamp)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path, 0o644) as file:
         file.write(blake2b(code, digest_size=16).digest() + code)

@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+import logging
 import socket
-import sys
+from collections.abc import Callable
+from functools import cache, partial
+
+from structgen.base.system.platforms import BOUNDS_MEMORY
+
+_log = logging.getLogger("structgen")
+
+
+def confining(memory: int) -> Callable[[], None]:
+    """Return what confines a new process, called in that one. The log tells, once, where a platform bounds no
+    memory."""
+    if not BOUNDS_MEMORY:
+        _tell_unbounded()
+    return partial(confine, memory)
+
+
+@cache
+def _tell_unbounded() -> None:
+    _log.info("This platform bounds the memory of no process: a reader or a function may take all.")
 
 
 def confine(memory: int) -> None:
     """Bound the memory of this process to so many bytes more than it has, and take its sockets away.
 
-    Windows bounds no memory. The network is taken away as far as Python's sockets are concerned: this is no
+    Only Linux bounds memory. The network is taken away as far as Python's sockets are concerned: this is no
     sandbox for code that means harm.
     """
-    try:
+    if BOUNDS_MEMORY:
         import resource  # optional: not on Windows
-    except ImportError:
-        pass
-    else:
-        if sys.platform == "linux":
-            with open("/proc/self/statm", encoding="ascii") as file:
-                memory += int(file.read().split()[0]) * resource.getpagesize()
+
+        with open("/proc/self/statm", encoding="ascii") as file:
+            memory += int(file.read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     socket.socket = _NoSocket  # type: ignore[assignment,misc]
 

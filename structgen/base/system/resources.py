@@ -7,7 +7,7 @@ import warnings
 from functools import cache
 from importlib.util import find_spec
 from os import PathLike
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from structgen.base.errors import StructgenError, warning_level
 from structgen.base.system.installation import install_command
@@ -70,7 +70,9 @@ def model_name(given: str | PathLike[str]) -> str:
     server stay as they are; an old name becomes the new one. A folder of such a name in the current folder is
     `./extract`, or a `Path` of it.
     """
-    name, short = str(given), str(given).removeprefix("structgen/")
+    # a Path of Windows has other slashes than the name
+    name = given.as_posix() if isinstance(given, PurePath) else str(given)
+    short = name.removeprefix("structgen/")
     if (
         not isinstance(given, str)
         and Path(name).exists()

@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager, suppress
+from contextvars import copy_context
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -87,10 +88,12 @@ def as_done(
     work: Callable[[T], Done], tasks: Iterable[T], jobs: int, *, waits: bool = True
 ) -> Iterator[Done]:
     """Yield what comes of tasks as they are done in threads, so many at a time; a task is taken when one can
-    begin. `waits`: whether an early end waits for those that have begun."""
+    begin, in the caller's context. `waits`: whether an early end waits for those that have begun."""
     source, running, pool = iter(tasks), set[Future[Done]](), ThreadPoolExecutor(jobs)
     try:
-        while running := running | {pool.submit(work, task) for task in islice(source, jobs - len(running))}:
+        while running := running | {
+            pool.submit(copy_context().run, work, task) for task in islice(source, jobs - len(running))
+        }:
             done, running = wait(running, return_when=FIRST_COMPLETED)
             yield from (future.result() for future in done)
     finally:

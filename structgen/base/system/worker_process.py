@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import pickle
 import signal
-import sys
 import threading
 import weakref
 from collections.abc import Callable
 from typing import Any
 
 from structgen.base.errors import StructgenError
+from structgen.base.system.platforms import HAS_FORK
 from structgen.base.system.waits import PATIENCE
 
 
@@ -115,7 +115,7 @@ class WorkerProcess:
         # start-up: few runs have a process for a function
         import multiprocessing
 
-        forks = sys.platform == "linux" and not self._is_fresh
+        forks = HAS_FORK and not self._is_fresh
         context: Any = multiprocessing.get_context("fork" if forks else "spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, self._answer, self._begin), daemon=True)

@@ -24,6 +24,7 @@ from structgen.base.system.lazy_names import public_name
 from structgen.base.system.ray_workers import ray_answers
 from structgen.base.system.resources import NAMED_MODELS, model_name, model_path
 from structgen.base.system.result_files import Answers, results_of
+from structgen.base.system.telemetry import CallSpan, call_span, carried_headers
 from structgen.decoding.engine import Engine
 from structgen.decoding.engine.models import check_causal
 from structgen.decoding.engine.requests import Handle, Request, Result, Usage
@@ -226,36 +227,62 @@ def own_parts(engine: Engine) -> dict[str, str]:
     return engine_parts(model, engine.tokenizer.fingerprint)
 
 
-def engine_answers(engine: Engine, request_of: Callable[[Any], Request]) -> Answering:
-    """Return what answers prompts with our own engine. Cost: reading a few megabytes of the model."""
+def engine_answers(
+    engine: Engine, request_of: Callable[[Any], Request], carried: Mapping[str, str] | None = None
+) -> Answering:
+    """Return what answers prompts with our own engine. `carried`: names the span of the caller in another
+    process. Cost: reading a few megabytes of the model."""
     parts = own_parts(engine)
 
     def answers(prompts: Sequence[Prompt]) -> Answers:
         yield parts
-        left, waiting = deque(prompts), dict[Handle, Prompt]()
+        left, waiting = deque(prompts), dict[Handle, tuple[Prompt, CallSpan]]()
         try:
             while left or waiting:
                 while left and len(waiting) < 2 * engine.max_rows:
                     prompt = left.popleft()
+                    span = _span_of(engine, prompt, carried)
                     try:
-                        waiting[engine.submit(prompt.request(request_of))[0]] = prompt
+                        handle = engine.submit(prompt.request(request_of))[0]
                     except StructgenError as error:
+                        span.failed(error)
+                        span.end()
                         yield prompt.answered(error)
+                    else:
+                        waiting[handle] = prompt, span
                 engine.step()
                 for handle in [handle for handle in waiting if handle.is_done]:
-                    assert handle.result is not None
-                    yield waiting.pop(handle).answered(shown(handle.result, handle.request.grammar))
+                    result = handle.result
+                    assert result is not None
+                    prompt, span = waiting.pop(handle)
+                    span.answered(result.usage, [(result.text, result.finish_reason.value)], result.error)
+                    span.end()
+                    yield prompt.answered(shown(result, handle.request.grammar))
         finally:
             # nobody waits for the remaining handles
-            for handle in waiting:
+            for handle, (_, span) in waiting.items():
                 handle.cancel()
+                span.failed("cancelled")
+                span.end()
 
     return answers
 
 
-def _own_answers(model: str, options: Mapping[str, Any], request_of: Callable[[Any], Request]) -> Answering:
+def _span_of(engine: Engine, prompt: Prompt, carried: Mapping[str, str] | None) -> CallSpan:
+    """Return the span of a line, which begins when its request is submitted."""
+    span = call_span("chat", engine.name, {"structgen.line": prompt.line}, carried=carried)
+    span.asked(prompt.text)
+    return span
+
+
+def _own_answers(
+    model: str,
+    options: Mapping[str, Any],
+    request_of: Callable[[Any], Request],
+    carried: Mapping[str, str] | None = None,
+) -> Answering:
     """Return what an actor does. Shards that come from two threads share the batches of its engine."""
-    return engine_answers(Engine(model, **options), request_of)
+    return engine_answers(Engine(model, **options), request_of, carried)
 
 
 def _checked_maker(
@@ -264,7 +291,8 @@ def _checked_maker(
     """Return what makes the worker of an engine. Raises OptionError for a request that another engine does
     otherwise than our own."""
     if engine == _OWN:
-        return _own_answers
+        carried = carried_headers()
+        return partial(_own_answers, carried=carried) if carried else _own_answers
     other = import_module(_OTHERS[engine])
     for prompt in read_prompts(prompts):
         try:

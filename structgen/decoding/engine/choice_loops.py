@@ -205,8 +205,11 @@ def sums_of(raw: Array, words: Array, top: Real, memory: Any) -> Any:
             levels[tile] = math.log(sums[1, tile]) if sums[1, tile] > 0.0 else -np.inf
         return allowed, every, math.log(some)
     level_tiles(raw, words, 1.0, memory)
-    own = highest(levels)
-    return allowed, every, own - top + math.log(np.exp(levels - own).sum())
+    own, rest = highest(levels), 0.0
+    # a loop: numba names an expression of arrays by an address, and two compilations would differ
+    for level in levels:
+        rest += math.exp(level - own)
+    return allowed, every, own - top + math.log(rest)
 
 
 @jit

@@ -322,6 +322,8 @@ class Usage:
     """Seconds of filling masks: cached ones at once, others in a thread while the model ran."""
     waited_seconds: float = 0.0
     """Seconds that the batch waited for masks, including those computed by the batch itself."""
+    compile_seconds: float = 0.0
+    """Seconds of compiling the grammar of a request, counted for its first sample."""
     cache_bytes: int = 0
     calls: int = 0
     """Forward passes after the prompt; without speculation one for each token but the first."""

@@ -22,6 +22,7 @@ from typing import (
     Any,
     Final,
     NamedTuple,
+    Never,
     TypeAlias,
     TypedDict,
     TypeVar,
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
     from structgen.asking.request_reading.targets import AnyTarget, TextTarget
+    from structgen.base.language.wrong_arguments import ArgumentMissing, FineIf, NotAnOption, Wrong
     from structgen.decoding.engine.engine import Engine
 
 T = TypeVar("T")
@@ -261,7 +263,39 @@ def sample(
 def sample(
     model: GivenModel, prompt: ManyPrompts, grammar: TypeForm[T], n: int, **options: Unpack[SampleOptions]
 ) -> list[Samples[T]]: ...
-@options_named(
+@overload  # takes no call: for messages about wrong ones
+def sample(
+    model: GivenModel,
+    prompt: OnePrompt | ManyPrompts | Wrong,
+    grammar: TypeForm[Any] | TextTarget | AnyTarget | Wrong,
+    n: FineIf[int, Never],
+    *,
+    # the options, by scripts/call_options.py
+    checkers: Sequence[Checker] | Wrong = ...,
+    max_tokens: int | Wrong | None = ...,
+    method: str | Wrong = ...,
+    budget: int | Wrong | None = ...,
+    seconds: float | Wrong | None = ...,
+    until: Until | Wrong | None = ...,
+    seed: int | Wrong = ...,
+    temperature: float | Wrong = ...,
+    tree: PrefixTree | Sequence[PrefixTree] | Wrong | None = ...,
+    progress: Callable[[RunProgress], None] | bool | Wrong | None = ...,
+    top_k: int | Wrong = ...,
+    top_p: float | Wrong = ...,
+    min_p: float | Wrong = ...,
+    particles: int | Wrong | None = ...,
+    resampling_threshold: float | Wrong = ...,
+    proposal: Proposal | Wrong | None = ...,
+    tokenizer: Tokenizer | Any | Wrong | None = ...,
+    name: str | Wrong = ...,
+    outline: bool | Wrong | None = ...,
+    chat: bool | Wrong | None = ...,
+    **unknown: NotAnOption,
+) -> Any: ...
+@overload
+def sample(model: ArgumentMissing, prompt: Any = ..., grammar: Any = ..., **options: Any) -> Any: ...
+@options_named(  # type: ignore[misc]  # the last two overloads take what it refuses
     "sg.sample(model, prompt, grammar, n)",
     OF_MONITORS
     | {"standard_error": "Write until=, the width of an interval of log Z"}

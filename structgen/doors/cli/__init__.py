@@ -53,8 +53,8 @@ def app() -> typer.Typer:
     made.callback()(_root)
     for name, summary in SUMMARIES.items():
         made_by = name.replace("-", "_")
-        file = "models_at_hand" if name == "models" else made_by
-        command: Any = getattr(import_module(f"structgen.doors.cli.{file}"), made_by)
+        module = import_module(f"structgen.doors.cli.{_FILES.get(name, made_by)}")
+        command: Any = getattr(module, made_by)
         below = _below(name, command)
         if name == "store":  # a group of commands
             made.add_typer(command(), name=name, short_help=summary, epilog=below)
@@ -72,6 +72,7 @@ SUMMARIES: Final = {
     "infill": "Fill the holes of a template.",
     "maskbench": "Replay JSONSchemaBench, and time it.",
     "models": "List the models at hand.",
+    "report": "Print what a report of a fault needs.",
     "sample": "Draw from a model's own distribution.",
     "sample-report": "Report on a file of weighted draws.",
     "serve": "Serve a model in OpenAI's protocol.",
@@ -79,7 +80,8 @@ SUMMARIES: Final = {
     "warmup": "Compile the inner loops ahead.",
 }
 """One line for each command, in `structgen --help`. A command is a function of its name in a file of
-that name; only `models` has another file."""
+that name, or of _FILES."""
+_FILES: Final = {"models": "models_at_hand", "report": "fault_report"}
 
 EXAMPLES: Final = {
     "bulk": (
@@ -121,6 +123,11 @@ EXAMPLES: Final = {
       --failures failures.jsonl""",
     ),
     "models": ("structgen models",),
+    "report": (
+        "structgen report",
+        """structgen report --schema order.schema.json \\
+      --tokenizer tokenizer.json""",
+    ),
     "sample": (
         """structgen sample --schema order.schema.json \\
       --prompt 'Ada bought 3 lamps.' --n 20 \\

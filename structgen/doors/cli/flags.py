@@ -193,8 +193,10 @@ FLAGS: Final[dict[str, Flag]] = {
         "Write machine code for other machines: generic (x86-64-v3 or armv8), x86-64-v2, x86-64-v3, "
         "x86-64-v4 or armv8.",
     ),
-    "output": Flag(
-        Path, "Where --target writes; default: into the package, from where a wheel takes it along."
+    "output": Flag(Path, "Where --target writes; default: into the package."),
+    # --- report ---------------------------------------------------------------------------------------------
+    "report tokenizer": Flag(
+        str, "Also tell of this tokenizer: a file, a folder, or the name of a model (structgen models)."
     ),
     # --- maskbench, sample-report ---------------------------------------------------------------------------
     "policy": Flag(

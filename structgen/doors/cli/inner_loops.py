@@ -53,9 +53,10 @@ def compile_all(jobs: int = JOBS, done: Callable[[str], None] = lambda name: Non
 def write_for(level: str, folder: Path, jobs: int, done: Callable[[str], None]) -> int:
     """Write the machine code of all modules for a level of processors into a folder; return the bytes.
 
-    Another process does it, as numba compiles for one processor in a process. `done(name)` is called after
-    each module. Raises OSError where the folder cannot be written, and RuntimeError with the last lines of
-    what the other process said where it failed.
+    Another process does it, as numba compiles for one processor in a process. With `jobs` of 1, two calls for
+    the same sources write the same bytes: numba numbers functions in the order in which a process compiles
+    them. `done(name)` is called after each module. Raises OSError where the folder cannot be written, and
+    RuntimeError with the last lines of what the other process said where it failed.
     """
     from structgen.base.native import shipped_code  # start-up: numba
 
@@ -63,6 +64,7 @@ def write_for(level: str, folder: Path, jobs: int, done: Callable[[str], None]) 
     with tempfile.TemporaryDirectory(prefix="structgen-") as cache, tempfile.TemporaryFile("w+") as said:
         words = [sys.executable, "-c", _WRITING, level, str(folder), str(jobs)]
         environment = {**os.environ, **shipped_code.compiling(level), "NUMBA_CACHE_DIR": cache}
+        environment["PYTHONHASHSEED"] = "0"  # the order of sets is in the code
         environment["PYTHONPATH"] = os.pathsep.join(sys.path)
         written = 0
         with subprocess.Popen(
@@ -89,7 +91,7 @@ def _write(level: str, folder: str, jobs: str) -> None:
     name of each module when it is compiled, and again with the size of its file."""
     from structgen.base.native.jit import compile_modules, ship  # start-up: numba
 
-    names = modules_to_compile()
+    names = modules_with_entries()  # the engine's too: torch may come later
     compile_modules(names, int(jobs), done=lambda name: print(name, flush=True))
     for name in names:
         print(name, ship(name, Path(folder), level), flush=True)

@@ -84,7 +84,7 @@ def _drawn(wanted: WantedTexts, prompt: str) -> Samples[Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DrawsWarning)  # the summary has its sentences
-            return drawn(
+            draws: Samples[Any] = drawn(
                 engine,
                 engine.prompt_tokens(request),
                 # the validators of a type are part of the law
@@ -92,6 +92,7 @@ def _drawn(wanted: WantedTexts, prompt: str) -> Samples[Any]:
                 **{**_settings(wanted), "max_tokens": request.most_tokens},
                 progress=True,
             )
+            return draws
     except OptionError:
         raise
     except StructgenError as error:

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Never, TypeAlias, TypeVar, Unpack, overload
 
 from structgen.asking.documents.documents import TextDocument, documents_of
 from structgen.asking.documents.page_cuts import cut
@@ -35,6 +35,11 @@ if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
     from structgen.asking.request_reading.targets import AnyTarget
+    from structgen.base.language.wrong_arguments import ArgumentMissing, FineIf, NotAnOption, Wrong
+    from structgen.decoding.engine.requests import Sampling
+    from structgen.decoding.engine.strategies.strategy import Strategy
+    from structgen.decoding.engine.thinking import Thinking
+    from structgen.decoding.speculation.speculation_options import Speculation
 
     Documents: TypeAlias = str | Path | Mapping[str, str | Path] | Iterable[Any]
 
@@ -51,7 +56,45 @@ def extract(
 def extract(
     model: Asked, document: Documents, target: AnyTarget, **options: Unpack[ExtractOptions]
 ) -> Extraction[Any]: ...
-@options_named(
+@overload  # takes no call: for messages about wrong ones
+def extract(
+    model: FineIf[Asked, Never],
+    document: Documents | Wrong,
+    target: TypeForm[Any] | AnyTarget | Wrong,
+    *,
+    # the options, by scripts/call_options.py
+    sampling: Sampling | Wrong | None = ...,
+    strategy: Strategy | Sequence[Strategy] | Wrong = ...,
+    max_tokens: int | Wrong | None = ...,
+    attempts: int | Wrong = ...,
+    outline: bool | Wrong | None = ...,
+    chat: bool | Wrong | None = ...,
+    timeout: float | Wrong | None = ...,
+    policies: Mapping[str, Any] | Wrong | None = ...,
+    speculation: str | Speculation | Wrong = ...,
+    canonical: bool | Wrong = ...,
+    healing: bool | Wrong = ...,
+    wrap: bool | Wrong | None = ...,
+    choices: str | Wrong = ...,
+    thinking: Thinking | bool | Literal["auto"] | Wrong | None = ...,
+    prompt: str | Wrong | None = ...,
+    examples: Iterable[tuple[Any, Any]] | Path | Wrong | None = ...,
+    page: int | Wrong | None = ...,
+    overlap: int | Wrong | None = ...,
+    merge: str | Wrong = ...,
+    least_confidence: float | Wrong = ...,
+    grounded: bool | Wrong = ...,
+    quotes: bool | Wrong = ...,
+    at_once: int | Wrong = ...,
+    out: str | Path | Wrong | None = ...,
+    start_over: bool | Wrong = ...,
+    workers: int | Wrong | None = ...,
+    progress: bool | Callable[[ExtractProgress], None] | Wrong = ...,
+    **unknown: NotAnOption,
+) -> Any: ...
+@overload
+def extract(model: ArgumentMissing, document: Any = ..., **options: Any) -> Any: ...
+@options_named(  # type: ignore[misc]  # the last two overloads take what it refuses
     'sg.extract("structgen/extract", Path("people.txt"), list[Person])',
     NAMED_IN_OTHERS,
     options=ExtractOptions,
@@ -101,7 +144,45 @@ def aextract(
 def aextract(
     model: Asked, document: Documents, target: AnyTarget, **options: Unpack[ExtractOptions]
 ) -> Coroutine[Any, Any, Extraction[Any]]: ...
-@options_named(
+@overload  # takes no call: for messages about wrong ones
+def aextract(
+    model: FineIf[Asked, Never],
+    document: Documents | Wrong,
+    target: TypeForm[Any] | AnyTarget | Wrong,
+    *,
+    # the options, by scripts/call_options.py
+    sampling: Sampling | Wrong | None = ...,
+    strategy: Strategy | Sequence[Strategy] | Wrong = ...,
+    max_tokens: int | Wrong | None = ...,
+    attempts: int | Wrong = ...,
+    outline: bool | Wrong | None = ...,
+    chat: bool | Wrong | None = ...,
+    timeout: float | Wrong | None = ...,
+    policies: Mapping[str, Any] | Wrong | None = ...,
+    speculation: str | Speculation | Wrong = ...,
+    canonical: bool | Wrong = ...,
+    healing: bool | Wrong = ...,
+    wrap: bool | Wrong | None = ...,
+    choices: str | Wrong = ...,
+    thinking: Thinking | bool | Literal["auto"] | Wrong | None = ...,
+    prompt: str | Wrong | None = ...,
+    examples: Iterable[tuple[Any, Any]] | Path | Wrong | None = ...,
+    page: int | Wrong | None = ...,
+    overlap: int | Wrong | None = ...,
+    merge: str | Wrong = ...,
+    least_confidence: float | Wrong = ...,
+    grounded: bool | Wrong = ...,
+    quotes: bool | Wrong = ...,
+    at_once: int | Wrong = ...,
+    out: str | Path | Wrong | None = ...,
+    start_over: bool | Wrong = ...,
+    workers: int | Wrong | None = ...,
+    progress: bool | Callable[[ExtractProgress], None] | Wrong = ...,
+    **unknown: NotAnOption,
+) -> Any: ...
+@overload
+def aextract(model: ArgumentMissing, document: Any = ..., **options: Any) -> Any: ...
+@options_named(  # type: ignore[misc]  # the last two overloads take what it refuses
     'await sg.aextract("structgen/extract", Path("people.txt"), list[Person])',
     NAMED_IN_OTHERS,
     options=ExtractOptions,

@@ -49,6 +49,8 @@ class AnswerShape(ABC):
     address: ClassVar[str]
     """Whose members its bodies have (`request_members.members_of`)."""
     prefix: ClassVar[str]
+    operation: ClassVar[str] = "chat"
+    """What traces call it."""
     renamed: ClassVar[tuple[tuple[str, str], ...]] = ()
     """Patterns of the members of chat completions in errors, and the names that this API has for them."""
     last: ClassVar[str] = ""
@@ -136,6 +138,8 @@ class AnswerShape(ABC):
 class CountedPrompt(AnswerShape):
     """Another address for the bodies of a shape, which stands behind it: the tokens of a prompt, of which
     nothing is written."""
+
+    operation = "count_tokens"
 
     def __init__(self, model: ServedModel, body: JsonObject) -> None:
         super().__init__(model, body)

@@ -7,6 +7,7 @@ import hmac
 import json
 import logging
 import math
+import sys
 import threading
 import time
 from collections.abc import (
@@ -38,8 +39,9 @@ from structgen.base.errors import StructgenError
 from structgen.base.json_text.exact_json import values_in
 from structgen.base.system.garbage import glibc_trim
 from structgen.base.system.public_calls import THIS_CALL, Stop
+from structgen.base.system.telemetry import TRACING, CallSpan, call_span
 from structgen.decoding.engine.driver import listening
-from structgen.decoding.engine.requests import Handle, Result
+from structgen.decoding.engine.requests import Handle, Result, total_usage
 from structgen.doors.serving.answer_shape import AnswerShape, ObjectResponse
 from structgen.doors.serving.api_errors import ApiError, answer_to
 from structgen.doors.serving.batches import Batches
@@ -55,6 +57,8 @@ T = TypeVar("T")
 
 _ANSWERS: Final = 32
 """Answers between two returns of memory: one takes some tens of milliseconds of another thread."""
+_PROMPTS: Final = ("messages", "input", "prompt")
+"""The members of bodies that hold what is asked."""
 _log = logging.getLogger("structgen.doors.serving")
 SHAPES: Final[tuple[type[AnswerShape], ...]] = (
     ChatShape,
@@ -237,15 +241,10 @@ class ModelServer:
     async def answer_line(self, path: str, body: JsonObject) -> tuple[int, Any]:
         """Return the status and the body of the whole answer to a body that came over no connection."""
         kind = next(kind for kind in SHAPES if kind.path == path)
-        line, began = _Line(self, kind, {"type": "http", "method": "POST", "path": path}), time.perf_counter()
-        try:
-            of_streams = ("stream", "stream_options")
-            await line.answer({name: value for name, value in body.items() if name not in of_streams})
-        except Exception as error:
-            said = kind.in_its_words(error, body) if isinstance(error, ApiError) else error
-            await line.respond(await _error(Request(line.scope), said))
-        finally:
-            line.over(began)
+        line = _Line(self, kind, {"type": "http", "method": "POST", "path": path})
+        of_streams = ("stream", "stream_options")
+        line.body = {name: value for name, value in body.items() if name not in of_streams}
+        await line.traced({}, line.run_kept())
         return line.status, json.loads(bytes(line.response.body))
 
 
@@ -266,6 +265,7 @@ class _Answer:
     receive: Any = None
     send: Any = None
     handles: list[Handle] = field(default_factory=list)
+    body: JsonObject = field(default_factory=dict)
     status: int = _ClientGoneError.status
 
     def __await__(self) -> Generator[Any, None, None]:
@@ -273,27 +273,59 @@ class _Answer:
 
     async def run(self) -> None:
         """Read the body, answer it, and count the answer; nothing is sent to a client that has gone."""
-        began, http = time.perf_counter(), Request(self.scope, self.receive)
-        body: JsonObject = {}
+        http = Request(self.scope, self.receive)
+        await self.traced(http.headers, self._run(http))
+
+    async def _run(self, http: Request) -> None:
+        began = time.perf_counter()
         try:
             self.server.check_key(http)
-            body = await self.server.body(http)
-            await _unless_gone(self.receive, self.answer(body))
+            self.body = await self.server.body(http)
+            await _unless_gone(self.receive, self.answer(self.body))
         except (_ClientGoneError, ClientDisconnect):
             pass
         except ApiError as error:
-            await self.respond(await _error(http, self.kind.in_its_words(error, body)))
+            await self.respond(await _error(http, self.kind.in_its_words(error, self.body)))
         except Exception:
             self.status = 500
             raise
         finally:
             self.over(began)
 
+    async def traced(self, headers: Mapping[str, str], work: Coroutine[Any, Any, None]) -> None:
+        """Do some work in the span of a request, whose headers may name the span of its client."""
+        if TRACING not in sys.modules:
+            await work
+            return
+        said = {"http.request.method": "POST", "http.route": self.kind.path}
+        span = call_span(self.kind.operation, self.server.named.name, said, "SERVER", headers)
+        with span, span.current():
+            try:
+                await work
+            finally:
+                self.tell(span)
+
+    def tell(self, span: CallSpan) -> None:
+        """Have a span tell what became of its request."""
+        span.set({"http.response.status_code": self.status})
+        span.asked(next((self.body[name] for name in _PROMPTS if self.body.get(name)), ""))
+        if done := self.done:
+            usage = total_usage([result.usage for result in done])
+            usage.prompt_tokens = sum(one.usage.prompt_tokens for one in done if one.sample == 0)
+            texts = [(result.text, result.finish_reason.value) for result in done]
+            span.answered(usage, texts, next((one.error for one in done if one.error is not None), None))
+        elif self.status >= 500:
+            span.failed(str(self.status))
+
+    @property
+    def done(self) -> list[Result]:
+        """The results of the texts that have ended."""
+        return [handle.result for handle in self.handles if handle.result is not None]
+
     def over(self, began: float) -> None:
         """End what is not written yet, and count the answer."""
         _cancel(self.handles)
-        done = [handle.result for handle in self.handles if handle.result is not None]
-        self.server.answered(self.kind.path, self.status, time.perf_counter() - began, done)
+        self.server.answered(self.kind.path, self.status, time.perf_counter() - began, self.done)
 
     async def answer(self, body: JsonObject) -> None:
         """Answer a body that was received, whole or as a stream. Errors: ApiError."""
@@ -363,6 +395,17 @@ class _Answer:
 
 class _Line(_Answer):
     """The answer to a line of a batch, which is kept."""
+
+    async def run_kept(self) -> None:
+        """Answer the body, and count the answer."""
+        began = time.perf_counter()
+        try:
+            await self.answer(self.body)
+        except Exception as error:
+            said = self.kind.in_its_words(error, self.body) if isinstance(error, ApiError) else error
+            await self.respond(await _error(Request(self.scope), said))
+        finally:
+            self.over(began)
 
     async def respond(self, response: Response) -> None:
         self.status, self.response = response.status_code, response

@@ -19,6 +19,7 @@ class CompletionShape(AnswerShape):
     """Answers of `/v1/completions`: texts."""
 
     path, address, prefix = "/v1/completions", "completions", "cmpl-"
+    operation = "text_completion"
     last = "data: [DONE]\n\n"
     kind = piece_kind = "text_completion"
     logprobs = staticmethod(text_logprobs)
@@ -90,6 +91,7 @@ class ChatShape(CompletionShape):
     """Answers of `/v1/chat/completions`: messages of the assistant."""
 
     path, address, prefix = "/v1/chat/completions", "chat", "chatcmpl-"
+    operation = "chat"
     renamed = ((r"^prompt: ", "messages: "),)
     kind, piece_kind = "chat.completion", "chat.completion.chunk"
     logprobs = staticmethod(chat_logprobs)

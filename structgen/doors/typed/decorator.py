@@ -24,6 +24,7 @@ from structgen.doors.typed.wanted_forms import WantedForm
 from structgen.doors.typed.writers import Preparation
 
 if TYPE_CHECKING:
+    from structgen.asking.tool_calls.tool_definitions import Tools
     from structgen.decoding.engine.engine import Engine
 
 P = ParamSpec("P")
@@ -62,7 +63,7 @@ def generate(
     *,
     model: str | Path | Engine | Infilling | Server,
     target: Any = None,
-    tools: Any = None,
+    tools: Tools | None = None,
     **options: Unpack[CallOptions],
 ) -> Decorator:
     """Return a decorator: the function's docstring is the prompt, its return annotation the result's type.

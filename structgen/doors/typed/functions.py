@@ -21,7 +21,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -56,6 +56,7 @@ from structgen.base.errors import (
 from structgen.base.json_text.exact_json import read as read_json
 from structgen.base.language.checks import number, whole
 from structgen.base.system.progress import progress
+from structgen.base.system.telemetry import CallSpan, call_span
 from structgen.decoding.engine.requests import FinishReason, Result, Usage
 from structgen.decoding.engine.searches.confidence import confidences_of, probabilities_of
 from structgen.doors.typed.local import Local
@@ -131,7 +132,7 @@ class Asking:
     @cached_property
     def wanted(self) -> WantedText:
         """What the model is asked for."""
-        return WantedText(self.form, self.options, self.waits)
+        return WantedText(self.form, self.options, self.waits, self.name)
 
     @cached_property
     def examples(self) -> list[WrittenValue]:
@@ -177,19 +178,21 @@ class Asking:
                 raise
             yield Partial(progress, judged(self.form, not_asked(error), 1, None))
             return
-        async with aclosing(writer.stream(held, source, ended.append)) as pieces:
-            async for piece in pieces:
-                if is_refused:
-                    continue
-                try:
-                    partial = progress.add(piece)
-                except GenerationError:
-                    if not detailed:
-                        raise
-                    is_refused = True
-                else:
-                    yield partial
-        outcome = judged(self.form, ended[0], 1, None)
+        with span_of(writer, held, source, is_stream=True) as span:
+            async with aclosing(span.around(writer.stream(held, source, ended.append))) as pieces:
+                async for piece in pieces:
+                    if is_refused:
+                        continue
+                    try:
+                        partial = progress.add(piece)
+                    except GenerationError:
+                        if not detailed:
+                            raise
+                        is_refused = True
+                    else:
+                        yield partial
+            outcome = judged(self.form, ended[0], 1, None)
+            tell(span, outcome)
         if detailed:
             outcome = with_details(outcome, writer, wanted, source)
         else:
@@ -255,6 +258,34 @@ def judged(form: WantedForm, tried: Result, attempts: int, best: GenerationError
         return Outcome(tried, attempts, error, None)
 
 
+def span_of(writer: Writer, wanted: WantedText, source: PromptSource, *, is_stream: bool = False) -> CallSpan:
+    """Return the span of a call that begins now."""
+    how, form = wanted.options, wanted.form
+    span = call_span(
+        "chat",
+        writer.name,
+        {
+            "gen_ai.output.type": "text" if form.grammar is None else "json" if form.schema else None,
+            "gen_ai.request.max_tokens": how.max_tokens,
+            "gen_ai.request.temperature": how.sampling.temperature,
+            "gen_ai.request.top_p": how.sampling.top_p,
+            "gen_ai.request.seed": how.sampling.seed,
+            "gen_ai.request.stream": is_stream or None,
+            "code.function.name": wanted.name or None,
+            **getattr(writer, "traced", {}),
+        },
+        "CLIENT" if writer.kind == "server" else "INTERNAL",
+    )
+    span.asked(source.prompt)
+    return span
+
+
+def tell(span: CallSpan, outcome: Outcome[Any]) -> None:
+    """Have a span tell what became of its call."""
+    span.set({"structgen.attempts": outcome.attempts})
+    span.answered(outcome.usage, [(outcome.text, outcome.finish_reason.value)], outcome.error)
+
+
 async def obtained(
     writer: Writer,
     wanted: WantedText,
@@ -262,26 +293,30 @@ async def obtained(
     first: Result | None = None,
     *,
     detailed: bool = False,
+    begun: CallSpan | None = None,
 ) -> Outcome[Any]:
     """Return the outcome of a call: attempts until an object comes of one. A later one is asked with the
     refused answer and what the validators said. `first` is an attempt that was made. `detailed`: whether the
-    outcome also tells its prompt, which is made again, and how sure an engine's model was."""
+    outcome also tells its prompt, which is made again, and how sure an engine's model was. `begun`: the span
+    of the call, where it has begun."""
     form, options = wanted.form, wanted.options
     best: GenerationError | None = None
     usages = list[Usage]()
-    for attempt in range(options.attempts):
-        tried = first
-        if attempt or tried is None:
-            (tried,) = await written(writer, wanted, [source], attempt)
-        usages.append(tried.usage)
-        outcome = judged(form, tried, attempt + 1, best)
-        best = outcome.error
-        refusal = getattr(best, "__cause__", None)
-        if not isinstance(refusal, ValidatorError):
-            break
-        if attempt + 1 < options.attempts:
-            source = replace(source, refused=(tried.text, str(refusal)))
-    outcome = replace(outcome, usages=tuple(usages))
+    with begun or span_of(writer, wanted, source) as span, span.current():
+        for attempt in range(options.attempts):
+            tried = first
+            if attempt or tried is None:
+                (tried,) = await written(writer, wanted, [source], attempt)
+            usages.append(tried.usage)
+            outcome = judged(form, tried, attempt + 1, best)
+            best = outcome.error
+            refusal = getattr(best, "__cause__", None)
+            if not isinstance(refusal, ValidatorError):
+                break
+            if attempt + 1 < options.attempts:
+                source = replace(source, refused=(tried.text, str(refusal)))
+        outcome = replace(outcome, usages=tuple(usages))
+        tell(span, outcome)
     return with_details(outcome, writer, wanted, source) if detailed else outcome
 
 
@@ -446,11 +481,13 @@ class _Common(Generic[P, R]):
         asked = self._asked
         sources = [await self._source(call) for call in calls]
         writer, wanted = asked.model(), asked.wanted
-        firsts = await written(writer, wanted, sources)
-        return [
-            await obtained(writer, wanted, source, first, detailed=detailed)
-            for source, first in zip(sources, firsts, strict=True)
-        ]
+        outcomes = list[Outcome[R]]()
+        with ExitStack() as spans:
+            begun = [spans.enter_context(span_of(writer, wanted, source)) for source in sources]
+            firsts = await written(writer, wanted, sources)
+            for span, source, first in zip(begun, sources, firsts, strict=True):
+                outcomes.append(await obtained(writer, wanted, source, first, detailed=detailed, begun=span))
+        return outcomes
 
     async def _each_tried(self, calls: Sequence[Call]) -> list[Outcome[R] | StructgenError]:
         """Return the outcomes of calls; where one cannot be asked, its error."""

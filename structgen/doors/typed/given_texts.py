@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Never, TypeAlias, TypeVar, overload
 
 from structgen.asking.grounding.grounded_grammar import checked_texts, schema_grammar_of
 from structgen.asking.grounding.stated_text import StatedText, stated_text
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
     from structgen.asking.request_reading.targets import AnyTarget, TextTarget
+    from structgen.base.language.wrong_arguments import FineIf, NotAnOption, Wrong
 
     Texts: TypeAlias = str | Mapping[str, str]
 
@@ -39,13 +40,28 @@ def outcome_of(  # type: ignore[overload-overlap]
 ) -> Outcome[str]: ...
 @overload
 def outcome_of(  # type: ignore[overload-overlap]
+    text: Iterable[str], target: TextTarget, *, cut: bool = False
+) -> Iterator[Partial[str]]: ...
+@overload
+def outcome_of(  # type: ignore[overload-overlap]
     text: str, target: AnyTarget, *, cut: bool = False, grounded: Texts | None = None
 ) -> Outcome[Any]: ...
 @overload
 def outcome_of(
     text: Iterable[str], target: AnyTarget, *, cut: bool = False, grounded: Texts | None = None
 ) -> Iterator[Partial[Any]]: ...
-@options_named('sg.outcome_of("Ada is 36.", Person)')
+@overload  # takes no call: for messages about wrong ones
+def outcome_of(
+    text: Iterable[str] | Wrong,
+    target: FineIf[TypeForm[Any] | AnyTarget, Never],
+    *,
+    cut: bool | Wrong = ...,
+    grounded: Texts | Wrong | None = ...,
+    **unknown: NotAnOption,
+) -> Any: ...
+@options_named(  # type: ignore[misc]  # the last overload takes what it refuses
+    'sg.outcome_of("Ada is 36.", Person)'
+)
 def outcome_of(text: Any, target: Any, *, cut: bool = False, grounded: Any = None) -> Any:
     """Return what a model's text says of a target: an `Outcome`, whose `value` is the object or raises the
     error that a typed function raises. Of an iterable of pieces, return an iterator of `Partial`s; the last

@@ -74,7 +74,7 @@ class Infiller:
     bound = "timeout"
 
     def __init__(self, how: Infilling) -> None:
-        self.how = how
+        self.how, self.name = how, how.name
         self._prompts = ModelPrompts(how.name)
         self._lock = threading.Lock()
 

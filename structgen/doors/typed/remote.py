@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from contextvars import copy_context
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
@@ -21,6 +23,7 @@ from typing import Any, Final
 from structgen.asking.tool_calls.tool_replies import Reply
 from structgen.base.errors import StructgenError, ValidatorError
 from structgen.base.system.installation import needing
+from structgen.base.system.telemetry import carried_headers
 from structgen.decoding.engine.requests import DEFAULT_MAX_TOKENS, FinishReason, Result, Usage
 from structgen.doors.typed import anthropic_messages
 from structgen.doors.typed.missing_options import OF_SERVER_FORMS
@@ -54,6 +57,8 @@ MOST_AT_ONCE = 8
 """Requests of a batch that are under way at a time."""
 MOST_SECONDS: Final = 600.0
 """The time limit of an answer, and between two pieces of a stream, where `timeout` says none."""
+_HOST: Final = re.compile(r"://(?:[^/@]*@)?(\[[^\]]*\]|[^:/?#]*)(?::(\d+))?")
+"""The host and the port of an address, without a name and a password before them."""
 _REQUEST = "The server does not take this request: its message says which part."
 _CURES = {
     **dict.fromkeys(
@@ -88,6 +93,13 @@ class Remote:
         with needing("A model on a server", package, where="model"):
             self._library = import_module(package)
         self.url, self.name = server.url, server.name
+        host, port = _HOST.findall(server.url)[0]
+        self.traced = {
+            "gen_ai.provider.name": server.protocol,
+            "server.address": host,
+            "server.port": int(port) if port else None,
+        }
+        """What the span of a call says of the server."""
         self._is_anthropic = package == "anthropic"
         failed = self._library.AnthropicError if self._is_anthropic else self._library.OpenAIError
         # the others: a reply that is not JSON, and one of another shape than the protocol's
@@ -158,11 +170,12 @@ class Remote:
         client = self._client(self._library.AsyncClient if wanted.waits else self._library.Client)
         while True:
             made = {**self._body(wanted, *asked), **more}
+            headers = carried_headers() or None
             try:
                 if self._is_anthropic:
-                    answer = client.messages.create(**anthropic_messages.request(made))
+                    answer = client.messages.create(**anthropic_messages.request(made), extra_headers=headers)
                 else:
-                    answer = client.chat.completions.create(**made)
+                    answer = client.chat.completions.create(**made, extra_headers=headers)
                 return await answer if wanted.waits else answer
             except self._library.APIStatusError as error:
                 if not self._habits.learn(error, made):
@@ -235,7 +248,8 @@ class Remote:
         if len(asked) == 1:
             return [now(written(*asked))]
         with ThreadPoolExecutor(MOST_AT_ONCE, "structgen-remote") as pool:
-            return list(pool.map(lambda text: now(written(text)), asked))
+            spans = [copy_context() for _ in asked]  # what the threads send belongs to the caller's span
+            return list(pool.map(lambda text, within: within.run(now, written(text)), asked, spans))
 
     def read(self, wanted: WantedText, text: str) -> Any:
         """Return what is taken of a reply that may call tools, from its text so far."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Required, TypeAlias, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Never, Required, TypeAlias, TypeVar, Unpack, overload
 
 from structgen.asking.request_reading.example_pairs import Pair
 from structgen.asking.tool_calls.tool_replies import Call, Reply
@@ -29,11 +29,18 @@ if TYPE_CHECKING:
     from typing_extensions import TypeVar as DefaultTypeVar
 
     from structgen.asking.request_reading.targets import AnyTarget, TextTarget
+    from structgen.asking.tool_calls.tool_definitions import Tools
+    from structgen.asking.tool_calls.tool_format import ToolFormat
+    from structgen.base.language.wrong_arguments import ArgumentMissing, FineIf, NotAnOption, Wrong
     from structgen.decoding.engine.engine import Engine
+    from structgen.decoding.engine.requests import Sampling
+    from structgen.decoding.engine.strategies.strategy import Strategy
+    from structgen.decoding.engine.thinking import Thinking
+    from structgen.decoding.speculation.speculation_options import Speculation
 
     Awaited: TypeAlias = Coroutine[Any, Any, T]
     C = DefaultTypeVar("C", Reply, list[Call], default=Reply)
-    Untyped: TypeAlias = TextTarget | AnyTarget
+    S = DefaultTypeVar("S", default=str)
 
 Asked: TypeAlias = "str | Path | Engine | Infilling | Server"
 Prompt: TypeAlias = str | Sequence[Message]
@@ -78,10 +85,16 @@ class Whole(CallOptions, total=False):
     stream: Literal[False]
 
 
+class WholeText(Whole, total=False):
+    """The same, without tools."""
+
+    tools: None
+
+
 class WholeBeside(Whole, total=False):
     """The same, perhaps with tools."""
 
-    tools: Any
+    tools: Tools | None
 
 
 class Detailed(CallOptions, total=False):
@@ -91,10 +104,16 @@ class Detailed(CallOptions, total=False):
     stream: Literal[False]
 
 
+class DetailedText(Detailed, total=False):
+    """The same, without tools."""
+
+    tools: None
+
+
 class DetailedBeside(Detailed, total=False):
     """The same, perhaps with tools."""
 
-    tools: Any
+    tools: Tools | None
 
 
 class Streamed(CallOptions, total=False):
@@ -104,54 +123,84 @@ class Streamed(CallOptions, total=False):
     stream: Required[Literal[True]]
 
 
+class StreamedText(Streamed, total=False):
+    """The same, without tools."""
+
+    tools: None
+
+
 class StreamedBeside(Streamed, total=False):
     """The same, perhaps with tools."""
 
-    tools: Any
+    tools: Tools | None
 
 
 @overload
-def run(model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Whole]) -> str: ...
+def run(  # type: ignore[overload-overlap]
+    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[WholeText]
+) -> str: ...
 @overload
-def run(
-    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Detailed]
+def run(  # type: ignore[overload-overlap]
+    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[DetailedText]
 ) -> Outcome[str]: ...
 @overload
-def run(
-    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Streamed]
+def run(  # type: ignore[overload-overlap]
+    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[StreamedText]
 ) -> Iterator[Partial[str]]: ...
 @overload
-def run(model: Asked, prompt: Prompt, target: Untyped, **options: Unpack[WholeBeside]) -> Any: ...
-@overload
-def run(model: Asked, prompt: Prompt, target: Untyped, **options: Unpack[DetailedBeside]) -> Outcome[Any]: ...
-@overload
 def run(
-    model: Asked, prompt: Prompt, target: Untyped, **options: Unpack[StreamedBeside]
-) -> Iterator[Partial[Any]]: ...
-@overload
-def run(
-    model: Asked, prompt: Prompt, target: type[C] | None = None, *, tools: Any, **options: Unpack[Whole]
+    model: Asked,
+    prompt: Prompt,
+    target: type[C] | None = None,
+    *,
+    tools: Tools | None,
+    **options: Unpack[Whole],
 ) -> C: ...
 @overload
 def run(
-    model: Asked, prompt: Prompt, target: type[C] | None = None, *, tools: Any, **options: Unpack[Detailed]
+    model: Asked,
+    prompt: Prompt,
+    target: type[C] | None = None,
+    *,
+    tools: Tools | None,
+    **options: Unpack[Detailed],
 ) -> Outcome[C]: ...
 @overload
 def run(
-    model: Asked, prompt: Prompt, target: type[C] | None = None, *, tools: Any, **options: Unpack[Streamed]
+    model: Asked,
+    prompt: Prompt,
+    target: type[C] | None = None,
+    *,
+    tools: Tools | None,
+    **options: Unpack[Streamed],
 ) -> Iterator[Partial[C]]: ...
 @overload
 def run(
-    model: Asked, prompt: Prompt, target: type[T], *, tools: Any, **options: Unpack[Whole]
-) -> T | Call: ...
+    model: Asked,
+    prompt: Prompt,
+    target: type[S] | TextTarget,
+    *,
+    tools: Tools | None,
+    **options: Unpack[Whole],
+) -> S | Call: ...
 @overload
 def run(
-    model: Asked, prompt: Prompt, target: type[T], *, tools: Any, **options: Unpack[Detailed]
-) -> Outcome[T | Call]: ...
+    model: Asked,
+    prompt: Prompt,
+    target: type[S] | TextTarget,
+    *,
+    tools: Tools | None,
+    **options: Unpack[Detailed],
+) -> Outcome[S | Call]: ...
 @overload
 def run(
-    model: Asked, prompt: Prompt, target: type[T], *, tools: Any, **options: Unpack[Streamed]
-) -> Iterator[Partial[T | Call]]: ...
+    model: Asked,
+    prompt: Prompt,
+    target: type[S] | TextTarget,
+    *,
+    tools: Tools | None,
+    **options: Unpack[Streamed],
+) -> Iterator[Partial[S | Call]]: ...
 @overload
 def run(model: Asked, prompt: Prompt, target: TypeForm[T], **options: Unpack[WholeBeside]) -> T: ...
 @overload
@@ -162,7 +211,54 @@ def run(
 def run(
     model: Asked, prompt: Prompt, target: TypeForm[T], **options: Unpack[StreamedBeside]
 ) -> Iterator[Partial[T]]: ...
-@options_named(
+@overload
+def run(model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[WholeBeside]) -> Any: ...
+@overload
+def run(
+    model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[DetailedBeside]
+) -> Outcome[Any]: ...
+@overload
+def run(
+    model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[StreamedBeside]
+) -> Iterator[Partial[Any]]: ...
+@overload  # takes no call: for messages about wrong ones
+def run(
+    model: FineIf[Asked, Never],
+    prompt: Prompt | Wrong,
+    target: TypeForm[Any] | TextTarget | AnyTarget | Wrong | None = None,
+    *,
+    tools: Tools | Wrong | None = None,
+    detailed: Literal[True] | Wrong = ...,
+    stream: Literal[True] | Wrong = ...,
+    # the options, by scripts/call_options.py
+    sampling: Sampling | Wrong | None = ...,
+    strategy: Strategy | Sequence[Strategy] | Wrong = ...,
+    max_tokens: int | Wrong | None = ...,
+    attempts: int | Wrong = ...,
+    outline: bool | Wrong | None = ...,
+    chat: bool | Wrong | None = ...,
+    timeout: float | Wrong | None = ...,
+    policies: Mapping[str, Any] | Wrong | None = ...,
+    speculation: str | Speculation | Wrong = ...,
+    canonical: bool | Wrong = ...,
+    healing: bool | Wrong = ...,
+    wrap: bool | Wrong | None = ...,
+    choices: str | Wrong = ...,
+    thinking: Thinking | bool | Literal["auto"] | Wrong | None = ...,
+    stop: str | Sequence[str] | Wrong = ...,
+    continue_final_message: bool | Wrong | None = ...,
+    grounded: bool | str | Mapping[str, str] | Wrong = ...,
+    quotes: bool | Wrong = ...,
+    missing: str | Wrong = ...,
+    examples: Iterable[tuple[Any, Any]] | Path | Wrong | None = ...,
+    tool_choice: Any | Wrong = ...,
+    parallel: bool | int | Wrong | None = ...,
+    tool_format: str | ToolFormat | Any | Wrong = ...,
+    **unknown: NotAnOption,
+) -> Any: ...
+@overload
+def run(model: ArgumentMissing, **options: Any) -> Any: ...
+@options_named(  # type: ignore[misc]  # the last two overloads take what it refuses
     'sg.run("structgen/extract", "Ada is 36.", Person)',
     _OTHER_NAMES,
     options=CallOptions,
@@ -173,7 +269,7 @@ def run(
     prompt: Prompt,
     target: Any = None,
     *,
-    tools: Any = None,
+    tools: Tools | None = None,
     detailed: bool = False,
     stream: bool = False,
     **options: Unpack[CallOptions],
@@ -206,51 +302,71 @@ def run(
 
 
 @overload
-def arun(
-    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Whole]
+def arun(  # type: ignore[overload-overlap]
+    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[WholeText]
 ) -> Awaited[str]: ...
 @overload
-def arun(
-    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Detailed]
+def arun(  # type: ignore[overload-overlap]
+    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[DetailedText]
 ) -> Awaited[Outcome[str]]: ...
 @overload
-def arun(
-    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Streamed]
+def arun(  # type: ignore[overload-overlap]
+    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[StreamedText]
 ) -> AsyncStream[Partial[str]]: ...
 @overload
-def arun(model: Asked, prompt: Prompt, target: Untyped, **options: Unpack[WholeBeside]) -> Awaited[Any]: ...
-@overload
 def arun(
-    model: Asked, prompt: Prompt, target: Untyped, **options: Unpack[DetailedBeside]
-) -> Awaited[Outcome[Any]]: ...
-@overload
-def arun(
-    model: Asked, prompt: Prompt, target: Untyped, **options: Unpack[StreamedBeside]
-) -> AsyncStream[Partial[Any]]: ...
-@overload
-def arun(
-    model: Asked, prompt: Prompt, target: type[C] | None = None, *, tools: Any, **options: Unpack[Whole]
+    model: Asked,
+    prompt: Prompt,
+    target: type[C] | None = None,
+    *,
+    tools: Tools | None,
+    **options: Unpack[Whole],
 ) -> Awaited[C]: ...
 @overload
 def arun(
-    model: Asked, prompt: Prompt, target: type[C] | None = None, *, tools: Any, **options: Unpack[Detailed]
+    model: Asked,
+    prompt: Prompt,
+    target: type[C] | None = None,
+    *,
+    tools: Tools | None,
+    **options: Unpack[Detailed],
 ) -> Awaited[Outcome[C]]: ...
 @overload
 def arun(
-    model: Asked, prompt: Prompt, target: type[C] | None = None, *, tools: Any, **options: Unpack[Streamed]
+    model: Asked,
+    prompt: Prompt,
+    target: type[C] | None = None,
+    *,
+    tools: Tools | None,
+    **options: Unpack[Streamed],
 ) -> AsyncStream[Partial[C]]: ...
 @overload
 def arun(
-    model: Asked, prompt: Prompt, target: type[T], *, tools: Any, **options: Unpack[Whole]
-) -> Awaited[T | Call]: ...
+    model: Asked,
+    prompt: Prompt,
+    target: type[S] | TextTarget,
+    *,
+    tools: Tools | None,
+    **options: Unpack[Whole],
+) -> Awaited[S | Call]: ...
 @overload
 def arun(
-    model: Asked, prompt: Prompt, target: type[T], *, tools: Any, **options: Unpack[Detailed]
-) -> Awaited[Outcome[T | Call]]: ...
+    model: Asked,
+    prompt: Prompt,
+    target: type[S] | TextTarget,
+    *,
+    tools: Tools | None,
+    **options: Unpack[Detailed],
+) -> Awaited[Outcome[S | Call]]: ...
 @overload
 def arun(
-    model: Asked, prompt: Prompt, target: type[T], *, tools: Any, **options: Unpack[Streamed]
-) -> AsyncStream[Partial[T | Call]]: ...
+    model: Asked,
+    prompt: Prompt,
+    target: type[S] | TextTarget,
+    *,
+    tools: Tools | None,
+    **options: Unpack[Streamed],
+) -> AsyncStream[Partial[S | Call]]: ...
 @overload
 def arun(model: Asked, prompt: Prompt, target: TypeForm[T], **options: Unpack[WholeBeside]) -> Awaited[T]: ...
 @overload
@@ -261,7 +377,54 @@ def arun(
 def arun(
     model: Asked, prompt: Prompt, target: TypeForm[T], **options: Unpack[StreamedBeside]
 ) -> AsyncStream[Partial[T]]: ...
-@options_named(
+@overload
+def arun(model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[WholeBeside]) -> Awaited[Any]: ...
+@overload
+def arun(
+    model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[DetailedBeside]
+) -> Awaited[Outcome[Any]]: ...
+@overload
+def arun(
+    model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[StreamedBeside]
+) -> AsyncStream[Partial[Any]]: ...
+@overload  # takes no call: for messages about wrong ones
+def arun(
+    model: FineIf[Asked, Never],
+    prompt: Prompt | Wrong,
+    target: TypeForm[Any] | TextTarget | AnyTarget | Wrong | None = None,
+    *,
+    tools: Tools | Wrong | None = None,
+    detailed: Literal[True] | Wrong = ...,
+    stream: Literal[True] | Wrong = ...,
+    # the options, by scripts/call_options.py
+    sampling: Sampling | Wrong | None = ...,
+    strategy: Strategy | Sequence[Strategy] | Wrong = ...,
+    max_tokens: int | Wrong | None = ...,
+    attempts: int | Wrong = ...,
+    outline: bool | Wrong | None = ...,
+    chat: bool | Wrong | None = ...,
+    timeout: float | Wrong | None = ...,
+    policies: Mapping[str, Any] | Wrong | None = ...,
+    speculation: str | Speculation | Wrong = ...,
+    canonical: bool | Wrong = ...,
+    healing: bool | Wrong = ...,
+    wrap: bool | Wrong | None = ...,
+    choices: str | Wrong = ...,
+    thinking: Thinking | bool | Literal["auto"] | Wrong | None = ...,
+    stop: str | Sequence[str] | Wrong = ...,
+    continue_final_message: bool | Wrong | None = ...,
+    grounded: bool | str | Mapping[str, str] | Wrong = ...,
+    quotes: bool | Wrong = ...,
+    missing: str | Wrong = ...,
+    examples: Iterable[tuple[Any, Any]] | Path | Wrong | None = ...,
+    tool_choice: Any | Wrong = ...,
+    parallel: bool | int | Wrong | None = ...,
+    tool_format: str | ToolFormat | Any | Wrong = ...,
+    **unknown: NotAnOption,
+) -> Any: ...
+@overload
+def arun(model: ArgumentMissing, **options: Any) -> Any: ...
+@options_named(  # type: ignore[misc]  # the last two overloads take what it refuses
     'await sg.arun("structgen/extract", "Ada is 36.", Person)',
     _OTHER_NAMES,
     options=CallOptions,
@@ -272,7 +435,7 @@ def arun(
     prompt: Prompt,
     target: Any = None,
     *,
-    tools: Any = None,
+    tools: Tools | None = None,
     detailed: bool = False,
     stream: bool = False,
     **options: Unpack[CallOptions],

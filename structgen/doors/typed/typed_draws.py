@@ -66,6 +66,7 @@ def drawn(writer: Writer, wanted: WantedText, source: PromptSource, how: Mapping
     # The documents of the function's policies, read and checked as the type has it.
     grammar = ReadTarget(form.grammar, form.reader)
     most = {"max_tokens": request.most_tokens} if how.get("max_tokens") is None else {}
-    return sample(
+    draws: Samples[Any] = sample(
         writer.engine, writer.engine.prompt_tokens(request), grammar, **{**how, **most, "name": writer.name}
     )
+    return draws

@@ -213,6 +213,8 @@ class WantedText:
     options: TypedOptions
     waits: bool = False
     """Whether the caller waits in an event loop; else the writer blocks."""
+    name: str = ""
+    """Of the function that asks, for traces."""
 
 
 def form_of(

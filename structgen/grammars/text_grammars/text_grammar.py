@@ -236,12 +236,24 @@ class TextGrammar(LanguageGrammar):
         """The kind of source, for messages: `a Lark grammar`."""
         return "a grammar"
 
-    # with an operand of another kind on the left, `Grammar` takes that one's texts first
-    __add__ = sequence
-    __or__ = either
-    __and__ = meet
-    __invert__ = opposite
-    repeat = repeated
+    # With another operand on the left, `Grammar` takes that one's texts first. These are methods, not
+    # names of the functions: pyright reads such a name as the method of `Grammar`, which returns a `Grammar`.
+
+    def __add__(self, other: Operand) -> TextGrammar:
+        return sequence(self, other)
+
+    def __or__(self, other: Operand) -> TextGrammar:
+        return either(self, other)
+
+    def __and__(self, other: Operand) -> TextGrammar:
+        return meet(self, other)
+
+    def __invert__(self) -> TextGrammar:
+        return opposite(self)
+
+    def repeat(self, least: int = 0, most: int | None = None) -> TextGrammar:
+        """Return the grammar of `least` to `most` texts of this one, one after another (None: no bound)."""
+        return repeated(self, least, most)
 
     def __sub__(self, other: Operand) -> TextGrammar:
         """Return the grammar of the texts of this grammar that another, regular grammar does not have."""

@@ -21,7 +21,7 @@ from structgen.base.errors import UnsupportedError
 from structgen.base.json_text.exact_json import Json, escape
 from structgen.schema.reading.model import TYPES
 
-OPENAI_STRICT: Mapping[str, str] = MappingProxyType(
+OPENAI_STRICT: Mapping[str, Any] = MappingProxyType(
     {
         "subset": "openai",
         "whitespace": "bounded",

@@ -26,7 +26,7 @@ DEEPEST_ANY_VALUE = 100
 DEMANDING = ("oneline", "indent")
 """The policies of white space that say where it stands: these alone leave values out with a count."""
 
-WIDEST: Mapping[str, str] = MappingProxyType(
+WIDEST: Mapping[str, Any] = MappingProxyType(
     {"whitespace": "any", "property_order": "any", "numbers": "any", "escapes": "any"}
 )
 """Keyword arguments of `sg.json_schema` under which every JSON text of an accepted value
@@ -73,7 +73,7 @@ section 4). base64url: the same with the alphabet for URLs (section 5), without 
 string.
 """
 
-JSON_DUMPS: Mapping[str, str] = MappingProxyType(
+JSON_DUMPS: Mapping[str, Any] = MappingProxyType(
     {"whitespace": "oneline", "numbers": "python", "escapes": "ascii"}
 )
 """Keyword arguments of `sg.json_schema` for what `json.dumps(value)` writes; with `escapes="utf8"` for what

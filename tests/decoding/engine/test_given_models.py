@@ -31,7 +31,7 @@ def model(folder: Path) -> Any:
 
 @pytest.fixture(scope="module")
 def fast(folder: Path) -> Any:
-    return transformers.AutoTokenizer.from_pretrained(folder)
+    return transformers.PreTrainedTokenizerFast.from_pretrained(folder)
 
 
 class Processor:

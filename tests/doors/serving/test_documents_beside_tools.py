@@ -12,7 +12,6 @@ from reply_texts import words
 from served_apps import CHAT, TEXT, post, schema_format
 from test_call_formats import EXAMPLES, TOOLS
 from test_reply_parts import joined
-from test_required_calls import TOKENIZER, Scripted
 
 import structgen as sg
 from structgen.asking.request_reading.request_reader import read_request
@@ -52,7 +51,7 @@ def test_a_document_that_quotes_calls_has_none(format: str) -> None:
 @for_each("format", ["glm_4_7", "harmony"])
 def test_every_address_answers_with_the_document(format: str, stream: bool) -> None:
     text = document(random.Random(f"{format} {stream}"), format)
-    app = make_app(ServedModel(sg.Engine(Scripted(text), TOKENIZER), "extract", tool_format=format))
+    app = make_app(ServedModel(sg.testing.Scripted(lambda _: text), "extract", tool_format=format))
     flat = [{"type": "function", **one["function"]} for one in TOOLS]
     tools = [{"name": one["name"], "input_schema": one["parameters"]} for one in flat]
     shape = {"type": "json_schema", "name": "x", "schema": SCHEMA}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import sys
 import threading
 from typing import Any
 
@@ -27,6 +28,7 @@ from small_models import Function, tokenizer
 from test_what_a_request_passes import files, passed
 
 import structgen as sg
+from structgen.base.system.telemetry import TRACING
 from structgen.doors.serving.served_model import ServedModel
 from structgen.doors.serving.server_options import ServerOptions
 
@@ -230,8 +232,11 @@ def test_a_text_that_was_begun_before_its_client_listens_is_sent_at_once(
     run(work)
 
 
-def test_a_streamed_request_with_a_tool_passes_at_most_45_files(app: Any) -> None:
-    """The thread that brings all texts on aside: what that passes is told of the engine."""
+def test_a_streamed_request_with_a_tool_passes_at_most_45_files(
+    app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that brings all texts on aside: what that passes is told of the engine. Nobody traces."""
+    monkeypatch.delitem(sys.modules, TRACING, raising=False)
     body = {**CHAT, "tools": [TOOL], "tool_choice": "required", "stream": True}
     post(app, "/v1/chat/completions", body)
     found = files(passed(lambda: post(app, "/v1/chat/completions", body)))

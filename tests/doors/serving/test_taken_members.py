@@ -11,7 +11,6 @@ import pytest
 from for_each import for_each
 from served_apps import ADA, CHAT, FORMAT, PERSON, TEXT, TOOL, app_of, openai_client, post, run
 from small_models import Function, tokenizer, write_chat_llama
-from test_required_calls import Scripted
 
 import structgen as sg
 from structgen.doors.serving.app import make_app
@@ -82,7 +81,7 @@ def test_a_stop_beside_a_required_call_leaves_the_call_whole(app: Any) -> None:
 
 def reply_to(text: str, **body: Any) -> Any:
     """Return the answer, whole and streamed, of a model that writes a text with tools at hand."""
-    app = app_of(sg.Engine(Scripted(text), TOKENIZER), tool_format="hermes")
+    app = app_of(sg.testing.Scripted(lambda _: text), tool_format="hermes")
     asked = {**CHAT, "tools": [MOVE_TOOL], "max_tokens": 300, "temperature": 0, **body}
     whole = post(app, "/v1/chat/completions", asked)
     lines = post(app, "/v1/chat/completions", {**asked, "stream": True}).text.split("\n\n")
@@ -139,7 +138,7 @@ def test_a_stop_acts_on_text_outside_of_calls_alone(seed: int) -> None:
     ],
 )
 def test_a_stop_sequence_beside_tools_is_told(text: str, said: str, reason: str, stop: Any) -> None:
-    app = app_of(sg.Engine(Scripted(text), TOKENIZER), tool_format="hermes")
+    app = app_of(sg.testing.Scripted(lambda _: text), tool_format="hermes")
     tools = [{"name": "move", "input_schema": MOVE}]
     body = {"tools": tools, "stop_sequences": ["Observation:"], "temperature": 0}
     found = post(app, "/v1/messages", body_of("messages", **body)).json()

@@ -14,7 +14,7 @@ from numbers import Real
 from typing import Any, TypeAlias
 
 from structgen.base.system.guarded import Guarded
-from structgen.base.system.process_limits import confine
+from structgen.base.system.process_limits import confining
 from structgen.base.system.worker_process import NotStartedError, WorkerProcess
 
 Reward: TypeAlias = Callable[[Any], float]
@@ -31,7 +31,7 @@ class Rewards:
     """Rewards of the texts of one request; each text is asked once. The process ends with this object."""
 
     def __init__(self, reward: Reward, seconds: float, megabytes: int) -> None:
-        begin = partial(confine, megabytes << 20)
+        begin = confining(megabytes << 20)
         worker = WorkerProcess(reward, f"reward {named_reward(reward)}", "reward", begin=begin)
         self._ask = Guarded(partial(_number, worker, seconds), math.inf, _unless_not_started)
         self._known: dict[bytes, float | None] = {}

@@ -1,0 +1,48 @@
+"""What this platform lacks, and what structgen does instead: docs/platforms.md has the whole list."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import sys
+
+from structgen.base.system.garbage import glibc_trim
+
+
+def _has(module: str) -> bool:
+    try:
+        __import__(module)
+    except ImportError:
+        return False
+    return True
+
+
+HAS_FORK = sys.platform == "linux" and hasattr(os, "fork")
+"""Whether a process may begin as a copy of this one. macOS has forks, and its own libraries fail in them."""
+BOUNDS_MEMORY = sys.platform == "linux" and _has("resource")
+"""Whether a process can be held to an amount of memory. macOS takes such a limit, and does not keep it."""
+
+
+def missing_here() -> list[str]:
+    """Return a sentence for each thing that this platform lacks: its name, and what happens without it. [] on
+    Linux with glibc. Cost: some 50 us."""
+    is_here = {
+        "Forks: a checker in a process of its own, and the reader of PDF and HTML, start Python anew; the "
+        "checker must be picklable.": HAS_FORK,
+        "Limits of memory: the reader of PDF and HTML is bounded by its time alone.": BOUNDS_MEMORY,
+        "Locks of files by fcntl: processes that need the same inner loops compile each its own.": _has(
+            "fcntl"
+        ),
+        "Owners of files: files of the cache are read whoever wrote them; protect its folder.": hasattr(
+            os, "geteuid"
+        ),
+        "Replacing a file that is open: a file of the cache that is being read stays as it was, with a "
+        "StoreWarning.": sys.platform != "win32",
+        "The processors of a process by sched_getaffinity: those of the machine are counted.": hasattr(
+            os, "sched_getaffinity"
+        ),
+        "Private memory by mmap: tables take their memory at once.": hasattr(mmap, "MAP_ANONYMOUS"),
+        "malloc_trim of glibc: a server gives freed memory back late, or not at all.": bool(glibc_trim()),
+        "STRUCTGEN_CHECKED: its checks of memory need Linux.": sys.platform == "linux",
+    }
+    return [told for told, has in is_here.items() if not has]

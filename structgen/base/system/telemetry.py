@@ -1,0 +1,197 @@
+"""Spans of calls of models, as OpenTelemetry's conventions for generative AI name them (docs/traces.md).
+
+Nothing is imported that the process has not imported itself: without `opentelemetry.trace` a call costs one
+look-up. Prompts, answers and messages of errors, which may quote both, are recorded only where the variable
+of the environment asks for it. A schema never is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractContextManager, aclosing, nullcontext
+from typing import Any, Final, Literal, TypeVar
+
+T = TypeVar("T")
+
+CONTENT: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+"""The variable of the environment that asks for prompts and answers: `true`."""
+TRACING: Final = "opentelemetry.trace"
+"""The module without which nobody traces."""
+
+
+class CallSpan:
+    """The span of one call, a context that ends it. Made by `call_span`.
+
+    An error that leaves the context is told by its type. Inside `current` other spans are its children.
+    """
+
+    def __init__(self, span: Any) -> None:
+        """`span`: None where nobody traces; all methods then do nothing."""
+        self._span = span
+        self._is_over = span is None or not span.is_recording()  # a sampler may want the context alone
+
+    def __enter__(self) -> CallSpan:
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is not None and not isinstance(error, GeneratorExit):  # whoever leaves a loop has no error
+            self.failed(error)
+        self.end()
+
+    @property
+    def keeps_content(self) -> bool:
+        """Whether prompts and answers are wanted."""
+        return not self._is_over and os.environ.get(CONTENT, "").strip().lower() == "true"
+
+    def current(self) -> AbstractContextManager[Any]:
+        """Return a context, not longer than one step of a coroutine's caller, in which this span is the
+        current one."""
+        if self._span is None:
+            return nullcontext()
+        use: AbstractContextManager[Any] = sys.modules[TRACING].use_span(
+            self._span, record_exception=False, set_status_on_exception=False
+        )
+        return use
+
+    def around(self, items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+        """Return what yields the items, each of which is made inside `current`. Closing it closes them."""
+        return items if self._span is None else self._inside(items)
+
+    async def _inside(self, items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+        async with aclosing(items):
+            while True:
+                with self.current():
+                    try:
+                        item = await anext(items)
+                    except StopAsyncIteration:
+                        return
+                yield item  # outside: the caller's own spans are no children of this one
+
+    def set(self, attributes: Mapping[str, Any]) -> None:
+        """Record attributes; those that are None are left out."""
+        if not self._is_over:
+            self._span.set_attributes(_known(attributes))
+
+    def answered(self, usage: Any, texts: Sequence[tuple[str, str]], error: BaseException | None) -> None:
+        """Record what a call cost, a `Usage`; each text with its finish reason; and with which error it
+        ended, if any."""
+        if self._is_over:
+            return
+        seconds = {"mask": usage.mask_seconds, "compile": usage.compile_seconds, "model": usage.model_seconds}
+        attributes = {
+            "gen_ai.usage.input_tokens": usage.prompt_tokens,
+            "gen_ai.usage.output_tokens": usage.tokens + usage.thought_tokens,
+            "gen_ai.response.finish_reasons": [reason for _, reason in texts] or None,
+            # of a server nobody knows them
+            **{f"structgen.{what}_ms": round(1e3 * took, 3) or None for what, took in seconds.items()},
+        }
+        if self.keeps_content:
+            said = [{**_message("assistant", text), "finish_reason": reason} for text, reason in texts]
+            attributes["gen_ai.output.messages"] = json.dumps(said)
+        self.set(attributes)
+        if error is not None:
+            self.failed(error)
+
+    def asked(self, prompt: Any) -> None:
+        """Record a prompt, text or chat messages, where content is wanted. Anything else, as clients may send
+        it, is left out."""
+        if self.keeps_content:
+            given = prompt if isinstance(prompt, list | tuple) else [prompt]
+            said = [{"content": one} if isinstance(one, str) else one for one in given]
+            messages = [
+                _message(one.get("role", "user"), one.get("content"))
+                for one in said
+                if isinstance(one, Mapping)
+            ]
+            self.set({"gen_ai.input.messages": json.dumps(messages)})
+
+    def failed(self, error: BaseException | str) -> None:
+        """Record an error: its type, or what stands for it. What it says may quote the answer, so that is
+        recorded where content is wanted."""
+        if self._is_over:
+            return
+        self.set({"error.type": error if isinstance(error, str) else type(error).__qualname__})
+        status, is_told = sys.modules[TRACING].StatusCode.ERROR, self.keeps_content
+        self._span.set_status(status, str(error) if is_told else None)
+        if is_told and isinstance(error, BaseException):
+            self._span.record_exception(error)
+
+    def end(self) -> None:
+        """End the span; a second call does nothing."""
+        if not self._is_over:
+            self._is_over = True
+            self._span.end()
+
+
+_NONE: Final = CallSpan(None)
+
+
+def call_span(
+    operation: str,
+    model: str,
+    attributes: Mapping[str, Any],
+    kind: Literal["INTERNAL", "CLIENT", "SERVER"] = "INTERNAL",
+    carried: Mapping[str, str] | None = None,
+) -> CallSpan:
+    """Return the span of a call that begins now, a child of the caller's current span. Without one, the
+    parent is the span that `carried` names, the headers of a request (`carried_headers`).
+
+    `operation`: "chat" or "text_completion". `attributes`: more that is known from the beginning; those that
+    are None are left out. Cost: one look-up where nobody traces, some microseconds under a tracer.
+    """
+    api: Any = sys.modules.get(TRACING)
+    if not hasattr(api, "use_span"):  # the last thing that it defines: another thread may be importing it
+        return _NONE
+    parent = None
+    if api.get_current_span().get_span_context().is_valid:
+        kind = "INTERNAL" if kind == "SERVER" else kind  # a framework around the application has the other
+    elif carried:
+        from opentelemetry.propagate import extract  # optional: opentelemetry
+
+        parent = extract(carried)
+    span = api.get_tracer("structgen", sys.modules["structgen"].__version__).start_span(
+        f"{operation} {model}".rstrip(),
+        context=parent,
+        kind=getattr(api.SpanKind, kind),
+        attributes=_known(
+            {
+                "gen_ai.operation.name": operation,
+                "gen_ai.provider.name": "structgen",
+                "gen_ai.request.model": model or None,
+                **attributes,
+            }
+        ),
+    )
+    return CallSpan(span) if span.get_span_context().is_valid else _NONE
+
+
+def carried_headers() -> dict[str, str]:
+    """Return the headers that name the current span to another process (W3C Trace Context); {} where nobody
+    traces. Baggage, which may say anything of the caller, is not sent."""
+    headers = dict[str, str]()
+    if TRACING in sys.modules:
+        # optional: opentelemetry
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        TraceContextTextMapPropagator().inject(headers)
+    return headers
+
+
+def _known(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in attributes.items() if value is not None}
+
+
+def _message(role: Any, content: Any) -> dict[str, Any]:
+    """Return a message as the conventions write one. Of parts other than text the type is told alone."""
+    parts = content if isinstance(content, list | tuple) else [content]
+    return {"role": str(role), "parts": [_part(part) for part in parts if part is not None]}
+
+
+def _part(part: Any) -> dict[str, Any]:
+    kind, text = "unknown", part
+    if isinstance(part, Mapping):
+        kind, text = str(part.get("type", "unknown")), part.get("text")
+    return {"type": "text", "content": text} if isinstance(text, str) else {"type": kind}

@@ -1,0 +1,242 @@
+"""`structgen report`: what the report of a fault needs, and nothing private.
+
+Each value is a version, a number, a digest, or a word that this package knows. Paths, values of the
+environment, names and values of a schema, and messages of errors, which may quote all of these, are left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import sys
+import sysconfig
+import traceback
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+from structgen.base.errors import LimitError
+from structgen.base.native.first_use import AUTOMATA, JSON, SHARED, group_of, processors
+from structgen.base.system.installation import DISTRIBUTION, EXTRAS
+from structgen.base.system.resources import model_name, model_path
+from structgen.base.system.source_digests import package_digest
+from structgen.doors.cli.inner_loops import modules_to_compile
+from structgen.doors.cli.named_options import Given, reads
+from structgen.doors.cli.output import echo, echo_json, read_input
+from structgen.doors.cli.wanted_language import schema_of
+
+CORE: Final = (
+    "filelock", "jinja2", "jsonschema", "lark", "numba",
+    "numpy", "platformdirs", "referencing", "rich", "typer",
+)  # fmt: skip
+"""The packages that structgen always needs, as in pyproject.toml."""
+_OTHERS: Final = (
+    "click",
+    "huggingface-hub",
+    "llama-cpp-python",
+    "llvmlite",
+    "pydantic-core",
+    "sglang",
+    "triton",
+    "vllm",
+)
+"""Packages below or beside those of the extras, whose versions have mattered."""
+_VARIABLES: Final = (
+    "CUDA_VISIBLE_DEVICES", "NUMBA_CACHE_DIR", "NUMBA_CPU_FEATURES", "NUMBA_CPU_NAME", "NUMBA_DISABLE_JIT",
+    "OMP_NUM_THREADS", "STRUCTGEN_CACHE", "STRUCTGEN_CHECKED", "STRUCTGEN_MACHINE_CODE", "XDG_CACHE_HOME",
+)  # fmt: skip
+"""Variables of the environment that change what structgen does."""
+
+
+@reads("tokenizer", "schema", "json")
+def report(given: Given) -> None:
+    """Print what a report of a fault should hold: versions, the machine, where machine code comes from.
+
+    It has no path, no value of the environment, no prompt, and of a schema no names and no values. Of a
+    tokenizer and a schema there are digests, which tell whether two are the same. Where a schema or a
+    tokenizer is not usable, the type of the error is told and the line of structgen that raised it.
+
+    Nothing is compiled: without machine code it is unknown whether the schema compiles.
+
+    Exit status: 0 the report is printed; 2 wrong usage, or a file cannot be read.
+    """
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        told: dict[str, Any] = {
+            "structgen": _structgen(),
+            "python": _python(),
+            "packages": dict(_packages()),
+            "machine": _machine(),
+            "machine_code": _guarded(_machine_code),
+            "cache": _guarded(_cache),
+            "variables": [name for name in _VARIABLES if os.environ.get(name)],
+        }
+        if "tokenizer" in given:
+            told["tokenizer"] = _tokenizer(str(given.get("tokenizer")))
+        if "schema" in given:
+            code = [told["machine_code"].get(group, "none") for group in (JSON, AUTOMATA, SHARED)]
+            told["schema"] = _schema(str(given.get("schema")), "none" not in code)
+    told["warnings"] = Counter(one.category.__name__ for one in seen)
+    if "json" in given:
+        echo_json(told)
+    else:
+        echo("\n".join(f"{name.replace('_', ' ')}: {_words(value)}" for name, value in told.items()))
+
+
+def _words(value: Any, joint: str = "; ") -> str:
+    """Return a part of the report in a line; what is inside a part stands in parentheses."""
+    if isinstance(value, dict):
+        inside = {name.replace("_", " "): _words(one, ", ") for name, one in value.items()}
+        words = joint.join(f"{name} {one}" for name, one in inside.items())
+        return f"({words})" if joint == ", " else words or "none"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    if value is None or isinstance(value, bool):
+        return {None: "unknown", True: "yes", False: "no"}[value]
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _guarded(part: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return a part of the report; where it fails, the error: a report is made of what is broken, too."""
+    try:
+        return part()
+    except Exception as error:
+        return {"error": _error(error)}
+
+
+def _error(error: Exception) -> dict[str, Any]:
+    """Return an error without its message: the type, the limit that was reached, and the innermost line of
+    structgen."""
+    frames = traceback.walk_tb(error.__traceback__)
+    places = [(str(frame.f_globals.get("__name__")), line) for frame, line in frames]
+    module, line = next(place for place in reversed(places) if place[0].startswith("structgen."))
+    limit = {"limit": error.limit} if isinstance(error, LimitError) else {}
+    return {"kind": type(error).__name__, **limit, "at": f"{module}:{line}"}
+
+
+def _structgen() -> dict[str, Any]:
+    """Return which structgen runs. The version of the installed distribution may be that of another copy."""
+    from structgen import __version__
+
+    told = {"version": __version__, "sources": package_digest(), "distribution": "none"}
+    with suppress(metadata.PackageNotFoundError):
+        found = metadata.distribution(DISTRIBUTION)
+        record = found.read_text("direct_url.json")
+        how = "an index" if record is None else "a folder" if '"dir_info"' in record else "a file"
+        told |= {"distribution": found.version, "installed_from": how}
+    return told
+
+
+def _python() -> dict[str, Any]:
+    return {
+        "version": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "virtual_environment": sys.prefix != sys.base_prefix,
+        "free_threaded": bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
+    }
+
+
+def _packages() -> Iterator[tuple[str, str]]:
+    """Yield the packages that are installed with their versions, of those that structgen may use. None is
+    imported."""
+    for name in sorted({*CORE, *_OTHERS, *(name for names in EXTRAS.values() for name in names)}):
+        with suppress(metadata.PackageNotFoundError, KeyError, OSError):  # a damaged record is none
+            yield name, metadata.version(name)
+
+
+def _machine() -> dict[str, Any]:
+    memory = None
+    with suppress(AttributeError, OSError, ValueError):  # Windows has no sysconf
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+    return {
+        "system": platform.system(),
+        "release": platform.release(),
+        "libc": " ".join(platform.libc_ver()).strip(),
+        "architecture": platform.machine(),
+        "processors": processors(),
+        "memory_mib": memory,
+    }
+
+
+def _machine_code() -> dict[str, Any]:
+    """Return the processor as LLVM names it, the levels of shipped code that fit, and for each group of inner
+    loops where the code lies: of its modules the worst."""
+    import llvmlite.binding as llvm
+
+    from structgen.base.native import jit, shipped_code  # start-up: numba
+
+    groups = defaultdict[str, set[str]](set)
+    for name in modules_to_compile():
+        groups[group_of(name)[0]].add(jit.source_of(name))
+    places = {
+        title: next(one for one in ("none", "kept", "shipped") if one in found)
+        for title, found in groups.items()
+    }
+    return {"processor": llvm.get_host_cpu_name(), "levels": list(shipped_code.fitting()), **places}
+
+
+def _cache() -> dict[str, Any]:
+    """Return whether the cache folder is there and can be written, and the free space."""
+    from structgen.base.system.cache import cache_folder  # start-up: numpy
+
+    folder = cache_folder().absolute()
+    there = next(one for one in (folder, *folder.parents) if one.exists())
+    return {
+        "exists": there == folder,
+        "writable": there.is_dir() and os.access(there, os.W_OK | os.X_OK),
+        "free_mib": shutil.disk_usage(there).free // 2**20,
+    }
+
+
+def _tokenizer(named: str) -> dict[str, Any]:
+    """Return the digest and the numbers of a tokenizer. Raises StructgenError where there is no such file."""
+    from structgen.decoding.engine.models import tokenizer_of  # start-up: numpy
+
+    try:
+        made = tokenizer_of(named)
+    except Exception as error:
+        if not model_path(model_name(named)).exists():
+            raise
+        return {"error": _error(error)}
+    return {
+        "digest": made.fingerprint,
+        "tokens": made.vocab_size,
+        "special": len(made.special_ids),
+        "ends": len(made.eos_token_ids),
+        "missing_bytes": len(made.missing_bytes),
+    }
+
+
+def _schema(option: str, has_code: bool) -> dict[str, Any]:
+    """Return the SHA-256 digest of a schema's text, and how its keywords are taken. `has_code`: the inner
+    loops are there, and the schema can be compiled. Raises OptionError where the file cannot be read."""
+    import structgen as sg
+    from structgen.schema.reading.dialects import dialect
+    from structgen.tokens.tokenizer import byte_tokenizer
+
+    source = schema_of(option)
+    text = read_input(source, "--schema") if isinstance(source, Path) else source
+    data = text.encode("utf-8", "surrogatepass")
+    told: dict[str, Any] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    try:
+        widest: dict[str, Any] = {**sg.WIDEST}
+        grammar = sg.json_schema(source, **widest)
+        found = grammar.report
+        known = dialect(found.draft)
+        names = {*known.keywords, *known.annotations}
+        keywords = defaultdict[str, Counter[str]](Counter)
+        for one in found.findings:
+            keywords[one.standing.value][one.keyword if one.keyword in names else "others"] += 1
+        told |= {"draft": found.draft, "keywords": keywords}
+        if has_code:
+            sg.compile(grammar, byte_tokenizer())
+        told["compiles"] = True if has_code else None
+    except Exception as error:
+        told |= {"compiles": False, "error": _error(error)}
+    return told

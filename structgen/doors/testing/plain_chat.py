@@ -1,0 +1,63 @@
+"""The chat template of a scripted model: plain text, each message behind its role."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from structgen.tokens.tokenizer import Tokenizer
+
+TEMPLATE: Final = """\
+{%- if tools %}Tools:
+{% for tool in tools %}{{ tool.function | tojson }}
+{% endfor %}A call: <tool_call>
+{"name": "...", "arguments": {...}}
+</tool_call>
+
+{% endif %}
+{%- for message in messages %}{{ message.role }}: {{ message | text }}
+{%- if not loop.last or add_generation_prompt %}
+
+{% endif %}{% endfor %}
+{%- if add_generation_prompt %}assistant: {% endif %}"""
+"""Jinja. `text` writes the content of a message, and its calls."""
+
+
+class PlainChat:
+    """What holds the template: of a tokenizer of transformers it has what prompts need."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer, self.chat_template = tokenizer, TEMPLATE
+
+    def apply_chat_template(
+        self,
+        messages: Sequence[Any],
+        tools: Any = None,
+        tokenize: bool = True,
+        add_generation_prompt: bool = False,
+        **more: Any,
+    ) -> Any:
+        """Return messages as text, or its tokens. Errors: those of the template."""
+        # start-up: few prompts are made by it
+        from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+        environment = ImmutableSandboxedEnvironment()
+        environment.filters |= {"text": _text, "tojson": _json}
+        said = {"messages": messages, "tools": tools, "add_generation_prompt": add_generation_prompt, **more}
+        text = environment.from_string(self.chat_template).render(said)
+        return self._tokenizer.encode(text.encode()) if tokenize else text
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _text(message: Any) -> str:
+    """Return the text of a message, its calls as the template shows them."""
+    content = message.get("content") or ""
+    if not isinstance(content, str):
+        content = "".join(str(part.get("text", "")) for part in content)
+    calls = [call.get("function", call) for call in message.get("tool_calls") or ()]
+    written = (f"<tool_call>\n{_json(call)}\n</tool_call>" for call in calls)
+    return "\n".join(filter(None, (content, *written)))

@@ -1,0 +1,48 @@
+"""Fixtures of pytest, which finds this module by its entry point: `scripted` and `scripted_server`.
+
+Each gives a function that makes what `sg.testing.Scripted` and `sg.testing.server` make. At the end of the
+test, unused replies fail it, unless it has failed already. Nothing but the standard library and pytest is
+loaded before a test asks for one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from structgen.doors.testing.scripted import Scripted
+
+
+@pytest.fixture
+def scripted(request: pytest.FixtureRequest) -> Iterator[Callable[..., Scripted]]:
+    """A function that returns an `sg.testing.Scripted` of its arguments."""
+    # start-up: of every run of pytest
+    from structgen.doors.testing.scripted import Scripted
+
+    made: list[Scripted] = []
+
+    def make(replies: Any, **options: Any) -> Scripted:
+        made.append(Scripted(replies, **options))
+        return made[-1]
+
+    failed = request.session.testsfailed
+    yield make
+    for model in made:
+        model.close()
+    if request.session.testsfailed == failed:
+        for model in made:
+            model.done()
+
+
+@pytest.fixture
+def scripted_server(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
+    """A function that starts an `sg.testing.server` of its arguments, and returns its address."""
+    # start-up: of every run of pytest
+    from structgen.doors.testing.stand_in import server
+
+    with ExitStack() as running:
+        yield lambda replies, **options: running.enter_context(server(replies, **options))

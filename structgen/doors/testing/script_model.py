@@ -1,0 +1,134 @@
+"""A model whose next token is certain: that of a given text. It implements `engine.model_protocol.Model`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
+
+from structgen.base.errors import StructgenError
+from structgen.tokens.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_DIGITS: Final = 256
+"""Tokens behind the vocabulary, with which a prompt names its script."""
+_PLACES: Final = 3
+"""How many of them name one."""
+_SHORT: Final = 16
+"""Tokens. In a longer prompt they replace the first tokens; before a shorter one they are added."""
+_FAR: Final = -1e4
+"""The logit of a token that is not the text's: its probability is 0."""
+_NEXT: Final = -50.0
+"""What a shorter token of the text has less than a longer one: it comes where the mask forbids the longer."""
+
+
+@dataclass(slots=True)
+class ScriptCache:
+    """How far a script was read."""
+
+    whole: bytes
+    """The prompt, and what the model says behind it."""
+    at: int
+    """The bytes that were read; -1: others than those of the script, and the model knows nothing more."""
+    nbytes: int = 0
+
+    def copy(self) -> ScriptCache:
+        """Return an independent cache."""
+        return ScriptCache(self.whole, self.at)
+
+
+class ScriptModel:
+    """Says scripts. The first tokens of a prompt name its script (`begin`), so that equal prompts may have
+    different ones, and threads do not disturb each other."""
+
+    context: Final = 1 << 30
+    drafts_pay: Final = False
+
+    def __init__(self, tokenizer: Tokenizer, specials: Mapping[str, int]) -> None:
+        """`specials`: the ids of tokens without bytes, by their texts, which a script may write."""
+        self._tokens = [token or b"" for token in tokenizer.token_bytes]
+        for text, id in specials.items():
+            self._tokens[id] = text.encode()
+        self._ids = {token: id for id, token in reversed([*enumerate(self._tokens)]) if token}
+        self._sizes = sorted({len(token) for token in self._ids}, reverse=True)
+        self._ends = tokenizer.eos_token_ids
+        self._first = len(self._tokens)
+        self.vocab_size = self._first + _DIGITS
+        self._scripts: dict[tuple[int, ...], tuple[bytes, bytes]] = {}
+        """By the tokens that name them: the bytes of the tokens that these replace, and the whole."""
+        self._numbers = count()
+
+    def bytes_of(self, tokens: Sequence[int]) -> bytes:
+        """Return what tokens write, special ones with their texts."""
+        return b"".join(self._tokens[token] for token in tokens)
+
+    def size_of(self, text: bytes) -> int:
+        """Return how many tokens write a text, each as long as can be. Errors: those of `_following`."""
+        at = size = 0
+        while at < len(text):
+            at += len(self._tokens[self._following(text, at)[0]])
+            size += 1
+        return size
+
+    def begin(self, prompt: Sequence[int], text: str) -> list[int]:
+        """Return a prompt behind which the model says a text: the same, but that it names this script."""
+        number = next(self._numbers)
+        name = tuple(self._first + number // _DIGITS**place % _DIGITS for place in range(_PLACES))
+        head = list(prompt[:_PLACES]) if len(prompt) >= _SHORT else []
+        self._scripts[name] = self.bytes_of(head), self.bytes_of(prompt) + text.encode()
+        return [*name, *prompt[len(head) :]]
+
+    def end(self, prompt: Sequence[int]) -> None:
+        """Let go of the script of a prompt that `begin` returned."""
+        self._scripts.pop(tuple(prompt[:_PLACES]), None)
+
+    # --- the protocol of models -----------------------------------------------------------------------------
+
+    def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, ScriptCache]:
+        """Return the logits after a prompt, and its cache. After a prompt without a script all tokens are
+        equally likely."""
+        cache = ScriptCache(b"", -1)
+        if (script := self._scripts.get(tuple(tokens[:_PLACES]))) is not None:
+            head, whole = script
+            read = head + self.bytes_of(tokens[_PLACES:])
+            cache = ScriptCache(whole, len(read) if whole.startswith(read) else -1)
+        return self._logits([cache])[0], cache
+
+    def decode(self, tokens: Sequence[int], caches: Sequence[Any]) -> Tensor:
+        """Return the logits [rows, V] after one more token of each text."""
+        for token, cache in zip(tokens, caches, strict=True):
+            said = self._tokens[token]
+            goes_on = cache.at >= 0 and said and cache.whole.startswith(said, cache.at)
+            cache.at = cache.at + len(said) if goes_on else -1
+        return self._logits(caches)
+
+    def _logits(self, caches: Sequence[ScriptCache]) -> Tensor:
+        # optional: torch
+        import torch
+
+        logits = torch.zeros(len(caches), self.vocab_size)
+        for row, cache in zip(logits, caches, strict=True):
+            if cache.at >= 0:
+                row.fill_(_FAR)
+                is_over = cache.at == len(cache.whole)
+                for rank, token in enumerate(
+                    self._ends if is_over else self._following(cache.whole, cache.at)
+                ):
+                    row[token] = _NEXT * rank
+        return logits
+
+    def _following(self, text: bytes, at: int) -> list[int]:
+        """Return the tokens that a text goes on with, the longest first. Errors: StructgenError where the
+        vocabulary lacks the byte."""
+        sizes = (size for size in self._sizes if size <= len(text) - at)
+        found = [self._ids[part] for size in sizes if (part := text[at : at + size]) in self._ids]
+        if not found:
+            raise StructgenError(
+                f"No token of the vocabulary writes the byte 0x{text[at]:02x}.",
+                where="like",
+                cure="Take another tokenizer, or leave like= out.",
+            )
+        return found

@@ -1,0 +1,285 @@
+"""`sg.testing.Scripted`: an engine whose model says given texts, through the mask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextvars import ContextVar
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from structgen.base.errors import OptionError, options_named
+from structgen.base.printable import short_repr
+from structgen.base.system.installation import needing
+from structgen.base.system.resources import model_name
+from structgen.decoding.engine import Engine
+from structgen.decoding.engine.model_prompts import ModelPrompts
+from structgen.decoding.engine.models import tokenizer_of
+from structgen.decoding.engine.requests import FinishReason, Handle, Request
+from structgen.decoding.engine.special_texts import special_texts, without_bytes
+from structgen.decoding.engine.thinking import closing_of, most_tokens
+from structgen.doors.testing.plain_chat import PlainChat
+from structgen.doors.testing.reply_texts import reply_text, stop_of, told_stop
+from structgen.doors.testing.script_model import ScriptModel
+from structgen.doors.testing.script_replies import Replies, ScriptError, TakenReply
+from structgen.doors.typed.tool_prompts import model_format
+from structgen.grammars.compilation.request_bans import checked_bans, without_banned_texts
+from structgen.machines.core.compiled import CompiledGrammar
+from structgen.tokens.tokenizer import byte_tokenizer
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from structgen.asking.tool_calls.tool_format import ToolFormat
+
+BYTES_A_TOKEN: Final = 4
+"""How many bytes `max_tokens` allows for a token where the tokens are bytes: about what a token of a real
+model writes."""
+TAKEN: ContextVar[TakenReply | None] = ContextVar("structgen_taken_reply", default=None)
+"""The reply to the request of HTTP that is being answered, which was taken when the request came."""
+
+
+class SaidText(NamedTuple):
+    """What is said to one request."""
+
+    lead: str
+    """The thoughts, and what closes them; "" where there are none."""
+    text: str
+    """The answer, with its beginning where the prompt gives that."""
+    where: str
+    """The place of the reply, for errors."""
+    is_plain: bool
+    """Whether no special token is in it; the text of a result may leave those out."""
+
+
+class Scripted(Engine):
+    """A model for tests: it says given texts through the mask. Pass it wherever a model is taken: `sg.run`,
+    `sg.arun`, `sg.generate(model=...)`, `sg.extract`, `sg.sample`; it is an `sg.Engine`. Only `sg.infill`
+    does not take it: that fills masks, which no text says.
+
+    `replies`: a list has one for each request, in order. A dict has one for each part of a prompt, and serves
+    requests in any order. A function makes one of each prompt. A reply is a text, said as it is; an `sg.Call`
+    or a list of them, as the form writes calls; an exception, which is raised; or an object (of pydantic, a
+    dict, a list, a number), as JSON in the form's own white space and order of keys.
+
+    `like`: whose prompts and tokens it has: a model's name or folder, whose weights are not read, or a
+    tokenizer. By default its tokens are bytes, its prompts plain text with roles, and `max_tokens` allows
+    four bytes for each token. `max_rows`: texts that are written at the same time.
+
+    A reply that the form forbids raises ScriptError with the place. So do a reply that is too long for
+    `max_tokens`, and a request without a reply. The end of `with Scripted(...) as model`, and `done()`, raise
+    it for unused replies. Threads may share the model: each request gets one whole reply.
+
+    Errors: StructgenError where torch is not installed; OptionError for replies without an order, and those
+    of `like`. Cost: some milliseconds, and for a form that is new what compiling takes.
+    """
+
+    @options_named('sg.testing.Scripted(["Ada", {"age": 36}])', name="sg.testing.Scripted")
+    def __init__(self, replies: Any, *, like: Any = None, max_rows: int = 32) -> None:
+        with needing("A scripted model", "torch", where="testing.Scripted"):
+            # optional: torch
+            import torch  # noqa: F401
+        self._replies = replies if isinstance(replies, Replies) else Replies(replies)
+        tokenizer = byte_tokenizer() if like is None else tokenizer_of(like)
+        named = model_name(like) if isinstance(like, str | Path) else ""
+        specials = without_bytes(special_texts(named, like), tokenizer)
+        self._script = ScriptModel(tokenizer, specials)
+        super().__init__(self._script, tokenizer, max_rows=max_rows)
+        self.name, self._given_tokenizer, self._is_of_bytes = named, like, like is None
+        own = like if hasattr(like, "apply_chat_template") else PlainChat(tokenizer)
+        self.prompts = ModelPrompts(named, None if named else own)
+        self.asked: list[str] = []
+        """The prompts, as the model read them: the chat template applied, the outline put in."""
+        self.requests: list[Request] = []
+        """The requests of these prompts, with grammar and options. `sg.run` gives them token ids as
+        prompts."""
+        self.errors: list[Exception] = []
+        """What did not fit. `done` raises the first of them once more: other code may have caught it."""
+
+    def __repr__(self) -> str:
+        return f"<Scripted, {self.replies_left} replies left>"
+
+    @property
+    def replies_left(self) -> int:
+        """How many replies no request has had yet."""
+        return self._replies.left
+
+    def done(self) -> None:
+        """End the script. Raises ScriptError for replies that no request has had, and again the first of
+        `errors`."""
+        if self.errors:
+            raise self.errors[0]
+        if unused := self._replies.unused:
+            what = f"{len(unused)} of the replies had no request: {'; '.join(unused[:8])}."
+            cure = "Take them out, or look why the program asked less often."
+            raise ScriptError(what, where="replies", cure=cure)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the engine; call `done` unless another error is on its way."""
+        self.close()
+        if error is None:
+            self.done()
+
+    # --- requests of the engine -----------------------------------------------------------------------------
+
+    def _submitted(self, request: Request) -> list[Handle]:
+        return self._answered(request, None)
+
+    async def asubmit(self, request: Request) -> list[Handle]:
+        """Return the handles of `submit`. The first sample of a request of HTTP has the reply that was taken
+        for that."""
+        count = request.n if isinstance(request, Request) else 1
+        submit = partial(self._answered, request, TAKEN.get())
+        TAKEN.set(None)
+        return await self._driver.submitted(count, submit)
+
+    def _answered(self, request: Request, taken: TakenReply | None) -> list[Handle]:
+        """Return the handles of a request, each of whose samples has its own reply. `taken`: the reply of the
+        first. Errors: ScriptError, and those of the engine."""
+        handles = []
+        for sample in range(request.n):
+            one = replace(request, n=1) if request.n > 1 else request
+            read = self.reading.read(one)
+            begun = read.question.begun
+            one = replace(
+                one,
+                begun=begun,
+                continue_final_message=None if begun else one.continue_final_message,
+                shortened=one.shortened or read.shortened,
+                refused=None,
+                outline=None,
+                chat=None,
+                # what repeats itself is said, too
+                sampling=replace(one.chosen_by, repetition=None),
+                strategy=(),
+            )
+            if self._is_of_bytes:
+                one = self._in_bytes(one, len(read.tokens))
+            said = self._said(one, read.tokens, taken, request)
+            taken = None
+            prompt = self._script.begin(read.tokens, said.lead + said.text.removeprefix(begun))
+            try:
+                (handle,) = super()._submitted(replace(one, prompt=prompt))
+            except BaseException:
+                self._script.end(prompt)
+                raise
+            handle.request, handle.sample = request, sample
+            handle.listen(partial(self._heard, handle, prompt, said))
+            handles.append(handle)
+        return handles
+
+    def _in_bytes(self, request: Request, prompt: int) -> Request:
+        """Return a request whose numbers of tokens are numbers of bytes, as far as the context allows."""
+        thinking = request.thinking
+        if thinking is not None:
+            thinking = replace(thinking, max_tokens=BYTES_A_TOKEN * thinking.max_tokens)
+        room = self.model.context - prompt - most_tokens(thinking)
+        most = max(request.most_tokens, min(BYTES_A_TOKEN * request.most_tokens, room))
+        return replace(request, thinking=thinking, max_tokens=most)
+
+    def prompt_tokens(self, request: Request) -> list[int]:
+        """Return the tokens of a prompt behind which the model says the next reply: for `sg.sample` and
+        others that read the model themselves."""
+        read = self.reading.read(request)
+        if any(token >= self.tokenizer.vocab_size for token in read.tokens[:1]):
+            return read.tokens  # it has its script
+        unbounded = replace(request, max_tokens=self.model.context)
+        return self._script.begin(read.tokens, self._said(unbounded, read.tokens, None, request).text)
+
+    def _said(
+        self, request: Request, prompt_tokens: Sequence[int], taken: TakenReply | None, given: Request
+    ) -> SaidText:
+        """Return what is said to a request, and note the request as it was given. Errors: ScriptError, the
+        reply where it is an exception, and those of `reply_text`."""
+        prompt = self._script.bytes_of(prompt_tokens).decode("utf-8", "replace")
+        try:
+            with self._replies.lock:
+                self.asked.append(prompt)
+                self.requests.append(given)
+                taken = self._replies.take(prompt) if taken is None else taken
+            reply, where = taken.made(prompt)
+            if isinstance(reply, Exception):
+                raise reply
+            grammar, compiled, bans = request.grammar, None, checked_bans(request.chosen_by.banned)
+            if bans:
+                grammar = without_banned_texts(grammar, bans)
+            if grammar is not None:
+                compiled = self.compiled(grammar, warns=False, bans=bans)
+            text = reply_text(reply, compiled, self._format, where)
+            if not text.startswith(request.begun):
+                text = request.begun + text
+            return self._checked(text, request, compiled, prompt, where)
+        except ScriptError as error:
+            self.errors.append(error)
+            raise
+
+    def _checked(
+        self, text: str, request: Request, compiled: CompiledGrammar | None, prompt: str, where: str
+    ) -> SaidText:
+        """Return a text that a request allows, and what closes its thoughts. Raises ScriptError for one that
+        the form forbids, or that is too long."""
+        thoughts = tag = ""
+        if request.thinking is not None:
+            closing = closing_of(request.thinking, self.tokenizer, self._named_tokens)
+            tag = self._script.bytes_of(closing.tokens).decode("utf-8", "replace")
+            before, found, behind = text.partition(tag)
+            thoughts, text = (before, behind) if found else ("", text)
+            self._check_size("thoughts", thoughts, request.thinking.max_tokens, where)
+        is_plain = not any(special in text for special in self.specials)
+        if compiled is not None and is_plain and (stop := stop_of(compiled, text)) is not None:
+            raise ScriptError(
+                f"The form forbids this reply: {told_stop(compiled, stop)}The prompt: {short_repr(prompt)}.",
+                where=where,
+                cure="Mend the reply, or the form; an object in place of a text is written as the form "
+                "wants it.",
+            )
+        self._check_size("reply", text.removeprefix(request.begun), request.most_tokens, where)
+        return SaidText(thoughts + tag, text, where, is_plain)
+
+    def _check_size(self, what: str, text: str, most: int, where: str) -> None:
+        """Raise ScriptError for a text of more tokens than may be written."""
+        size = self._script.size_of(text.encode())
+        if size > most:
+            unit = BYTES_A_TOKEN if self._is_of_bytes else 1
+            raise ScriptError(
+                f"The {what} of {-(-size // unit):,} tokens is longer than max_tokens={most // unit:,}.",
+                where=where,
+                cure="Shorten the text, or raise max_tokens.",
+            )
+
+    @property
+    def _format(self) -> ToolFormat | None:
+        """How the model writes calls; None where its chat template shows no format."""
+        try:
+            return model_format(self.prompts)
+        except OptionError:
+            return None
+
+    def _heard(self, handle: Handle, prompt: Sequence[int], said: SaidText, piece: str | None) -> None:
+        """Hear of a text; at its end, raise ScriptError where it is not the reply: an option of the request
+        changed the tokens."""
+        result = handle.result
+        if piece is not None or result is None:
+            return
+        self._script.end(prompt)
+        is_cut = result.stopped_by and said.text.startswith(result.text)
+        is_other = result.finish_reason is FinishReason.CANCELLED or result.error is not None
+        if result.text == said.text or is_cut or is_other or not said.is_plain:
+            return
+        same = zip(said.text, result.text, strict=False)
+        at = next((at for at, (one, other) in enumerate(same) if one != other), len(result.text))
+        error = ScriptError(
+            f"The engine left the reply at character {at}: it wrote {short_repr(result.text[at:], 60)} in "
+            f"place of {short_repr(said.text[at:], 60)}.",
+            where=said.where,
+            cure="Look at the options of the request that choose other tokens, such as logit_bias.",
+        )
+        self.errors.append(error)
+        raise error

@@ -1,0 +1,359 @@
+"""`sg.testing.Scripted`: who gets which reply, how replies are written, and what fails a test."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import pickle
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Literal
+
+import pydantic
+import pytest
+from for_each import for_each
+
+import structgen as sg
+from structgen.asking.tool_calls.format_rows import FORMATS
+from structgen.testing import Scripted, ScriptError
+
+
+class Guest(pydantic.BaseModel):
+    """Somebody."""
+
+    name: str
+    age: int
+
+
+@dataclasses.dataclass
+class Seat:
+    """A place."""
+
+    row: int
+    guest: Guest
+
+
+ADA = Guest(name="Ada", age=36)
+
+
+def search(query: str) -> str:
+    """Search the web."""
+    return query
+
+
+def call(name: str = "search", **arguments: Any) -> sg.Call:
+    return sg.Call(name, arguments, "call_0")
+
+
+# --- doors ------------------------------------------------------------------------------------------------
+
+
+async def _arun(model: Scripted) -> Any:
+    return await sg.arun(model, "Ada, 36", Guest)
+
+
+async def _astream(model: Scripted) -> Any:
+    return [part.value async for part in sg.arun(model, "Ada, 36", Guest, stream=True)][-1]
+
+
+def _decorated(model: Scripted, how: str) -> Any:
+    @sg.generate(model=model)
+    def read(text: str) -> Guest:
+        """Read {text}"""
+        return sg.filled()
+
+    if how == "stream":
+        return [part.value for part in read.stream("Ada, 36")][-1]
+    return read.batch(["Ada, 36"])[0] if how == "batch" else read("Ada, 36")
+
+
+DOORS: dict[str, Callable[[Scripted], Any]] = {
+    "run": lambda model: sg.run(model, "Ada, 36", Guest),
+    "stream": lambda model: [part.value for part in sg.run(model, "Ada, 36", Guest, stream=True)][-1],
+    "arun": lambda model: asyncio.run(_arun(model)),
+    "astream": lambda model: asyncio.run(_astream(model)),
+    "function": lambda model: _decorated(model, "call"),
+    "function.stream": lambda model: _decorated(model, "stream"),
+    "function.batch": lambda model: _decorated(model, "batch"),
+    "engine": lambda model: model.generate(sg.Request("Ada, 36", Guest))[0].value,
+    "sample": lambda model: sg.sample(model, "Ada, 36", Guest, n=1, max_tokens=90).values[0],
+    "most_probable": lambda model: (
+        sg.most_probable(model, "Ada, 36", Guest, k=1, max_tokens=90).texts[0].value
+    ),
+}
+
+
+@for_each("door", DOORS)
+def test_each_door_gives_the_reply_and_the_prompt_is_noted(door: str) -> None:
+    with Scripted([ADA]) as model:
+        assert DOORS[door](model) == ADA
+    (prompt,) = model.asked
+    assert "Ada, 36" in prompt and "{name: string, age: integer}" in prompt
+    (request,) = model.requests
+    assert request.language is not None and request.language.schema is not None
+
+
+def test_an_extraction_of_two_pages_asks_twice() -> None:
+    pages = {"Ada": [{"name": "Ada", "age": 36}], "Bob": [{"name": "Bob", "age": 7}]}
+
+    def reply(prompt: str) -> Any:
+        found = next(one for name, one in pages.items() if f"{name} is" in prompt)
+        return {"items": found} if "items" in prompt else found[0]
+
+    model = Scripted(reply)
+    found = sg.extract(model, ["Ada is 36.", "Bob is 7."], Guest)
+    assert {item.made.name for item in found} == {"Ada", "Bob"} and len(model.asked) >= 2
+
+
+def test_infilling_says_that_it_does_not_take_the_model() -> None:
+    with pytest.raises(sg.errors.OptionError, match="Scripted is no masked-diffusion model"):
+        sg.infill(Scripted(["x"]), grammar=sg.regex("x"), prompt="y")
+
+
+# --- replies ----------------------------------------------------------------------------------------------
+
+WRITTEN: list[tuple[Any, Any, Any]] = [
+    (ADA, Guest, '{"name": "Ada", "age": 36}'),
+    ({"age": 36, "name": "Ada"}, Guest, '{"name": "Ada", "age": 36}'),
+    (Seat(3, ADA), Seat, '{"row": 3, "guest": {"name": "Ada", "age": 36}}'),
+    (
+        {"guest": {"age": 36, "name": "Ada"}, "row": 3},
+        Seat,
+        '{"row": 3, "guest": {"name": "Ada", "age": 36}}',
+    ),
+    ([ADA, {"age": 7, "name": "Bob"}], list[Guest], None),
+    (36, int, None),
+    (None, int | None, None),
+    ("yes", Literal["yes", "no"], None),
+    ("yes", sg.choice(["yes", "no"]), "yes"),
+    ("2026-11-29", re.compile("[0-9-]{10}"), None),
+    ("Ünïcödé\n{", str, "Ünïcödé\n{"),
+    ({"a": "é"}, sg.json_schema({"properties": {"a": True}}, escapes="ascii"), '{"a": "\\u00e9"}'),
+    ({"a": [1]}, sg.json_schema({}, whitespace="compact"), '{"a":[1]}'),
+    ({"a": [1]}, sg.json_schema({}, whitespace=2), '{\n  "a": [\n    1\n  ]\n}'),
+]
+
+
+@for_each("reply, target, text", WRITTEN)
+def test_an_object_is_written_as_its_form_has_it(reply: Any, target: Any, text: str | None) -> None:
+    with Scripted([reply]) as model:
+        outcome = sg.run(model, "?", target, detailed=True)
+    assert text is None or outcome.result.text == text
+    plain = target is int or target is Guest or isinstance(reply, str | None)
+    assert not plain or outcome.value == (ADA if target is Guest else reply)
+
+
+WRITABLE = [name for name in FORMATS if name not in ("harmony", "kimi_k3")]
+"""In the first a call ends the reply; of the second `written_calls` does not write what its grammar has."""
+
+
+@for_each("format", WRITABLE[::5])
+def test_calls_are_written_in_the_format_of_the_request(format: str) -> None:
+    check_calls(format)
+
+
+@pytest.mark.slow
+@for_each("format", WRITABLE)
+def test_calls_are_written_in_every_format(format: str) -> None:
+    check_calls(format)
+
+
+def check_calls(format: str) -> None:
+    with Scripted([[call(query="a"), call(query="b")]]) as model:
+        reply = sg.run(model, "Find a and b.", tools=[search], tool_format=format, max_tokens=900)
+    assert [(one.name, dict(one.arguments)) for one in reply.calls] == [
+        ("search", {"query": "a"}),
+        ("search", {"query": "b"}),
+    ]
+
+
+def test_an_exception_is_raised_and_the_next_request_goes_on() -> None:
+    with Scripted([TimeoutError("slow"), "ok"]) as model:
+        with pytest.raises(TimeoutError, match="slow"):
+            sg.run(model, "?")
+        assert sg.run(model, "?") == "ok"
+
+
+def test_values_that_repeat_themselves_are_said_to_their_end() -> None:
+    many = ["ab"] * 300
+    with Scripted([many]) as model:
+        assert sg.run(model, "?", list[str], max_tokens=1000) == many
+
+
+def test_thoughts_are_said_before_the_document() -> None:
+    with Scripted(['Hm.</think>{"name": "Ada", "age": 36}', ADA]) as model:
+        for thoughts in ("Hm.", ""):
+            found = sg.run(model, "?", Guest, thinking=sg.Thinking(), detailed=True)
+            assert (found.value, found.result.thoughts) == (ADA, thoughts)
+
+
+def test_an_answer_that_the_prompt_begins_is_said_to_its_end() -> None:
+    turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": '{"name": "A'}]
+    with Scripted([ADA]) as model:
+        assert sg.run(model, turns, Guest) == ADA
+
+
+def test_a_stop_string_ends_a_reply() -> None:
+    with Scripted(["one STOP two"]) as model:
+        (result,) = model.generate(sg.Request("?", stop="STOP"))
+    assert (result.text, result.stopped_by) == ("one ", "STOP")
+
+
+def test_each_sample_of_a_request_has_its_own_reply() -> None:
+    with Scripted(["one", "two"]) as model:
+        results = model.generate(sg.Request("?", n=2))
+    assert [(one.text, one.sample) for one in results] == [("one", 0), ("two", 1)]
+
+
+def test_a_model_that_it_is_like_gives_its_tokens_and_prompts() -> None:
+    with Scripted([ADA], like="structgen/extract") as model:
+        assert sg.run(model, "Ada is 36.", Guest) == ADA
+    assert model.asked == ["{name: string, age: integer}\nAda is 36.\n"]
+    assert model.tokenizer == sg.Engine("structgen/extract").tokenizer
+
+
+def test_a_tool_loop_reads_the_result_back() -> None:
+    with Scripted([call(query="x"), "Found."]) as model:
+        asked: list[Any] = [{"role": "user", "content": "Find x."}]
+        reply = sg.run(model, asked, tools=[search])
+        asked += [reply.message(), reply.calls[0].result("a result")]
+        assert sg.run(model, asked, tools=[search]).text == "Found."
+    assert model.asked[1].endswith("</tool_call>\n\ntool: a result\n\nassistant: ")
+
+
+# --- what fails -------------------------------------------------------------------------------------------
+
+
+def test_a_forbidden_reply_is_told_with_reply_place_expectation_and_prompt() -> None:
+    model = Scripted(["ok", '{"name": "Ada", "age": "x"}'])
+    sg.run(model, "?")
+    with pytest.raises(ScriptError) as told:
+        sg.run(model, "Read Ada.", Guest)
+    said = str(told.value)
+    assert told.value.where == "replies[1]" and isinstance(told.value, AssertionError)
+    assert "'\"' cannot come at line 1, column 24" in said and "an integer" in said and "Read Ada." in said
+    caret = said.split("\n")[1:3]
+    assert caret[1].index("^") == caret[0].index('"x"')
+
+
+def test_a_reply_that_ends_too_early_is_told() -> None:
+    with pytest.raises(ScriptError, match="it ends too early at line 1, column 16"):
+        sg.run(Scripted(['{"name": "Ada",']), "?", Guest)
+
+
+def test_a_request_without_a_reply_is_told_with_its_number_and_prompt() -> None:
+    model = Scripted(["one"])
+    sg.run(model, "first")
+    with pytest.raises(ScriptError, match=r"has 1 reply, and this is request 2.*second"):
+        sg.run(model, "second")
+
+
+def test_unused_replies_are_told_at_the_end_and_not_behind_another_error() -> None:
+    unused = r"2 of the replies.*replies\[1\] 'two'; replies\[2\] 'three'"
+    with pytest.raises(ScriptError, match=unused), Scripted(["one", "two", "three"]) as model:
+        sg.run(model, "?")
+    with pytest.raises(KeyError), Scripted(["one"]):
+        raise KeyError
+
+
+@for_each("target", [None, Guest])
+def test_a_reply_that_is_too_long_is_told_with_both_numbers(target: Any) -> None:
+    reply = Guest(name="A" * 500, age=1) if target else "A" * 524
+    with pytest.raises(ScriptError, match=r"reply of 13[12] tokens is longer than max_tokens=120\."):
+        sg.run(Scripted([reply]), "?", target, max_tokens=120)
+    assert sg.run(Scripted([reply]), "?", target, max_tokens=132) == reply
+
+
+def test_an_error_that_other_code_caught_is_raised_again_at_the_end() -> None:
+    with pytest.raises(ScriptError, match="request 1"), Scripted([]) as model, suppress(sg.StructgenError):
+        sg.run(model, "?")
+
+
+def test_a_bias_that_changes_a_reply_is_told_with_the_character() -> None:
+    model = Scripted(["abc"])
+    (result,) = model.generate(
+        sg.Request("?", max_tokens=5, sampling=sg.Sampling(logit_bias={ord("b"): -1e6}))
+    )
+    assert isinstance(result.error, ScriptError) and "left the reply at character 1" in str(result.error)
+
+
+def test_a_banned_text_is_told_with_its_place() -> None:
+    request = sg.Request("?", sampling=sg.Sampling(banned="bad"))
+    with pytest.raises(ScriptError, match="column 7"):
+        Scripted(["a babad"]).generate(request)
+
+
+def test_parts_of_prompts_say_which_reply_is_whose() -> None:
+    with Scripted({"Ada": ADA, "Bob": {"age": 7, "name": "Bob"}}) as model:
+        assert [sg.run(model, f"{name}?", Guest).age for name in ("Bob", "Ada", "Bob")] == [7, 36, 7]
+        for prompt, why in (("Cid?", "none of the parts"), ("Ada and Bob", "'Ada' and 'Bob'")):
+            with pytest.raises(ScriptError, match=why):
+                sg.run(model, prompt, Guest)
+        model.errors.clear()
+    with pytest.raises(ScriptError, match="replies\\['Ada'\\]"):
+        Scripted({"Ada": ADA}).done()
+
+
+@for_each("replies, why", [({1: "a"}, "parts of prompts"), ({"a", "b"}, "no order")])
+def test_replies_without_an_order_are_refused(replies: Any, why: str) -> None:
+    with pytest.raises(sg.errors.OptionError, match=why):
+        Scripted(replies)
+
+
+def test_a_reply_that_is_no_json_is_refused_with_its_place() -> None:
+    with pytest.raises(sg.errors.OptionError, match=r"replies\[0\].*is no value of JSON"):
+        sg.run(Scripted([object()]), "?", Guest)
+
+
+# --- threads ----------------------------------------------------------------------------------------------
+
+
+def test_threads_share_a_model_and_each_request_has_one_whole_reply() -> None:
+    count, each = 4, 12
+    texts = [f"reply {number} {'x' * (number % 7)}" for number in range(count * each)]
+    model, found = Scripted(texts), list[str]()
+
+    def ask() -> None:
+        for _ in range(each):
+            found.append(sg.run(model, "?"))
+
+    threads = [threading.Thread(target=ask) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    model.done()
+    assert sorted(found) == sorted(texts) and len(model.asked) == len(texts)
+
+
+def test_calls_of_one_event_loop_have_the_replies_to_their_prompts() -> None:
+    async def all_of(model: Scripted) -> list[str]:
+        return await asyncio.gather(*(sg.arun(model, f"<{number}>") for number in range(30)))
+
+    with Scripted(lambda prompt: f"to {prompt[prompt.index('<') :].split()[0]}") as model:
+        assert asyncio.run(all_of(model)) == [f"to <{number}>" for number in range(30)]
+
+
+def test_an_error_of_a_script_comes_out_of_another_process_as_it_was() -> None:
+    error = pickle.loads(pickle.dumps(ScriptError("It is wrong.", where="replies[0]", cure="Mend it.")))
+    assert (type(error), str(error)) == (ScriptError, "replies[0]: It is wrong. Mend it.")
+
+
+def test_thoughts_that_are_too_long_are_told() -> None:
+    with pytest.raises(ScriptError, match=r"thoughts of 25 tokens is longer than max_tokens=20"):
+        sg.run(
+            Scripted(["x" * 100 + "</think>a"]), "?", sg.choice(["a"]), thinking=sg.Thinking(max_tokens=20)
+        )
+
+
+def test_without_torch_the_error_names_what_is_missing() -> None:
+    code = (
+        "import sys\nsys.modules['torch'] = None\nimport structgen as sg\n"
+        "try:\n    sg.testing.Scripted(['x'])\nexcept sg.StructgenError as error:\n    print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("testing.Scripted: A scripted model needs ")
