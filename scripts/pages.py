@@ -66,7 +66,7 @@ SKETCHES = {
 
 SLOW = {
     r"models/extract\b": "transformers takes seconds to import",
-    r"openai_server\.py|openai:http": "a server is started",
+    r"openai_server\.py|openai:http|testing import Failure, server": "a server is started",
     r"sample-report|structgen sample|n=1000|masked\", 200": "hundreds of draws",
     r"structgen maskbench": "it replays twelve schemas",
     r"structgen/guarded-programs": "two programs are written; tests/models/test_labels.py bans the label",

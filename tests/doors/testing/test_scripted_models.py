@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import pickle
 import re
 import subprocess
@@ -20,6 +21,7 @@ from for_each import for_each
 
 import structgen as sg
 from structgen.asking.tool_calls.format_rows import FORMATS
+from structgen.decoding.engine.bulk_runs import run_bulk
 from structgen.testing import Failure, Scripted, ScriptError
 
 
@@ -388,3 +390,19 @@ def test_without_torch_the_error_names_what_is_missing() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("testing.Scripted: A scripted model needs ")
+
+
+def test_a_bulk_run_has_a_line_for_each_prompt_and_tells_a_forbidden_reply_at_the_end(tmp_path: Path) -> None:
+    (tmp_path / "prompts.txt").write_text("Ada\nBob\nCid\n")
+    results = tmp_path / "results.jsonl"
+    form = sg.json_schema(Guest.model_json_schema())
+    model = Scripted({"Ada": ADA, "Bob": "none", "Cid": {"name": "Cid", "age": 4}})
+    run_bulk(model, tmp_path / "prompts.txt", results, lambda text: sg.Request(text, form))
+    with pytest.raises(ScriptError, match=r"replies\['Bob'\]"):
+        model.done()
+    lines = sorted(map(json.loads, results.read_text().splitlines()), key=lambda line: line["line"])
+    assert [line["text"] for line in lines if not line["error"]] == [
+        '{"name": "Ada", "age": 36}',
+        '{"name": "Cid", "age": 4}',
+    ]
+    assert "cannot come at line 1, column 1" in lines[1]["error"]
