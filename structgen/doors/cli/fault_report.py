@@ -29,7 +29,7 @@ from structgen.base.system.resources import model_name, model_path
 from structgen.base.system.source_digests import package_digest
 from structgen.doors.cli.inner_loops import modules_to_compile
 from structgen.doors.cli.named_options import Given, reads
-from structgen.doors.cli.output import echo, echo_json, read_input
+from structgen.doors.cli.output import echo, echo_json
 from structgen.doors.cli.wanted_language import schema_of
 
 CORE: Final = (
@@ -128,8 +128,9 @@ def _structgen() -> dict[str, Any]:
     told = {"version": __version__, "sources": package_digest(), "distribution": "none"}
     with suppress(metadata.PackageNotFoundError):
         found = metadata.distribution(DISTRIBUTION)
-        record = found.read_text("direct_url.json")
-        how = "an index" if record is None else "a folder" if '"dir_info"' in record else "a file"
+        record = found.read_text("direct_url.json") or ""  # PEP 610
+        kinds = {"dir_info": "a folder", "vcs_info": "version control", "archive_info": "a file"}
+        how = next((kinds[kind] for kind in kinds if f'"{kind}"' in record), "an index")
         told |= {"distribution": found.version, "installed_from": how}
     return told
 
@@ -217,14 +218,13 @@ def _tokenizer(named: str) -> dict[str, Any]:
 
 def _schema(option: str, has_code: bool) -> dict[str, Any]:
     """Return the SHA-256 digest of a schema's text, and how its keywords are taken. `has_code`: the inner
-    loops are there, and the schema can be compiled. Raises OptionError where the file cannot be read."""
+    loops are there, and the schema can be compiled. Raises OSError where the file cannot be read."""
     import structgen as sg
     from structgen.schema.reading.dialects import dialect
     from structgen.tokens.tokenizer import byte_tokenizer
 
     source = schema_of(option)
-    text = read_input(source, "--schema") if isinstance(source, Path) else source
-    data = text.encode("utf-8", "surrogatepass")
+    data = source.read_bytes() if isinstance(source, Path) else source.encode("utf-8", "surrogatepass")
     told: dict[str, Any] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
     try:
         widest: dict[str, Any] = {**sg.WIDEST}

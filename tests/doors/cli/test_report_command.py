@@ -52,7 +52,7 @@ def test_each_dependency_of_the_core_is_told() -> None:
 
 def test_equal_vocabularies_have_equal_digests_and_a_schema_has_that_of_sha256sum(tmp_path: Path) -> None:
     schema = tmp_path / "a.json"
-    schema.write_text('{"type": "object",\n "title": "é"}', encoding="utf-8")
+    schema.write_bytes('\ufeff{"type": "object",\r\n "title": "é"}'.encode())
     told = reported("--tokenizer", small_tokenizer(), "--schema", schema)
     assert told["tokenizer"]["digest"] == sg.Tokenizer.from_huggingface(small_tokenizer()).fingerprint
     assert told["schema"]["sha256"] == hashlib.sha256(schema.read_bytes()).hexdigest()
