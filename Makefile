@@ -91,7 +91,7 @@ demo: $(VENV)/.installed-engine ## install, then the main job on inputs of this 
 	@BIN=$(BIN) bash scripts/demo.sh
 
 # First the inner loops, where all tests are to run: the workers would compile the same ones at the same time.
-COMPILE = $(if $(TESTS),,$(BIN)/python -c "from structgen.doors.cli.inner_loops import compile_all; compile_all()")
+COMPILE = $(if $(TESTS),,$(BIN)/structgen warmup --jobs 2)
 PYTEST = $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
 test: $(VENV)/.installed-dev ## install what the tests need, and run them (TESTS=tests/test_jit.py: those alone)

@@ -34,6 +34,7 @@ from numba.core.typed_passes import IRLegalization
 from numba.core.types.misc import unliteral
 from numba.core.typing.templates import _OverloadFunctionTemplate
 
+from structgen.base.native import first_use
 from structgen.base.native.spared_work import replaced, spared
 from structgen.base.native.typed_blocks import widened
 
@@ -455,6 +456,7 @@ class Inner(Borrowed):
                     self._cache.save_overload(sig, made)
                 else:
                     self.add_overload(kept)
+                first_use.compiled_one()
         return self.overloads[arguments].entry_point
 
     def __call__(self, *args: Any, **kws: Any) -> Any:

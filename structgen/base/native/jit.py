@@ -25,14 +25,15 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataC
 from numba.core.compiler_lock import global_compiler_lock
 
 from structgen.base.native.addresses import CHECKED
+from structgen.base.native.compile_pace import Pace
 from structgen.base.native.first_use import (
     JOBS,
     REST,
-    announce,
+    Told,
     compile_together,
-    group_of,
     one_process,
     processors,
+    together,
 )
 from structgen.base.native.inner_functions import (
     TRIED,
@@ -266,7 +267,7 @@ class Entries:
             if self.is_ready():
                 return
             module = self._waiting[0].py_func.__module__
-            title, names = group_of(module)
+            title, names = together(module, _entries)
             if title == REST or module not in _entries or _entries[module] is not self:
                 self.compile()
                 return
@@ -335,11 +336,13 @@ def compile_modules(
     *,
     title: str = "",
     done: Callable[[str], None] = lambda name: None,
+    watch: Callable[[Pace], None] = lambda pace: None,
 ) -> None:
     """Have the code of some modules' entry points there, compiled by up to `jobs` processes if need be.
 
-    `title`: of the line on stderr that tells a person about the wait; none where it is empty. `done(name)` is
-    called after each module that had to be compiled. Costs some 75 s of one processor for all modules.
+    `title`: of the lines on stderr that tell a person about the wait; none where it is empty. `done(name)` is
+    called after each module that had to be compiled, and `watch` with the pace as that goes on. Costs some
+    45 s of one processor for all modules.
     """
     missing = []
     for name in names:
@@ -350,11 +353,12 @@ def compile_modules(
         return
     jobs = min(jobs, processors(), len(missing))
     if not title:
-        compile_together(missing, compile_module, jobs, done)
+        compile_together(missing, compile_module, jobs, done, watch)
         return
     with told(f"compiling the inner loops of {title}"):
-        announce(title, missing, jobs)
-        compile_together(missing, compile_module, jobs, done)
+        watched = Told(title)
+        watched.begin(missing, jobs)
+        compile_together(missing, compile_module, jobs, done, watched)
 
 
 def ship(name: str, folder: Path, level: str) -> int:
