@@ -71,6 +71,7 @@ and messages that are raised or printed."""
 class Bitcode(JITCodeLibrary):  # type: ignore[misc]
     """A module that is linked into others, and never made into machine code."""
 
+    _shared_module: Any
     _passes: ClassVar[tuple[Any, Any] | None] = None
     """Those that optimise a function, from numba 0.62 on: the same for all."""
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from structgen.base.errors import LimitError
-from structgen.base.native.first_use import AUTOMATA, JSON, SHARED, group_of, processors
+from structgen.base.native.first_use import GROUPS, JSON, REST, SHARED, processors
 from structgen.base.system.installation import DISTRIBUTION, EXTRAS
 from structgen.base.system.platforms import missing_here
 from structgen.base.system.resources import model_name, model_path
@@ -81,7 +81,7 @@ def report(given: Given) -> None:
         if "tokenizer" in given:
             told["tokenizer"] = _tokenizer(str(given.get("tokenizer")))
         if "schema" in given:
-            code = [told["machine_code"].get(group, "none") for group in (JSON, AUTOMATA, SHARED)]
+            code = [told["machine_code"].get(group, "none") for group in (JSON, SHARED)]
             told["schema"] = _schema(str(given.get("schema")), "none" not in code)
     told["warnings"] = Counter(one.category.__name__ for one in seen)
     if "json" in given:
@@ -174,9 +174,10 @@ def _machine_code() -> dict[str, Any]:
 
     from structgen.base.native import jit, shipped_code  # start-up: numba
 
+    titles = {name: title for title, modules in GROUPS.items() for name in modules}
     groups = defaultdict[str, set[str]](set)
     for name in modules_to_compile():
-        groups[group_of(name)[0]].add(jit.source_of(name))
+        groups[titles.get(name, REST)].add(jit.source_of(name))
     places = {
         title: next(one for one in ("none", "kept", "shipped") if one in found)
         for title, found in groups.items()
