@@ -28,6 +28,7 @@ from typing import Any
 import llvmlite
 import llvmlite.binding as llvm
 import numba
+from numba.core.callconv import CPUCallConv
 from numba.core.serialize import dumps
 
 from structgen.base.native.inner_functions import Entry, Results, from_values
@@ -159,6 +160,17 @@ def write(folder: Path, level: str, entries: Sequence[Entry], source_stamp: str,
     with replacing(path, 0o644) as file:
         file.write(blake2b(code, digest_size=16).digest() + code)
     return path.stat().st_size
+
+
+def leave_places_out() -> None:
+    """Have exceptions of what this process compiles name no source file: the path is that of the machine that
+    compiles, and two machines would write different bytes."""
+    plain = CPUCallConv.build_excinfo_struct
+
+    def without_place(self: Any, kind: Any, arguments: Any, place: Any, function: Any) -> Any:
+        return plain(self, kind, arguments, None, function)
+
+    CPUCallConv.build_excinfo_struct = without_place
 
 
 def compiling(level: str) -> dict[str, str]:

@@ -96,7 +96,9 @@ def _write(level: str, folder: str, jobs: str) -> None:
     """Compile all modules, and write the files of a level: in the process that `write_for` starts. Prints the
     name of each module when it is compiled, and again with the size of its file."""
     from structgen.base.native.jit import compile_modules, ship  # start-up: numba
+    from structgen.base.native.shipped_code import leave_places_out  # start-up: numba
 
+    leave_places_out()
     names = modules_with_entries()  # the engine's too: torch may come later
     compile_modules(names, int(jobs), done=lambda name: print(name, flush=True))
     for name in names:
