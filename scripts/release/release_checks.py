@@ -86,11 +86,12 @@ def check(pythons: Sequence[str], folder: Path, version: str, torch: str, result
                 faults += wrong
                 print(*(f"{column}={value}" for column, value in zip(COLUMNS, row, strict=True)), flush=True)
     sys.path.insert(0, str(ROOT / "bench"))
-    from records import load, show, write  # structgen itself, which the other commands do not need
+    import records  # structgen itself, which the other commands do not need
 
-    show(COLUMNS, rows)
+    records.show(COLUMNS, rows)
     if results is not None:
-        print(write(results, "release", {"load": load(), "version": version}, COLUMNS, rows))
+        about = {"load": records.load(), "version": records.version()}
+        print(records.write(results, "release", about, COLUMNS, rows, more=True))
     if faults:
         raise ReleaseError("\n  ".join(["not as it should be:", *faults]))
 
