@@ -15,6 +15,9 @@ _FUNCTION = 0.035
 _FIRST = 0.1
 """The part of all work after which the pace is taken as measured."""
 
+LISTENERS: list[Callable[[], object]] = []
+"""Called after each function that is compiled in this process, by the thread that compiles."""
+
 
 class Pace:
     """What some processes have compiled, of modules with weights. Threads may tell it of different modules.

@@ -26,7 +26,7 @@ from functools import partial
 from pathlib import Path
 from threading import Thread
 
-from structgen.base.native.compile_pace import Pace
+from structgen.base.native.compile_pace import LISTENERS, Pace
 from structgen.base.system.waits import PATIENCE, SECONDS, tell, told
 
 JSON, LARK, TEXT = "JSON masks", "Lark masks", "text masks"
@@ -82,17 +82,16 @@ JOBS = 2
 """Processes that compile at a first use: on a laptop of a person who waits, and beside a server's workers."""
 
 _COMPILING = """
-import sys
+import gc, sys
+gc.disable()
 sys.path[:] = {path!r}
-from structgen.base.native import first_use
+from structgen.base.native.compile_pace import LISTENERS
 from structgen.base.native.jit import compile_module
-first_use.compiled_one = lambda: print(".", flush=True)
+LISTENERS.append(lambda: print(".", flush=True))
 for name in sys.stdin:
     compile_module(name.strip())
     print(flush=True)
 """
-compiled_one: Callable[[], object] = lambda: None  # noqa: E731
-"""Called after each function that is compiled in this process, by the thread that compiles."""
 
 
 def together(module: str, imported: Iterable[str]) -> tuple[str, Sequence[str]]:
@@ -163,8 +162,7 @@ def compile_together(
     called after each, in any thread, and `watch` with the pace after each function too. The other processes
     have ended when this returns or raises.
     """
-    global compiled_one
-    pace, before = Pace(weights(modules), jobs), compiled_one
+    pace = Pace(weights(modules), jobs)
 
     def function(name: str) -> None:
         pace.function(name)
@@ -190,13 +188,13 @@ def compile_together(
         while waiting:
             with suppress(IndexError):  # another thread took the last one
                 name = waiting.popleft()
-                compiled_one = partial(function, name)
+                LISTENERS[:] = [partial(function, name)]
                 compile_one(name)
                 module(name)
         for thread in threads:
             thread.join()
     finally:
-        compiled_one = before
+        LISTENERS.clear()
         waiting.clear()
         for process in others:
             process.kill()

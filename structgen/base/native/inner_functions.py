@@ -34,7 +34,7 @@ from numba.core.typed_passes import IRLegalization
 from numba.core.types.misc import unliteral
 from numba.core.typing.templates import _OverloadFunctionTemplate
 
-from structgen.base.native import first_use
+from structgen.base.native.compile_pace import LISTENERS
 from structgen.base.native.spared_work import replaced, spared
 from structgen.base.native.typed_blocks import widened
 
@@ -103,11 +103,10 @@ class Bitcode(JITCodeLibrary):  # type: ignore[misc]
 
     def _get_module_for_linking(self) -> Any:
         """Return the function with all that it calls, for machine code that numba makes."""
-        if self._shared_module is None:
-            self._shared_module = self._final_module.clone()
-            for part in reached([self])[1:]:
-                self._shared_module.link_in(part_of(part), preserve=True)
-        return self._shared_module
+        whole = self._final_module.clone()
+        for part in reached([self])[1:]:
+            whole.link_in(part_of(part), preserve=True)
+        return whole
 
     @classmethod
     def of(cls, codegen: Any, name: str, bitcode: bytes, *called: tuple[str, bytes]) -> Bitcode:
@@ -457,7 +456,8 @@ class Inner(Borrowed):
                     self._cache.save_overload(sig, made)
                 else:
                     self.add_overload(kept)
-                first_use.compiled_one()
+                for tell in LISTENERS:
+                    tell()
         return self.overloads[arguments].entry_point
 
     def __call__(self, *args: Any, **kws: Any) -> Any:

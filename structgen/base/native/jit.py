@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import cache, partial
 from hashlib import blake2b
 from importlib import import_module
@@ -329,13 +330,11 @@ def compile_modules(
     if not missing:
         return
     jobs = min(jobs, processors(), len(missing))
-    if not title:
+    with uncollected(), told(f"compiling the inner loops of {title}") if title else nullcontext():
+        if title:
+            watch = Told(title)
+            watch.begin(missing, jobs)
         compile_together(missing, compile_module, jobs, done, watch)
-        return
-    with told(f"compiling the inner loops of {title}"):
-        watched = Told(title)
-        watched.begin(missing, jobs)
-        compile_together(missing, compile_module, jobs, done, watched)
 
 
 def ship(name: str, folder: Path, level: str) -> int:
