@@ -387,10 +387,9 @@ def compiled(entries: list[Entry]) -> Results:
     library = MachineCode.linked(
         context.codegen(), entries[0].py_func.__module__, [result.library for result in lowered]
     )
+    inits = getattr(library, "_reload_init", ())
     return Results(
-        executable(
-            context, library, result.fndesc, result.environment, result.signature, library._reload_init
-        )
+        executable(context, library, result.fndesc, result.environment, result.signature, inits)
         for result in lowered
     )
 
