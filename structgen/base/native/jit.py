@@ -41,7 +41,6 @@ from structgen.base.native.inner_functions import (
     EntriesCacheImpl,
     Entry,
     Inner,
-    InnerCacheImpl,
     compiled,
 )
 from structgen.base.native.shipped_code import load as load_shipped
@@ -201,13 +200,10 @@ R = TypeVar("R")
 
 
 def jit(function: Callable[P, R]) -> Callable[P, R]:
-    """Return a function for compiled code to call: lowered when first needed, and kept
-    (`inner_functions`)."""
+    """Return a function for compiled code to call, lowered when a process needs it (`inner_functions`)."""
     if numba.config.DISABLE_JIT or numba.version_info.short > TRIED:
         return cast(Callable[P, R], alone(function))
-    dispatcher = Inner(function)
-    dispatcher._cache = StampedCache(function, InnerCacheImpl)
-    return cast(Callable[P, R], dispatcher)
+    return cast(Callable[P, R], Inner(function))
 
 
 def copy_of(function: Callable[..., Any], names: dict[str, Any]) -> Callable[..., Any]:
@@ -292,13 +288,6 @@ class Entries:
 
 
 _entries: defaultdict[str, Entries] = defaultdict(Entries)
-
-
-def load(*modules: str) -> None:
-    """Have the code of some modules' entry points there, compiled if need be, before the first is called."""
-    for name in modules:
-        if name in _entries:
-            _entries[name].load()
 
 
 def compile_module(name: str) -> None:
