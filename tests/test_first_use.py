@@ -277,7 +277,7 @@ def test_what_is_told_is_within_a_factor_of_two_once_a_tenth_is_compiled(kind: s
     its weight, and a function 25 to 45 ms of the quick machine."""
     weights = first_use.weights([*first_use.GROUPS[kind], *first_use.GROUPS[first_use.SHARED]])
     draw, clock = random.Random(f"{kind} {slower}"), Clock()
-    pace, told = Pace(weights, 2, clock), []
+    pace, told = Pace(weights, 2, clock=clock), []
 
     def events(begin: float, names: Iterator[str]) -> Iterator[tuple[float, Callable[[str], None], str]]:
         for name in names:
@@ -304,7 +304,7 @@ def test_what_is_told_is_within_a_factor_of_two_once_a_tenth_is_compiled(kind: s
 
 def test_nothing_is_promised_before_a_tenth_is_compiled() -> None:
     clock = Clock()
-    pace = Pace({"one": 10.0, "two": 10.0}, 2, clock)
+    pace = Pace({"one": 10.0, "two": 10.0}, 2, clock=clock)
     for clock.now in range(50):
         pace.function("one")
     assert pace.left is None

@@ -449,15 +449,11 @@ def equivalent(trans: Table, accept: Row) -> Row:
     # mostly few sets are met, and memory that is not written is none
     marked = np.empty(max(len(trans), len(tail)) + 2, np.int32)
     todo = np.empty(len(marked), np.int32)
-    most = 0
-    for state in range(len(accept)):
-        most = max(most, accept[state])
-    where, places, sets, firsts, pasts, count = _partition(_in_order(accept, most)[1], accept, len(marked))
-    all_edges = np.empty(len(tail), np.int32)
-    for edge in range(len(tail)):
-        all_edges[edge] = edge
+    where, places, sets, firsts, pasts, count = _partition(
+        _in_order(accept, accept.max())[1], accept, len(marked)
+    )
     edge_where, edge_places, edge_sets, edge_firsts, edge_pasts, groups = _partition(
-        all_edges, kinds, len(marked)
+        np.arange(len(tail)).astype(np.int32), kinds, len(marked)
     )
     marked[: max(count, groups)] = todo[0] = 0
     block, group = 1, 0
@@ -468,9 +464,8 @@ def equivalent(trans: Table, accept: Row) -> Row:
         group += 1
         while block < count:
             for at in range(firsts[block], pasts[block]):
-                state = where[at]
-                for entering in range(begins[state], begins[state + 1]):
-                    _mark(into[entering], edge_where, edge_places, edge_sets, edge_firsts, marked, todo)
+                for edge in into[begins[where[at]] : begins[where[at] + 1]]:
+                    _mark(edge, edge_where, edge_places, edge_sets, edge_firsts, marked, todo)
             groups = _split(groups, edge_where, edge_sets, edge_firsts, edge_pasts, marked, todo)
             block += 1
     return sets

@@ -15,16 +15,24 @@ _FUNCTION = 0.035
 _FIRST = 0.1
 """The part of all work after which the pace is taken as measured."""
 
+LISTENERS: list[Callable[[], object]] = []
+"""Called after each function that is compiled in this process, by the thread that compiles."""
+
 
 class Pace:
     """What some processes have compiled, of modules with weights. Threads may tell it of different modules.
     Seconds are those of `clock`: other work on the machine counts."""
 
     def __init__(
-        self, weights: Mapping[str, float], processes: int, clock: Callable[[], float] = time.monotonic
+        self,
+        weights: Mapping[str, float],
+        processes: int,
+        watch: Callable[[Pace], None] = lambda pace: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`weights`: processor seconds of each module on some machine. `processes`: how many compile."""
-        self._weights, self._processes, self._clock = dict(weights), processes, clock
+        """`weights`: processor seconds of each module on some machine. `processes`: how many compile. `watch`
+        is called with this after each function and module, in any thread."""
+        self._weights, self._processes, self._watch, self._clock = dict(weights), processes, watch, clock
         self._ahead = dict.fromkeys(weights, 0.0)
         """What is compiled of each module, by weight."""
         self._begun: float | None = None
@@ -53,6 +61,7 @@ class Pace:
         self._ahead[module] = weight
         under_way = sum(0.0 < ahead < self._weights[name] for name, ahead in self._ahead.items())
         self._at_work = max(self._at_work, min(under_way, self._processes))
+        self._watch(self)
 
     @property
     def left(self) -> float | None:

@@ -26,7 +26,7 @@ from functools import partial
 from pathlib import Path
 from threading import Thread
 
-from structgen.base.native.compile_pace import Pace
+from structgen.base.native.compile_pace import LISTENERS, Pace
 from structgen.base.system.waits import PATIENCE, SECONDS, tell, told
 
 JSON, LARK, TEXT = "JSON masks", "Lark masks", "text masks"
@@ -76,23 +76,20 @@ GROUPS: dict[str, dict[str, float]] = {
 its own group and those of SHARED that it imports. This process takes them from the front and the others from
 the back: neighbours share functions, and a process compiles a function that it has met only once."""
 
-_SECONDS_A_LINE = 30.0
-"""Between two lines about one wait."""
 JOBS = 2
 """Processes that compile at a first use: on a laptop of a person who waits, and beside a server's workers."""
 
 _COMPILING = """
-import sys
+import gc, sys
+gc.disable()
 sys.path[:] = {path!r}
-from structgen.base.native import first_use
+from structgen.base.native.compile_pace import LISTENERS
 from structgen.base.native.jit import compile_module
-first_use.compiled_one = lambda: print(".", flush=True)
+LISTENERS.append(lambda: print(".", flush=True))
 for name in sys.stdin:
     compile_module(name.strip())
     print(flush=True)
 """
-compiled_one: Callable[[], object] = lambda: None  # noqa: E731
-"""Called after each function that is compiled in this process, by the thread that compiles."""
 
 
 def together(module: str, imported: Iterable[str]) -> tuple[str, Sequence[str]]:
@@ -121,11 +118,11 @@ def weights(modules: Iterable[str]) -> dict[str, float]:
 
 
 class Told:
-    """Tells the person who waits why and, as soon as that is known, how long yet; then twice a minute.
-    A short wait is not worth a line."""
+    """Tells the person who waits why and, as soon as that is known, how long yet. A short wait is not worth a
+    line."""
 
     def __init__(self, title: str) -> None:
-        self._title, self._last = title, -float("inf")
+        self._title, self._told = title, False
 
     def begin(self, modules: Sequence[str], jobs: int) -> None:
         """Say why the first call takes long, and what does it ahead."""
@@ -138,10 +135,11 @@ class Told:
 
     def __call__(self, pace: Pace) -> None:
         """Say how long it takes yet, at this machine's pace."""
-        left, now = pace.left, time.monotonic()
-        if left is not None and left >= SECONDS and now - self._last >= _SECONDS_A_LINE:
-            self._last = now
-            tell(f"about {seconds_told(left)} until the inner loops of {self._title} are compiled")
+        left = None if self._told else pace.left
+        if left is not None:
+            self._told = True
+            if left >= SECONDS:
+                tell(f"about {seconds_told(left)} until the inner loops of {self._title} are compiled")
 
 
 def seconds_told(seconds: float) -> str:
@@ -163,25 +161,12 @@ def compile_together(
     called after each, in any thread, and `watch` with the pace after each function too. The other processes
     have ended when this returns or raises.
     """
-    global compiled_one
-    pace, before = Pace(weights(modules), jobs), compiled_one
-
-    def function(name: str) -> None:
-        pace.function(name)
-        watch(pace)
-
-    def module(name: str) -> None:
-        pace.done(name)
-        watch(pace)
-        done(name)
-
+    pace = Pace(weights(modules), jobs, watch)
     waiting = deque(modules)
     elsewhere: list[str] = []
     others: list[subprocess.Popen[str]] = []
     threads = [
-        Thread(
-            target=_compile_elsewhere, args=(waiting, elsewhere, others, function, module, bool(number % 2))
-        )
+        Thread(target=_compile_elsewhere, args=(waiting, elsewhere, others, pace, done, bool(number % 2)))
         for number in range(min(jobs, len(modules)) - 1)
     ]
     for thread in threads:
@@ -190,13 +175,14 @@ def compile_together(
         while waiting:
             with suppress(IndexError):  # another thread took the last one
                 name = waiting.popleft()
-                compiled_one = partial(function, name)
+                LISTENERS[:] = [partial(pace.function, name)]
                 compile_one(name)
-                module(name)
+                pace.done(name)
+                done(name)
         for thread in threads:
             thread.join()
     finally:
-        compiled_one = before
+        LISTENERS.clear()
         waiting.clear()
         for process in others:
             process.kill()
@@ -210,7 +196,7 @@ def _compile_elsewhere(
     waiting: deque[str],
     elsewhere: list[str],
     others: list[subprocess.Popen[str]],
-    function: Callable[[str], None],
+    pace: Pace,
     done: Callable[[str], None],
     from_the_front: bool,
 ) -> None:
@@ -230,9 +216,10 @@ def _compile_elsewhere(
             elsewhere.append(name)
             print(name, file=process.stdin, flush=True)
             while (line := process.stdout.readline()) == ".\n":
-                function(name)
+                pace.function(name)
             if not line:
                 return
+            pace.done(name)
             done(name)
 
 

@@ -15,8 +15,7 @@ This builds on numba's means for other compilers than its default (`CompilerBase
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import cached_property, partial
-from itertools import chain
+from functools import partial
 from typing import Any, ClassVar, get_type_hints
 
 import llvmlite.binding as llvm
@@ -34,7 +33,7 @@ from numba.core.typed_passes import IRLegalization
 from numba.core.types.misc import unliteral
 from numba.core.typing.templates import _OverloadFunctionTemplate
 
-from structgen.base.native import first_use
+from structgen.base.native.compile_pace import LISTENERS
 from structgen.base.native.spared_work import replaced, spared
 from structgen.base.native.typed_blocks import widened
 
@@ -91,11 +90,6 @@ class Bitcode(JITCodeLibrary):  # type: ignore[misc]
         self._finalize_dynamic_globals()
         self._finalized = True
 
-    @cached_property
-    def kept(self) -> bytes:
-        """What is kept of the module alone."""
-        return bytes(self._final_module.as_bitcode())
-
     def share(self) -> None:
         """Have whoever links the function in own a copy of it, which goes where it is inlined."""
         for function in self._final_module.functions:
@@ -104,20 +98,10 @@ class Bitcode(JITCodeLibrary):  # type: ignore[misc]
 
     def _get_module_for_linking(self) -> Any:
         """Return the function with all that it calls, for machine code that numba makes."""
-        if self._shared_module is None:
-            self._shared_module = self._final_module.clone()
-            for part in reached([self])[1:]:
-                self._shared_module.link_in(part_of(part), preserve=True)
-        return self._shared_module
-
-    @classmethod
-    def of(cls, codegen: Any, name: str, bitcode: bytes, *called: tuple[str, bytes]) -> Bitcode:
-        """Return the module that was kept, and those that it calls."""
-        library = cls(codegen, name)
-        library._final_module = llvm.parse_bitcode(bitcode)
-        library._linking_libraries = [cls.of(codegen, *part) for part in called]
-        library.finalize()
-        return library
+        whole = self._final_module.clone()
+        for part in reached([self])[1:]:
+            whole.link_in(part_of(part), preserve=True)
+        return whole
 
 
 def reached(libraries: Iterable[Any]) -> list[Any]:
@@ -224,47 +208,6 @@ class InnerCompiler(BorrowedCompiler):
     """The same for a function of ours."""
 
     left_out = LEFT_OUT
-
-
-class InnerCacheImpl(CompileResultCacheImpl):  # type: ignore[misc]
-    """What numba's cache keeps of an inner function: its signature, its bitcode, and that of all it calls."""
-
-    def check_cachable(self, data: Any) -> bool:
-        """Return whether the code may be kept."""
-        parts = reached([data.library])
-        return all(super(InnerCacheImpl, self).check_cachable(data._replace(library=part)) for part in parts)
-
-    def reduce(self, data: Any) -> tuple[Any, ...]:
-        """Return what is written."""
-        parts = reached([data.library])
-        data.fndesc.typemap = data.fndesc.calltypes = (
-            None  # neither is needed, and not all of it can be written
-        )
-        used = [data._replace(library=part)._find_referenced_environments() for part in parts]
-        inits = {init for part in parts for init in getattr(part, "_reload_init", ())}.union(data.reload_init)
-        bitcodes = tuple(
-            (part.name, part.kept if isinstance(part, Bitcode) else part_of(part).as_bitcode())
-            for part in parts
-        )
-        return bitcodes, data.fndesc, data.environment, data.signature, tuple(inits), tuple(chain(*used))
-
-    def rebuild(self, target_context: Any, reduced_data: tuple[Any, ...]) -> Any:
-        """Return the result of a compilation that was kept."""
-        (own, *called), descriptor, environment, signature, reload_init, environments = reduced_data
-        for function in reload_init:
-            function()
-        return compile_result(
-            target_context=target_context,
-            typing_context=target_context.typing_context,
-            library=Bitcode.of(target_context.codegen(), *own, *called),
-            fndesc=descriptor,
-            environment=environment,
-            signature=signature,
-            objectmode=False,
-            lifted=(),
-            reload_init=list(reload_init),
-            referenced_envs=environments,
-        )
 
 
 class Results(list[Any]):
@@ -389,9 +332,9 @@ def compiled(entries: list[Entry]) -> Results:
     library = MachineCode.linked(
         context.codegen(), entries[0].py_func.__module__, [result.library for result in lowered]
     )
-    begin = getattr(library, "_reload_init", ())  # from numba 0.63 on
+    inits = getattr(library, "_reload_init", ())
     return Results(
-        executable(context, library, result.fndesc, result.environment, result.signature, begin)
+        executable(context, library, result.fndesc, result.environment, result.signature, inits)
         for result in lowered
     )
 
@@ -449,15 +392,9 @@ class Inner(Borrowed):
         arguments, returned = normalize_signature(sig)
         if arguments not in self.overloads:
             with self._compiling_counter:
-                kept = self._cache.load_overload(sig, self.targetctx)
-                (self._cache_misses if kept is None else self._cache_hits)[sig] += 1
-                if kept is None:
-                    made = self._compiler.compile(arguments, returned)
-                    self.add_overload(made)
-                    self._cache.save_overload(sig, made)
-                else:
-                    self.add_overload(kept)
-                first_use.compiled_one()
+                self.add_overload(self._compiler.compile(arguments, returned))
+            for tell in LISTENERS:
+                tell()
         return self.overloads[arguments].entry_point
 
     def __call__(self, *args: Any, **kws: Any) -> Any:

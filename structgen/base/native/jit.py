@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import cache, partial
 from hashlib import blake2b
 from importlib import import_module
@@ -40,7 +41,6 @@ from structgen.base.native.inner_functions import (
     EntriesCacheImpl,
     Entry,
     Inner,
-    InnerCacheImpl,
     compiled,
 )
 from structgen.base.native.shipped_code import fitting, folders, place, tell_unused
@@ -216,13 +216,10 @@ R = TypeVar("R")
 
 
 def jit(function: Callable[P, R]) -> Callable[P, R]:
-    """Return a function for compiled code to call: lowered when first needed, and kept
-    (`inner_functions`)."""
+    """Return a function for compiled code to call, lowered when a process needs it (`inner_functions`)."""
     if numba.config.DISABLE_JIT or numba.version_info.short > TRIED:
         return cast(Callable[P, R], alone(function))
-    dispatcher = Inner(function)
-    dispatcher._cache = StampedCache(function, InnerCacheImpl)
-    return cast(Callable[P, R], dispatcher)
+    return cast(Callable[P, R], Inner(function))
 
 
 def copy_of(function: Callable[..., Any], names: dict[str, Any]) -> Callable[..., Any]:
@@ -309,13 +306,6 @@ class Entries:
 _entries: defaultdict[str, Entries] = defaultdict(Entries)
 
 
-def load(*modules: str) -> None:
-    """Have the code of some modules' entry points there, compiled if need be, before the first is called."""
-    for name in modules:
-        if name in _entries:
-            _entries[name].load()
-
-
 def source_of(name: str) -> str:
     """Import a module; return where the code of its entry points lies, as `EntriesCache.source` does. "none"
     too where numba compiles its own way. Cost: some ms, and the import."""
@@ -352,13 +342,11 @@ def compile_modules(
     if not missing:
         return
     jobs = min(jobs, processors(), len(missing))
-    if not title:
+    with uncollected(), told(f"compiling the inner loops of {title}") if title else nullcontext():
+        if title:
+            watch = Told(title)
+            watch.begin(missing, jobs)
         compile_together(missing, compile_module, jobs, done, watch)
-        return
-    with told(f"compiling the inner loops of {title}"):
-        watched = Told(title)
-        watched.begin(missing, jobs)
-        compile_together(missing, compile_module, jobs, done, watched)
 
 
 def ship(name: str, folder: Path, level: str) -> int:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from typing import Any
 
-from numba.core import config, errors, event, types
+from numba.core import config, errors, event, lowering, types
 from numba.core.interpreter import Interpreter
 from numba.core.postproc import PostProcessor, VariableLifetime
 from numba.core.transforms import canonicalize_cfg
@@ -50,14 +50,18 @@ def spared(target: Any) -> Any:
     - The types of a call of a function of numba are worked out once for each kind of arguments: `a + 1` went
       through all that adds anything (a fifth of a compilation). So is the size of a type.
     - Which variables live in a block is worked out where the last pass asks, and not after each pass.
-    - Nobody is told of each call of LLVM who does not listen; errors that are caught have no colours; the
-      environment is not read for each function; code is not searched for `with` and `**`.
+    - Nobody is told of each call of LLVM who does not listen; errors that are caught have no colours, and
+      those of lowering no line; warnings are not collected by statement; the environment is not read for each
+      function; code is not searched for `with` and `**`.
     """
+    nothing = nullcontext()
     colours = getattr(errors, "HighlightColorScheme", None)
     return replaced(
         (target.typing_context, "resolve_function_type", _remembering(target.typing_context)),
         (target, "get_abi_sizeof", cache(target.get_abi_sizeof)),
         (PostProcessor, "run", _in_shape),
+        (lowering, "new_error_context", lambda *_, **__: nothing),
+        (vars(errors)["WarningsFixer"], "catch_warnings", lambda *_, **__: nothing),
         (Interpreter, "post_process", lambda _self, _peepholes, func_ir: func_ir),
         (config, "reload_config", lambda: None),
         *((event, name, _to_listeners(getattr(event, name))) for name in ("start_event", "end_event")),

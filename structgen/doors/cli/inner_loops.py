@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from structgen.base.native.compile_pace import Pace
-from structgen.base.native.first_use import JOBS
+from structgen.base.native.first_use import GROUPS, JOBS
 
 PACKAGE = Path(__file__).resolve().parent.parent.parent
 _ENTRIES = re.compile(r"^from structgen\.base\.native\.jit import .*\bentry\b", re.MULTILINE)
@@ -53,7 +53,8 @@ def compile_all(
     pace, as that goes on."""
     from structgen.base.native.jit import compile_modules  # start-up: numba
 
-    compile_modules(modules_to_compile(), jobs, done=done, watch=watch)
+    order = [name for group in GROUPS.values() for name in group]  # neighbours share functions
+    compile_modules(sorted(modules_to_compile(), key=order.index), jobs, done=done, watch=watch)
 
 
 def write_for(level: str, folder: Path, jobs: int, done: Callable[[str], None]) -> int:
