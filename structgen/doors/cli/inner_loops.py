@@ -53,8 +53,9 @@ def compile_all(
     pace, as that goes on."""
     from structgen.base.native.jit import compile_modules  # start-up: numba
 
-    order = [name for group in GROUPS.values() for name in group]  # neighbours share functions
-    compile_modules(sorted(modules_to_compile(), key=order.index), jobs, done=done, watch=watch)
+    names = modules_to_compile()
+    order = [*(name for group in GROUPS.values() for name in group), *names]  # neighbours share functions
+    compile_modules(sorted(names, key=order.index), jobs, done=done, watch=watch)
 
 
 def write_for(level: str, folder: Path, jobs: int, done: Callable[[str], None]) -> int:
