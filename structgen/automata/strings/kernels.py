@@ -452,9 +452,7 @@ def equivalent(trans: Table, accept: Row) -> Row:
     most = 0
     for state in range(len(accept)):
         most = max(most, accept[state])
-    where, places, sets, firsts, pasts, count = _partition(
-        _in_order(accept, most)[1], accept, len(marked)
-    )
+    where, places, sets, firsts, pasts, count = _partition(_in_order(accept, most)[1], accept, len(marked))
     all_edges = np.empty(len(tail), np.int32)
     for edge in range(len(tail)):
         all_edges[edge] = edge

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -17,7 +18,8 @@ from structgen.base.errors import OptionError
 from structgen.base.language.checks import encodable, shown
 from structgen.base.system.installation import needing
 from structgen.doors.cli.position import TextStop
-from structgen.doors.typed.worked.worked_examples import SPELLINGS
+from structgen.doors.typed.worked.field_values import by_fields
+from structgen.doors.typed.worked.worked_examples import spelled
 from structgen.doors.typed.wrapping import WRAPPER, wrapper_of
 from structgen.machines.core.compiled import CompiledGrammar
 
@@ -78,31 +80,95 @@ class ReplyForm(NamedTuple):
     def _ways(self, reply: Any, where: str) -> Iterator[str]:
         """Yield the texts that may be said for a reply."""
         schema = None if self.compiled is None else self.compiled.grammar.schema
-        calls = [reply] if isinstance(reply, Call) else reply
-        if isinstance(calls, list | tuple) and calls and all(isinstance(call, Call) for call in calls):
-            yield self._calls_text(calls)
+        if isinstance(reply, bytes):
+            try:
+                reply = reply.decode()
+            except UnicodeDecodeError as error:
+                raise _no_json(reply, where) from error
+        parts = reply if isinstance(reply, list | tuple) else [reply]
+        if any(isinstance(part, Call) for part in parts):
+            yield from self._called(parts, where)
         elif isinstance(reply, str):
             yield encodable(where, reply)
             yield from _quoted(reply, schema)
         else:
-            plain = plain_value(reply, where)
-            for value in (plain, {WRAPPER: plain}):
-                for made in (in_order(value, schema), value):
-                    for how in SPELLINGS:
-                        yield json.dumps(made, **how)
+            for plain in plain_values(reply, where):
+                for value in (plain, {WRAPPER: plain}):
+                    for made in (in_order(value, schema), value):
+                        yield from spelled(made)
 
-    def _calls_text(self, calls: Sequence[Call]) -> str:
-        """Return calls as the form has them written. A grammar does not tell its format: it is the one in
-        which these calls are allowed and those of an unknown tool are not. Errors: OptionError for a call
-        that no format, or not the model's, can write."""
+    def _called(self, parts: Sequence[Any], where: str) -> Iterator[str]:
+        """Yield the texts that may be written for calls, perhaps with a text before them: the arguments as
+        they are, then in the order of the tool's parameters. Errors: OptionError for other parts, and those
+        of `_calls_text`."""
+        lead, calls = ("", parts) if isinstance(parts[0], Call) else (parts[0], parts[1:])
+        if not isinstance(lead, str) or not all(isinstance(call, Call) for call in calls):
+            raise OptionError(
+                "It has calls, and other parts.",
+                where=where,
+                cure="Before the calls of a reply one text may stand: ['Let me see.', sg.Call(...)].",
+            )
+        refused = ""
+        for made in zip(*(plain_values(dict(call.arguments), where) for call in calls), strict=True):
+            plain = [replace(call, arguments=known) for call, known in zip(calls, made, strict=True)]
+            text, is_read = self._calls_text(plain, lead)
+            if is_read:
+                yield text
+            refused = refused or text
+        yield refused
+
+    def _calls_text(self, calls: Sequence[Call], lead: str) -> tuple[str, bool]:
+        """Return calls as the form has them written behind a text, and whether it reads them so. A grammar
+        does not tell its format: it is the one in which these calls are allowed and those of an unknown tool
+        are not. Where there is none, the text is one that the form forbids, as far behind the first name as
+        can be: calls of another format are free text. Errors: OptionError for a call that no format, or not
+        the model's, can write."""
         rows = [row for row in (self.format, *FORMATS.values()) if row is not None]
+        refused = dict[str, int]()
         for row in rows if self.compiled is not None else ():
-            unknown = [Call(f"no_{call.name}_", call.arguments, call.id) for call in calls]
             with suppress(OptionError):
-                text, other = (row.lead + written_calls(some, row) for some in (calls, unknown))
-                if self.stop(text) is None and self.stop(other) is not None:
-                    return text
-        return rows[0].lead + written_calls(calls, rows[0])
+                text = _written(lead, calls, row)
+                if self.stop(text) is not None:
+                    calls_in_turn = [self._in_turn(call, lead, row) for call in calls]
+                    text = _written(lead, calls_in_turn, row)
+                other = _written(lead, [replace(call, name=f"no_{call.name}_") for call in calls], row)
+                stop = self.stop(text)
+                if stop is not None:
+                    refused[text] = stop.byte - text.encode().find(calls[0].name.encode(), len(lead.encode()))
+                if stop is None and self.stop(other) is not None:
+                    return text, True
+        return max(refused, key=refused.__getitem__, default=_written(lead, calls, rows[0])), False
+
+    def _in_turn(self, call: Call, lead: str, row: ToolFormat) -> Call:
+        """Return a call with its arguments in the order in which the form allows them; where it allows none,
+        as they are. Cost: texts as many as the cube of their number."""
+
+        def some(names: Sequence[str], **more: str) -> str:
+            arguments = {name: call.arguments[name] for name in names} | more
+            return _written(lead, [replace(call, arguments=arguments)], row)
+
+        def fits(*names: str) -> bool:
+            # behind the last argument one of these texts ends, and the other has one more
+            ends = some(names).encode(), some(names, _more="").encode()
+            end = next((at for at, (one, other) in enumerate(zip(*ends, strict=False)) if one != other), 0)
+            stop = self.stop(some(names))
+            return stop is None or stop.byte >= end
+
+        known, left = list[str](), [*call.arguments]
+        while left:
+            able = [name for name in left if fits(*known, name)]
+            first = [
+                name for name in able if all(fits(*known, name, other) for other in able if other != name)
+            ]
+            if not first:
+                return call
+            known.append(first[0])
+            left.remove(first[0])
+        return replace(call, arguments={name: call.arguments[name] for name in known})
+
+
+def _written(lead: str, calls: Sequence[Call], row: ToolFormat) -> str:
+    return lead + row.lead + written_calls(calls, row)
 
 
 def _quoted(reply: str, schema: Any) -> Iterator[str]:
@@ -133,6 +199,16 @@ def plain_value(reply: Any, where: str) -> Any:
     try:
         return to_jsonable_python(reply, by_alias=True)
     except (PydanticSerializationError, ValueError, RecursionError) as error:
+        raise _no_json(reply, where) from error
+
+
+def plain_values(reply: Any, where: str) -> Iterator[Any]:
+    """Yield the plain JSON values of an object: as pydantic writes it, then as its type reads it. Errors:
+    those of `plain_value`."""
+    yield plain_value(reply, where)
+    try:
+        yield by_fields(reply)
+    except (ValueError, RecursionError) as error:
         raise _no_json(reply, where) from error
 
 

@@ -19,7 +19,8 @@ from typing import Any, Final, TypeAlias
 
 from structgen.asking.tool_calls.tool_replies import Call
 from structgen.asking.tool_calls.tool_shapes import JsonObject
-from structgen.base.errors import StructgenError, options_named
+from structgen.base.errors import OptionError, StructgenError, options_named
+from structgen.base.language.checks import shown
 from structgen.base.system.installation import needing
 from structgen.doors.testing.failures import Failure
 from structgen.doors.testing.reply_texts import in_order, plain_value
@@ -168,7 +169,10 @@ class _Acting:
             with self.replies.lock:
                 taken = self.replies.take(prompt)
             taken = taken.made(prompt)
-        except Exception as error:  # too few replies, or an assertion in a function that makes them
+            if taken.is_raised and not isinstance(taken.reply, Exception):  # it would end the server
+                cure = "Give an sg.testing.Failure, or an exception that is an Exception."
+                raise OptionError(f"{shown(taken.reply)} is for no client.", where=taken.place, cure=cure)
+        except BaseException as error:  # too few replies, or of a function that makes them
             self.model.errors.append(error)
             await _refuse(send, Failure(status=_MISFIT, message=str(error)))
             return
@@ -185,7 +189,8 @@ class _Acting:
                 body = {name: value for name, value in body.items() if name in _PLAIN}
             if failure.cut is not None:
                 send = _cut(send, failure.cut)
-        with suppress(AttributeError):  # the application says what is wrong with the tools
+        # the application says what is wrong with the tools, and the model with the reply
+        with suppress(AttributeError, TypeError, OptionError):
             taken = taken._replace(reply=_as_call(taken.reply, body))
         TAKEN.set(taken)
         data = json.dumps(body).encode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 import threading
 from typing import Any
 
@@ -68,17 +69,29 @@ def test_clients_of_both_protocols_have_texts_streams_and_calls() -> None:
 
 
 def test_wrong_bodies_take_no_reply_or_are_told_by_the_application() -> None:
-    with server(["x", "y"]) as url:
+    with server(["x", "y", "z"]) as url:
         post = client_of(url).post
         for body in (
-            {"messages": ASKED, "tools": [3]},
+            {"messages": ASKED, "tools": 3},
+            {"messages": ASKED, "tools": [{"function": 3}]},
             {"messages": ASKED, "tool_choice": "any", "tools": [{}]},
         ):
             with pytest.raises(openai.BadRequestError, match="tools"):
                 post("/chat/completions", body=body, cast_to=object)
         with pytest.raises(openai.BadRequestError):
             post("/chat/completions", body=[1], cast_to=object)
-    assert len(url.requests) == 2
+    assert len(url.requests) == 3
+
+
+@for_each("reply", [object(), KeyboardInterrupt(), lambda _prompt: sys.exit(1)])
+def test_a_reply_for_no_client_fails_the_block_and_the_server_goes_on(reply: Any) -> None:
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+    with pytest.raises((sg.errors.OptionError, SystemExit)), server([reply, "well"]) as url:
+        post = client_of(url).post
+        with pytest.raises(openai.APIStatusError, match="417"):
+            body = {"messages": ASKED, "tools": [tool], "tool_choice": "required"}
+            post("/chat/completions", body=body, cast_to=object)
+        assert sg.run(url.model, "?") == "well"
 
 
 def test_retries_of_a_client_meet_the_next_reply() -> None:
