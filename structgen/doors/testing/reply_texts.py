@@ -14,6 +14,7 @@ from structgen.asking.tool_calls.call_writing import written_calls
 from structgen.asking.tool_calls.format_rows import FORMATS
 from structgen.asking.tool_calls.tool_format import ToolFormat
 from structgen.asking.tool_calls.tool_replies import Call
+from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import OptionError
 from structgen.base.language.checks import encodable, shown
 from structgen.base.system.installation import needing
@@ -68,14 +69,17 @@ class ReplyForm(NamedTuple):
 
     def text(self, reply: Any, where: str) -> str:
         """Return the text that is said for a reply: a text as it is; calls as a format writes them; any other
-        object as JSON. Of several ways to write it, the first that the form allows; where it allows none, the
-        first. Errors: OptionError for what is no value of JSON, and for calls that the format cannot
-        write."""
-        ways = self._ways(reply, where)
-        first = next(ways)
-        if self.stop(first) is None:
-            return first
-        return next((way for way in ways if self.stop(way) is None), first)
+        object as JSON. Of several ways to write it, the first that the form allows; where it allows none, a
+        text as it is, and of an object what goes the furthest. Errors: OptionError for what is no value of
+        JSON, and for calls that the format cannot write."""
+        furthest, best = -1, ""
+        for way in self._ways(reply, where):
+            stop = self.stop(way)
+            if stop is None:
+                return way
+            if furthest < 0 or (stop.byte > furthest and not isinstance(reply, str)):
+                furthest, best = stop.byte, way
+        return best
 
     def _ways(self, reply: Any, where: str) -> Iterator[str]:
         """Yield the texts that may be said for a reply."""
@@ -93,7 +97,7 @@ class ReplyForm(NamedTuple):
             yield from _quoted(reply, schema)
         else:
             for plain in plain_values(reply, where):
-                for value in (plain, {WRAPPER: plain}):
+                for value in (plain, *held(plain, schema)):
                     for made in (in_order(value, schema), value):
                         yield from spelled(made)
 
@@ -176,13 +180,19 @@ def _quoted(reply: str, schema: Any) -> Iterator[str]:
     holds a type's document, where a schema is one of these."""
     if not isinstance(schema, Mapping):
         return
-    members = schema.get("properties")
-    if isinstance(members, Mapping) and [*members] == [WRAPPER] and not reply.lstrip().startswith("{"):
+    if held(reply, schema) and not reply.lstrip().startswith("{"):
         yield from map(wrapper_of, (reply, json.dumps(reply, ensure_ascii=False)))
     listed = schema.get("enum", [schema["const"]] if "const" in schema else [None])
     has_strings = schema.get("type") == "string" or all(isinstance(value, str) for value in listed)
     if has_strings and not reply.lstrip().startswith('"'):
         yield json.dumps(reply, ensure_ascii=False)
+
+
+def held(value: Any, schema: Any) -> list[JsonObject]:
+    """Return the object that holds a document of a type, in a list; [] where a schema is not of one. Other
+    objects may allow a member of that name too."""
+    members = schema.get("properties") if isinstance(schema, Mapping) else None
+    return [{WRAPPER: value}] if isinstance(members, Mapping) and [*members] == [WRAPPER] else []
 
 
 def plain_value(reply: Any, where: str) -> Any:
@@ -224,10 +234,13 @@ def in_order(value: Any, schema: Any, root: Any = None, depth: int = 0) -> Any:
     """Return a value whose keys come in the order in which a schema first names them; other keys behind.
     `root`: the schema that references point into, by default the same."""
     root = schema if root is None else root
+    if depth > 100:
+        return value
     if isinstance(value, list):
-        items = _parts(schema, root, "items")
-        return [in_order(item, items, root, depth + 1) for item in value]
-    if not isinstance(value, dict) or depth > 100:
+        items, first = (_parts(schema, root, name) for name in ("items", "prefixItems"))
+        placed = [items + [some[at] for some in first if at < len(some)] for at in range(len(value))]
+        return [in_order(item, some, root, depth + 1) for item, some in zip(value, placed, strict=True)]
+    if not isinstance(value, dict):
         return value
     known: dict[str, Any] = {}
     for part in _parts(schema, root, "properties"):
@@ -235,7 +248,9 @@ def in_order(value: Any, schema: Any, root: Any = None, depth: int = 0) -> Any:
             for key, member in part.items():
                 known.setdefault(key, []).append(member)
     keys = [key for key in known if key in value] + [key for key in value if key not in known]
-    return {key: in_order(value[key], known.get(key, []), root, depth + 1) for key in keys}
+    others = _parts(schema, root, "additionalProperties")
+    others += [part for some in _parts(schema, root, "patternProperties") for part in some.values()]
+    return {key: in_order(value[key], known.get(key, others), root, depth + 1) for key in keys}
 
 
 def _parts(schemas: Any, root: Any, keyword: str) -> list[Any]:

@@ -280,8 +280,8 @@ class Scripted(Engine):
         is_other = result.finish_reason is FinishReason.CANCELLED or result.error is not None
         if result.text == said.text or is_cut or is_other or not said.is_plain:
             return
-        same = zip(said.text, result.text, strict=False)
-        at = next((at for at, (one, other) in enumerate(same) if one != other), len(result.text))
+        same = [*zip(said.text, result.text, strict=False)]
+        at = next((at for at, (one, other) in enumerate(same) if one != other), len(same))
         error = ScriptError(
             f"The engine left the reply at character {at}: it wrote {short_repr(result.text[at:], 60)} in "
             f"place of {short_repr(said.text[at:], 60)}.",

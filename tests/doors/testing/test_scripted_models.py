@@ -162,6 +162,8 @@ WRITTEN: list[tuple[Any, Any, Any]] = [
         Bill,
         '{"amount": 1.5, "rate": 2, "tiny": 0.0000001, "note": "n", "paid": true}',
     ),
+    ([{"age": 1, "name": "x"}, 2], tuple[Guest, int], '{"value": [{"name": "x", "age": 1}, 2]}'),
+    ({"x": {"age": 1, "name": "x"}}, dict[str, Guest], '{"x": {"name": "x", "age": 1}}'),
     (Spot(1.0, "1e5"), Spot, '{"x": 1, "label": "1e5"}'),
     (b'{"name": "Ada", "age": 36}', Guest, '{"name": "Ada", "age": 36}'),
     (b"raw", str, "raw"),
@@ -335,6 +337,24 @@ def test_a_forbidden_reply_is_told_with_reply_place_expectation_and_prompt() -> 
     assert "'\"' cannot come at line 1, column 24" in said and "an integer" in said and "Read Ada." in said
     caret = said.split("\n")[1:3]
     assert caret[1].index("^") == caret[0].index('"x"')
+
+
+def test_a_forbidden_object_is_not_said_inside_another() -> None:
+    with pytest.raises(ScriptError, match="expected an integer"):
+        sg.run(Scripted([{"x": "wrong"}]), "?", {"type": "object", "properties": {"x": {"type": "integer"}}})
+
+
+def test_of_a_forbidden_object_the_writing_is_told_that_goes_the_furthest() -> None:
+    with pytest.raises(ScriptError, match=r'\{"value": \[1, "two"\]\}'):
+        sg.run(Scripted([[1, "two"]]), "?", list[int])
+
+
+def test_a_reply_that_the_engine_goes_on_behind_is_told_with_the_character() -> None:
+    model = Scripted(["abc"])
+    with suppress(sg.StructgenError):
+        sg.run(model, "?", sampling=sg.Sampling(min_tokens=5), max_tokens=9)
+    with pytest.raises(ScriptError, match="at character 3"):
+        model.done()
 
 
 def test_a_reply_that_ends_too_early_is_told() -> None:

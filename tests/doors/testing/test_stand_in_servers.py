@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import sys
 import threading
-from typing import Any
+from typing import Any, Literal
 
 import pydantic
 import pytest
@@ -50,6 +51,34 @@ def test_both_protocols_of_typed_calls_have_the_object() -> None:
         assert sg.run(url.claude, "Rex has 4 legs.", Pet) == REX
     assert ["Rex has 4 legs." in json.dumps(body) for body in url.requests] == [True, True]
     assert "response_format" in url.requests[0] and url.requests[1]["tool_choice"]["type"] == "tool"
+
+
+VALUES: list[tuple[Any, Any]] = [
+    (3.0, float),
+    ("red", sg.choice(["red", "blue"])),
+    ("aab", re.compile("a*b")),
+    ("red", Literal["red", "blue"]),
+    ([REX], list[Pet]),
+    (None, int | None),
+    ("5", str),
+    (5, Pet | int),
+]
+
+
+def test_both_protocols_have_values_that_are_no_objects() -> None:
+    with server([reply for reply, _ in VALUES for _ in range(2)]) as url:
+        for reply, target in VALUES:
+            assert sg.run(url.model, "?", target) == reply
+            assert sg.run(url.claude, "?", target) == reply
+
+
+def test_an_object_beside_tools_is_the_answer_in_both_protocols() -> None:
+    def look(city: str) -> None:
+        """Look at the sky."""
+
+    with server([REX, REX]) as url:
+        for model in (url.model, url.claude):
+            assert sg.run(model, "?", Pet | sg.Call, tools=[look]) == REX
 
 
 def test_clients_of_both_protocols_have_texts_streams_and_calls() -> None:
