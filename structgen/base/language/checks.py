@@ -308,8 +308,11 @@ def biases(name: str, value: Any) -> tuple[tuple[int, float], ...]:
 
 
 def shown(value: Any) -> str:
-    """Return a value for a message: the beginning of its `repr`."""
-    return shortened(repr(value))
+    """Return a value for a message: the beginning of its `repr`; its type, where that fails."""
+    try:
+        return shortened(repr(value))
+    except Exception:  # of a stranger's class, or too deep
+        return f"A value of the type {type(value).__name__}"
 
 
 def shortened(text: str) -> str:

@@ -42,6 +42,8 @@ _OTHERS: Final = (
     "huggingface-hub",
     "llama-cpp-python",
     "llvmlite",
+    "opentelemetry-api",
+    "opentelemetry-sdk",
     "pydantic-core",
     "sglang",
     "triton",

@@ -1,8 +1,8 @@
 """Fixtures of pytest, which finds this module by its entry point: `scripted` and `scripted_server`.
 
 Each gives a function that makes what `sg.testing.Scripted` and `sg.testing.server` make. At the end of the
-test, unused replies fail it, unless it has failed already. Nothing but the standard library and pytest is
-loaded before a test asks for one of them.
+test, unused replies fail it, unless it has failed, or was skipped, already. Nothing but the standard library
+and pytest is loaded before a test asks for one of them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+_IS_OVER = pytest.StashKey[bool]()
 
 if TYPE_CHECKING:
     from structgen.doors.testing.scripted import Scripted
@@ -26,6 +28,12 @@ def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
         marked -= {"structgen", "structgen_kernels"}
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Note whether an error has ended a test: a failure, or what skips it."""
+    item.stash[_IS_OVER] = item.stash.get(_IS_OVER, False) or call.excinfo is not None
+
+
 @pytest.fixture
 def scripted(request: pytest.FixtureRequest) -> Iterator[Callable[..., Scripted]]:
     """A function that returns an `sg.testing.Scripted` of its arguments."""
@@ -38,11 +46,10 @@ def scripted(request: pytest.FixtureRequest) -> Iterator[Callable[..., Scripted]
         made.append(Scripted(replies, **options))
         return made[-1]
 
-    failed = request.session.testsfailed
     yield make
     for model in made:
         model.close()
-    if request.session.testsfailed == failed:
+    if not request.node.stash.get(_IS_OVER, False):
         for model in made:
             model.done()
 
@@ -53,5 +60,8 @@ def scripted_server(request: pytest.FixtureRequest) -> Iterator[Callable[..., An
     # start-up: of every run of pytest
     from structgen.doors.testing.stand_in import server
 
-    with ExitStack() as running:
-        yield lambda replies, **options: running.enter_context(server(replies, **options))
+    running = ExitStack()
+    yield lambda replies, **options: running.enter_context(server(replies, **options))
+    # to the servers an error is on its way, and they check no replies
+    error = Exception() if request.node.stash.get(_IS_OVER, False) else None
+    running.__exit__(error and type(error), error, None)

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -13,11 +14,13 @@ from structgen.asking.tool_calls.call_writing import written_calls
 from structgen.asking.tool_calls.format_rows import FORMATS
 from structgen.asking.tool_calls.tool_format import ToolFormat
 from structgen.asking.tool_calls.tool_replies import Call
+from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import OptionError
 from structgen.base.language.checks import encodable, shown
 from structgen.base.system.installation import needing
 from structgen.doors.cli.position import TextStop
-from structgen.doors.typed.worked.worked_examples import SPELLINGS
+from structgen.doors.typed.worked.field_values import by_fields
+from structgen.doors.typed.worked.worked_examples import spelled
 from structgen.doors.typed.wrapping import WRAPPER, wrapper_of
 from structgen.machines.core.compiled import CompiledGrammar
 
@@ -66,43 +69,110 @@ class ReplyForm(NamedTuple):
 
     def text(self, reply: Any, where: str) -> str:
         """Return the text that is said for a reply: a text as it is; calls as a format writes them; any other
-        object as JSON. Of several ways to write it, the first that the form allows; where it allows none, the
-        first. Errors: OptionError for what is no value of JSON, and for calls that the format cannot
-        write."""
-        ways = self._ways(reply, where)
-        first = next(ways)
-        if self.stop(first) is None:
-            return first
-        return next((way for way in ways if self.stop(way) is None), first)
+        object as JSON. Of several ways to write it, the first that the form allows; where it allows none, a
+        text as it is, and of an object what goes the furthest. Errors: OptionError for what is no value of
+        JSON, and for calls that the format cannot write."""
+        furthest, best = -1, ""
+        for way in self._ways(reply, where):
+            stop = self.stop(way)
+            if stop is None:
+                return way
+            if furthest < 0 or (stop.byte > furthest and not isinstance(reply, str)):
+                furthest, best = stop.byte, way
+        return best
 
     def _ways(self, reply: Any, where: str) -> Iterator[str]:
         """Yield the texts that may be said for a reply."""
         schema = None if self.compiled is None else self.compiled.grammar.schema
-        calls = [reply] if isinstance(reply, Call) else reply
-        if isinstance(calls, list | tuple) and calls and all(isinstance(call, Call) for call in calls):
-            yield self._calls_text(calls)
+        if isinstance(reply, bytes):
+            try:
+                reply = reply.decode()
+            except UnicodeDecodeError as error:
+                raise _no_json(reply, where) from error
+        parts = reply if isinstance(reply, list | tuple) else [reply]
+        if any(isinstance(part, Call) for part in parts):
+            yield from self._called(parts, where)
         elif isinstance(reply, str):
             yield encodable(where, reply)
             yield from _quoted(reply, schema)
         else:
-            plain = plain_value(reply, where)
-            for value in (plain, {WRAPPER: plain}):
-                for made in (in_order(value, schema), value):
-                    for how in SPELLINGS:
-                        yield json.dumps(made, **how)
+            for plain in plain_values(reply, where):
+                for value in (plain, *held(plain, schema)):
+                    for made in (in_order(value, schema), value):
+                        yield from spelled(made)
 
-    def _calls_text(self, calls: Sequence[Call]) -> str:
-        """Return calls as the form has them written. A grammar does not tell its format: it is the one in
-        which these calls are allowed and those of an unknown tool are not. Errors: OptionError for a call
-        that no format, or not the model's, can write."""
+    def _called(self, parts: Sequence[Any], where: str) -> Iterator[str]:
+        """Yield the texts that may be written for calls, perhaps with a text before them: the arguments as
+        they are, then in the order of the tool's parameters. Errors: OptionError for other parts, and those
+        of `_calls_text`."""
+        lead, calls = ("", parts) if isinstance(parts[0], Call) else (parts[0], parts[1:])
+        if not isinstance(lead, str) or not all(isinstance(call, Call) for call in calls):
+            raise OptionError(
+                "It has calls, and other parts.",
+                where=where,
+                cure="Before the calls of a reply one text may stand: ['Let me see.', sg.Call(...)].",
+            )
+        refused = ""
+        for made in zip(*(plain_values(dict(call.arguments), where) for call in calls), strict=True):
+            plain = [replace(call, arguments=known) for call, known in zip(calls, made, strict=True)]
+            text, is_read = self._calls_text(plain, lead)
+            if is_read:
+                yield text
+            refused = refused or text
+        yield refused
+
+    def _calls_text(self, calls: Sequence[Call], lead: str) -> tuple[str, bool]:
+        """Return calls as the form has them written behind a text, and whether it reads them so. A grammar
+        does not tell its format: it is the one in which these calls are allowed and those of an unknown tool
+        are not. Where there is none, the text is one that the form forbids, as far behind the first name as
+        can be: calls of another format are free text. Errors: OptionError for a call that no format, or not
+        the model's, can write."""
         rows = [row for row in (self.format, *FORMATS.values()) if row is not None]
+        refused = dict[str, int]()
         for row in rows if self.compiled is not None else ():
-            unknown = [Call(f"no_{call.name}_", call.arguments, call.id) for call in calls]
             with suppress(OptionError):
-                text, other = (row.lead + written_calls(some, row) for some in (calls, unknown))
-                if self.stop(text) is None and self.stop(other) is not None:
-                    return text
-        return rows[0].lead + written_calls(calls, rows[0])
+                text = _written(lead, calls, row)
+                if self.stop(text) is not None:
+                    calls_in_turn = [self._in_turn(call, lead, row) for call in calls]
+                    text = _written(lead, calls_in_turn, row)
+                other = _written(lead, [replace(call, name=f"no_{call.name}_") for call in calls], row)
+                stop = self.stop(text)
+                if stop is not None:
+                    refused[text] = stop.byte - text.encode().find(calls[0].name.encode(), len(lead.encode()))
+                if stop is None and self.stop(other) is not None:
+                    return text, True
+        return max(refused, key=refused.__getitem__, default=_written(lead, calls, rows[0])), False
+
+    def _in_turn(self, call: Call, lead: str, row: ToolFormat) -> Call:
+        """Return a call with its arguments in the order in which the form allows them; where it allows none,
+        as they are. Cost: texts as many as the cube of their number."""
+
+        def some(names: Sequence[str], **more: str) -> str:
+            arguments = {name: call.arguments[name] for name in names} | more
+            return _written(lead, [replace(call, arguments=arguments)], row)
+
+        def fits(*names: str) -> bool:
+            # behind the last argument one of these texts ends, and the other has one more
+            ends = some(names).encode(), some(names, _more="").encode()
+            end = next((at for at, (one, other) in enumerate(zip(*ends, strict=False)) if one != other), 0)
+            stop = self.stop(some(names))
+            return stop is None or stop.byte >= end
+
+        known, left = list[str](), [*call.arguments]
+        while left:
+            able = [name for name in left if fits(*known, name)]
+            first = [
+                name for name in able if all(fits(*known, name, other) for other in able if other != name)
+            ]
+            if not first:
+                return call
+            known.append(first[0])
+            left.remove(first[0])
+        return replace(call, arguments={name: call.arguments[name] for name in known})
+
+
+def _written(lead: str, calls: Sequence[Call], row: ToolFormat) -> str:
+    return lead + row.lead + written_calls(calls, row)
 
 
 def _quoted(reply: str, schema: Any) -> Iterator[str]:
@@ -110,13 +180,19 @@ def _quoted(reply: str, schema: Any) -> Iterator[str]:
     holds a type's document, where a schema is one of these."""
     if not isinstance(schema, Mapping):
         return
-    members = schema.get("properties")
-    if isinstance(members, Mapping) and [*members] == [WRAPPER] and not reply.lstrip().startswith("{"):
+    if held(reply, schema) and not reply.lstrip().startswith("{"):
         yield from map(wrapper_of, (reply, json.dumps(reply, ensure_ascii=False)))
     listed = schema.get("enum", [schema["const"]] if "const" in schema else [None])
     has_strings = schema.get("type") == "string" or all(isinstance(value, str) for value in listed)
     if has_strings and not reply.lstrip().startswith('"'):
         yield json.dumps(reply, ensure_ascii=False)
+
+
+def held(value: Any, schema: Any) -> list[JsonObject]:
+    """Return the object that holds a document of a type, in a list; [] where a schema is not of one. Other
+    objects may allow a member of that name too."""
+    members = schema.get("properties") if isinstance(schema, Mapping) else None
+    return [{WRAPPER: value}] if isinstance(members, Mapping) and [*members] == [WRAPPER] else []
 
 
 def plain_value(reply: Any, where: str) -> Any:
@@ -136,6 +212,16 @@ def plain_value(reply: Any, where: str) -> Any:
         raise _no_json(reply, where) from error
 
 
+def plain_values(reply: Any, where: str) -> Iterator[Any]:
+    """Yield the plain JSON values of an object: as pydantic writes it, then as its type reads it. Errors:
+    those of `plain_value`."""
+    yield plain_value(reply, where)
+    try:
+        yield by_fields(reply)
+    except (ValueError, RecursionError) as error:
+        raise _no_json(reply, where) from error
+
+
 def _no_json(reply: Any, where: str) -> OptionError:
     return OptionError(
         f"{shown(reply)} is no value of JSON.",
@@ -148,10 +234,13 @@ def in_order(value: Any, schema: Any, root: Any = None, depth: int = 0) -> Any:
     """Return a value whose keys come in the order in which a schema first names them; other keys behind.
     `root`: the schema that references point into, by default the same."""
     root = schema if root is None else root
+    if depth > 100:
+        return value
     if isinstance(value, list):
-        items = _parts(schema, root, "items")
-        return [in_order(item, items, root, depth + 1) for item in value]
-    if not isinstance(value, dict) or depth > 100:
+        items, first = (_parts(schema, root, name) for name in ("items", "prefixItems"))
+        placed = [items + [some[at] for some in first if at < len(some)] for at in range(len(value))]
+        return [in_order(item, some, root, depth + 1) for item, some in zip(value, placed, strict=True)]
+    if not isinstance(value, dict):
         return value
     known: dict[str, Any] = {}
     for part in _parts(schema, root, "properties"):
@@ -159,7 +248,9 @@ def in_order(value: Any, schema: Any, root: Any = None, depth: int = 0) -> Any:
             for key, member in part.items():
                 known.setdefault(key, []).append(member)
     keys = [key for key in known if key in value] + [key for key in value if key not in known]
-    return {key: in_order(value[key], known.get(key, []), root, depth + 1) for key in keys}
+    others = _parts(schema, root, "additionalProperties")
+    others += [part for some in _parts(schema, root, "patternProperties") for part in some.values()]
+    return {key: in_order(value[key], known.get(key, others), root, depth + 1) for key in keys}
 
 
 def _parts(schemas: Any, root: Any, keyword: str) -> list[Any]:

@@ -26,6 +26,12 @@ class TakenReply(NamedTuple):
     place: str
     """For errors: `replies[1]`."""
 
+    @property
+    def is_raised(self) -> bool:
+        """Whether the reply is an exception, or a class of these."""
+        kind = self.reply if isinstance(self.reply, type) else type(self.reply)
+        return issubclass(kind, BaseException)
+
     def made(self, prompt: str) -> TakenReply:
         """Return the reply to a prompt, made by a function where it is one."""
         if callable(self.reply) and not isinstance(self.reply, type):

@@ -95,7 +95,7 @@ class Scripted(Engine):
         self.requests: list[Request] = []
         """The requests of these prompts, with grammar and options. `sg.run` gives them token ids as
         prompts."""
-        self.errors: list[Exception] = []
+        self.errors: list[BaseException] = []
         """What did not fit. `done` raises the first of them once more: other code may have caught it."""
 
     def __repr__(self) -> str:
@@ -204,23 +204,28 @@ class Scripted(Engine):
                 self.asked.append(prompt)
                 self.requests.append(given)
                 taken = self._replies.take(prompt) if taken is None else taken
-            reply, where = taken.made(prompt)
-            if isinstance(reply, Exception):
-                raise reply
+            taken = taken.made(prompt)
+        except AssertionError as error:  # of a function of replies, too
+            self.errors.append(error)
+            raise
+        reply, where = taken
+        if taken.is_raised:
+            raise reply
+        grammar, compiled, bans = request.grammar, None, checked_bans(request.chosen_by.banned)
+        if bans:
+            grammar = without_banned_texts(grammar, bans)
+        if grammar is not None:
+            compiled = self.compiled(grammar, warns=False, bans=bans)
+        form = ReplyForm(compiled, self._format, self.specials)
+        try:
             if isinstance(reply, Failure):
                 cure = "Give an exception, or serve the replies with sg.testing.server."
                 raise OptionError("A Failure is a server's.", where=where, cure=cure)
-            grammar, compiled, bans = request.grammar, None, checked_bans(request.chosen_by.banned)
-            if bans:
-                grammar = without_banned_texts(grammar, bans)
-            if grammar is not None:
-                compiled = self.compiled(grammar, warns=False, bans=bans)
-            form = ReplyForm(compiled, self._format, self.specials)
             text = form.text(reply, where)
             if not text.startswith(request.begun):
                 text = request.begun + text
             return self._checked(text, request, form, prompt, where)
-        except ScriptError as error:
+        except (ScriptError, OptionError) as error:
             self.errors.append(error)
             raise
 
@@ -275,8 +280,8 @@ class Scripted(Engine):
         is_other = result.finish_reason is FinishReason.CANCELLED or result.error is not None
         if result.text == said.text or is_cut or is_other or not said.is_plain:
             return
-        same = zip(said.text, result.text, strict=False)
-        at = next((at for at, (one, other) in enumerate(same) if one != other), len(result.text))
+        same = [*zip(said.text, result.text, strict=False)]
+        at = next((at for at, (one, other) in enumerate(same) if one != other), len(same))
         error = ScriptError(
             f"The engine left the reply at character {at}: it wrote {short_repr(result.text[at:], 60)} in "
             f"place of {short_repr(said.text[at:], 60)}.",

@@ -19,10 +19,11 @@ from typing import Any, Final, TypeAlias
 
 from structgen.asking.tool_calls.tool_replies import Call
 from structgen.asking.tool_calls.tool_shapes import JsonObject
-from structgen.base.errors import StructgenError, options_named
+from structgen.base.errors import OptionError, StructgenError, options_named
+from structgen.base.language.checks import shown
 from structgen.base.system.installation import needing
 from structgen.doors.testing.failures import Failure
-from structgen.doors.testing.reply_texts import in_order, plain_value
+from structgen.doors.testing.reply_texts import held, in_order, plain_values
 from structgen.doors.testing.script_replies import Replies, TakenReply
 from structgen.doors.testing.scripted import TAKEN, Scripted
 from structgen.doors.typed.servers import KNOWN, Server
@@ -168,7 +169,10 @@ class _Acting:
             with self.replies.lock:
                 taken = self.replies.take(prompt)
             taken = taken.made(prompt)
-        except Exception as error:  # too few replies, or an assertion in a function that makes them
+            if taken.is_raised and not isinstance(taken.reply, Exception):  # it would end the server
+                cure = "Give an sg.testing.Failure, or an exception that is an Exception."
+                raise OptionError(f"{shown(taken.reply)} is for no client.", where=taken.place, cure=cure)
+        except BaseException as error:  # too few replies, or of a function that makes them
             self.model.errors.append(error)
             await _refuse(send, Failure(status=_MISFIT, message=str(error)))
             return
@@ -185,7 +189,8 @@ class _Acting:
                 body = {name: value for name, value in body.items() if name in _PLAIN}
             if failure.cut is not None:
                 send = _cut(send, failure.cut)
-        with suppress(AttributeError):  # the application says what is wrong with the tools
+        # the application says what is wrong with the tools, and the model with the reply
+        with suppress(AttributeError, TypeError, OptionError):
             taken = taken._replace(reply=_as_call(taken.reply, body))
         TAKEN.set(taken)
         data = json.dumps(body).encode()
@@ -261,25 +266,43 @@ async def _refuse(send: Send, failure: Failure) -> None:
 
 
 def _as_call(reply: Any, body: JsonObject) -> Any:
-    """Return a reply; an object as a call where a body asks for a call of one tool, as clients ask for an
-    object in protocols that have no schemas."""
+    """Return a reply; a document as a call where a body asks for a call of a tool whose arguments it is, as
+    clients ask for documents in protocols that have no schemas."""
     choice, tools = body.get("tool_choice"), [tool.get("function", tool) for tool in body.get("tools") or ()]
     named = [tool for tool in tools if "name" in tool]
     if isinstance(choice, dict):
         name = choice.get("function", choice).get("name")
         named = [tool for tool in named if name in (None, tool["name"])]
         choice = choice.get("type")
-    if choice not in ("required", "any", "tool", "function") or len(named) != 1:
+    parts = reply if isinstance(reply, list | tuple) else [reply]
+    if choice not in ("required", "any", "tool", "function") or any(isinstance(one, Call) for one in parts):
         return reply
-    made = reply
-    if isinstance(reply, str):
+    values = list[Any]()
+    if not isinstance(reply, str | bytes):
+        values += plain_values(reply, "replies")
+    else:
+        text = reply if isinstance(reply, str) else reply.decode("utf-8", "replace")
         with suppress(ValueError):
-            made = json.loads(reply)
-    if isinstance(made, Call | Exception | list | str):
-        return reply
-    (tool,) = named
-    made = in_order(plain_value(made, "replies"), tool.get("parameters", tool.get("input_schema")))
-    return Call(tool["name"], made, "call_0")
+            values.append(json.loads(text))
+        values.append(text)
+    for tool in named:
+        schema = tool.get("parameters", tool.get("input_schema"))
+        for made in (made for value in values for made in (value, *held(value, schema))):
+            if isinstance(made, dict) and _is_valid(made, schema):
+                return Call(tool["name"], in_order(made, schema), "call_0")
+    if len(named) == 1 and isinstance(values[0], dict):  # the model tells the fault
+        return Call(named[0]["name"], values[0], "call_0")
+    return reply
+
+
+def _is_valid(document: JsonObject, schema: Any) -> bool:
+    """Tell whether a document is one of a schema; it is none of a schema that is wrong, which others tell."""
+    # start-up: jsonschema takes 30 ms
+    from jsonschema import Draft202012Validator
+
+    with suppress(Exception):
+        return Draft202012Validator(schema).is_valid(document)
+    return False
 
 
 def _texts(body: JsonObject) -> Iterator[str]:

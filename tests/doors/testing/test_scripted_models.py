@@ -12,8 +12,9 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import pydantic
 import pytest
@@ -38,6 +39,28 @@ class Seat:
 
     row: int
     guest: Guest
+
+
+class Bill(pydantic.BaseModel):
+    """What pydantic writes otherwise than its form has it: numbers, aliases, fields left out or computed."""
+
+    amount: Decimal
+    rate: float
+    tiny: float
+    note: str = pydantic.Field(exclude=True)
+    paid: bool = pydantic.Field(serialization_alias="isPaid")
+
+    @pydantic.computed_field  # type: ignore[prop-decorator]
+    @property
+    def due(self) -> bool:
+        return not self.paid
+
+
+class Spot(NamedTuple):
+    """A named tuple, which pydantic writes as a list."""
+
+    x: float
+    label: str
 
 
 BPE = Path(__file__).parents[2] / "data/bpe/tokenizer.json"
@@ -132,6 +155,18 @@ WRITTEN: list[tuple[Any, Any, Any]] = [
     ([ADA, {"age": 7, "name": "Bob"}], list[Guest], None),
     (36, int, None),
     (None, int | None, None),
+    (Decimal("1.50"), Decimal, '{"value": 1.5}'),
+    (3.0, float, '{"value": 3}'),
+    (
+        Bill(amount=Decimal("1.50"), rate=2.0, tiny=1e-7, note="n", paid=True),
+        Bill,
+        '{"amount": 1.5, "rate": 2, "tiny": 0.0000001, "note": "n", "paid": true}',
+    ),
+    ([{"age": 1, "name": "x"}, 2], tuple[Guest, int], '{"value": [{"name": "x", "age": 1}, 2]}'),
+    ({"x": {"age": 1, "name": "x"}}, dict[str, Guest], '{"x": {"name": "x", "age": 1}}'),
+    (Spot(1.0, "1e5"), Spot, '{"x": 1, "label": "1e5"}'),
+    (b'{"name": "Ada", "age": 36}', Guest, '{"name": "Ada", "age": 36}'),
+    (b"raw", str, "raw"),
     ("yes", Literal["yes", "no"], None),
     ("yes", sg.choice(["yes", "no"]), "yes"),
     ("2026-11-29", re.compile("[0-9-]{10}"), None),
@@ -158,6 +193,25 @@ WRITABLE = [name for name in FORMATS if name not in ("harmony", "kimi_k3")]
 @for_each("format", WRITABLE[::5])
 def test_calls_are_written_in_the_format_of_the_request(format: str) -> None:
     check_calls(format)
+
+
+def look(city: str, near: Guest | None = None, days: int = 1, ratio: float = 1.0) -> None:
+    """Look at the sky."""
+
+
+@for_each("format", ["hermes", "mistral", "qwen_3_coder"])
+def test_a_text_may_stand_before_calls_whose_arguments_come_in_any_order(format: str) -> None:
+    said = ["Let me see.", call("look", ratio=2.0, days=2, near=ADA, city="Oslo")]
+    with Scripted([said]) as model:
+        reply = sg.run(model, "?", tools=[look], tool_format=format, max_tokens=900)
+    assert reply.text.startswith("Let me see.")
+    assert reply.calls[0].value() == {"city": "Oslo", "near": ADA, "days": 2, "ratio": 2.0}
+    assert list(reply.calls[0].arguments) == ["city", "near", "days", "ratio"]
+
+
+def test_other_parts_beside_calls_are_refused() -> None:
+    with pytest.raises(sg.errors.OptionError, match="one text may stand"):
+        sg.run(Scripted([[call(query="a"), "and"]]), "?", tools=[search])
 
 
 @pytest.mark.slow
@@ -191,8 +245,11 @@ def test_calls_have_the_special_tokens_of_the_tokenizer_that_a_model_is_like(for
 
 
 def check_calls(format: str) -> None:
-    with Scripted([[call(query="a"), call(query="b")]]) as model:
+    with Scripted([[call(query="a"), call(query="b")], [call(name="unknown", query="a")]]) as model:
         reply = sg.run(model, "Find a and b.", tools=[search], tool_format=format, max_tokens=900)
+        with pytest.raises(ScriptError, match="unknown"):  # and is not said as the text of another format
+            sg.run(model, "Find a and b.", tools=[search], tool_format=format, max_tokens=900)
+        model.errors.clear()
     assert [(one.name, dict(one.arguments)) for one in reply.calls] == [
         ("search", {"query": "a"}),
         ("search", {"query": "b"}),
@@ -204,6 +261,15 @@ def test_an_exception_is_raised_and_the_next_request_goes_on() -> None:
         with pytest.raises(TimeoutError, match="slow"):
             sg.run(model, "?")
         assert sg.run(model, "?") == "ok"
+
+
+@for_each("raised", [KeyboardInterrupt("stop"), SystemExit, TimeoutError])
+def test_any_exception_is_raised_also_a_class(raised: Any) -> None:
+    kind = raised if isinstance(raised, type) else type(raised)
+    with Scripted([raised, "well"]) as model:
+        with pytest.raises(kind):
+            sg.run(model, "?")
+        assert sg.run(model, "?") == "well"
 
 
 def test_a_failure_of_servers_is_refused() -> None:
@@ -273,6 +339,24 @@ def test_a_forbidden_reply_is_told_with_reply_place_expectation_and_prompt() -> 
     assert caret[1].index("^") == caret[0].index('"x"')
 
 
+def test_a_forbidden_object_is_not_said_inside_another() -> None:
+    with pytest.raises(ScriptError, match="expected an integer"):
+        sg.run(Scripted([{"x": "wrong"}]), "?", {"type": "object", "properties": {"x": {"type": "integer"}}})
+
+
+def test_of_a_forbidden_object_the_writing_is_told_that_goes_the_furthest() -> None:
+    with pytest.raises(ScriptError, match=r'\{"value": \[1, "two"\]\}'):
+        sg.run(Scripted([[1, "two"]]), "?", list[int])
+
+
+def test_a_reply_that_the_engine_goes_on_behind_is_told_with_the_character() -> None:
+    model = Scripted(["abc"])
+    with suppress(sg.StructgenError):
+        sg.run(model, "?", sampling=sg.Sampling(min_tokens=5), max_tokens=9)
+    with pytest.raises(ScriptError, match="at character 3"):
+        model.done()
+
+
 def test_a_reply_that_ends_too_early_is_told() -> None:
     with pytest.raises(ScriptError, match="it ends too early at line 1, column 16"):
         sg.run(Scripted(['{"name": "Ada",']), "?", Guest)
@@ -304,6 +388,19 @@ def test_a_reply_that_is_too_long_is_told_with_both_numbers(target: Any) -> None
 def test_an_error_that_other_code_caught_is_raised_again_at_the_end() -> None:
     with pytest.raises(ScriptError, match="request 1"), Scripted([]) as model, suppress(sg.StructgenError):
         sg.run(model, "?")
+
+
+def _fails(_prompt: str) -> str:
+    raise AssertionError("it asks about Tom")
+
+
+@for_each("replies", [[object()], [Failure(status=500)], _fails])
+def test_a_fault_of_the_replies_that_other_code_caught_fails_the_block(replies: Any) -> None:
+    model = Scripted(replies)
+    with suppress(Exception):
+        sg.run(model, "?")
+    with pytest.raises((sg.errors.OptionError, AssertionError)):
+        model.done()
 
 
 def test_a_bias_that_changes_a_reply_is_told_with_the_character() -> None:
@@ -338,8 +435,12 @@ def test_replies_without_an_order_are_refused(replies: Any, why: str) -> None:
 
 
 def test_a_reply_that_is_no_json_is_refused_with_its_place() -> None:
-    with pytest.raises(sg.errors.OptionError, match=r"replies\[0\].*is no value of JSON"):
-        sg.run(Scripted([object()]), "?", Guest)
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+    for reply in (object(), b"\xff", deep, call(query=object())):
+        with pytest.raises(sg.errors.OptionError, match=r"replies\[0\].*is no value of JSON"):
+            sg.run(Scripted([reply]), "?", Guest)
 
 
 # --- threads ----------------------------------------------------------------------------------------------

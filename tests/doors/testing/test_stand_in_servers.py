@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
+import sys
 import threading
-from typing import Any
+from typing import Any, Literal
 
 import pydantic
 import pytest
@@ -51,6 +53,34 @@ def test_both_protocols_of_typed_calls_have_the_object() -> None:
     assert "response_format" in url.requests[0] and url.requests[1]["tool_choice"]["type"] == "tool"
 
 
+VALUES: list[tuple[Any, Any]] = [
+    (3.0, float),
+    ("red", sg.choice(["red", "blue"])),
+    ("aab", re.compile("a*b")),
+    ("red", Literal["red", "blue"]),
+    ([REX], list[Pet]),
+    (None, int | None),
+    ("5", str),
+    (5, Pet | int),
+]
+
+
+def test_both_protocols_have_values_that_are_no_objects() -> None:
+    with server([reply for reply, _ in VALUES for _ in range(2)]) as url:
+        for reply, target in VALUES:
+            assert sg.run(url.model, "?", target) == reply
+            assert sg.run(url.claude, "?", target) == reply
+
+
+def test_an_object_beside_tools_is_the_answer_in_both_protocols() -> None:
+    def look(city: str) -> None:
+        """Look at the sky."""
+
+    with server([REX, REX]) as url:
+        for model in (url.model, url.claude):
+            assert sg.run(model, "?", Pet | sg.Call, tools=[look]) == REX
+
+
 def test_clients_of_both_protocols_have_texts_streams_and_calls() -> None:
     tool = {"name": "feed", "parameters": {"type": "object", "properties": {"name": {"type": "string"}}}}
     with server(["Hello.", sg.Call("feed", {"name": "Rex"}, "call_0"), "In pieces.", "Claude."]) as url:
@@ -68,17 +98,29 @@ def test_clients_of_both_protocols_have_texts_streams_and_calls() -> None:
 
 
 def test_wrong_bodies_take_no_reply_or_are_told_by_the_application() -> None:
-    with server(["x", "y"]) as url:
+    with server(["x", "y", "z"]) as url:
         post = client_of(url).post
         for body in (
-            {"messages": ASKED, "tools": [3]},
+            {"messages": ASKED, "tools": 3},
+            {"messages": ASKED, "tools": [{"function": 3}]},
             {"messages": ASKED, "tool_choice": "any", "tools": [{}]},
         ):
             with pytest.raises(openai.BadRequestError, match="tools"):
                 post("/chat/completions", body=body, cast_to=object)
         with pytest.raises(openai.BadRequestError):
             post("/chat/completions", body=[1], cast_to=object)
-    assert len(url.requests) == 2
+    assert len(url.requests) == 3
+
+
+@for_each("reply", [object(), KeyboardInterrupt(), lambda _prompt: sys.exit(1)])
+def test_a_reply_for_no_client_fails_the_block_and_the_server_goes_on(reply: Any) -> None:
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+    with pytest.raises((sg.errors.OptionError, SystemExit)), server([reply, "well"]) as url:
+        post = client_of(url).post
+        with pytest.raises(openai.APIStatusError, match="417"):
+            body = {"messages": ASKED, "tools": [tool], "tool_choice": "required"}
+            post("/chat/completions", body=body, cast_to=object)
+        assert sg.run(url.model, "?") == "well"
 
 
 def test_retries_of_a_client_meet_the_next_reply() -> None:

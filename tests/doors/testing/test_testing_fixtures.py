@@ -15,6 +15,7 @@ IS_INSTALLED = bool(entry_points(group="pytest11", name="structgen"))
 PLUGIN = () if IS_INSTALLED else ("-p", "structgen.doors.testing.pytest_fixtures")
 """What has pytest load the fixtures: an installation before they were there has no entry point."""
 TESTS = """
+import pytest
 import structgen as sg
 
 def test_passes(scripted):
@@ -28,8 +29,23 @@ def test_fails_by_itself(scripted):
     scripted(["yes"])
     assert 0
 
+def test_is_skipped(scripted, scripted_server):
+    scripted(["yes"]), scripted_server(["yes"])
+    pytest.skip("not here")
+
+def test_is_known_to_fail(scripted):
+    scripted(["yes"])
+    pytest.xfail("not yet")
+
 def test_serves(scripted_server):
     assert scripted_server([]).startswith("http://127.0.0.1:")
+
+def test_serves_and_fails_by_itself(scripted_server):
+    scripted_server(["yes"])
+    assert 0
+
+def test_serves_unused_replies(scripted_server):
+    scripted_server(["yes"])
 """
 
 
@@ -37,8 +53,9 @@ def test_unused_replies_fail_a_test_that_has_not_failed(pytester: pytest.Pyteste
     pytest.importorskip("uvicorn")
     pytester.makepyfile(TESTS)
     done = pytester.runpytest_inprocess(*PLUGIN, "-p", "no:cacheprovider", "-p", "no:xdist")
-    done.assert_outcomes(passed=3, failed=1, errors=1)
-    done.stdout.fnmatch_lines(["*ERROR at teardown of test_has_unused_replies*", "*replies[[]0] 'yes'*"])
+    done.assert_outcomes(passed=4, failed=2, errors=2, skipped=1, xfailed=1)
+    for name in ("test_has_unused_replies", "test_serves_unused_replies"):
+        done.stdout.fnmatch_lines([f"*ERROR at teardown of {name}*", "*replies[[]0] 'yes'*"])
 
 
 def test_pytest_loads_nothing_heavy_for_the_fixtures_and_imports_structgen_as_it_is(tmp_path: Path) -> None:

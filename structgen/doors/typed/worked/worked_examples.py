@@ -21,6 +21,7 @@ from structgen.base.language import checks
 from structgen.base.system.installation import needing
 from structgen.doors.typed.prompts import PromptSource
 from structgen.doors.typed.wanted_forms import WantedForm
+from structgen.doors.typed.worked.field_values import by_fields
 from structgen.doors.typed.wrapping import WRAPPER, is_object, unwrapped, wrapper_of
 from structgen.machines.core.string_values import fault_in, over_bytes
 
@@ -30,6 +31,8 @@ SPELLINGS: Final[Sequence[dict[str, Any]]] = tuple(
     for is_ascii in (False, True)
 )
 """Of JSON, for `json.dumps`: the first that the grammar's policies allow is what the model reads."""
+_EXPONENT: Final = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9][0-9.]*[eE][-+]?[0-9]+')
+"""In JSON: a string, or a numeral with an exponent."""
 _WORD: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff]+")
 """A word; of Chinese and Japanese, which put no space between words, a character."""
 
@@ -41,6 +44,19 @@ class WrittenValue(NamedTuple):
     """The text that is written, in its wrapper if it has one."""
     value: Any
     """The plain JSON value; of a text that is no JSON, the text."""
+
+
+def spelled(value: Any) -> Iterator[str]:
+    """Yield the texts of a plain JSON value, in the order of `SPELLINGS`, with and without exponents. Errors:
+    those of `json.dumps`."""
+    for how in SPELLINGS:
+        yield (text := json.dumps(value, **how))
+        if "e" in text and (plain := _EXPONENT.sub(_without_exponent, text)) != text:
+            yield plain
+
+
+def _without_exponent(found: re.Match[str]) -> str:
+    return found[0] if found[0].startswith('"') else f"{Decimal(found[0]):f}"
 
 
 class Spelling:
@@ -86,8 +102,7 @@ class Spelling:
             return
         try:
             for made in self._plain({WRAPPER: value} if form.holder else value, faults):
-                for how in SPELLINGS:
-                    yield checks.encodable(where, json.dumps(made, **how))
+                yield from (checks.encodable(where, text) for text in spelled(made))
         except (TypeError, ValueError, RecursionError) as error:
             faults.append(("", f"{checks.shown(value)} is no value of JSON ({error})"))
         if isinstance(value, str):  # it may be the document itself
@@ -111,6 +126,7 @@ class Spelling:
             made = validator.validate_python(held)
             dump = partial(serializer.to_python, made, by_alias=True, warnings=False)
             yield _numerals(dump(), dump(mode="json"))
+            yield by_fields(made)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             place = "".join(f"/{part}" for part in first["loc"]).removeprefix(self._form.holder)
