@@ -464,8 +464,8 @@ def equivalent(trans: Table, accept: Row) -> Row:
         group += 1
         while block < count:
             for at in range(firsts[block], pasts[block]):
-                for edge in into[begins[where[at]] : begins[where[at] + 1]]:
-                    _mark(edge, edge_where, edge_places, edge_sets, edge_firsts, marked, todo)
+                for edge in range(begins[where[at]], begins[where[at] + 1]):
+                    _mark(into[edge], edge_where, edge_places, edge_sets, edge_firsts, marked, todo)
             groups = _split(groups, edge_where, edge_sets, edge_firsts, edge_pasts, marked, todo)
             block += 1
     return sets

@@ -332,7 +332,7 @@ def compile_modules(
 
     `title`: of the lines on stderr that tell a person about the wait; none where it is empty. `done(name)` is
     called after each module that had to be compiled, and `watch` with the pace as that goes on. Costs some
-    45 s of one processor for all modules.
+    38 s of one processor for all modules.
     """
     missing = []
     for name in names:

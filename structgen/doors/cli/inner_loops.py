@@ -48,7 +48,7 @@ def compile_all(
     done: Callable[[str], None] = lambda name: None,
     watch: Callable[[Pace], None] = lambda pace: None,
 ) -> None:
-    """Compile what is not kept yet in up to `jobs` processes: 45 s of one processor after an installation,
+    """Compile what is not kept yet in up to `jobs` processes: 38 s of one processor after an installation,
     0.2 s from then on. `done(name)` is called after each module that had to be compiled, and `watch` with the
     pace, as that goes on."""
     from structgen.base.native.jit import compile_modules  # start-up: numba

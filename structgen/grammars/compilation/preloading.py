@@ -63,7 +63,7 @@ def preload(*kinds: Kind, tokenizer: Tokenizer | None = None, jobs: int = first_
     choices, structural tags); without a kind, all three.
 
     Machine code that is not kept yet is compiled first, by up to `jobs` processes: once after an
-    installation, 45 s of one processor for all kinds. Else the first call costs some 0.5 s, and the next ones
+    installation, 30 s of one processor for all kinds. Else the first call costs some 0.5 s, and the next ones
     some 10 ms.
     With a `tokenizer` its tables are built or read too: the workers that are forked later share them.
     Raises OptionError for another kind.
