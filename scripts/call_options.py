@@ -3,8 +3,9 @@
     python scripts/call_options.py [--write]
 
 A call with `**options: Unpack[CallOptions]` needs a TypedDict, and no dataclass is one. Each row of `MADE`
-says which TypedDicts stand in which file for the fields of a dataclass there. Without `--write` the script
-prints the files that would change; tests/test_names_of_options.py fails where there is one.
+says which TypedDicts stand in which file for the fields of a dataclass there. `LISTED` has the files whose
+last overloads list the same options one by one. Without `--write` the script prints the files that would
+change; tests/test_names_of_options.py fails where there is one.
 """
 
 from __future__ import annotations

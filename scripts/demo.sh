@@ -41,7 +41,8 @@ fault() {
   fi
 }
 
-say "structgen compiles its inner loops to machine code, once after an installation."
+say "structgen compiles its inner loops to machine code, once after an installation. A bar shows the seconds that" \
+  "are left."
 show "$BIN/structgen" warmup
 
 say "A small model, which is part of the package, reads a sentence and writes a document of a JSON Schema."

@@ -66,7 +66,7 @@ SKETCHES = {
 
 SLOW = {
     r"models/extract\b": "transformers takes seconds to import",
-    r"openai_server\.py|openai:http": "a server is started",
+    r"openai_server\.py|openai:http|testing import Failure, server": "a server is started",
     r"sample-report|structgen sample|n=1000|masked\", 200": "hundreds of draws",
     r"structgen maskbench": "it replays twelve schemas",
     r"structgen/guarded-programs": "two programs are written; tests/models/test_labels.py bans the label",
@@ -256,6 +256,7 @@ def findings(
         for file in ROOT.iterdir():
             if not file.name.startswith("."):
                 (folder / file.name).symlink_to(file)
+        there = _files(folder)
         stack.enter_context(contextlib.chdir(folder))
         stack.enter_context(mock.patch.dict(os.environ, settings))
         reader = Reader(stack)
@@ -263,8 +264,14 @@ def findings(
             if wanted(piece):
                 yield from reader.run(piece)
         if left is not None:
-            there = (file.name for file in folder.iterdir() if not file.is_symlink())
-            left += sorted(name for name in there if name != "__pycache__")
+            left += sorted(_files(folder) - there)
+
+
+def _files(folder: Path) -> set[str]:
+    """Return the names in a folder and in the folders of data that pages name, Python's caches aside."""
+    below = (file for name in ("examples", "grammars", "schemas") for file in (folder / name).rglob("*"))
+    files = (str(file.relative_to(folder)) for file in (*folder.iterdir(), *below))
+    return {file for file in files if "__pycache__" not in file}
 
 
 def rewritten(text: str, found: Iterable[Piece]) -> str:

@@ -156,7 +156,7 @@ def commands() -> None:
 
     Path("s.json").write_text('{"enum": ["London", "Paris"]}', encoding="utf-8")
     asked = ["generate", "--schema", "s.json", "--prompt", TEXT]
-    for command in (["store"], ["models"], ["explain", "--schema", "s.json"], asked):
+    for command in (["store"], ["models"], ["report"], ["explain", "--schema", "s.json"], asked):
         done = CliRunner().invoke(app(), command)
         assert done.exit_code == 0, (command, done.output, done.exception)
 

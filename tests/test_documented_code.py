@@ -162,6 +162,17 @@ def test_a_page_is_written_with_what_was_printed(tmp_path: Path, monkeypatch: py
     assert len(changed) == 2 + 6
 
 
+def test_a_file_that_a_page_leaves_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "ROOT", tmp_path)
+    (tmp_path / "examples").mkdir()
+    (tmp_path / "page.md").write_text(
+        "```console\n$ touch kept examples/too gone\n$ mkdir __pycache__\n$ rm gone\n```\n"
+    )
+    left = list[str]()
+    assert len(list(pages.findings("page.md", left=left))) == 3
+    assert left == ["examples/too", "kept"]
+
+
 def test_a_command_that_goes_on_prints_its_first_lines_and_ends_with_the_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -176,19 +176,6 @@ def test_compiled_code_cannot_call_an_entry_point(chain: tuple[Any, ...]) -> Non
         outer(1)
 
 
-def test_another_entry_point_takes_inner_functions_from_the_cache(tmp_path: Path) -> None:
-    root = package(tmp_path)
-    (root / "one.py").write_text(ENTRIES.format(name="one", constant=1))
-    (root / "two.py").write_text(ENTRIES.format(name="two", constant=2))
-    said = []
-    for name in ("one", "two", "two"):
-        code = f"from structgen.{name} import {name} as found, middle, last; print(found(10), "
-        code += "*(sum(each.values()) for one in (found, middle, last) for each in one.stats[1:]))"
-        said.append(said_by(tmp_path, code).split())
-    # the value, and for each function: found in the cache, not found
-    assert said == [list("71 0 1 0 1 0 1".split()), "72 0 1 1 0 0 0".split(), "72 1 0 0 0 0 0".split()]
-
-
 def test_the_numba_that_is_installed_was_tried() -> None:
     assert numba.version_info.short <= TRIED
 

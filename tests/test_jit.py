@@ -37,38 +37,6 @@ def helper(x):
 """
 
 
-ONE_SIGNATURE = """
-from structgen.base.native.jit import entry
-from structgen.machine.other import helper
-
-@entry("{type}({type})")
-def answer(x):
-    return x + helper(x)
-"""
-
-BOTH_SIGNATURES = """
-from structgen.base.native.jit import entry
-from structgen.machine.other import helper
-
-@entry("float64(int64)")
-def answer(x):
-    return helper(x) + helper(x / 8)
-"""
-
-HELD = """
-import os
-replace = os.replace
-def held(*paths):
-    print("ready", flush=True)
-    input()
-    replace(*paths)
-    print("done", flush=True)
-os.replace = held
-from structgen.machine.{name} import answer
-answer(1)
-"""
-
-
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
     """A package that has our decorators, and two modules of its own."""
@@ -94,37 +62,6 @@ def test_another_module_that_changes_changes_the_code(package: Path) -> None:
     for constant, result, value in ((2, 10, 112), (2, 20, 122)):
         (package / "machine" / "other.py").write_text(OTHER.format(constant=constant, result=result))
         assert answer(package) == (value, 0)
-
-
-def lines_of(*processes: subprocess.Popen[str]) -> list[str]:
-    """Return the next line that each process writes."""
-    return [process.stdout.readline() for process in processes if process.stdout is not None]
-
-
-def test_two_processes_that_compile_one_function_for_two_types_keep_both(package: Path) -> None:
-    (package / "machine" / "other.py").write_text(OTHER.format(constant=1, result="x + x"))
-    names = ["int64", "float64"]
-    environment = {**os.environ, "PYTHONPATH": str(package.parent)}
-    processes = []
-    for name in names:
-        (package / "machine" / f"{name}.py").write_text(ONE_SIGNATURE.format(type=name))
-        command = [sys.executable, "-c", HELD.format(name=name)]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        processes.append(subprocess.Popen(command, env=environment, cwd=package, text=True, **pipes))
-    turns = 0  # the process that is first in one is last in the next
-    while lines_of(*processes) == ["ready\n"] * 2:  # each waits with a file to put in its place
-        for process in reversed(processes) if turns % 2 else processes:
-            assert process.stdin is not None
-            process.stdin.write("\n")
-            process.stdin.flush()
-            assert lines_of(process) == ["done\n"]
-        turns += 1
-    assert [process.wait() for process in processes] == [0, 0]
-    assert turns
-    (package / "machine" / "user.py").write_text(BOTH_SIGNATURES)
-    code = "from structgen.machine.user import *; print(answer(4), sum(helper.stats.cache_hits.values()))"
-    done = forked.run(code, env=environment, cwd=package)
-    assert done.stdout == "9.0 2\n"
 
 
 def test_the_digest_is_of_contents_alone(tmp_path: Path) -> None:

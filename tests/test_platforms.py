@@ -12,6 +12,9 @@ from pathlib import Path, PureWindowsPath
 import forked
 import pytest
 
+from structgen.base.errors import StructgenError
+from structgen.base.native import addresses
+from structgen.base.system import process_limits
 from structgen.base.system.platforms import missing_here
 from structgen.base.system.resources import model_name
 
@@ -50,6 +53,26 @@ def test_nothing_is_missing_on_linux_and_the_page_names_what_others_lack() -> No
         found = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
         told = {line for line in found.stdout.splitlines() if line != "done: told"}
         assert told == {sentence for sentence, where in rows.items() if name in where and ": " in sentence}
+
+
+def test_a_limit_of_memory_that_a_platform_does_not_keep_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(process_limits, "BOUNDS_MEMORY", False)
+    process_limits._tell_unbounded.cache_clear()
+    with caplog.at_level("INFO", "structgen"):
+        for _ in range(2):
+            process_limits.confining(1 << 30)
+    assert len(caplog.messages) == 1 and "memory" in caplog.messages[0]
+
+
+def test_the_checks_of_memory_are_refused_where_they_would_take_other_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its numbers of flags and addresses are those of Linux."""
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(StructgenError, match="need Linux"):
+        addresses._shadow()
 
 
 def test_a_name_of_a_model_in_a_path_of_windows_is_that_name() -> None:

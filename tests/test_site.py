@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from pages_in_browsers import BROWSER, is_so
 
 import structgen as sg
 
@@ -80,3 +83,48 @@ def test_options_of_a_docstring_become_a_list() -> None:
         "Return it.\n\n\n`model`, `name`\n:   a name, or\n    a folder.\n\n`rows`\n:   how many.\n"
         "\nErrors: none."
     )
+
+
+# --- what a reader sees -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the site, built."""
+    folder = tmp_path_factory.mktemp("site")
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "-q", "-d", folder],
+        cwd=site_pages.ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.slow
+def test_a_name_of_the_reference_has_a_sentence_and_then_one_signature(site: Path) -> None:
+    page = (site / "reference/ask-a-model/index.html").read_text(encoding="utf-8")
+    part = page.partition('id="structgen.doors.typed.run.run"')[2].partition(
+        'id="structgen.doors.typed.run.arun"'
+    )[0]
+    assert part.count("doc-signature") == 1
+    assert part.index("<p>Return a model") < part.index("doc-signature") < part.index("<p>With")
+
+
+@pytest.mark.slow
+def test_nothing_is_fetched_by_a_readers_browser(site: Path) -> None:
+    fetched = re.compile(r"""(?:src=|<link[^>]*href=|url\()["']?(?:https?:)?//""")
+    for file in (*site.rglob("*.html"), *site.rglob("*.css")):
+        assert fetched.search(file.read_text(encoding="utf-8")) is None, file
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="no browser is installed")
+@pytest.mark.parametrize("width", [1300, 500])
+@pytest.mark.parametrize("page", ["index.html", "reference/ask-a-model/index.html", "inside/demo/index.html"])
+def test_no_code_is_cut_off(site: Path, page: str, width: int) -> None:
+    code = "[...document.querySelectorAll('pre > code')]"
+    inside = "one.scrollWidth <= one.clientWidth && one.getBoundingClientRect().right <= innerWidth"
+    assert is_so(site / page, f"{code}.length > 0 && {code}.every(one => {inside})", width)

@@ -6,9 +6,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import lark
-from lark.lexer import LexerState, TextSlice, Token
+import lark.lexer
+from lark.lexer import LexerState, Token
 from lark_reference import begin, build
+
+SLICE: Any = getattr(lark.lexer, "TextSlice", None)
+"""What lark reads in place of a text, from 1.3 on."""
 
 
 class BoundReference:
@@ -48,7 +51,8 @@ class BoundReference:
                     return
                 continue
             lexer = self.lexers[parser.parser_state.position]
-            found = lexer.match(LexerState(TextSlice.cast_from(text)).text, at)
+            whole = text if SLICE is None else LexerState(SLICE.cast_from(text)).text
+            found = lexer.match(whole, at)
             ways = [] if found is None else [self.named(lexer, *found)]
             for name, pattern in self.bound.items():
                 for end in range(at + 1, len(text) + 1):

@@ -68,19 +68,44 @@ def _slot(row: Row, size: int, flat: Row, at: Longs, table: Row) -> int:
 
 
 @jit
+def _filled(size: int, number: int) -> Row:
+    """Return a row of one number."""
+    made = np.empty(size, np.int32)
+    for i in range(size):
+        made[i] = number
+    return made
+
+
+@jit
+def _put(source: Row, size: int, target: Row, at: int) -> None:
+    """Write the first numbers of a row into another one, from a place on. (Numba compiles a dozen functions
+    for the message of an assignment to a slice: a tenth of the time of this module.)"""
+    for i in range(size):
+        target[at + i] = source[i]
+
+
+@jit
+def _first(row: Row, size: int) -> Row:
+    """Return a copy of the first numbers of a row."""
+    made = np.empty(size, np.int32)
+    _put(row, size, made, 0)
+    return made
+
+
+@jit
 def _longer(row: Row, least: int) -> Row:
     """Return a row with the same first numbers and room for at least so many: itself where it has that."""
     if least <= len(row):
         return row
-    made = np.full(max(2 * len(row), least), -1, np.int32)
-    made[: len(row)] = row
+    made = _filled(max(2 * len(row), least), -1)
+    _put(row, len(row), made, 0)
     return made
 
 
 @jit
 def _larger_table(flat: Row, at: Longs, count: int, table: Row) -> Row:
     """Return a hash table of the first `count` rows with four times the slots."""
-    made = np.full(4 * len(table), -1, np.int32)
+    made = _filled(4 * len(table), -1)
     for i in range(count):
         size = at[i + 1] - at[i]
         made[-1 - _slot(flat[at[i] : at[i + 1]], size, flat, at, made)] = i
@@ -97,7 +122,7 @@ def _entered(row: Row, size: int, flat: Row, at: Longs, count: int, table: Row) 
     table[-1 - kept] = count
     begin = at[count]
     flat = _longer(flat, begin + size)
-    flat[begin : begin + size] = row[:size]
+    _put(row, size, flat, begin)
     at[count + 1] = begin + size
     if 2 * (count + 1) > len(table):
         table = _larger_table(flat, at, count + 1, table)
@@ -161,7 +186,8 @@ def _followed(
     state, kind = step // member.shape[1], step % member.shape[1]
     size = work = 0
     first = len(edge_at) - 1
-    for thread in flat[at[state] : at[state + 1]]:
+    for i in range(at[state], at[state + 1]):
+        thread = flat[i]
         work += edge_at[thread + 1] - edge_at[thread]
         for edge in range(edge_at[thread], edge_at[thread + 1]):
             closure = edges[edge, 1]
@@ -206,11 +232,11 @@ def subsets(
     # a megabyte, of which few states use more than a page
     flat, at = np.empty(1024, np.int32), np.empty(most_states + 2, np.int64)
     at[0] = 0
-    table, trans = np.full(1024, -1, np.int32), np.empty(256 * member.shape[1], np.int32)
+    table, trans = _filled(1024, -1), np.empty(256 * member.shape[1], np.int32)
     row, met = np.empty(len(ends) + 1, np.int32), np.full(len(ends) + len(closure_at), -1, np.int64)
-    best = np.full(len(ends) * len(ranked[0]), -1, np.int32)
+    best = _filled(len(ends) * len(ranked[0]), -1)
     size = closure_at[1]
-    row[:size] = closures[:size]
+    _put(closures, size, row, 0)
     count, work, step = 0, 0, -1
     while step < count * member.shape[1]:
         if step >= 0:
@@ -244,8 +270,11 @@ def subsets(
 @jit
 def _cut(trans: Row, count: int, width: int) -> Table:
     """Return the table of so many states; of none where the number is below 0."""
-    states = max(count, 0)
-    return trans[: states * width].copy().reshape(states, width)
+    made = np.empty((max(count, 0), width), np.int32)
+    for state in range(count):
+        for kind in range(width):
+            made[state, kind] = trans[state * width + kind]
+    return made
 
 
 @jit
@@ -283,8 +312,8 @@ def product(
     # a megabyte, of which few states use more than a page
     flat, at = np.empty(1024, np.int32), np.empty(most_states + 2, np.int64)
     at[0] = 0
-    table, trans = np.full(1024, -1, np.int32), np.empty(256 * width, np.int32)
-    row = np.zeros(parts, np.int32)
+    table, trans = _filled(1024, -1), np.empty(256 * width, np.int32)
+    row = _filled(parts, 0)
     count, work, state, kind = 0, 0, -1, width - 1
     while True:
         dead = 0
@@ -316,7 +345,7 @@ def product(
             state += 1
             if state == count:
                 break
-    return count, work, _cut(trans, count, width), flat[: max(count, 0) * parts].copy()
+    return count, work, _cut(trans, count, width), _first(flat, max(count, 0) * parts)
 
 
 @jit
@@ -361,12 +390,12 @@ def _split(count: int, where: Row, sets: Row, firsts: Row, pasts: Row, marked: R
 def _in_order(numbers: Row, most: int) -> tuple[Row, Row]:
     """Return where the elements of each number begin, and the elements by their numbers, which are at most
     `most` (counting sort)."""
-    begins, order = np.zeros(most + 2, np.int32), np.empty(len(numbers), np.int32)
-    for number in numbers:
-        begins[number + 1] += 1
+    begins, order = _filled(most + 2, 0), np.empty(len(numbers), np.int32)
+    for element in range(len(numbers)):
+        begins[numbers[element] + 1] += 1
     for number in range(most + 1):
         begins[number + 1] += begins[number]
-    fill = begins.copy()
+    fill = _first(begins, len(begins))
     for element in range(len(numbers)):
         order[fill[numbers[element]]] = element
         fill[numbers[element]] += 1
@@ -399,7 +428,8 @@ def _partition(where: Row, kinds: Row, room: int) -> tuple[Row, Row, Row, Row, R
     places, sets = np.empty(len(where), np.int32), np.empty(len(where), np.int32)
     firsts, pasts = np.empty(room, np.int32), np.empty(room, np.int32)
     count = 0
-    for at, element in enumerate(where):
+    for at in range(len(where)):
+        element = where[at]
         if at == 0 or kinds[element] != kinds[where[at - 1]]:
             firsts[count] = at
             count += 1
@@ -418,7 +448,7 @@ def equivalent(trans: Table, accept: Row) -> Row:
     begins, into = _in_order(head, len(trans) - 1)
     # mostly few sets are met, and memory that is not written is none
     marked = np.empty(max(len(trans), len(tail)) + 2, np.int32)
-    todo = np.empty_like(marked)
+    todo = np.empty(len(marked), np.int32)
     where, places, sets, firsts, pasts, count = _partition(
         _in_order(accept, accept.max())[1], accept, len(marked)
     )
@@ -428,13 +458,13 @@ def equivalent(trans: Table, accept: Row) -> Row:
     marked[: max(count, groups)] = todo[0] = 0
     block, group = 1, 0
     while group < groups:
-        for edge in edge_where[edge_firsts[group] : edge_pasts[group]]:
-            _mark(tail[edge], where, places, sets, firsts, marked, todo)
+        for at in range(edge_firsts[group], edge_pasts[group]):
+            _mark(tail[edge_where[at]], where, places, sets, firsts, marked, todo)
         count = _split(count, where, sets, firsts, pasts, marked, todo)
         group += 1
         while block < count:
-            for state in where[firsts[block] : pasts[block]]:
-                for edge in into[begins[state] : begins[state + 1]]:
+            for at in range(firsts[block], pasts[block]):
+                for edge in into[begins[where[at]] : begins[where[at] + 1]]:
                     _mark(edge, edge_where, edge_places, edge_sets, edge_firsts, marked, todo)
             groups = _split(groups, edge_where, edge_sets, edge_firsts, edge_pasts, marked, todo)
             block += 1
@@ -457,7 +487,7 @@ def in_breadth(trans: Table) -> Row:
                 met[to] = 1
                 listed[count] = to
                 count += 1
-    return listed[:count].copy()
+    return _first(listed, count)
 
 
 @entry("int64[::1](int32[:, ::1], int64[::1], uint8[::1])")
@@ -468,10 +498,9 @@ def nearest(trans: Table, costs: Longs, ends: Flags) -> Longs:
     Sweeps go from the back, where what is near an end was mostly met, until one changes nothing.
     """
     states, width = trans.shape
-    far = np.full(states, FAR, np.int64)
+    far = np.empty(states, np.int64)
     for state in range(states):
-        if ends[state]:
-            far[state] = 0
+        far[state] = 0 if ends[state] else FAR
     changed = True
     while changed:
         changed = False

@@ -4,9 +4,10 @@ What comes in: Python functions over integers, and arrays. What goes out: machin
 
 1. `jit.jit` marks a function that only compiled code calls; `jit.entry` marks an entry point, which Python
    calls. Nothing is compiled before an entry point of its module is called for the first time.
-2. `inner_functions` keeps the functions of `jit` as LLVM bitcode, so that each is lowered once. `first_use`
-   shares the first compilation among processes, and tells the person who waits. `shipped_code` writes machine
-   code for other machines, and finds it there.
+2. `inner_functions` has a process lower each function of `jit` once, to LLVM bitcode; `spared_work` leaves out
+   what numba does besides. `first_use` shares the first compilation among processes, and tells the person who
+   waits how long, by the pace of this machine (`compile_pace`). `shipped_code` writes machine code for other
+   machines, and finds it there.
 3. `raw_memory` loads and calls at an address. A compiled call takes one address instead of twenty arrays.
 4. `array_file` puts named arrays into one file behind a header with a checksum, and reads them
    again. `cache_entries` names such files by their sources, replaces them whole, and evicts the oldest.

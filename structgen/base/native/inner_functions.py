@@ -14,10 +14,9 @@ This builds on numba's means for other compilers than its default (`CompilerBase
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any, get_type_hints
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, ClassVar, get_type_hints
 
 import llvmlite.binding as llvm
 import numba
@@ -32,7 +31,10 @@ from numba.core.runtime import rtsys
 from numba.core.sigutils import normalize_signature
 from numba.core.typed_passes import IRLegalization
 from numba.core.types.misc import unliteral
+from numba.core.typing.templates import _OverloadFunctionTemplate
 
+from structgen.base.native.compile_pace import LISTENERS
+from structgen.base.native.spared_work import replaced, spared
 from structgen.base.native.typed_blocks import widened
 
 TRIED = (0, 68)
@@ -50,6 +52,7 @@ CALLED = {**OPTIONS, "no_cpython_wrapper": False, "nogil": True}
 
 LEFT_OUT = (
     untyped_passes.DeadBranchPrune,
+    untyped_passes.GenericRewrites,
     untyped_passes.InlineClosureLikes,
     untyped_passes.InlineInlinables,
     untyped_passes.LiteralPropagationSubPipelinePass,
@@ -57,31 +60,65 @@ LEFT_OUT = (
     untyped_passes.MakeFunctionToJitFunction,
     untyped_passes.RewriteSemanticConstants,
     untyped_passes.WithLifting,
+    typed_passes.AnnotateTypes,
     typed_passes.InlineOverloads,
 )
-"""Passes over what none of our functions has: closures, loops over tuples of several types, dead branches."""
+"""Passes over what none of our functions has: closures, loops over tuples of several types, dead branches,
+and messages that are raised or printed."""
 
 
 class Bitcode(JITCodeLibrary):  # type: ignore[misc]
     """A module that is linked into others, and never made into machine code."""
 
+    _shared_module: Any
+    _passes: ClassVar[tuple[Any, Any] | None] = None
+    """Those that optimise a function, from numba 0.62 on: the same for all."""
+
+    def _optimize_functions(self, ll_module: Any) -> None:
+        """Optimise each function of a module, and not those that are only declared in it."""
+        if not hasattr(self, "_reload_init"):
+            super()._optimize_functions(ll_module)
+            return
+        manager, builder = Bitcode._passes = Bitcode._passes or self._codegen._function_pass_manager()
+        ll_module.data_layout = self._codegen._data_layout
+        for function in ll_module.functions:
+            if not function.is_declaration:
+                manager.run(function, builder)
+
     def finalize(self) -> None:
-        """Link in what the function calls; whoever calls it gets all of it at once."""
-        for library in dict.fromkeys(self._linking_libraries):
-            if hasattr(self, "_reload_init"):  # from numba 0.63 on
-                self._reload_init.update(library._reload_init)
-            self._final_module.link_in(library._get_module_for_linking(), preserve=True)
+        """Link nothing in: whoever makes machine code takes all that is reached, once."""
         self._finalize_dynamic_globals()
         self._finalized = True
 
-    @classmethod
-    def of(cls, codegen: Any, name: str, bitcode: bytes) -> Bitcode:
-        """Return the module that was kept."""
-        library = cls(codegen, name)
-        library._final_module = library._shared_module = llvm.parse_bitcode(bitcode)
-        library._finalize_dynamic_globals()
-        library._finalized = True
-        return library
+    def share(self) -> None:
+        """Have whoever links the function in own a copy of it, which goes where it is inlined."""
+        for function in self._final_module.functions:
+            if not function.is_declaration and function.linkage == llvm.Linkage.external:
+                function.linkage = "linkonce_odr"
+
+    def _get_module_for_linking(self) -> Any:
+        """Return the function with all that it calls, for machine code that numba makes."""
+        whole = self._final_module.clone()
+        for part in reached([self])[1:]:
+            whole.link_in(part_of(part), preserve=True)
+        return whole
+
+
+def reached(libraries: Iterable[Any]) -> list[Any]:
+    """Return some libraries and those that they call, each once. What numba compiled its own way has all that
+    it calls in its module."""
+    found = list(dict.fromkeys(libraries))
+    met = set(found)
+    for library in found:
+        called = library._linking_libraries if isinstance(library, Bitcode) else ()
+        found += [one for one in dict.fromkeys(called) if one not in met]
+        met.update(called)
+    return found
+
+
+def part_of(library: Any) -> Any:
+    """Return the module of one of the libraries that are reached."""
+    return library._final_module if isinstance(library, Bitcode) else library._get_module_for_linking()
 
 
 class MachineCode(JITCodeLibrary):  # type: ignore[misc]
@@ -96,12 +133,10 @@ class MachineCode(JITCodeLibrary):  # type: ignore[misc]
         """Return the code of entry points that were lowered, made from one module."""
         library = cls(codegen, name)
         library.enable_object_caching()
-        for module in modules:
-            library._final_module.link_in(module._final_module)
-            for called in module._linking_libraries:
-                library.add_linking_library(called)
-            if hasattr(library, "_reload_init"):
-                library._reload_init.update(module._reload_init)
+        for part in reached(modules):
+            library._final_module.link_in(part_of(part), preserve=True)
+            if hasattr(library, "_reload_init"):  # from numba 0.63 on
+                library._reload_init.update(part._reload_init)
         library.finalize()
         return library
 
@@ -113,6 +148,12 @@ class MachineCode(JITCodeLibrary):  # type: ignore[misc]
         library._set_compiled_object(code)
         library._finalize_final_module()
         return library
+
+    def _optimize_final_module(self) -> None:
+        """Optimise all together, once. (Numba does it twice, for the sake of counts of references.)"""
+        made = self._codegen._module_pass_manager()
+        manager, *builder = made if isinstance(made, tuple) else (made,)
+        manager.run(self._final_module, *builder)
 
     def get_pointer_to_function(self, name: str) -> int:
         """Return the address of one of its functions."""
@@ -147,13 +188,15 @@ class KeepBitcode(LoweringPass):  # type: ignore[misc]
         return False
 
 
-class InnerCompiler(CompilerBase):  # type: ignore[misc]
+class BorrowedCompiler(CompilerBase):  # type: ignore[misc]
     """Numba's compiler, with the pass above before the lowering."""
+
+    left_out: tuple[Any, ...] = ()
 
     def define_pipelines(self) -> list[Any]:
         """Return the one pipeline."""
         manager = DefaultPassBuilder.define_nopython_pipeline(self.state)
-        kept = (step for step in manager.passes if step[0] not in LEFT_OUT)
+        kept = (step for step in manager.passes if step[0] not in self.left_out)
         plain = typed_passes.NopythonRewrites
         manager.passes = [(RewriteArrays if kind is plain else kind, said) for kind, said in kept]
         manager.add_pass_after(KeepBitcode, IRLegalization)
@@ -161,36 +204,10 @@ class InnerCompiler(CompilerBase):  # type: ignore[misc]
         return [manager]
 
 
-class InnerCacheImpl(CompileResultCacheImpl):  # type: ignore[misc]
-    """What numba's cache keeps of an inner function: its signature and its bitcode."""
+class InnerCompiler(BorrowedCompiler):
+    """The same for a function of ours."""
 
-    def reduce(self, data: Any) -> tuple[Any, ...]:
-        """Return what is written."""
-        bitcode = data.library._get_module_for_linking().as_bitcode()
-        data.fndesc.typemap = data.fndesc.calltypes = (
-            None  # neither is needed, and not all of it can be written
-        )
-        environments = tuple(data._find_referenced_environments())
-        kept = (data.library.name, bitcode, data.fndesc, data.environment, data.signature)
-        return (*kept, tuple(data.reload_init), environments)
-
-    def rebuild(self, target_context: Any, reduced_data: tuple[Any, ...]) -> Any:
-        """Return the result of a compilation that was kept."""
-        name, bitcode, descriptor, environment, signature, reload_init, environments = reduced_data
-        for function in reload_init:
-            function()
-        return compile_result(
-            target_context=target_context,
-            typing_context=target_context.typing_context,
-            library=Bitcode.of(target_context.codegen(), name, bitcode),
-            fndesc=descriptor,
-            environment=environment,
-            signature=signature,
-            objectmode=False,
-            lifted=(),
-            reload_init=list(reload_init),
-            referenced_envs=environments,
-        )
+    left_out = LEFT_OUT
 
 
 class Results(list[Any]):
@@ -307,58 +324,49 @@ class Entry(CPUDispatcher):  # type: ignore[misc]
         self.disable_compile()
 
 
-_known: dict[tuple[int, tuple[Any, ...]], tuple[Any, Any]] = {}
-"""For a function of numba by its identity and types of arguments: the function, and how it is called."""
-_BLIND = {function for function in vars(operator).values() if callable(function)} - {
-    operator.getitem,
-    operator.setitem,
-}
-"""Operators to which a constant integer is one like others."""
-
-
-@contextmanager
-def remembered(context: Any) -> Iterator[None]:
-    """Have the types of calls of numba's own functions worked out once for each kind of arguments.
-
-    Numba does it at each call: `a + 1` goes through all that adds anything. It was a fifth of a compilation.
-    """
-    resolve = context.resolve_function_type
-
-    def resolved(function: Any, arguments: Any, named: Any) -> Any:
-        target = function if isinstance(function, types.Type) else context._lookup_global(function)
-        types_of = tuple(arguments)
-        if function in _BLIND and all(isinstance(kind, types.Integer | types.Literal) for kind in types_of):
-            types_of = tuple(map(unliteral, types_of))
-        if named or not isinstance(target, types.Function):
-            return resolve(function, arguments, named)
-        key = id(target), types_of
-        if key not in _known:
-            _known[key] = target, resolve(function, types_of, named)
-        return _known[key][1]
-
-    context.resolve_function_type = resolved
-    try:
-        yield
-    finally:
-        del context.resolve_function_type
-
-
 def compiled(entries: list[Entry]) -> Results:
     """Return the results of compiling entry points, which share their machine code."""
     context = entries[0].targetctx
-    with remembered(context.typing_context):
+    with spared(context), borrowed():
         lowered = [entry._compiler.compile(*normalize_signature(entry.signature)) for entry in entries]
     library = MachineCode.linked(
         context.codegen(), entries[0].py_func.__module__, [result.library for result in lowered]
     )
-    begin = getattr(library, "_reload_init", ())  # from numba 0.63 on
+    inits = getattr(library, "_reload_init", ())
     return Results(
-        executable(context, library, result.fndesc, result.environment, result.signature, begin)
+        executable(context, library, result.fndesc, result.environment, result.signature, inits)
         for result in lowered
     )
 
 
-class Inner(CPUDispatcher):  # type: ignore[misc]
+class Borrowed(CPUDispatcher):  # type: ignore[misc]
+    """A function of numba's own that ours call, such as `np.empty` for some kind of array."""
+
+    def add_overload(self, cres: Any) -> None:
+        """Take a compiled function in; with no entry point from Python, it is known by a mark of its own."""
+        mark = object()
+        cres.library.share()
+        self.targetctx.insert_user_function(mark, cres.fndesc, [cres.library])
+        self.overloads[tuple(cres.signature.args)] = cres._replace(entry_point=mark)
+
+
+def borrowed() -> Any:
+    """Return a context in which numba's own functions are kept as bitcode too, with no machine code and no
+    wrappers of their own."""
+    decorator = _OverloadFunctionTemplate._get_jit_decorator
+
+    def lend(template: Any) -> Callable[..., Any]:
+        def lent(function: Any, options: dict[str, Any]) -> Borrowed:
+            usual = decorator(template)(**options)(function)
+            wanted = usual.targetoptions | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+            return Borrowed(function, {}, wanted, BorrowedCompiler)
+
+        return lambda **options: partial(lent, options=options)
+
+    return replaced((_OverloadFunctionTemplate, "_get_jit_decorator", lend))
+
+
+class Inner(Borrowed):
     """A function that compiled code calls. A call from Python compiles it once more, as numba does."""
 
     def __init__(self, function: Any, locals: Any = None, targetoptions: Any = None) -> None:
@@ -378,11 +386,16 @@ class Inner(CPUDispatcher):  # type: ignore[misc]
         named = {name: widened(unliteral(kind), self._hints[name]) for name, kind in kws.items()}
         return super().get_call_template(given, named)
 
-    def add_overload(self, cres: Any) -> None:
-        """Take a compiled function in; with no entry point from Python, it is known by a mark of its own."""
-        mark = object()
-        self.targetctx.insert_user_function(mark, cres.fndesc, [cres.library])
-        self.overloads[tuple(cres.signature.args)] = cres._replace(entry_point=mark)
+    def compile(self, sig: Any) -> Any:
+        """Have the function compiled for some types of arguments. Returns the mark. (Numba keeps times of
+        its locks besides: each function that is being compiled was told of each call of LLVM.)"""
+        arguments, returned = normalize_signature(sig)
+        if arguments not in self.overloads:
+            with self._compiling_counter:
+                self.add_overload(self._compiler.compile(arguments, returned))
+            for tell in LISTENERS:
+                tell()
+        return self.overloads[arguments].entry_point
 
     def __call__(self, *args: Any, **kws: Any) -> Any:
         """Call it from Python, for a test or a question: that is compiled, and not kept."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import cache, partial
 from hashlib import blake2b
 from importlib import import_module
@@ -25,21 +26,21 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataC
 from numba.core.compiler_lock import global_compiler_lock
 
 from structgen.base.native.addresses import CHECKED
+from structgen.base.native.compile_pace import Pace
 from structgen.base.native.first_use import (
     JOBS,
     REST,
-    announce,
+    Told,
     compile_together,
-    group_of,
     one_process,
     processors,
+    together,
 )
 from structgen.base.native.inner_functions import (
     TRIED,
     EntriesCacheImpl,
     Entry,
     Inner,
-    InnerCacheImpl,
     compiled,
 )
 from structgen.base.native.shipped_code import fitting, folders, place, tell_unused
@@ -215,13 +216,10 @@ R = TypeVar("R")
 
 
 def jit(function: Callable[P, R]) -> Callable[P, R]:
-    """Return a function for compiled code to call: lowered when first needed, and kept
-    (`inner_functions`)."""
+    """Return a function for compiled code to call, lowered when a process needs it (`inner_functions`)."""
     if numba.config.DISABLE_JIT or numba.version_info.short > TRIED:
         return cast(Callable[P, R], alone(function))
-    dispatcher = Inner(function)
-    dispatcher._cache = StampedCache(function, InnerCacheImpl)
-    return cast(Callable[P, R], dispatcher)
+    return cast(Callable[P, R], Inner(function))
 
 
 def copy_of(function: Callable[..., Any], names: dict[str, Any]) -> Callable[..., Any]:
@@ -266,7 +264,7 @@ class Entries:
             if self.is_ready():
                 return
             module = self._waiting[0].py_func.__module__
-            title, names = group_of(module)
+            title, names = together(module, _entries)
             if title == REST or module not in _entries or _entries[module] is not self:
                 self.compile()
                 return
@@ -308,13 +306,6 @@ class Entries:
 _entries: defaultdict[str, Entries] = defaultdict(Entries)
 
 
-def load(*modules: str) -> None:
-    """Have the code of some modules' entry points there, compiled if need be, before the first is called."""
-    for name in modules:
-        if name in _entries:
-            _entries[name].load()
-
-
 def source_of(name: str) -> str:
     """Import a module; return where the code of its entry points lies, as `EntriesCache.source` does. "none"
     too where numba compiles its own way. Cost: some ms, and the import."""
@@ -335,11 +326,13 @@ def compile_modules(
     *,
     title: str = "",
     done: Callable[[str], None] = lambda name: None,
+    watch: Callable[[Pace], None] = lambda pace: None,
 ) -> None:
     """Have the code of some modules' entry points there, compiled by up to `jobs` processes if need be.
 
-    `title`: of the line on stderr that tells a person about the wait; none where it is empty. `done(name)` is
-    called after each module that had to be compiled. Costs some 75 s of one processor for all modules.
+    `title`: of the lines on stderr that tell a person about the wait; none where it is empty. `done(name)` is
+    called after each module that had to be compiled, and `watch` with the pace as that goes on. Costs some
+    45 s of one processor for all modules.
     """
     missing = []
     for name in names:
@@ -349,12 +342,11 @@ def compile_modules(
     if not missing:
         return
     jobs = min(jobs, processors(), len(missing))
-    if not title:
-        compile_together(missing, compile_module, jobs, done)
-        return
-    with told(f"compiling the inner loops of {title}"):
-        announce(title, missing, jobs)
-        compile_together(missing, compile_module, jobs, done)
+    with uncollected(), told(f"compiling the inner loops of {title}") if title else nullcontext():
+        if title:
+            watch = Told(title)
+            watch.begin(missing, jobs)
+        compile_together(missing, compile_module, jobs, done, watch)
 
 
 def ship(name: str, folder: Path, level: str) -> int:

@@ -14,6 +14,7 @@ What comes in: names of files and folders. What goes out: their contents, paths,
    values. `progress`: a bar, or lines. `lazy_names`: public names loaded when first used.
 7. `held_bytes` measures what a caller's own method remembers. `installation`: the command that installs what
    is missing, as this copy was installed.
+8. `telemetry` makes spans of calls, where the process traces. `platforms` tells what this platform lacks.
 
 Helpers: `garbage` holds collection back, `guarded` runs a caller's code that may fail, `process_limits`
 bounds what a process may have, `waits` tells of long waits, `public_addresses` knows where a room of before

@@ -14,10 +14,10 @@ _SECONDS_A_LINE = 10.0
 
 
 @contextmanager
-def progress(name: str, unit: str = "") -> Iterator[Callable[..., None]]:
+def progress(name: str, unit: str = "", *, timed: bool = True) -> Iterator[Callable[..., None]]:
     """Yield what tells how far something has come: `tell(done, total=None, said="")`. A terminal has a bar
     until the end, and a notebook's cell one line; elsewhere a line is printed each ten seconds, as in
-    `bulk: 3 of 9 texts`."""
+    `bulk: 3 of 9 texts`. `timed`: the bar has an estimate of the time that is left, from the steps so far."""
     from rich.console import Console  # start-up time
 
     screen, last = Console(stderr=True, highlight=False, emoji=False), time.monotonic()
@@ -25,7 +25,8 @@ def progress(name: str, unit: str = "") -> Iterator[Callable[..., None]]:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (MofNCompleteColumn(), TextColumn("{task.description} {task.fields[said]}", markup=False))
-        with Progress(BarColumn(), *columns, TimeRemainingColumn(), console=screen, transient=True) as bar:
+        times = [TimeRemainingColumn()] * timed
+        with Progress(BarColumn(), *columns, *times, console=screen, transient=True) as bar:
             task = bar.add_task(unit, total=None, said="")
             yield lambda done, total=None, said="": bar.update(
                 task, completed=done, total=total, said=printable(said)

@@ -42,6 +42,11 @@ class CallSpan:
         self.end()
 
     @property
+    def is_open(self) -> bool:
+        """Whether anybody keeps what it is told."""
+        return not self._is_over
+
+    @property
     def keeps_content(self) -> bool:
         """Whether prompts and answers are wanted."""
         return not self._is_over and os.environ.get(CONTENT, "").strip().lower() == "true"

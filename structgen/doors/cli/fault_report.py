@@ -22,13 +22,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from structgen.base.errors import LimitError
-from structgen.base.native.first_use import AUTOMATA, JSON, SHARED, group_of, processors
+from structgen.base.native.first_use import GROUPS, JSON, REST, SHARED, processors
 from structgen.base.system.installation import DISTRIBUTION, EXTRAS
+from structgen.base.system.platforms import missing_here
 from structgen.base.system.resources import model_name, model_path
 from structgen.base.system.source_digests import package_digest
 from structgen.doors.cli.inner_loops import modules_to_compile
 from structgen.doors.cli.named_options import Given, reads
-from structgen.doors.cli.output import echo, echo_json, read_input
+from structgen.doors.cli.output import echo, echo_json
 from structgen.doors.cli.wanted_language import schema_of
 
 CORE: Final = (
@@ -80,7 +81,7 @@ def report(given: Given) -> None:
         if "tokenizer" in given:
             told["tokenizer"] = _tokenizer(str(given.get("tokenizer")))
         if "schema" in given:
-            code = [told["machine_code"].get(group, "none") for group in (JSON, AUTOMATA, SHARED)]
+            code = [told["machine_code"].get(group, "none") for group in (JSON, SHARED)]
             told["schema"] = _schema(str(given.get("schema")), "none" not in code)
     told["warnings"] = Counter(one.category.__name__ for one in seen)
     if "json" in given:
@@ -127,8 +128,9 @@ def _structgen() -> dict[str, Any]:
     told = {"version": __version__, "sources": package_digest(), "distribution": "none"}
     with suppress(metadata.PackageNotFoundError):
         found = metadata.distribution(DISTRIBUTION)
-        record = found.read_text("direct_url.json")
-        how = "an index" if record is None else "a folder" if '"dir_info"' in record else "a file"
+        record = found.read_text("direct_url.json") or ""  # PEP 610
+        kinds = {"dir_info": "a folder", "vcs_info": "version control", "archive_info": "a file"}
+        how = next((kinds[kind] for kind in kinds if f'"{kind}"' in record), "an index")
         told |= {"distribution": found.version, "installed_from": how}
     return told
 
@@ -161,6 +163,7 @@ def _machine() -> dict[str, Any]:
         "architecture": platform.machine(),
         "processors": processors(),
         "memory_mib": memory,
+        "missing": [told.partition(":")[0] for told in missing_here()],
     }
 
 
@@ -171,9 +174,10 @@ def _machine_code() -> dict[str, Any]:
 
     from structgen.base.native import jit, shipped_code  # start-up: numba
 
+    titles = {name: title for title, modules in GROUPS.items() for name in modules}
     groups = defaultdict[str, set[str]](set)
     for name in modules_to_compile():
-        groups[group_of(name)[0]].add(jit.source_of(name))
+        groups[titles.get(name, REST)].add(jit.source_of(name))
     places = {
         title: next(one for one in ("none", "kept", "shipped") if one in found)
         for title, found in groups.items()
@@ -215,14 +219,13 @@ def _tokenizer(named: str) -> dict[str, Any]:
 
 def _schema(option: str, has_code: bool) -> dict[str, Any]:
     """Return the SHA-256 digest of a schema's text, and how its keywords are taken. `has_code`: the inner
-    loops are there, and the schema can be compiled. Raises OptionError where the file cannot be read."""
+    loops are there, and the schema can be compiled. Raises OSError where the file cannot be read."""
     import structgen as sg
     from structgen.schema.reading.dialects import dialect
     from structgen.tokens.tokenizer import byte_tokenizer
 
     source = schema_of(option)
-    text = read_input(source, "--schema") if isinstance(source, Path) else source
-    data = text.encode("utf-8", "surrogatepass")
+    data = source.read_bytes() if isinstance(source, Path) else source.encode("utf-8", "surrogatepass")
     told: dict[str, Any] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
     try:
         widest: dict[str, Any] = {**sg.WIDEST}

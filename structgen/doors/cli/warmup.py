@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from structgen.base.errors import OptionError
-from structgen.base.native.first_use import processors
+from structgen.base.native.compile_pace import Pace
+from structgen.base.native.first_use import processors, seconds_told
 from structgen.base.system.progress import progress
 from structgen.doors.cli.flags import OF_LARK
 from structgen.doors.cli.inner_loops import compile_all, modules_to_compile, write_for
@@ -40,9 +41,9 @@ def warmup(given: Given) -> None:
     if "target" in given:
         _write_target(str(given.get("target")), given.get("output"), processes)
         return
-    echo("Compiling the inner loops (about a minute, once after an installation) ...")
-    with _modules() as done:
-        compile_all(processes, done)
+    echo("Compiling the inner loops, once after an installation ...")
+    with progress("warmup", "modules", timed=False) as show:
+        compile_all(processes, lambda name: None, lambda pace: show(*pace.modules, _left(pace)))
     structgen.preload()
     compiled = time.perf_counter()
     echo(f"The inner loops are ready: {compiled - begun:.1f} s.")
@@ -83,6 +84,11 @@ def _write_target(target: str, output: str | Path | None, jobs: int) -> None:
     echo(f"{size / 1e6:.1f} MB of machine code for {level} are in {folder / level}: {spent:.1f} s.")
     if output is not None:
         echo(f"Machines use it where STRUCTGEN_MACHINE_CODE names {folder}.")
+
+
+def _left(pace: Pace) -> str:
+    """Return the seconds that are left, once that is known."""
+    return f"about {seconds_told(pace.left)} left" if pace.left else ""
 
 
 @contextmanager

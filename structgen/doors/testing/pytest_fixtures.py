@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from structgen.doors.testing.scripted import Scripted
 
 
+def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Have pytest import structgen as it is. It rewrites the asserts of all modules that are installed with
+    fixtures: 2 CPU seconds of a first run, and of each run where no bytecode is kept."""
+    # a private set: where another pytest has none, nothing is lost but this time
+    marked = getattr(getattr(pluginmanager, "rewrite_hook", None), "_must_rewrite", None)
+    if isinstance(marked, set):
+        marked -= {"structgen", "structgen_kernels"}
+
+
 @pytest.fixture
 def scripted(request: pytest.FixtureRequest) -> Iterator[Callable[..., Scripted]]:
     """A function that returns an `sg.testing.Scripted` of its arguments."""

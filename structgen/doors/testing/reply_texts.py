@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from contextlib import suppress
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from structgen.asking.tool_calls.call_writing import written_calls
 from structgen.asking.tool_calls.format_rows import FORMATS
@@ -14,75 +17,92 @@ from structgen.base.errors import OptionError
 from structgen.base.language.checks import encodable, shown
 from structgen.base.system.installation import needing
 from structgen.doors.cli.position import TextStop
+from structgen.doors.typed.worked.worked_examples import SPELLINGS
 from structgen.doors.typed.wrapping import WRAPPER, wrapper_of
 from structgen.machines.core.compiled import CompiledGrammar
 
-_SPELLINGS: Final[Sequence[dict[str, Any]]] = tuple(
-    {"ensure_ascii": is_ascii, **layout}
-    for layout in ({}, {"separators": (",", ":")}, {"indent": 2}, {"indent": 4}, {"indent": "\t"})
-    for is_ascii in (False, True)
-)
-"""Of JSON, for `json.dumps`: the first that the form allows is said."""
 
+class ReplyForm(NamedTuple):
+    """What a reply is written for."""
 
-def stop_of(compiled: CompiledGrammar, text: str) -> TextStop | None:
-    """Return the place at which a text leaves a grammar, as `structgen check` finds it; None for one of its
-    texts. Cost: linear."""
-    data = text.encode()
-    state, length = compiled.live_part(data)
-    is_word = length == len(data) and compiled.accepts_end(state)
-    return None if is_word else TextStop(state, data, length)
+    compiled: CompiledGrammar | None
+    """None: free text."""
+    format: ToolFormat | None = None
+    """How the model writes calls; None: it does not tell."""
+    specials: Mapping[str, int] = MappingProxyType({})
+    """The ids of tokens without bytes, by their texts."""
 
+    def stop(self, text: str) -> TextStop | None:
+        """Return the place at which a text leaves the form, as `structgen check` finds it; None for a text
+        that is allowed. Texts of special tokens are these tokens where they may come. Cost: linear."""
+        compiled = self.compiled
+        if compiled is None:
+            return None
+        state, at, data = compiled.start, 0, text.encode()
+        for part in re.split(f"({'|'.join(map(re.escape, self.specials)) or '(?!)'})", text):
+            token = self.specials.get(part)
+            after = None if token is None else compiled.step(state, token)
+            if after is None:
+                after = compiled.step_bytes(state, part.encode())
+            if after is None:
+                while (after := compiled.step_bytes(state, data[at : at + 1])) is not None:
+                    state, at = after, at + 1
+                return TextStop(state, data, at)
+            state, at = after, at + len(part.encode())
+        is_word = compiled.is_finished(state) or compiled.accepts_end(state)
+        return None if is_word else TextStop(state, data, at)
 
-def told_stop(compiled: CompiledGrammar, stop: TextStop) -> str:
-    """Return in words what cannot come at a place, with its line and a caret below, and what could."""
-    expected = [item.what for item in compiled.expected(stop.state) if item.what != "white space"]
-    fault = "it ends too early" if stop.found is None else f"{stop.found!r} cannot come"
-    line, caret = stop.excerpt()
-    could = f"\nexpected {' or '.join(expected[:6])}" if expected else ""
-    return f"{fault} at line {stop.line}, column {stop.column}\n  {line}\n  {caret}{could}\n"
+    def fault(self, text: str) -> str:
+        """Return in words, on lines of their own, what cannot come in a text and what could; "" for a text
+        that is allowed."""
+        stop = self.stop(text)
+        if stop is None or self.compiled is None:
+            return ""
+        expected = [item.what for item in self.compiled.expected(stop.state) if item.what != "white space"]
+        fault = "it ends too early" if stop.found is None else f"{stop.found!r} cannot come"
+        line, caret = stop.excerpt()
+        could = f"\nexpected {' or '.join(expected[:6])}" if expected else ""
+        return f"{fault} at line {stop.line}, column {stop.column}\n  {line}\n  {caret}{could}\n"
 
+    def text(self, reply: Any, where: str) -> str:
+        """Return the text that is said for a reply: a text as it is; calls as a format writes them; any other
+        object as JSON. Of several ways to write it, the first that the form allows; where it allows none, the
+        first. Errors: OptionError for what is no value of JSON, and for calls that the format cannot
+        write."""
+        ways = self._ways(reply, where)
+        first = next(ways)
+        if self.stop(first) is None:
+            return first
+        return next((way for way in ways if self.stop(way) is None), first)
 
-def reply_text(
-    reply: Any,
-    compiled: CompiledGrammar | None,
-    format: ToolFormat | None,
-    where: str,
-) -> str:
-    """Return the text that is said for a reply: a text as it is; calls as a format writes them; any other
-    object as JSON. Of several ways to write it, the first that the form allows; where it allows none, the
-    first. `compiled`: the form; None: free text. `format`: that of the model's calls, if it has one.
+    def _ways(self, reply: Any, where: str) -> Iterator[str]:
+        """Yield the texts that may be said for a reply."""
+        schema = None if self.compiled is None else self.compiled.grammar.schema
+        calls = [reply] if isinstance(reply, Call) else reply
+        if isinstance(calls, list | tuple) and calls and all(isinstance(call, Call) for call in calls):
+            yield self._calls_text(calls)
+        elif isinstance(reply, str):
+            yield encodable(where, reply)
+            yield from _quoted(reply, schema)
+        else:
+            plain = plain_value(reply, where)
+            for value in (plain, {WRAPPER: plain}):
+                for made in (in_order(value, schema), value):
+                    for how in SPELLINGS:
+                        yield json.dumps(made, **how)
 
-    Errors: OptionError for what is no value of JSON, and for calls that the format cannot write.
-    """
-    ways = _ways(reply, compiled, format, where)
-    first = next(ways)
-    if compiled is None or stop_of(compiled, first) is None:
-        return first
-    return next((way for way in ways if stop_of(compiled, way) is None), first)
-
-
-def _ways(
-    reply: Any, compiled: CompiledGrammar | None, format: ToolFormat | None, where: str
-) -> Iterator[str]:
-    """Yield the texts that may be said for a reply."""
-    schema = None if compiled is None else compiled.grammar.schema
-    calls = [reply] if isinstance(reply, Call) else reply
-    if isinstance(calls, list | tuple) and calls and all(isinstance(call, Call) for call in calls):
-        yield _calls_text(calls, compiled, format)
-        return
-    if isinstance(reply, str):
-        yield encodable(where, reply)
-        yield from _quoted(reply, schema)
-        return
-    plain = plain_value(reply, where)
-    for value, held in ((plain, schema), ({WRAPPER: plain}, schema)):
-        for made in (in_order(value, held), value):
-            for how in _SPELLINGS:
-                try:
-                    yield json.dumps(made, **how)
-                except (TypeError, ValueError, RecursionError) as error:
-                    raise _no_json(reply, where) from error
+    def _calls_text(self, calls: Sequence[Call]) -> str:
+        """Return calls as the form has them written. A grammar does not tell its format: it is the one in
+        which these calls are allowed and those of an unknown tool are not. Errors: OptionError for a call
+        that no format, or not the model's, can write."""
+        rows = [row for row in (self.format, *FORMATS.values()) if row is not None]
+        for row in rows if self.compiled is not None else ():
+            unknown = [Call(f"no_{call.name}_", call.arguments, call.id) for call in calls]
+            with suppress(OptionError):
+                text, other = (row.lead + written_calls(some, row) for some in (calls, unknown))
+                if self.stop(text) is None and self.stop(other) is not None:
+                    return text
+        return rows[0].lead + written_calls(calls, rows[0])
 
 
 def _quoted(reply: str, schema: Any) -> Iterator[str]:
@@ -163,19 +183,3 @@ def _parts(schemas: Any, root: Any, keyword: str) -> list[Any]:
         for joined in ("allOf", "anyOf", "oneOf"):
             waiting += schema.get(joined, [])
     return found
-
-
-def _calls_text(calls: Sequence[Call], compiled: CompiledGrammar | None, format: ToolFormat | None) -> str:
-    """Return calls as the form of a request has them written. A grammar does not tell its format: it is the
-    one in which these calls are allowed and those of an unknown tool are not. Errors: OptionError for a call
-    that no format, or not this one, can write."""
-    rows = [row for row in (format, *FORMATS.values()) if row is not None]
-    for row in rows if compiled is not None else ():
-        unknown = [Call(f"no_{call.name}_", call.arguments, call.id) for call in calls]
-        try:
-            text, other = (row.lead + written_calls(some, row) for some in (calls, unknown))
-        except OptionError:
-            continue
-        if compiled is not None and stop_of(compiled, text) is None and stop_of(compiled, other) is not None:
-            return text
-    return rows[0].lead + written_calls(calls, rows[0])

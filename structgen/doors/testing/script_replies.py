@@ -99,7 +99,6 @@ class Replies:
                 cure="Write a part that this prompt alone has; a list has replies in their order.",
             )
         if number >= len(self._listed):
-            self._taken = number  # what was not answered takes no reply
             count = len(self._listed)
             raise ScriptError(
                 f"The script has {count} {'reply' if count == 1 else 'replies'}, and this is request "

@@ -20,13 +20,13 @@ from structgen.decoding.engine.models import tokenizer_of
 from structgen.decoding.engine.requests import FinishReason, Handle, Request
 from structgen.decoding.engine.special_texts import special_texts, without_bytes
 from structgen.decoding.engine.thinking import closing_of, most_tokens
+from structgen.doors.testing.failures import Failure
 from structgen.doors.testing.plain_chat import PlainChat
-from structgen.doors.testing.reply_texts import reply_text, stop_of, told_stop
+from structgen.doors.testing.reply_texts import ReplyForm
 from structgen.doors.testing.script_model import ScriptModel
 from structgen.doors.testing.script_replies import Replies, ScriptError, TakenReply
 from structgen.doors.typed.tool_prompts import model_format
 from structgen.grammars.compilation.request_bans import checked_bans, without_banned_texts
-from structgen.machines.core.compiled import CompiledGrammar
 from structgen.tokens.tokenizer import byte_tokenizer
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ class Scripted(Engine):
         self, request: Request, prompt_tokens: Sequence[int], taken: TakenReply | None, given: Request
     ) -> SaidText:
         """Return what is said to a request, and note the request as it was given. Errors: ScriptError, the
-        reply where it is an exception, and those of `reply_text`."""
+        reply where it is an exception, and those of `ReplyForm.text`."""
         prompt = self._script.bytes_of(prompt_tokens).decode("utf-8", "replace")
         try:
             with self._replies.lock:
@@ -207,22 +207,24 @@ class Scripted(Engine):
             reply, where = taken.made(prompt)
             if isinstance(reply, Exception):
                 raise reply
+            if isinstance(reply, Failure):
+                cure = "Give an exception, or serve the replies with sg.testing.server."
+                raise OptionError("A Failure is a server's.", where=where, cure=cure)
             grammar, compiled, bans = request.grammar, None, checked_bans(request.chosen_by.banned)
             if bans:
                 grammar = without_banned_texts(grammar, bans)
             if grammar is not None:
                 compiled = self.compiled(grammar, warns=False, bans=bans)
-            text = reply_text(reply, compiled, self._format, where)
+            form = ReplyForm(compiled, self._format, self.specials)
+            text = form.text(reply, where)
             if not text.startswith(request.begun):
                 text = request.begun + text
-            return self._checked(text, request, compiled, prompt, where)
+            return self._checked(text, request, form, prompt, where)
         except ScriptError as error:
             self.errors.append(error)
             raise
 
-    def _checked(
-        self, text: str, request: Request, compiled: CompiledGrammar | None, prompt: str, where: str
-    ) -> SaidText:
+    def _checked(self, text: str, request: Request, form: ReplyForm, prompt: str, where: str) -> SaidText:
         """Return a text that a request allows, and what closes its thoughts. Raises ScriptError for one that
         the form forbids, or that is too long."""
         thoughts = tag = ""
@@ -232,15 +234,15 @@ class Scripted(Engine):
             before, found, behind = text.partition(tag)
             thoughts, text = (before, behind) if found else ("", text)
             self._check_size("thoughts", thoughts, request.thinking.max_tokens, where)
-        is_plain = not any(special in text for special in self.specials)
-        if compiled is not None and is_plain and (stop := stop_of(compiled, text)) is not None:
+        if fault := form.fault(text):
             raise ScriptError(
-                f"The form forbids this reply: {told_stop(compiled, stop)}The prompt: {short_repr(prompt)}.",
+                f"The form forbids this reply: {fault}The prompt: {short_repr(prompt)}.",
                 where=where,
                 cure="Mend the reply, or the form; an object in place of a text is written as the form "
                 "wants it.",
             )
         self._check_size("reply", text.removeprefix(request.begun), request.most_tokens, where)
+        is_plain = not any(special in text for special in self.specials)
         return SaidText(thoughts + tag, text, where, is_plain)
 
     def _check_size(self, what: str, text: str, most: int, where: str) -> None:

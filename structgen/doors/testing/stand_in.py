@@ -15,14 +15,13 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from structgen.asking.tool_calls.tool_replies import Call
 from structgen.asking.tool_calls.tool_shapes import JsonObject
-from structgen.base.errors import OptionError, StructgenError, fields_named, options_named
-from structgen.base.language import checks
-from structgen.base.language.checks import Number, Whole, check_fields
+from structgen.base.errors import StructgenError, options_named
 from structgen.base.system.installation import needing
+from structgen.doors.testing.failures import Failure
 from structgen.doors.testing.reply_texts import in_order, plain_value
 from structgen.doors.testing.script_replies import Replies, TakenReply
 from structgen.doors.testing.scripted import TAKEN, Scripted
@@ -41,49 +40,12 @@ _MISFIT: Final = 417
 """The status where script and requests do not fit. Clients ask again at others, or with another form."""
 _MOST_SECONDS: Final = 30.0
 """How long a server may take to start, and to end."""
+_WORKERS: Final = ("AnyIO worker thread", "structgen-requests")
+"""How the names of threads begin in which a server reads bodies."""
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
-
-
-@fields_named("sg.testing.Failure(status=429)")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """What goes wrong with one request to `sg.testing.server`: an entry of its replies. Errors: OptionError
-    for options that do not go together."""
-
-    status: Annotated[int, Whole(400, 599)] | None = None
-    """The status of an answer that is an error of HTTP."""
-    retry_after: Annotated[float, Number(0.0, 86400.0, "seconds, at most a day")] | None = None
-    """The header of that name, beside a status."""
-    message: Annotated[str, checks.text] = "A failure of the script."
-    """What the server says, beside a status."""
-    delay: Annotated[float, Number(0.0, 86400.0, "seconds, at most a day")] = 0.0
-    """Seconds before anything is sent; a client that waits less has a timeout."""
-    reply: Any = None
-    """A reply that is sent in spite of the failure; needed by `cut` and `unchecked`."""
-    cut: Annotated[int, Whole(0)] | None = None
-    """The connection closes behind so many bytes of the answer: a stream that breaks off."""
-    unchecked: Annotated[bool, checks.switch] = False
-    """Whether the reply may be a text that the form forbids: servers may ignore forms."""
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        if self.status is None:
-            needs = "reply" if self.reply is None and (self.cut is not None or self.unchecked) else ""
-            needs = "status" if self.retry_after is not None else needs
-            if self.reply is None and not self.delay and not needs:
-                needs = "status, reply or delay"
-        else:
-            needs = "no reply" if self.reply is not None else ""
-        if needs:
-            raise OptionError(
-                f"It needs {needs}.",
-                where="Failure",
-                cure='Write Failure(status=429), Failure(reply="...", cut=200), Failure(reply="...", '
-                "unchecked=True) or Failure(delay=60).",
-            )
 
 
 class Address(str):
@@ -148,6 +110,7 @@ def server(replies: Any, *, like: Any = None) -> Iterator[Address]:
         )
         running = uvicorn.Server(config)
         thread = threading.Thread(target=running.run, args=([listening],), daemon=True)
+        before = set(threading.enumerate())
         thread.start()
         try:
             end = time.monotonic() + _MOST_SECONDS
@@ -160,6 +123,9 @@ def server(replies: Any, *, like: Any = None) -> Iterator[Address]:
             acting.is_over = running.should_exit = True
             thread.join(_MOST_SECONDS)
             model.close()
+            for worker in set(threading.enumerate()) - before:
+                if worker.name.startswith(_WORKERS):
+                    worker.join(1.0)  # it was told to end
             log.setLevel(level)
             for known in [one for one in KNOWN if one.url.startswith(url.root)]:
                 del KNOWN[known]  # another server may have the port
@@ -193,13 +159,12 @@ class _Acting:
         data = await _received(receive)
         try:
             body = json.loads(data)
-            texts = [*_texts(body)]
+            prompt = "\n".join(_texts(body))
         except (ValueError, AttributeError, RecursionError):  # the application says what is wrong with it
             await self.app(scope, _again(data, receive), send)
             return
         self.url.requests.append(dict(body))
         try:
-            prompt = "\n".join(texts)
             with self.replies.lock:
                 taken = self.replies.take(prompt)
             taken = taken.made(prompt)
@@ -220,7 +185,9 @@ class _Acting:
                 body = {name: value for name, value in body.items() if name in _PLAIN}
             if failure.cut is not None:
                 send = _cut(send, failure.cut)
-        TAKEN.set(taken._replace(reply=_as_call(taken.reply, body)))
+        with suppress(AttributeError):  # the application says what is wrong with the tools
+            taken = taken._replace(reply=_as_call(taken.reply, body))
+        TAKEN.set(taken)
         data = json.dumps(body).encode()
         length = str(len(data)).encode()
         headers = [(name, length if name == b"content-length" else said) for name, said in scope["headers"]]
@@ -296,10 +263,11 @@ async def _refuse(send: Send, failure: Failure) -> None:
 def _as_call(reply: Any, body: JsonObject) -> Any:
     """Return a reply; an object as a call where a body asks for a call of one tool, as clients ask for an
     object in protocols that have no schemas."""
-    choice, named = body.get("tool_choice"), [tool.get("function", tool) for tool in body.get("tools") or ()]
+    choice, tools = body.get("tool_choice"), [tool.get("function", tool) for tool in body.get("tools") or ()]
+    named = [tool for tool in tools if "name" in tool]
     if isinstance(choice, dict):
-        of = choice.get("function", choice)
-        named = [tool for tool in named if of.get("name", tool["name"]) == tool["name"]]
+        name = choice.get("function", choice).get("name")
+        named = [tool for tool in named if name in (None, tool["name"])]
         choice = choice.get("type")
     if choice not in ("required", "any", "tool", "function") or len(named) != 1:
         return reply

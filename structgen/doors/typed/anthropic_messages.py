@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import OptionError
-from structgen.decoding.engine.requests import DEFAULT_MAX_TOKENS, Usage
+from structgen.decoding.engine.requests import DEFAULT_MAX_TOKENS
 from structgen.doors.typed.server_answers import Answer
 from structgen.doors.typed.tool_use import history
 
@@ -103,10 +103,7 @@ def add(answer: Answer, received: Any) -> None:
         case "content_block_delta":
             _add_part(answer, received.index, received.delta)
     usage = getattr(getattr(received, "message", received), "usage", None)
-    answer.usage = Usage(
-        prompt_tokens=getattr(usage, "input_tokens", 0) or answer.usage.prompt_tokens,
-        tokens=getattr(usage, "output_tokens", 0) or answer.usage.tokens,
-    )
+    answer.count(getattr(usage, "input_tokens", 0), getattr(usage, "output_tokens", 0))
     end = getattr(received, "delta", received)  # of the event that ends a stream, or the message itself
     reason = getattr(end, "stop_reason", None)
     if reason == "refusal":

@@ -282,8 +282,9 @@ def span_of(writer: Writer, wanted: WantedText, source: PromptSource, *, is_stre
 
 def tell(span: CallSpan, outcome: Outcome[Any]) -> None:
     """Have a span tell what became of its call."""
-    span.set({"structgen.attempts": outcome.attempts})
-    span.answered(outcome.usage, [(outcome.text, outcome.finish_reason.value)], outcome.error)
+    if span.is_open:
+        span.set({"structgen.attempts": outcome.attempts})
+        span.answered(outcome.usage, [(outcome.text, outcome.finish_reason.value)], outcome.error)
 
 
 async def obtained(

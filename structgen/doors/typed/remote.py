@@ -288,10 +288,7 @@ class Remote:
 def _add_completion(answer: Answer, received: Any) -> None:
     """Have an answer take a chat completion, or a chunk of one."""
     if usage := getattr(received, "usage", None):
-        answer.usage = Usage(
-            prompt_tokens=getattr(usage, "prompt_tokens", 0) or 0,
-            tokens=getattr(usage, "completion_tokens", 0) or 0,
-        )
+        answer.count(getattr(usage, "prompt_tokens", 0), getattr(usage, "completion_tokens", 0))
     choice = _choice(received)
     part = getattr(choice, "message", None) or getattr(choice, "delta", None)
     if part is None:

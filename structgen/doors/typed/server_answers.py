@@ -38,6 +38,12 @@ class Answer:
         """The numbers of calls whose arguments are the document, where a protocol has it so."""
         self._is_over = False
 
+    def count(self, prompt: Any, tokens: Any) -> None:
+        """Take the tokens of the prompt and of the text that a server tells. What is no count, as broken
+        servers send it, changes nothing."""
+        told = [said if type(said) is int and said > 0 else 0 for said in (prompt, tokens)]
+        self.usage = Usage(told[0] or self.usage.prompt_tokens, told[1] or self.usage.tokens)
+
     def add(
         self,
         text: str | None,

@@ -81,7 +81,7 @@ def preload(*kinds: Kind, tokenizer: Tokenizer | None = None, jobs: int = first_
         TOKENIZER("tokenizer", tokenizer)
     wanted = kinds or KINDS
     default_store()
-    groups = [*dict.fromkeys(_USES[kind][0] for kind in wanted), first_use.AUTOMATA, first_use.SHARED]
+    groups = [*dict.fromkeys(_USES[kind][0] for kind in wanted), first_use.SMALL, first_use.SHARED]
     modules = [name for group in groups for name in first_use.GROUPS[group]]
     compile_modules(modules, jobs, title="all kinds of masks" if len(wanted) > 1 else groups[0])
     if tokenizer is None:

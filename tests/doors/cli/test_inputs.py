@@ -190,7 +190,7 @@ try:
 except SystemExit:
     pass
 from structgen.base.native import first_use
-first_use.announce(first_use.JSON, list(first_use.GROUPS[first_use.JSON]), 2)
+first_use.Told(first_use.JSON).begin(list(first_use.GROUPS[first_use.JSON]), 2)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert without_waits(done.stderr).startswith(

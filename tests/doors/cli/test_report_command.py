@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 import structgen as sg
 from structgen.base.native import jit
 from structgen.base.system.resources import model_path, small_tokenizer
+from structgen.doors.cli import fault_report
 from structgen.doors.cli.fault_report import CORE
 
 ROOT = Path(__file__).parents[3]
@@ -51,7 +52,7 @@ def test_each_dependency_of_the_core_is_told() -> None:
 
 def test_equal_vocabularies_have_equal_digests_and_a_schema_has_that_of_sha256sum(tmp_path: Path) -> None:
     schema = tmp_path / "a.json"
-    schema.write_text('{"type": "object",\n "title": "é"}', encoding="utf-8")
+    schema.write_bytes('\ufeff{"type": "object",\r\n "title": "é"}'.encode())
     told = reported("--tokenizer", small_tokenizer(), "--schema", schema)
     assert told["tokenizer"]["digest"] == sg.Tokenizer.from_huggingface(small_tokenizer()).fingerprint
     assert told["schema"]["sha256"] == hashlib.sha256(schema.read_bytes()).hexdigest()
@@ -170,6 +171,11 @@ def test_machine_code_is_kept_or_shipped_or_not_there(
     file.parent.mkdir(parents=True)
     file.touch()
     assert jit.source_of(name) == "shipped"
+
+
+def test_what_the_platform_lacks_is_told_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fault_report, "missing_here", lambda: ["Forks: begun anew.", "Owners of files: any."])
+    assert reported()["machine"]["missing"] == ["Forks", "Owners of files"]
 
 
 def test_a_cache_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:

@@ -79,8 +79,8 @@ async def astreamed(engine: sg.Engine) -> None:
         pass
 
 
-def function(engine: sg.Engine) -> Any:
-    @sg.generate(model=engine)
+def function(model: sg.Engine | str) -> Any:
+    @sg.generate(model=model)
     def city(text: str) -> Literal["London", "Paris"]:
         """Which city? {text}"""
         return sg.filled()
@@ -188,7 +188,8 @@ def test_what_the_caller_does_between_two_partials_is_no_child_of_the_call(
 
 
 def test_a_stream_that_is_left_ends_its_span_without_an_error(engine: sg.Engine, spans: Spans) -> None:
-    with closing(sg.run(engine, TEXT, str, stream=True, max_tokens=40)) as partials:  # type: ignore[type-var]
+    partials: Any = sg.run(engine, TEXT, {"type": "string", "minLength": 30}, stream=True)
+    with closing(partials):
         next(partials)
         assert spans.ended() == []
     assert "error.type" not in spans.only().attributes
@@ -301,6 +302,16 @@ def test_a_server_is_told_the_span_of_the_call_and_no_baggage(spans: Spans) -> N
     told = span.attributes
     assert span.kind is trace.SpanKind.CLIENT and told["gen_ai.provider.name"] == "openai"
     assert told["server.address"] == "127.0.0.1" and told["server.port"] == server.port
+
+
+def test_requests_of_a_batch_belong_to_the_callers_trace(spans: Spans) -> None:
+    with (
+        serving('"Paris"') as server,
+        spans.provider.get_tracer("test").start_as_current_span("mine") as mine,
+    ):
+        function(server.model).batch(["a", "b", "c"])
+    told = {headers["traceparent"].split("-")[1] for headers in server.headers}
+    assert told == {f"{mine.get_span_context().trace_id:032x}"} and len(server.headers) == 3
 
 
 # --- what is not told ---------------------------------------------------------------------------------------

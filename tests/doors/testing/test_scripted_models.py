@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import pickle
 import re
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Literal
 
 import pydantic
@@ -19,7 +21,8 @@ from for_each import for_each
 
 import structgen as sg
 from structgen.asking.tool_calls.format_rows import FORMATS
-from structgen.testing import Scripted, ScriptError
+from structgen.decoding.engine.bulk_runs import run_bulk
+from structgen.testing import Failure, Scripted, ScriptError
 
 
 class Guest(pydantic.BaseModel):
@@ -37,6 +40,7 @@ class Seat:
     guest: Guest
 
 
+BPE = Path(__file__).parents[2] / "data/bpe/tokenizer.json"
 ADA = Guest(name="Ada", age=36)
 
 
@@ -162,6 +166,30 @@ def test_calls_are_written_in_every_format(format: str) -> None:
     check_calls(format)
 
 
+@pytest.mark.slow
+@for_each("format", ["mistral", "hermes", "harmony"])
+def test_calls_have_the_special_tokens_of_the_tokenizer_that_a_model_is_like(format: str) -> None:
+    transformers, tokenizers = map(pytest.importorskip, ("transformers", "tokenizers"))
+    specials = [
+        "[TOOL_CALLS]",
+        "[ARGS]",
+        "<tool_call>",
+        "</tool_call>",
+        "<|channel|>",
+        "<|message|>",
+        "<|call|>",
+    ]
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizers.Tokenizer.from_file(str(BPE)),
+        eos_token="</s>",
+        additional_special_tokens=specials,
+    )
+    with Scripted([call(query="x")], like=tokenizer) as model:
+        outcome = sg.run(model, "Find x.", tools=[search], tool_format=format, detailed=True)
+    assert [dict(one.arguments) for one in outcome.calls] == [{"query": "x"}]
+    assert set(outcome.result.tokens) & set(map(tokenizer.convert_tokens_to_ids, specials))
+
+
 def check_calls(format: str) -> None:
     with Scripted([[call(query="a"), call(query="b")]]) as model:
         reply = sg.run(model, "Find a and b.", tools=[search], tool_format=format, max_tokens=900)
@@ -176,6 +204,11 @@ def test_an_exception_is_raised_and_the_next_request_goes_on() -> None:
         with pytest.raises(TimeoutError, match="slow"):
             sg.run(model, "?")
         assert sg.run(model, "?") == "ok"
+
+
+def test_a_failure_of_servers_is_refused() -> None:
+    with pytest.raises(sg.errors.OptionError, match=r"replies\[0\]: A Failure is a server's"):
+        sg.run(Scripted([Failure(status=500)]), "?")
 
 
 def test_values_that_repeat_themselves_are_said_to_their_end() -> None:
@@ -357,3 +390,19 @@ def test_without_torch_the_error_names_what_is_missing() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("testing.Scripted: A scripted model needs ")
+
+
+def test_a_bulk_run_has_a_line_for_each_prompt_and_tells_a_forbidden_reply_at_the_end(tmp_path: Path) -> None:
+    (tmp_path / "prompts.txt").write_text("Ada\nBob\nCid\n")
+    results = tmp_path / "results.jsonl"
+    form = sg.json_schema(Guest.model_json_schema())
+    model = Scripted({"Ada": ADA, "Bob": "none", "Cid": {"name": "Cid", "age": 4}})
+    run_bulk(model, tmp_path / "prompts.txt", results, lambda text: sg.Request(text, form))
+    with pytest.raises(ScriptError, match=r"replies\['Bob'\]"):
+        model.done()
+    lines = sorted(map(json.loads, results.read_text().splitlines()), key=lambda line: line["line"])
+    assert [line["text"] for line in lines if not line["error"]] == [
+        '{"name": "Ada", "age": 36}',
+        '{"name": "Cid", "age": 4}',
+    ]
+    assert "cannot come at line 1, column 1" in lines[1]["error"]

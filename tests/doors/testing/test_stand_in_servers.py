@@ -67,6 +67,20 @@ def test_clients_of_both_protocols_have_texts_streams_and_calls() -> None:
         assert said.content[0].text == "Claude."
 
 
+def test_wrong_bodies_take_no_reply_or_are_told_by_the_application() -> None:
+    with server(["x", "y"]) as url:
+        post = client_of(url).post
+        for body in (
+            {"messages": ASKED, "tools": [3]},
+            {"messages": ASKED, "tool_choice": "any", "tools": [{}]},
+        ):
+            with pytest.raises(openai.BadRequestError, match="tools"):
+                post("/chat/completions", body=body, cast_to=object)
+        with pytest.raises(openai.BadRequestError):
+            post("/chat/completions", body=[1], cast_to=object)
+    assert len(url.requests) == 2
+
+
 def test_retries_of_a_client_meet_the_next_reply() -> None:
     with server([Failure(status=429, retry_after=0, message="Slowly."), "ok"]) as url:
         found = client_of(url, retries=1).chat.completions.create(model="x", messages=ASKED)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, assert_type
 
 import structgen as sg
+from structgen import testing
 from structgen.decoding.samplers.intervals.figures import Interval
 from structgen.doors.extraction.extraction import Extraction
 
@@ -343,6 +344,8 @@ async def other_calls(engine: sg.Engine, pieces: Iterator[str]) -> None:
     assert_type(sg.outcome_of("S", Literal["S", "L"]).value, Literal["S", "L"])
     assert_type(sg.outcome_of(pieces, re.compile("a")), Iterator[sg.Partial[str]])
     assert_type(sg.outcome_of(pieces, {"type": "integer"}), Iterator[sg.Partial[Any]])
+    assert_type(sg.run(testing.Scripted(["S"]), "Ada", Literal["S", "L"]), Literal["S", "L"])
+    assert_type(sg.extract(testing.Scripted([]), "Ada", list[Person]).value, list[Person])
     assert_type(sg.infill("structgen/infill", "It is {a: /yes|no/}.").text, str)
     assert_type(sg.infill("structgen/infill", grammar=Person).values, dict[str, Any])
     assert_type(person.using(max_tokens=9).stream("Ada"), Iterator[sg.Partial[Person]])

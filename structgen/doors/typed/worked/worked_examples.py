@@ -24,7 +24,7 @@ from structgen.doors.typed.wanted_forms import WantedForm
 from structgen.doors.typed.wrapping import WRAPPER, is_object, unwrapped, wrapper_of
 from structgen.machines.core.string_values import fault_in, over_bytes
 
-_SPELLINGS: Final[Sequence[dict[str, Any]]] = tuple(
+SPELLINGS: Final[Sequence[dict[str, Any]]] = tuple(
     {"ensure_ascii": is_ascii, **layout}
     for layout in ({}, {"separators": (",", ":")}, {"indent": 2}, {"indent": 4}, {"indent": "\t"})
     for is_ascii in (False, True)
@@ -86,7 +86,7 @@ class Spelling:
             return
         try:
             for made in self._plain({WRAPPER: value} if form.holder else value, faults):
-                for how in _SPELLINGS:
+                for how in SPELLINGS:
                     yield checks.encodable(where, json.dumps(made, **how))
         except (TypeError, ValueError, RecursionError) as error:
             faults.append(("", f"{checks.shown(value)} is no value of JSON ({error})"))
