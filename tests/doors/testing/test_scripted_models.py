@@ -353,7 +353,7 @@ def test_a_reply_that_the_engine_goes_on_behind_is_told_with_the_character() -> 
     model = Scripted(["abc"])
     with suppress(sg.StructgenError):
         sg.run(model, "?", sampling=sg.Sampling(min_tokens=5), max_tokens=9)
-    with pytest.raises(ScriptError, match="at character 3"):
+    with pytest.raises(ScriptError, match="at character 3:"):
         model.done()
 
 
