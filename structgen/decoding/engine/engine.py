@@ -232,9 +232,9 @@ class Engine:
         if not self.prompts.is_embedded:  # those write token by token
             request, token_by_token = comparing(request, self.prompts)
         request = reading.bounded(request, len(read.tokens), besides)
-        begun_at = time.perf_counter()
+        compiling = time.perf_counter()
         compiled, prompt, border = self._forced_text(request, read.tokens)
-        compile_seconds = 0.0 if compiled is None else time.perf_counter() - begun_at
+        compiling = 0.0 if compiled is None else time.perf_counter() - compiling
         least = 0 if compiled is None else None
         if compiled is not None and not (begun := Matcher(compiled)).budget_suffices(request.most_tokens):
             least = begun.tokens_to_finish()
@@ -264,8 +264,7 @@ class Engine:
         for sample in range(request.n):
             usage = Usage(len(prompt), outline=request.shortened or read.shortened)
             usage.choices, usage.speculation = token_by_token, less
-            if sample == 0:
-                usage.compile_seconds = compile_seconds
+            usage.compile_seconds = compiling if sample == 0 else 0.0
             most_guesses = request.drafts.nodes if drafts is not None and request.drafts is not None else 0
             texts.append(Text(start, Decided(Handle(request, sample), usage, most_guesses)))
         self._loop.add(texts)
