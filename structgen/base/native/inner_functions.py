@@ -113,7 +113,8 @@ def reached(libraries: Iterable[Any]) -> list[Any]:
         called = library._linking_libraries if isinstance(library, Bitcode) else ()
         found += [one for one in dict.fromkeys(called) if one not in met]
         met.update(called)
-    return found
+    # numba's own last: its runtime is among them, of which LLVM links only what is called already
+    return sorted(found, key=lambda library: not isinstance(library, Bitcode))
 
 
 def part_of(library: Any) -> Any:
