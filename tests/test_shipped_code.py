@@ -187,6 +187,24 @@ def test_two_processes_write_the_same_bytes_wherever_the_sources_lie(tmp_path: P
     assert one.name == two.name and one.read_bytes() == two.read_bytes()
 
 
+ARRAYS = """
+import numpy as np
+from structgen.base.native.jit import entry, jit
+
+@jit
+def filled(count):
+    return np.ones(count)
+
+@entry("int64(int64)")
+def loop(x):
+    return 3 * int(filled(x).sum())
+"""
+
+
+def test_kept_code_that_allocates_arrays_is_loaded_by_the_next_process(tmp_path: Path) -> None:
+    assert [run(tmp_path, USE, source=ARRAYS) for _ in range(2)] == [["15", "0"], ["15", "1"]]
+
+
 @pytest.mark.slow
 def test_warmup_writes_all_modules_and_a_new_installation_compiles_none(tmp_path: Path) -> None:
     from structgen.doors.cli.inner_loops import modules_with_entries
