@@ -347,6 +347,8 @@ def test_a_forbidden_object_is_not_said_inside_another() -> None:
 def test_of_a_forbidden_object_the_writing_is_told_that_goes_the_furthest() -> None:
     with pytest.raises(ScriptError, match=r'\{"value": \[1, "two"\]\}'):
         sg.run(Scripted([[1, "two"]]), "?", list[int])
+    with pytest.raises(ScriptError, match='column 2\n  "green"'):
+        sg.run(Scripted(["green"]), "?", Literal["red", "blue"])
 
 
 def test_a_reply_that_the_engine_goes_on_behind_is_told_with_the_character() -> None:
