@@ -272,6 +272,18 @@ def test_any_exception_is_raised_also_a_class(raised: Any) -> None:
         assert sg.run(model, "?") == "well"
 
 
+def test_a_function_whose_iterator_ends_is_told_and_no_coroutine_waits_for_ever() -> None:
+    rest = iter(["one"])
+    model = Scripted(lambda _prompt: next(rest))
+    assert sg.run(model, "?") == "one"
+
+    async def ask() -> None:
+        await asyncio.wait_for(sg.arun(model, "?"), 60)
+
+    with pytest.raises(ScriptError, match="StopIteration"):
+        asyncio.run(ask())
+
+
 def test_a_failure_of_servers_is_refused() -> None:
     with pytest.raises(sg.errors.OptionError, match=r"replies\[0\]: A Failure is a server's"):
         sg.run(Scripted([Failure(status=500)]), "?")
