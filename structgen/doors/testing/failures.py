@@ -39,7 +39,12 @@ class Failure:
             if self.reply is None and not self.delay and not needs:
                 needs = "status, reply or delay"
         else:
-            needs = "no reply" if self.reply is not None else ""
+            others = {
+                "reply": self.reply is not None,
+                "cut": self.cut is not None,
+                "unchecked": self.unchecked,
+            }
+            needs = next((f"no {name}" for name, is_given in others.items() if is_given), "")
         if needs:
             raise OptionError(
                 f"It needs {needs}.",

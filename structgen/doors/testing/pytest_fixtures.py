@@ -63,5 +63,5 @@ def scripted_server(request: pytest.FixtureRequest) -> Iterator[Callable[..., An
     running = ExitStack()
     yield lambda replies, **options: running.enter_context(server(replies, **options))
     # to the servers an error is on its way, and they check no replies
-    error = Exception() if request.node.stash.get(_IS_OVER, False) else None
-    running.__exit__(error and type(error), error, None)
+    ended = (Exception, Exception(), None) if request.node.stash.get(_IS_OVER, False) else (None, None, None)
+    running.__exit__(*ended)

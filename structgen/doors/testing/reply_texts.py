@@ -69,15 +69,15 @@ class ReplyForm(NamedTuple):
 
     def text(self, reply: Any, where: str) -> str:
         """Return the text that is said for a reply: a text as it is; calls as a format writes them; any other
-        object as JSON. Of several ways to write it, the first that the form allows; where it allows none, a
-        text as it is, and of an object what goes the furthest. Errors: OptionError for what is no value of
+        object as JSON. Of several ways to write it, the first that the form allows; where it allows none, the
+        one that goes the furthest. Errors: OptionError for what is no value of
         JSON, and for calls that the format cannot write."""
         furthest, best = -1, ""
         for way in self._ways(reply, where):
             stop = self.stop(way)
             if stop is None:
                 return way
-            if furthest < 0 or (stop.byte > furthest and not isinstance(reply, str)):
+            if stop.byte > furthest:
                 furthest, best = stop.byte, way
         return best
 

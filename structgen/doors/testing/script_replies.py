@@ -33,10 +33,20 @@ class TakenReply(NamedTuple):
         return issubclass(kind, BaseException)
 
     def made(self, prompt: str) -> TakenReply:
-        """Return the reply to a prompt, made by a function where it is one."""
-        if callable(self.reply) and not isinstance(self.reply, type):
-            return self._replace(reply=self.reply(prompt))
-        return self
+        """Return the reply to a prompt, made by a function where it is one. Errors: those of the function;
+        ScriptError in place of StopIteration, at which coroutines would wait for ever."""
+        try:
+            is_function = callable(self.reply) and not isinstance(self.reply, type)
+            made = self._replace(reply=self.reply(prompt)) if is_function else self
+            if made.reply is StopIteration or isinstance(made.reply, StopIteration):
+                raise made.reply
+            return made
+        except StopIteration as error:
+            raise ScriptError(
+                f"The replies have come to StopIteration, and nothing answers this request: {_tail(prompt)}.",
+                where=self.place,
+                cure="Have a reply for each request. A list of replies counts them.",
+            ) from error
 
 
 class Replies:

@@ -301,7 +301,7 @@ def _is_valid(document: JsonObject, schema: Any) -> bool:
     from jsonschema import Draft202012Validator
 
     with suppress(Exception):
-        return Draft202012Validator(schema).is_valid(document)
+        return bool(Draft202012Validator(schema).is_valid(document))
     return False
 
 

@@ -247,7 +247,9 @@ def test_calls_have_the_special_tokens_of_the_tokenizer_that_a_model_is_like(for
 def check_calls(format: str) -> None:
     with Scripted([[call(query="a"), call(query="b")], [call(name="unknown", query="a")]]) as model:
         reply = sg.run(model, "Find a and b.", tools=[search], tool_format=format, max_tokens=900)
-        with pytest.raises(ScriptError, match="unknown"):  # and is not said as the text of another format
+        with pytest.raises(
+            ScriptError, match="The form forbids"
+        ):  # and is not said as the text of another format
             sg.run(model, "Find a and b.", tools=[search], tool_format=format, max_tokens=900)
         model.errors.clear()
     assert [(one.name, dict(one.arguments)) for one in reply.calls] == [
@@ -270,6 +272,18 @@ def test_any_exception_is_raised_also_a_class(raised: Any) -> None:
         with pytest.raises(kind):
             sg.run(model, "?")
         assert sg.run(model, "?") == "well"
+
+
+def test_a_function_whose_iterator_ends_is_told_and_no_coroutine_waits_for_ever() -> None:
+    rest = iter(["one"])
+    model = Scripted(lambda _prompt: next(rest))
+    assert sg.run(model, "?") == "one"
+
+    async def ask() -> None:
+        await asyncio.wait_for(sg.arun(model, "?"), 60)
+
+    with pytest.raises(ScriptError, match="StopIteration"):
+        asyncio.run(ask())
 
 
 def test_a_failure_of_servers_is_refused() -> None:
@@ -347,6 +361,8 @@ def test_a_forbidden_object_is_not_said_inside_another() -> None:
 def test_of_a_forbidden_object_the_writing_is_told_that_goes_the_furthest() -> None:
     with pytest.raises(ScriptError, match=r'\{"value": \[1, "two"\]\}'):
         sg.run(Scripted([[1, "two"]]), "?", list[int])
+    with pytest.raises(ScriptError, match='column 2\n  "green"'):
+        sg.run(Scripted(["green"]), "?", Literal["red", "blue"])
 
 
 def test_a_reply_that_the_engine_goes_on_behind_is_told_with_the_character() -> None:

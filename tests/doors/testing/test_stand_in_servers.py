@@ -194,7 +194,16 @@ def test_a_dict_sees_the_texts_of_messages() -> None:
 
 @for_each(
     "given",
-    [{}, {"cut": 3}, {"unchecked": True}, {"retry_after": 1}, {"status": 500, "reply": "x"}, {"status": 200}],
+    [
+        {},
+        {"cut": 3},
+        {"unchecked": True},
+        {"retry_after": 1},
+        {"status": 500, "reply": "x"},
+        {"status": 200},
+        {"status": 429, "cut": 3},
+        {"status": 429, "unchecked": True},
+    ],
 )
 def test_a_failure_that_says_too_little_or_too_much_is_refused(given: Any) -> None:
     with pytest.raises(sg.errors.OptionError):
