@@ -73,7 +73,10 @@ class Driver:
         stop = Stop()
 
         def read() -> list[Handle]:
-            handles = THIS_CALL.until(stop, submit)
+            try:
+                handles = THIS_CALL.until(stop, submit)
+            except StopIteration as error:  # no future of asyncio takes it: the caller would wait for ever
+                raise RuntimeError("What reads the request raised StopIteration.") from error
             self.watch(handles)
             return handles
 

@@ -158,6 +158,20 @@ def test_who_goes_away_while_the_request_is_read_leaves_no_text(monkeypatch: pyt
     _run(work)
 
 
+def test_an_iterator_that_ends_while_a_request_is_read_is_an_error_and_no_endless_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = _engine()
+    _before_reading(monkeypatch, lambda request: next(iter(())))
+
+    async def work() -> None:
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            await asyncio.wait_for(engine.agenerate(ENDLESS), 60)
+
+    _run(work)
+    assert engine._driver._entering == 0
+
+
 def test_a_grammar_that_takes_long_to_read_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     engine, done = _engine(), threading.Event()
 
