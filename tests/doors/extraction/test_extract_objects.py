@@ -150,15 +150,16 @@ def test_an_answer_that_is_cut_off_is_asked_for_by_halves() -> None:
     assert not found.remarks
 
 
-def test_ten_thousand_items() -> None:
-    text = "".join(f"Ada Byron bought {at} lamps.\n" for at in range(10_000))
+@pytest.mark.parametrize("count", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_many_items(count: int) -> None:
+    text = "".join(f"Ada Byron bought {at} lamps.\n" for at in range(count))
 
     def answer(body: dict[str, Any]) -> str:
         return json.dumps(sales_in(body["messages"][-1]["content"]))
 
     with serving(answer) as server:
         found = extracted(server.model, text, page=4000, overlap=100)
-    assert [one.value["count"] for one in found] == [*range(10_000)] and found.pages > 20
+    assert [one.value["count"] for one in found] == [*range(count)] and found.pages > count // 500
 
 
 def test_an_object_that_never_fits_is_told_before_anything_is_lost() -> None:
