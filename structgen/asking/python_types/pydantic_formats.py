@@ -23,9 +23,9 @@ _DATE = (
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6})?)?"
 _ZONE = "(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 NAIVE = "^(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T)?[0-9:.]*$"
-"""A `pattern` that leaves of the formats time and date-time the values without a zone."""
+"""A `pattern` beside the formats time and date-time: values without a zone match it."""
 AWARE = "(?:Z|[+-][0-9]{2}:[0-9]{2})$"
-"""A `pattern` that leaves of the formats time and date-time the values with a zone."""
+"""A `pattern` beside the formats time and date-time: values with a zone match it."""
 
 _COUNT = "[0-9]{1,6}"
 _SECONDS = rf"{_COUNT}(?:\.[0-9]{{1,6}})?S"

@@ -29,9 +29,9 @@ from structgen.grammars.text_grammars.composition.templates import BLANK, filled
 from structgen.schema.meaning.formulas import number_meets
 
 _BARE: Final = ",]}"
-"""What ends a value without quotes."""
+"""The characters that end a value without quotes."""
 _CLOSING: Final = "]} \t\n\r"
-"""What may close around a value: brackets and white space."""
+"""The characters that may follow a value: closing brackets and white space."""
 
 
 @dataclass(slots=True)

@@ -86,7 +86,7 @@ def _put(source: Row, size: int, target: Row, at: int) -> None:
 
 @jit
 def _first(row: Row, size: int) -> Row:
-    """Return a copy of the first numbers of a row."""
+    """Return a copy of the first `size` numbers of a row."""
     made = np.empty(size, np.int32)
     _put(row, size, made, 0)
     return made

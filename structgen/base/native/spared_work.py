@@ -44,15 +44,15 @@ def replaced(*places: tuple[Any, str, Any]) -> Iterator[None]:
 
 
 def spared(target: Any) -> Any:
-    """Return a context in which numba leaves work out; numba's lock is held. `target`: numba's context of the
-    processor.
+    """Return a context manager. Inside its block numba skips the work that is listed here. The caller holds
+    numba's lock. `target`: numba's target context of the processor.
 
     - The types of a call of a function of numba are worked out once for each kind of arguments: `a + 1` went
       through all that adds anything (a fifth of a compilation). So is the size of a type.
     - Which variables live in a block is worked out where the last pass asks, and not after each pass.
-    - Nobody is told of each call of LLVM who does not listen; errors that are caught have no colours, and
-      those of lowering no line; warnings are not collected by statement; the environment is not read for each
-      function; code is not searched for `with` and `**`.
+    - Events of calls of LLVM are sent only where somebody listens. Errors that are caught have no colours,
+      and errors of lowering have no line. Warnings are not collected for each statement, the environment is
+      not read for each function, and code is not searched for `with` and `**`.
     """
     nothing = nullcontext()
     colours = getattr(errors, "HighlightColorScheme", None)
@@ -70,7 +70,7 @@ def spared(target: Any) -> Any:
 
 
 def _remembering(context: Any) -> Callable[[Any, Any, Any], Any]:
-    """Return what resolves a call, and knows those that it has resolved."""
+    """Return a `resolve_function_type` that keeps its answers, by function and types of arguments."""
     resolve = context.resolve_function_type
 
     def resolved(function: Any, arguments: Any, named: Any) -> Any:

@@ -58,7 +58,7 @@ class ChoiceRow:
     sample: int
     """The number of the sample among those of its request."""
     position: int
-    """How many tokens were written before, thoughts too; the noise depends on it."""
+    """The number of tokens before this one, thoughts included. It is part of the seed of the noise."""
     prompt: Sequence[int]
     text: Sequence[int]
     """The tokens that were written."""

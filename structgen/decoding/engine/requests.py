@@ -52,8 +52,8 @@ CHOICES: Final = ("whole", "tokens")
 DEFAULT_MAX_TOKENS = 512
 """The default of max_tokens; fewer if the model's context leaves fewer."""
 MOST_SAMPLES: Final = 65_536
-"""The most samples of a request, each of a few thousand bytes before its first token; and the most texts of
-`sg.most_probable`."""
+"""The upper bound of `Request.n` and of `sg.most_probable(k=)`. A sample takes a few thousand bytes before
+its first token."""
 _A_REPETITION = Instance(
     Repetitions | None,
     "Pass sg.strategies.Repetitions(length=..., times=..., digits=..., share=...), or None.",

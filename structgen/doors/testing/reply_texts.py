@@ -16,6 +16,7 @@ from structgen.asking.tool_calls.tool_format import ToolFormat
 from structgen.asking.tool_calls.tool_replies import Call
 from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import OptionError
+from structgen.base.json_text.exact_json import target_of
 from structgen.base.language.checks import encodable, shown
 from structgen.base.system.installation import needing
 from structgen.doors.cli.position import TextStop
@@ -264,13 +265,9 @@ def _parts(schemas: Any, root: Any, keyword: str) -> list[Any]:
         seen.add(id(schema))
         if keyword in schema:
             found.append(schema[keyword])
-        name = str(schema.get("$ref", ""))
-        if name.startswith("#"):
-            part: Any = root
-            for step in name.removeprefix("#").split("/")[1:]:
-                step = step.replace("~1", "/").replace("~0", "~")
-                part = part.get(step) if isinstance(part, Mapping) else None
-            waiting.append(part)
+        reference = str(schema.get("$ref", ""))
+        if reference.startswith("#"):
+            waiting.append(target_of(root, reference))
         for joined in ("allOf", "anyOf", "oneOf"):
             waiting += schema.get(joined, [])
     return found

@@ -42,7 +42,7 @@ _MISFIT: Final = 417
 _MOST_SECONDS: Final = 30.0
 """How long a server may take to start, and to end."""
 _WORKERS: Final = ("AnyIO worker thread", "structgen-requests")
-"""How the names of threads begin in which a server reads bodies."""
+"""Prefixes of the names of the threads that read bodies for a server."""
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -68,7 +68,7 @@ class Address(str):
 
     @property
     def model(self) -> str:
-        """The model, for `sg.run` and all that takes one."""
+        """The name of the model: pass it to `sg.run`, or wherever a model is taken."""
         return f"openai:{self}#{_NAME}"
 
     @property
@@ -300,9 +300,10 @@ def _is_valid(document: JsonObject, schema: Any) -> bool:
     # start-up: jsonschema takes 30 ms
     from jsonschema import Draft202012Validator
 
-    with suppress(Exception):
+    try:
         return bool(Draft202012Validator(schema).is_valid(document))
-    return False
+    except Exception:  # whatever a schema with faults raises: the application names the fault
+        return False
 
 
 def _texts(body: JsonObject) -> Iterator[str]:

@@ -73,7 +73,7 @@ class FactConjunction:
     """A conjunction under construction."""
 
     pending: list[Step] = field(default_factory=list)
-    """Steps that are still to be taken."""
+    """The steps that the construction has not taken yet."""
     asserted: dict[Literal, None] = field(default_factory=dict)
     """The literals that hold."""
     choices: list[Choice] = field(default_factory=list)
