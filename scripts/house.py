@@ -2,8 +2,8 @@
 
     python scripts/house.py [--check | --lower | --write]
 
-Without an option it prints the lines of each room of structgen, and what the whole weighs. `house.toml`
-holds what it may weigh. `--check` (`make lint`) fails where it weighs more, and says where it weighs less.
+Without an option it prints the tokens of code of each room of structgen, and what the whole weighs.
+`house.toml` holds what it may weigh. `--check` (`make lint`) fails where it weighs more, and says where it weighs less.
 `--lower` (`make house`) writes the numbers that went down. `--write` writes all numbers of rooms, which go up
 in a commit whose message says for which capability. The table `total` is the ceiling of the whole package:
 no option raises it.
@@ -38,9 +38,10 @@ Weights = dict[str, dict[str, int]]
 _HEADER = """\
 # What the package weighs. `make lint` fails where it weighs more, `make house` lowers what went down. A
 # number goes up in a commit whose message says for which capability (CONTRIBUTING.md, "Weight").
-# `total` is the ceiling of the whole package: `make house` lowers its lines and tokens; up they go by hand.
+# `total` is the ceiling of the whole package: `make house` lowers its tokens of code; up they go by hand.
 """
-_RATCHET = ("lines", "tokens of code")
+_ROOMS = "rooms"
+_RATCHET = "tokens of code"
 _LEAST = "docstring lines for 100 lines of code"
 _LAYOUT = {
     tokenize.COMMENT,
@@ -57,33 +58,32 @@ _STARTS_STATEMENT = {tokenize.INDENT, tokenize.NEWLINE, tokenize.DEDENT}
 def weights(root: Path = ROOT) -> Weights:
     """Return what house.toml holds, as it is.
 
-    `lines`: of each room, all lines of `.py` files, blank ones and comments too. `numbers`: private numeric
-    thresholds, file formats and long functions. `total`, of the whole package: lines, tokens of code, bytes
-    of data files, and how many lines of docstrings stand beside 100 lines of code. Tokens of code are
-    Python's tokens without comments, line ends, indentation and docstrings: who joins two lines or leaves
-    out a docstring saves none of them. The name of a folder in the path of a module is not counted:
-    `structgen.decoding.engine` is as much as `structgen.engine`. So to move a room neither costs nor saves,
-    and numbers of before the folders are comparable. Cost: some seconds.
+    `rooms`: the tokens of code of each room. `numbers`: private numeric thresholds, file formats
+    and long functions. `total`, of the whole package: tokens of code, bytes of data files, and how many
+    lines of docstrings stand beside 100 lines of code. Tokens of code are Python's tokens without comments,
+    line ends, indentation and docstrings: who joins two lines or leaves out a docstring saves none of them.
+    The name of a folder in the path of a module is not counted: `structgen.decoding.engine` is as much as
+    `structgen.engine`. So to move a room neither costs nor saves, and numbers of before the folders are
+    comparable. Cost: some seconds.
     """
-    lines: Counter[str] = Counter()
-    total, numbers = dict.fromkeys((*_RATCHET, "bytes of data"), 0), dict.fromkeys(_NUMBERS, 0)
-    blank = said = 0
+    tokens: Counter[str] = Counter()
+    total, numbers = dict.fromkeys((_RATCHET, "bytes of data"), 0), dict.fromkeys(_NUMBERS, 0)
+    lines = docstring_lines = 0
     for path in sorted((root / PACKAGE).rglob("*")):
         place = path.relative_to(root / PACKAGE)
         if path.suffix == ".py":
             text = path.read_text(encoding="utf-8")
             tree = ast.parse(text)
-            lines[room_of(place)] += text.count("\n")
-            blank += sum(not line.strip() for line in text.splitlines())
-            said += _docstring_lines(tree)
-            total["tokens of code"] += _tokens_of_code(_IN_A_FOLDER.sub("structgen.", text))
+            lines += sum(bool(line.strip()) for line in text.splitlines())
+            docstring_lines += _docstring_lines(tree)
+            tokens[room_of(place)] += _tokens_of_code(_IN_A_FOLDER.sub("structgen.", text))
             for name, listed in _NUMBERS.items():
                 numbers[name] += len(listed(tree))
         elif path.is_file() and "__pycache__" not in place.parts:
             total["bytes of data"] += path.stat().st_size
-    total["lines"] = lines.total()
-    total[_LEAST] = 100 * said // max(1, lines.total() - blank - said)
-    return {"lines": dict(sorted(lines.items())), "numbers": numbers, "total": total}
+    total[_RATCHET] = tokens.total()
+    total[_LEAST] = 100 * docstring_lines // max(1, lines - docstring_lines)
+    return {_ROOMS: dict(sorted(tokens.items())), "numbers": numbers, "total": total}
 
 
 def room_of(place: Path) -> str:
@@ -208,7 +208,9 @@ def too_heavy(found: Weights, most: Weights) -> list[str]:
             )
         elif count > known:
             what = (
-                f"{PACKAGE}/{name} has {count:,} lines" if part == "lines" else f"There are {count:,} {name}"
+                f"{PACKAGE}/{name} has {count:,} {_RATCHET}"
+                if part == _ROOMS
+                else f"There are {count:,} {name}"
             )
             messages.append(
                 f"{what}, {count - known:,} more than house.toml says ({known:,}). Take as many away, here "
@@ -223,7 +225,7 @@ def lighter(found: Weights, most: Weights) -> list[str]:
     return [
         f"{part}, {name}: {known:,} -> {count:,}"
         for part, name, count, known in _pairs(found, most)
-        if count < known and (part != "total" or name in _RATCHET)
+        if count < known and (part != "total" or name == _RATCHET)
     ]
 
 
@@ -236,20 +238,20 @@ def _pairs(found: Weights, most: Weights) -> Iterator[tuple[str, str, int, int]]
 
 def rewrite(found: Weights, root: Path = ROOT, *, upward: bool) -> None:
     """Write house.toml anew: the numbers that went down, and with `upward` those of rooms that went up. What
-    is no longer there goes; what is new comes in with `upward` alone. Of the ceiling, lines and tokens go
+    is no longer there goes; what is new comes in with `upward` alone. Of the ceiling, the tokens of code go
     down."""
     most = allowed(root)
     tables = dict.fromkeys(found, "")
     for part, name, count, known in _pairs(found, most):
         if part == "total":
-            kept = min(count, known) if name in _RATCHET else known
+            kept = min(count, known) if name == _RATCHET else known
         elif upward:
             kept = count
         elif name in most.get(part, {}):
             kept = min(count, known)
         else:
             continue
-        tables[part] += f"{name if name.isidentifier() and part == 'lines' else json.dumps(name)} = {kept}\n"
+        tables[part] += f"{name if name.isidentifier() and part == _ROOMS else json.dumps(name)} = {kept}\n"
     text = _HEADER + "".join(f"\n[{part}]\n{rows}" for part, rows in tables.items())
     (root / "house.toml").write_text(text, encoding="utf-8")
 
