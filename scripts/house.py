@@ -3,10 +3,10 @@
     python scripts/house.py [--check | --lower | --write]
 
 Without an option it prints the tokens of code of each room of structgen, and what the whole weighs.
-`house.toml` holds what it may weigh. `--check` (`make lint`) fails where it weighs more, and says where it weighs less.
-`--lower` (`make house`) writes the numbers that went down. `--write` writes all numbers of rooms, which go up
-in a commit whose message says for which capability. The table `total` is the ceiling of the whole package:
-no option raises it.
+`house.toml` holds what it may weigh. `--check` (`make lint`) fails where it weighs more, and says where it
+weighs less. `--lower` (`make house`) writes the numbers that went down. `--write` writes all numbers of
+rooms, which go up in a commit whose message says for which capability. The table `total` is the ceiling of
+the whole package: no option raises it.
 
 A room is a package or a file in one of the folders of FOLDERS, or at the root of structgen. What `make lint`
 says of imports between rooms is import-linter's (pyproject.toml); tests/test_rooms.py says more.
