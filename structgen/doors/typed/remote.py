@@ -225,7 +225,8 @@ class Remote:
             what = f"The server's reply has no {missing}."
             return self._failure(self._no_answer(what, _beside(whole)))
         result = answer.result()
-        if isinstance(result.error, ValidatorError) and not isinstance(result.value, Reply):
+        is_broken = isinstance(result.error, ValidatorError) and not isinstance(result.value, Reply)
+        if is_broken and result.text.strip():
             self._habits.breaks_schemas = True
         return result
 

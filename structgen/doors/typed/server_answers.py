@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from structgen.asking.tool_calls.tool_replies import Reply
 from structgen.base.errors import StructgenError, ValidatorError
@@ -17,6 +17,12 @@ from structgen.doors.typed.wanted_forms import WantedForm
 from structgen.doors.typed.wrapping import is_object
 
 _REASONS = MappingProxyType({"stop": FinishReason.STOP, "length": FinishReason.MAX_TOKENS})
+_SILENT: Final = (
+    "The reply is empty, and its reasoning has {:,} characters. If they contain the answer, turn off the "
+    "server's parser of reasoning; else raise max_tokens, or turn off the model's thinking at the server."
+)
+"""What is said of a reply without text, of so many characters of reasoning."""
+_LESS: Final = " Or turn off the model's thinking at the server."
 
 
 class Answer:
@@ -96,8 +102,15 @@ class Answer:
             else:
                 error = ValidatorError(f"{reading.fault}.", where="text")
                 text = value = reading.found if self._is_over else self.object.found or text
+        is_silent = bool(self.thoughts.strip()) and not self.reply.strip()
+        # beside tools an answer may be empty, if nothing else is wrong with it
+        if is_silent and (isinstance(error, ValidatorError) or (error is None and form.tools is None)):
+            error = ValidatorError(_SILENT.format(len(self.thoughts)), where="text")
         if error is not None and not self._is_over:
-            error = StructgenError("The text was cut off.", where=self._where, cure="Raise max_tokens.")
+            what = "The text was cut off."
+            if is_silent:
+                what = "The text was cut off inside the model's reasoning: it contains no answer."
+            error = StructgenError(what, where=self._where, cure="Raise max_tokens." + _LESS * is_silent)
         ended = FinishReason.ERROR if self.refusal else _REASONS.get(str(self.reason), FinishReason.ERROR)
         return Result(
             text, ended, [], [], self.usage, error=error, value=value, thoughts=thoughts, reply=self.reply
