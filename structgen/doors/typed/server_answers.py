@@ -18,11 +18,9 @@ from structgen.doors.typed.wrapping import is_object
 
 _REASONS = MappingProxyType({"stop": FinishReason.STOP, "length": FinishReason.MAX_TOKENS})
 _SILENT: Final = (
-    "The reply is empty, and its reasoning has {:,} characters. If they contain the answer, turn off the "
-    "server's parser of reasoning; else raise max_tokens, or turn off the model's thinking at the server."
+    "The reply is empty: all of it is reasoning ({:,} characters). Raise max_tokens; or turn off, at the "
+    "server, the model's thinking, or the parser that takes its answer for reasoning."
 )
-"""What is said of a reply without text, of so many characters of reasoning."""
-_LESS: Final = " Or turn off the model's thinking at the server."
 
 
 class Answer:
@@ -107,10 +105,8 @@ class Answer:
         if is_silent and (isinstance(error, ValidatorError) or (error is None and form.tools is None)):
             error = ValidatorError(_SILENT.format(len(self.thoughts)), where="text")
         if error is not None and not self._is_over:
-            what = "The text was cut off."
-            if is_silent:
-                what = "The text was cut off inside the model's reasoning: it contains no answer."
-            error = StructgenError(what, where=self._where, cure="Raise max_tokens." + _LESS * is_silent)
+            what = f"The text was cut off. {error.what * is_silent}".rstrip()
+            error = StructgenError(what, where=self._where, cure="Raise max_tokens.")
         ended = FinishReason.ERROR if self.refusal else _REASONS.get(str(self.reason), FinishReason.ERROR)
         return Result(
             text, ended, [], [], self.usage, error=error, value=value, thoughts=thoughts, reply=self.reply

@@ -87,7 +87,6 @@ class SentSchema:
         name = text
         if name not in self.names:
             name = text[1:-1] if text[:1] + text[-1:] in _QUOTES else text.strip("`")
-            name = f'"{name}"' if f'"{name}"' in self.names else name  # a string, beside a number of its text
         inner = [text, self.names.get(name or text, text), json.dumps(text) if self.is_said else text]
         return next(filter(self.asked, map(wrapper_of, inner) if self.is_wrapped else inner), None)
 
@@ -124,8 +123,7 @@ def read_document(reply: str, sent: SentSchema) -> ReadReply:
     """Return what a reply says: a document as it was asked for, else what it holds by itself, else why there
     is none. Cost: that of `read`, twice."""
     reading = read(reply, sent.asked, inside=is_object(sent.schema))
-    is_named = reply.strip(_BLANKS) in sent.names  # also one that looks like thoughts
-    if reading.document is None and (is_named or not reading.fault):
+    if reading.document is None and not reading.fault:
         bare = read(reply, sent.bare, inside=False)
         if bare.document is not None or bare.fault:
             return bare
@@ -147,10 +145,8 @@ def read(reply: str, document_of: Callable[[str], str | None], *, inside: bool) 
     for whole, before in ((reply, ""), (reply.strip(_BLANKS), ""), (rest.strip(_BLANKS), thoughts)):
         if (document := document_of(whole)) is not None:
             return ReadReply(whole, document, before)
-    if parts is None:
-        return ReadReply(reply, None, fault="The reply is thoughts alone: their tag is never closed")
-    if thoughts and not rest.strip(_BLANKS):
-        return ReadReply(reply, None, thoughts, "The reply is thoughts alone: no answer follows them")
+    if parts is None or (thoughts and not rest.strip(_BLANKS)):
+        return ReadReply(reply, None, thoughts, "The reply contains only reasoning: no answer follows it")
     values = list(dict.fromkeys(_bracketed(rest)))
     blocks = [fence["content"].strip(_BLANKS) for fence in _FENCE.finditer(rest) if fence["open"] is None]
     blocks += [value for value in values if inside or (value[0] == "[" and "{" in value)]

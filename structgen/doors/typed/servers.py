@@ -24,23 +24,22 @@ SCHEMA = "response_format"
 _OTHER = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 _OPTIONAL = (*_OTHER, "temperature", "seed", SCHEMA, "parallel_tool_calls")
 _NAMED = re.compile(
-    rf"\b(?<!-)(?:(?P<field>{'|'.join(name for name in _OPTIONAL if name != SCHEMA)})"
-    r"|response[_ ]format|json[_ ]?schema|input_schema|structured[_ ]outputs?|guided[_ ]\w+|grammar)\b(?!-)",
+    r"(?<!\bthis )\bmodel(?::|\s*['\"`])\s*\S*"
+    rf"|(?<![\w-])(?P<word>(?P<field>{'|'.join(name for name in _OPTIONAL if name != SCHEMA)})"
+    r"|response[_ ]format|json[_ ]?schema|input_schema|structured[_ ]outputs?|guided[_ ]\w+|grammar)"
+    r"(?![\w-])",
     re.IGNORECASE,
 )
-"""The names of the fields in messages, and other words for the schema."""
+"""The names of the fields in messages, and other words for the schema. What stands where a model is named is
+no `word`, whatever its name is."""
 _REFUSED = re.compile(
-    r"un(?:supported|recogni[sz]ed|known|expected|available)|deprecated|extra (?:inputs|fields)"
+    r"(?<!-)un(?:supported|recogni[sz]ed|known|expected|available)(?!-)|deprecated|extra (?:inputs|fields)"
     r"|(?:not|n't) (?:be )?(?:support|recogni[sz]|permit|allow|accept|available|take)"
     r"|invalid schema|schema (?:contains|conversion)|parse grammar",
     re.IGNORECASE,
 )
 """Says that a field is not taken at all, or this schema. Of a value out of range only the caller knows what
 he wants."""
-_BEFORE_A_MODEL = re.compile(r"(?<!\bthis )\bmodel\b[\s:='\"`(]*$", re.IGNORECASE)
-"""What stands before the name of a model; "not supported by this model: seed" names a field."""
-_MARKS = ".,:;!?'\"`()[]{}<>"
-"""What may stand around a word."""
 _ADDRESS = re.compile(r"openai:(https?://[^#]+)#(.+)", re.DOTALL)
 _HOST = re.compile(r"(?:(https?)://)?(\[[^\]]*\]|[^:/]*)(?::(\d+))?((?:/.*)?)")
 
@@ -186,24 +185,6 @@ def _ollama_address(given: str) -> str:
     return f"{scheme or 'http'}://{host}:{port}{path.rstrip('/')}/v1"
 
 
-def _first_word(words: re.Pattern[str], said: str, model: str) -> re.Match[str] | None:
-    """Return the first of some words in what a server says. A word inside of the model's name counts where
-    there is no other one and the name does not stand behind "model"; a name may also be such a word itself:
-    of "Unsupported parameter: seed" the model `seed` is not told. Cost: linear in the text, and for each word
-    in the name."""
-    names, inside = re.compile(rf"(?<!\w){re.escape(model)}(?!\w)"), None
-    for word in words.finditer(said):
-        near = names.finditer(said, max(word.end() - len(model), 0), word.start() + len(model) + 1)
-        name = next((one for one in near if one.start() <= word.start() and word.end() <= one.end()), None)
-        if name is None:
-            return word
-        if _BEFORE_A_MODEL.search(said, max(name.start() - 20, 0), name.start()) is None:
-            if name[0].strip(_MARKS) == word[0]:
-                return word
-            inside = inside or word
-    return inside
-
-
 class ServerHabits:
     """What a model on a server was found to do with requests. All writers of this model share one."""
 
@@ -230,9 +211,9 @@ class ServerHabits:
         url, name = self._server.url, self._server.name
         said = f"{error} {words_of_error(error)} {getattr(error, 'code', None)}"
         param = str(getattr(error, "param", None) or "").split(".")[0]
-        mention = _first_word(_NAMED, said, name)
+        mention = next((found for found in _NAMED.finditer(said) if found["word"]), None)
         named = param if param in body or mention is None else mention["field"] or SCHEMA
-        is_refused = _first_word(_REFUSED, said, name) or named == param == SCHEMA
+        is_refused = _REFUSED.search(said) or named == param == SCHEMA
         if not is_refused or named not in _OPTIONAL or named not in body:
             return False
         if named == SCHEMA:

@@ -31,15 +31,7 @@ from structgen.doors.typed.missing_options import OF_TOOLS
 from structgen.doors.typed.options import TypedOptions
 from structgen.doors.typed.server_replies import SentSchema
 from structgen.doors.typed.tool_use import ToolUse, names_calls, tool_use
-from structgen.doors.typed.wrapping import (
-    WRAPPER,
-    WrappedReader,
-    Wrapping,
-    inner_schema,
-    is_object,
-    wrapped,
-    wrapper_of,
-)
+from structgen.doors.typed.wrapping import WRAPPER, WrappedReader, Wrapping, is_object, wrapped, wrapper_of
 from structgen.grammars.compilation.compiler import compile
 from structgen.grammars.json_grammars.outline_writer import Outlines, shorter_outlines
 from structgen.grammars.json_grammars.schema_grammar import json_schema, unwarned_schema, without_grammars
@@ -173,9 +165,9 @@ class WantedForm:
         grammar = unwarned_schema(sent, **{**own, **WIDEST})
         compiled = over_bytes(grammar)
         sent = without_grammars(sent)
-        own_form = self.whole or self  # what a text states of a type is no list of values that the type has
-        whole = self.spoken or own_form.schema or {}
-        names = named_values(inner_schema(whole) if own_form.is_wrapped else whole)
+        # what a text states of a type is no list of values that the type has
+        whole = self.spoken or (self.whole or self).schema or {}
+        names = named_values(whole["properties"][WRAPPER] if self.is_wrapped else whole, whole.get("$defs"))
         return SentSchema(sent, compiled, is_wrapped, self.is_wrapped, self.spoken is not None, names)
 
     def written_by(self, tokenizer: Tokenizer) -> Grammar | None:

@@ -48,11 +48,6 @@ def wrapped(schema: JsonObject) -> JsonObject:
     return {**made, "$defs": schema["$defs"]} if "$defs" in schema else made
 
 
-def inner_schema(schema: JsonObject) -> JsonObject:
-    """Return the schema of the values that the objects of `wrapped` hold, with its definitions."""
-    return {**schema["properties"][WRAPPER], "$defs": schema.get("$defs", {})}
-
-
 def wrapper_of(text: str) -> str:
     """Return a text of `wrapped(schema)` for a document of the schema."""
     return f'{{"{WRAPPER}": {text}}}'

@@ -368,8 +368,8 @@ DOCUMENTS: list[Any] = [
         (({**said, "content": content}, ADA), {"value": PERSON, "attempts": 2}, {}, {"messages": told(words)})
         for content in (None, "", " \n")
         for said, words in [
-            ({"reasoning_content": "Hm."}, "its reasoning has 3 characters.*raise max_tokens"),
-            ({"reasoning": THOUGHT}, f"its reasoning has {len(THOUGHT)} characters"),
+            ({"reasoning_content": "Hm."}, "all of it is reasoning .3 characters.. Raise max_tokens"),
+            ({"reasoning": THOUGHT}, f"is reasoning .{len(THOUGHT)} characters"),
             ({}, "The reply is empty"),
         ]
     ),
@@ -406,7 +406,7 @@ DOCUMENTS: list[Any] = [
         ((says, says), told(words), {}, REFUSED_BEFORE | {"messages/1/role": "assistant" if says else "user"})
         for says, words in [
             (f"{ADA} or {BO}", "has 2 different documents, and does not say which is meant"),
-            (f"<think>{ADA}", "is thoughts alone: their tag is never closed"),
+            (f"<think>{ADA}", "contains only reasoning: no answer follows it"),
             (" \n", "is empty"),
             ("", "is empty"),
             ('{"name": "Ada", ', 'it ends too early at byte 16, where the key "age"'),
@@ -499,13 +499,16 @@ FAILURES: list[Any] = [
         for key in ("reasoning_content", "reasoning")
         for target in (Person, int, str, Literal["red"])
         for reason, words in [
-            ("stop", r"The reply is empty, and its reasoning has 8 characters.*turn off.*raise max_tokens"),
-            ("length", "cut off inside the model's reasoning.*Raise max_tokens. Or turn off"),
+            (
+                "stop",
+                r"reply is empty: all of it is reasoning \(8 characters\)\. Raise max_tokens; or turn off",
+            ),
+            ("length", r"cut off\. The reply is empty: all of it is reasoning.* Raise max_tokens\.$"),
         ]
     ),
     (
         streamed(chunk(reasoning_content="Hm."), chunk(reason="stop")),
-        told("its reasoning has 3 characters"),
+        told("all of it is reasoning"),
         STREAM,
     ),
     (raw(200, {}), told("no choices\\."), WHOLE),
@@ -610,6 +613,9 @@ def test_which_field_is_refused_does_not_depend_on_the_name_of_the_model(seeds: 
         ("seed-coder", "seed-coder does not support temperature", "temperature"),
         ("seed-coder", "The model `seed-coder` does not support temperature.", "temperature"),
         ("org/seed", "temperature is not supported by org/seed", "temperature"),
+        ("org/seed", "Model 'org/seed' does not support temperature.", "temperature"),
+        ("any", "not supported by this model: seed", "seed"),
+        ("any", "The model's temperature is not supported", "temperature"),
         ("seed", "Unsupported parameter: seed", "seed"),
         ("temperature", "model 'temperature' does not support 'seed'", "seed"),
     ],

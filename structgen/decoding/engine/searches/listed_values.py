@@ -50,7 +50,11 @@ class Listed:
     def names(self) -> tuple[str, ...]:
         """The values of `texts` as people name them: a string without quotes, unless another value is written
         so; any other value as JSON."""
-        return tuple(_names(self._by_text))
+        values = self._by_text
+        return tuple(
+            value if isinstance(value, str) and (value == text or value not in values) else text
+            for text, value in values.items()
+        )
 
     @property
     def _by_text(self) -> dict[str, Any]:
@@ -103,60 +107,50 @@ def listed_values(schema: dict[str, Any]) -> list[Any]:
     return _listed(schema, schema.get("$defs"))
 
 
-def named_values(schema: dict[str, Any]) -> dict[str, str]:
+def named_values(schema: dict[str, Any], definitions: Any) -> dict[str, str]:
     """Return the JSON of each value that a schema lists, also beside alternatives that list none, by its name
-    (`Listed.names`). Which of them the schema allows is not looked at. Cost: linear in the schema's root."""
-    values = _alternatives(schema, schema.get("$defs"))
-    by_text = {_written(value): value for value in values if value is not _OPEN}
-    return dict(zip(_names(by_text), by_text, strict=True))
-
-
-def _names(by_text: dict[str, Any]) -> Iterator[str]:
-    """Yield the name of each value, given by its text: a string without quotes, unless another value is
-    written so; any other value as it is written."""
-    for text, value in by_text.items():
-        yield value if isinstance(value, str) and (value == text or value not in by_text) else text
+    (`Listed.names`). Whether the schema allows it is not looked at. `definitions`: the schema's `$defs`."""
+    values = {_written(value): value for value in _alternatives(schema, definitions) if value is not _OPEN}
+    return {
+        value if isinstance(value, str) and value not in values else text: text
+        for text, value in values.items()
+    }
 
 
 def _listed(schema: Any, definitions: Any) -> list[Any]:
     """Return the values that all alternatives of a schema list; [] where one lists none."""
-    values = list(_alternatives(schema, definitions))
-    is_open = any(value is _OPEN for value in values)
-    return [] if is_open else list({_written(value): value for value in values}.values())
+    values = {
+        _OPEN if value is _OPEN else _written(value): value for value in _alternatives(schema, definitions)
+    }
+    return [] if _OPEN in values else list(values.values())
 
 
 def _alternatives(schema: Any, definitions: Any) -> Iterator[Any]:
     """Yield the values that the alternatives of a schema list, in its order, and `_OPEN` for what lists none.
-    The schema may be any JSON: whether it is a schema at all is found elsewhere. Each reference is followed
-    once."""
+    The schema may be any JSON: whether it is a schema at all is found elsewhere. Cost: linear, for each
+    reference is followed once."""
     parts, seen = [schema], set[str]()
     while parts:
         part = parts.pop()
         if not isinstance(part, dict):
             yield _OPEN
-        elif "enum" in part or "const" in part:
+            continue
+        kinds: list[Any] = part["type"] if isinstance(part.get("type"), list) else [part.get("type")]
+        if "enum" in part or "const" in part:
             values = part.get("enum", [part.get("const")])
             for value in values if isinstance(values, list) else [[]]:
                 yield _OPEN if isinstance(value, list | dict) else value
-        elif kinds := _few_kinds(part):
-            for kind in kinds:
-                yield from _FEW[kind]
+        elif all(kind in [*_FEW] for kind in kinds):  # a list: any JSON can be looked for in it
+            yield from (value for kind in kinds for value in _FEW[kind])
         elif (name := str(part.get("$ref", ""))).startswith("#/$defs/") and isinstance(definitions, dict):
             if name not in seen:
                 parts.append(definitions.get(name.removeprefix("#/$defs/")))
             seen.add(name)
         else:
-            branches = {key: part[key] for key in _BRANCHES if isinstance(part.get(key), list)}
-            parts.extend(branch for several in reversed(branches.values()) for branch in reversed(several))
-            if [*branches] != ["anyOf"] or not part["anyOf"]:
+            several = [part[key] for key in _BRANCHES if isinstance(part.get(key), list)]
+            parts += reversed([branch for branches in several for branch in branches])
+            if several != [part.get("anyOf")] or several == [[]]:
                 yield _OPEN  # a value of a branch of oneOf or allOf may be refused by the branches beside it
-
-
-def _few_kinds(schema: dict[str, Any]) -> list[str]:
-    """Return the types that a schema names, if each of them has a few values; else []."""
-    kinds = schema.get("type")
-    kinds = kinds if isinstance(kinds, list) else [kinds]
-    return kinds if all(kind in [*_FEW] for kind in kinds) else []  # a list: any JSON can be looked for in it
 
 
 def _written(value: Any) -> str:
