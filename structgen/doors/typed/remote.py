@@ -225,8 +225,7 @@ class Remote:
             what = f"The server's reply has no {missing}."
             return self._failure(self._no_answer(what, _beside(whole)))
         result = answer.result()
-        is_fault = isinstance(result.error, ValidatorError) and result.text.strip()
-        if is_fault and not isinstance(result.value, Reply):
+        if isinstance(result.error, ValidatorError) and not isinstance(result.value, Reply):
             self._habits.breaks_schemas = True
         return result
 

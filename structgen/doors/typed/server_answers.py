@@ -100,13 +100,8 @@ class Answer:
             else:
                 error = ValidatorError(f"{reading.fault}.", where="text")
                 text = value = reading.found if self._is_over else self.object.found or text
-        is_silent = bool(self.thoughts.strip()) and not self.reply.strip()
-        # beside tools an answer may be empty, if nothing else is wrong with it
-        if is_silent and (isinstance(error, ValidatorError) or (error is None and form.tools is None)):
-            error = ValidatorError(_SILENT.format(len(self.thoughts)), where="text")
-        if error is not None and not self._is_over:
-            what = f"The text was cut off. {error.what * is_silent}".rstrip()
-            error = StructgenError(what, where=self._where, cure="Raise max_tokens.")
+        if isinstance(error, ValidatorError) and not self._is_over:
+            error = StructgenError("The text was cut off.", where=self._where, cure="Raise max_tokens.")
         ended = FinishReason.ERROR if self.refusal else _REASONS.get(str(self.reason), FinishReason.ERROR)
         return Result(
             text, ended, [], [], self.usage, error=error, value=value, thoughts=thoughts, reply=self.reply
@@ -140,12 +135,16 @@ class Answer:
         return is_before or bool(read_reply(use, rest.replace(reading.found, "", 1), ended=True).calls)
 
     def _ended_badly(self) -> StructgenError | None:
-        """Return the error of a text that did not end by itself or at its bound."""
+        """Return the error of a text that did not end by itself or at its bound; of one that is empty beside
+        reasoning, which is asked for again if it ended by itself. Beside tools an answer may be empty."""
         if self.refusal:
             what = f"The model refuses: {self.refusal}"
             return StructgenError(what, where=self._where, cure="Ask differently.")
         if str(self.reason) in _REASONS:
-            return None
+            if self.form.tools is not None or self.reply.strip() or not self.thoughts.strip():
+                return None
+            kind = ValidatorError if self._is_over else StructgenError
+            return kind(_SILENT.format(len(self.thoughts)), where=self._where)
         return StructgenError(
             f"The text ended for the reason {self.reason!r}.",
             where=self._where,

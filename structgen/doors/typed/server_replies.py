@@ -84,10 +84,9 @@ class SentSchema:
     def bare(self, text: str) -> str | None:
         """Return the document that says what a text is by itself; None where the schema has none. The text is
         read as JSON, else as the name of a listed value, else as such a name in marks of quotation."""
-        name = text
-        if name not in self.names:
-            name = text[1:-1] if text[:1] + text[-1:] in _QUOTES else text.strip("`")
-        inner = [text, self.names.get(name or text, text), json.dumps(text) if self.is_said else text]
+        quoted = text[1:-1] if text[:1] + text[-1:] in _QUOTES else text.strip("`")
+        named = self.names.get(text) or self.names.get(quoted or text, text)
+        inner = [text, named, json.dumps(text) if self.is_said else text]
         return next(filter(self.asked, map(wrapper_of, inner) if self.is_wrapped else inner), None)
 
     def fault(self, text: str) -> str:
