@@ -143,7 +143,7 @@ def test_the_header_says_what_python_warns_of(app: Any, schema: Any) -> None:
         header = answer.headers[HEADER]
         assert answer.status_code == 200 and header == streamed.headers[HEADER]
         for one in told:
-            plain = one.rpartition("\\nx: y")[2]  # what stands behind characters that no header has
+            plain = one.rpartition("\nx: y")[2]  # what stands behind characters that no header has
             assert plain.encode("unicode_escape").decode() in header, (path, one, header)
         assert header.isascii() and header.isprintable()
 
