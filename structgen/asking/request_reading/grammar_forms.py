@@ -92,7 +92,7 @@ def _grammar(form: _Form, policies: Mapping[str, Any], specials: Mapping[str, in
     if form.blanks:
         policies = {**policies, "whitespace": _whitespace(form.blanks, limits)}
     if kind == "json":
-        return _schema(value, policies, form.place)
+        return _schema(value, policies)
     if kind == "structural_tag":
         return structural_tag(value, specials=specials, **policies)
     if kind == "ebnf":
@@ -124,7 +124,7 @@ def _form(target: dict[str, Any], depth: int) -> _Form:
         if any(target.get(key) is not None for key in _SERVED):
             return _structured_outputs(target, before)
         target = _unnamed(target)
-    return _Form("json", target, "target")
+    return _Form("json", target)
 
 
 def _unnamed(schema: Any) -> Any:
@@ -133,9 +133,9 @@ def _unnamed(schema: Any) -> Any:
     return schema["schema"] if is_named else schema
 
 
-def _schema(value: Any, policies: Mapping[str, Any], place: str) -> JsonSchemaGrammar:
-    """Return the grammar of a schema, or of its JSON text. One that is no schema on its face is refused where
-    nothing says that it is one, and none of its keys looks like a keyword."""
+def _schema(value: Any, policies: Mapping[str, Any]) -> JsonSchemaGrammar:
+    """Return the grammar of a schema, or of its JSON text; one that is no schema on its face is refused, for
+    none of its keys is a keyword or looks like one."""
     if not isinstance(value, Mapping | bool | str):
         raise OptionError(
             f"A schema is not a {type(value).__name__}.",
@@ -147,8 +147,8 @@ def _schema(value: Any, policies: Mapping[str, Any], place: str) -> JsonSchemaGr
     is_text = isinstance(value, str) and isinstance(schema, dict)
     given: Any = value if is_text else dict(schema) if isinstance(schema, Mapping) else schema
     grammar = unwarned_schema(given, **policies)
-    is_guess = place == "target" and isinstance(schema, Mapping) and not looks_like_schema(schema)
-    if is_guess and not any(suspect.likely for suspect in grammar.suspects()):
+    is_none = isinstance(schema, Mapping) and not looks_like_schema(schema)
+    if is_none and not any(suspect.likely for suspect in grammar.suspects()):
         keys = ", ".join(map(repr, list(schema)[:4])) + (", ..." if len(schema) > 4 else "")
         known = (*_WRAPPERS, *GUIDED, *_SERVED, "json_schema", "ebnf", "schema")
         near = next(filter(None, (nearest(key, known) for key in schema)), "")

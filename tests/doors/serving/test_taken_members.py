@@ -109,7 +109,6 @@ MISTAKES: list[dict[str, Any]] = [
     {"type": "object", "property": {"a": {}}},
     {"type": "array", "minLength": 2, "items": {"type": "null"}},
     {"type": "string", "pattern": r"^a\Z"},
-    {"foo": 1},
     {"properties": {"n\u00e4me\r\nx: y": {"maxLenght": 3, "type": "null"}}, "type": "object"},
 ]
 PLACES: dict[str, Any] = {
