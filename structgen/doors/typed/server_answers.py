@@ -144,7 +144,8 @@ class Answer:
             if self.form.tools is not None or self.reply.strip() or not self.thoughts.strip():
                 return None
             kind = ValidatorError if self._is_over else StructgenError
-            return kind(_SILENT.format(len(self.thoughts)), where=self._where)
+            cure = "" if self._is_over else "Raise max_tokens."
+            return kind(_SILENT.format(len(self.thoughts)), where=self._where, cure=cure)
         return StructgenError(
             f"The text ended for the reason {self.reason!r}.",
             where=self._where,

@@ -503,7 +503,7 @@ FAILURES: list[Any] = [
                 "stop",
                 r"reply is empty: all of it is reasoning \(8 characters\)\. Raise max_tokens; or turn off",
             ),
-            ("length", r"cut off\. The reply is empty: all of it is reasoning.* Raise max_tokens\.$"),
+            ("length", r"The reply is empty: all of it is reasoning.* Raise max_tokens\.$"),
         ]
     ),
     (
