@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import random
 import re
 import warnings
 from typing import Any
 
+import jsonschema
 import pytest
 from for_each import for_each
 from typer.testing import CliRunner
 
 import structgen as sg
 from structgen.schema.reading.document import Document
-from structgen.schema.reading.suspect_keywords import suspects
+from structgen.schema.reading.suspect_keywords import misplaced_keywords, suspects
 
 DRAFT4 = "http://json-schema.org/draft-04/schema#"
 DRAFT7 = "http://json-schema.org/draft-07/schema#"
@@ -45,6 +47,15 @@ def found(schema: Any) -> list[tuple[str, str]]:
         ({"$schema": DRAFT4, "const": 1}, "const"),
         ({"$schema": DRAFT7, "prefixItems": [{}]}, "prefixItems"),
         ({"$schema": DRAFT7, "divisibleBy": 2}, "divisibleBy"),
+        ({"type": "array", "item": {"type": "string"}}, "items"),
+        ({"type": "object", "property": {"a": {}}}, "properties"),
+        ({"type": "object", "propertes": {"a": {}}}, "properties"),
+        ({"type": "string", "enums": ["a"]}, "enum"),
+        ({"enums": ["a"]}, "enum"),
+        ({"type": "string", "options": ["a"]}, "enum"),
+        ({"type": "string", "patterns": "a"}, "pattern"),
+        ({"types": ["string"]}, "type"),
+        ({"schema": {"type": "string"}}, "allOf"),
     ],
 )
 def test_a_keyword_like_a_known_one_is_found_with_its_place(schema: Any, likely: str) -> None:
@@ -72,6 +83,20 @@ def test_a_keyword_like_a_known_one_is_found_with_its_place(schema: Any, likely:
         {"$schema": "http://json-schema.org/draft-03/schema#", "properties": {"a": {"required": True}}},
         {"enum": [{"maxLenght": 1}], "const": {"maxLenght": 1}, "default": {"maxLenght": 1}},
         {"type": "string", "maxLength": 3, "maxlength": 3},
+        {
+            "properties": {
+                "item": {},
+                "property": {},
+                "schema": {"type": "string"},
+                "options": {},
+                "enums": {},
+            }
+        },
+        {"type": "array", "items": {}, "item": {"type": "string"}},
+        {"type": "string", "enum": ["a"], "options": ["a"], "enums": ["b"]},
+        {"type": "string", "options": {"a": 1}, "schema": "a", "item": 3, "property": "name"},
+        {"schema": {"x": 1}, "type": "object"},
+        {"x-schema": {"type": "string"}, "x-options": ["a"]},
     ],
 )
 def test_other_unknown_keywords_are_left_alone(schema: Any) -> None:
@@ -105,13 +130,15 @@ def test_a_suspect_warns_once_and_not_when_it_is_compiled() -> None:
 def test_the_warning_can_be_made_an_error() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", sg.errors.SchemaWarning)
-        with pytest.raises(sg.errors.SchemaWarning, match="#/maxLenght: maxLenght is unknown"):
+        with pytest.raises(
+            sg.errors.SchemaWarning, match='#/maxLenght: Unknown keyword "maxLenght" is ignored'
+        ):
             sg.json_schema({"maxLenght": 3})
 
 
 @pytest.mark.parametrize("schema", [{"maxLenght": 3}, {"type": "integer", "foo": {}, "anyof": [{}]}])
 def test_strict_refuses_what_is_warned_of(schema: Any) -> None:
-    with pytest.raises(sg.errors.SchemaError, match=r"unknown in draft 2020-12 and restricts nothing"):
+    with pytest.raises(sg.errors.SchemaError, match=r"is ignored \(draft 2020-12\)"):
         sg.json_schema(schema, strict=True)
     assert sg.json_schema({"type": "integer", "foo": 1, "example": 3}, strict=True)
 
@@ -140,7 +167,7 @@ def test_the_command_line_warns_of_it_and_refuses_it_if_strict(tmp_path: Any) ->
     schema, text = tmp_path / "s.json", tmp_path / "t.json"
     schema.write_text('{"type": "string", "maxLenght": 1}')
     text.write_text('"ab"')
-    with pytest.warns(sg.errors.SchemaWarning, match="#/maxLenght: maxLenght is unknown"):
+    with pytest.warns(sg.errors.SchemaWarning, match='#/maxLenght: Unknown keyword "maxLenght" is ignored'):
         run = CliRunner().invoke(app(), ["check", "--schema", str(schema), str(text)])
     assert run.exit_code == 0
     run = CliRunner().invoke(app(), ["check", "-o", "strict=true", "--schema", str(schema), str(text)])
@@ -244,3 +271,84 @@ def test_other_formats_and_required_keys_are_left_alone(schema: Any) -> None:
         warnings.simplefilter("error")
         sg.json_schema(schema)
         sg.json_schema({"format": "date-tme"}, formats="annotate")
+
+
+OF_TYPES = {
+    "string": {"minLength": 1, "maxLength": 3, "pattern": "a"},
+    "array": {"minItems": 1, "maxItems": 3, "items": {"type": "null"}, "uniqueItems": True},
+    "object": {"minProperties": 1, "maxProperties": 3, "required": ["a"], "properties": {"a": {}}},
+    "number": {"minimum": 0, "maximum": 3, "multipleOf": 2, "exclusiveMinimum": 0},
+    "integer": {"minimum": 0, "maximum": 3, "multipleOf": 2, "exclusiveMaximum": 4},
+}
+"""Keywords that have an effect on values of a type alone."""
+
+
+def misplaced(schema: Any) -> list[tuple[str, str]]:
+    return [(one.where, one.likely) for one in misplaced_keywords(Document(schema))]
+
+
+@for_each("seed", range(300))
+def test_a_keyword_is_misplaced_if_no_value_of_its_type_is_allowed(seed: int) -> None:
+    """The oracle: the table above, and a validator: without the keyword the same samples are valid."""
+    source = random.Random(seed)
+    types = source.sample([*OF_TYPES, "boolean", "null"], source.randrange(1, 3))
+    taken = {**source.choice([*OF_TYPES.values()]), **source.choice([*OF_TYPES.values()])}
+    taken = {key: taken[key] for key in source.sample([*taken], min(3, len(taken)))}
+    schema = {"type": source.choice([types, types[0]]), **taken}
+    allowed = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
+    effective = {key for kind in allowed for key in OF_TYPES.get(kind, ())}
+    if "integer" in allowed or "number" in allowed:
+        effective |= {*OF_TYPES["number"], *OF_TYPES["integer"]}
+    found = {where.removeprefix("#/properties/p/") for where, _ in misplaced({"properties": {"p": schema}})}
+    assert found == taken.keys() - effective, schema
+    samples = ["", "a", "xyzw", 0, 1, 2, 7.5, [], [1], [1, 1, 2, 3], {}, {"a": 1}, {"b": 1}, True, None]
+    kept = {key: value for key, value in schema.items() if key not in found}
+    whole, less = (jsonschema.Draft202012Validator(one) for one in (schema, kept))
+    assert [whole.is_valid(one) for one in samples] == [less.is_valid(one) for one in samples]
+
+
+@for_each(
+    ("schema", "likely"),
+    [
+        ({"type": "array", "minLength": 2}, "minItems"),
+        ({"type": "array", "maxLength": 2}, "maxItems"),
+        ({"type": "string", "minItems": 2}, "minLength"),
+        ({"type": "object", "minItems": 2}, "minProperties"),
+        ({"type": "integer", "maxLength": 2}, "maximum"),
+        ({"type": "string", "items": {"type": "null"}}, ""),
+        ({"type": ["array", "null"], "minLength": 2}, ""),
+    ],
+)
+def test_a_misplaced_keyword_is_told_with_its_place_and_the_likely_one(schema: Any, likely: str) -> None:
+    (keyword,) = schema.keys() - {"type"}
+    with pytest.warns(sg.errors.SchemaWarning, match=f'"{keyword}" is ignored: it has no effect') as caught:
+        sg.json_schema({"items": schema})
+    assert [(one.message.where, one.message.likely) for one in caught] == [(f"#/items/{keyword}", likely)]  # type: ignore[union-attr]
+    with pytest.raises(sg.errors.SchemaError, match="has no effect"):
+        sg.json_schema(schema, strict=True)
+
+
+@for_each(
+    "schema",
+    [
+        {"minLength": 1, "minItems": 1, "minimum": 1},
+        {"allOf": [{"minLength": 1}, {"minItems": 2}], "type": "string"},
+        {"type": ["string", "array"], "minLength": 1, "minItems": 1},
+        {"type": "integer", "minimum": 1, "format": "int64"},
+        {"type": "integer", "format": "date-time"},
+        {"type": "array", "minLength": 0, "properties": {}, "required": [], "additionalProperties": False},
+        {"type": "string", "items": {}, "uniqueItems": False, "minItems": 0},
+        {
+            "$schema": DRAFT7,
+            "definitions": {"a": {}},
+            "$ref": "#/definitions/a",
+            "type": "array",
+            "minLength": 1,
+        },
+        {"enum": ["a"], "minItems": 3},
+    ],
+)
+def test_keywords_that_may_act_or_ask_for_nothing_are_left_alone(schema: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sg.json_schema(schema)

@@ -134,7 +134,8 @@ def _unnamed(schema: Any) -> Any:
 
 
 def _schema(value: Any, policies: Mapping[str, Any]) -> JsonSchemaGrammar:
-    """Return the grammar of a schema, or of its JSON text; one that is no schema on its face is refused."""
+    """Return the grammar of a schema, or of its JSON text; one that is no schema on its face is refused, for
+    none of its keys is a keyword or looks like one."""
     if not isinstance(value, Mapping | bool | str):
         raise OptionError(
             f"A schema is not a {type(value).__name__}.",
@@ -146,7 +147,8 @@ def _schema(value: Any, policies: Mapping[str, Any]) -> JsonSchemaGrammar:
     is_text = isinstance(value, str) and isinstance(schema, dict)
     given: Any = value if is_text else dict(schema) if isinstance(schema, Mapping) else schema
     grammar = unwarned_schema(given, **policies)
-    if isinstance(schema, Mapping) and not looks_like_schema(schema):
+    is_none = isinstance(schema, Mapping) and not looks_like_schema(schema)
+    if is_none and not any(suspect.likely for suspect in grammar.suspects()):
         keys = ", ".join(map(repr, list(schema)[:4])) + (", ..." if len(schema) > 4 else "")
         known = (*_WRAPPERS, *GUIDED, *_SERVED, "json_schema", "ebnf", "schema")
         near = next(filter(None, (nearest(key, known) for key in schema)), "")

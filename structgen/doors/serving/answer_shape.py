@@ -20,8 +20,11 @@ from structgen.doors.serving.error_places import place_in
 from structgen.doors.serving.reply_parts import Delta, ReplyParts
 from structgen.doors.serving.request_fields import check_members
 from structgen.doors.serving.served_model import AskedTexts, ServedModel
+from structgen.grammars.json_grammars.schema_grammar import SCHEMA_REMARKS
 
 MOST_WARNING: Final = 1000
+MOST_REMARKS: Final = 100
+"""More remarks fill a header of `MOST_WARNING` characters in any case."""
 _OLDER: Final = (
     (r"^tools\b", "functions"),
     (r"^tool_choice(/function)?\b", "function_call"),
@@ -61,6 +64,7 @@ class AnswerShape(ABC):
         self.model, self.body = model, check_members(body, self.address)
         model.check_name(body)
         self.asked = self.read()
+        self.remarks = dict.fromkeys([*self.asked.warnings, *(SCHEMA_REMARKS.get() or ())])
         self.replies: Sequence[ReplyParts] = ()
         """One for each text, as far as it has come; set before `began`."""
         self.id = f"{self.prefix}{secrets.token_hex(12)}"
@@ -73,11 +77,14 @@ class AnswerShape(ABC):
 
     @property
     def warning(self) -> str:
-        """What of the body was taken and cannot act, or was cut: one header, in ASCII."""
-        told = [self.in_its_words(ApiError(warning), self.body).message for warning in self.asked.warnings]
+        """What of the body was taken and cannot act, or was cut, and what looks like a mistake in a schema:
+        one header, in ASCII. One that is too long is cut, and ends with the number of remarks."""
+        told = list(self.remarks)
         if self.body.get("context_management"):
             told.append("context_management: nothing of a prompt is left out; one too long is refused")
-        return "; ".join(told).encode("unicode_escape").decode()[:MOST_WARNING]
+        words = [self.in_its_words(ApiError(one), self.body).message for one in told[:MOST_REMARKS]]
+        text = "; ".join(words).encode("unicode_escape").decode()
+        return text if len(text) <= MOST_WARNING else f"{text[:MOST_WARNING]}... ({len(told)} remarks)"
 
     @abstractmethod
     def read(self) -> AskedTexts:

@@ -52,6 +52,7 @@ from structgen.doors.serving.response_shape import InputTokensShape, ResponseSha
 from structgen.doors.serving.served_model import AskedTexts, ServedModel
 from structgen.doors.serving.server_metrics import ServerMetrics
 from structgen.doors.serving.server_options import ServerOptions
+from structgen.grammars.json_grammars.schema_grammar import SCHEMA_REMARKS
 
 T = TypeVar("T")
 
@@ -212,6 +213,7 @@ class ModelServer:
 
     def _read(self, kind: type[AnswerShape], body: JsonObject) -> AnswerShape:
         """Read a body as one call, whose steps its limits bound."""
+        SCHEMA_REMARKS.set([])  # of this call: its thread has a context of its own
         with THIS_CALL.begin(self.named.limits):
             return kind(self.named, body)
 
@@ -238,14 +240,16 @@ class ModelServer:
         if self._trim is not None and self.answers % _ANSWERS == 0:
             threading.Thread(target=self._trim, name="structgen-freed-memory", daemon=True).start()
 
-    async def answer_line(self, path: str, body: JsonObject) -> tuple[int, Any]:
-        """Return the status and the body of the whole answer to a body that came over no connection."""
+    async def answer_line(self, path: str, body: JsonObject) -> tuple[int, Any, str]:
+        """Return the status, the body and the warning of the whole answer to a body that came over no
+        connection."""
         kind = next(kind for kind in SHAPES if kind.path == path)
         line = _Line(self, kind, {"type": "http", "method": "POST", "path": path})
         of_streams = ("stream", "stream_options")
         line.body = {name: value for name, value in body.items() if name not in of_streams}
         await line.traced({}, line.run_kept())
-        return line.status, json.loads(bytes(line.response.body))
+        warning = line.response.headers.get("x-structgen-warning", "")
+        return line.status, json.loads(bytes(line.response.body)), warning
 
 
 class _ClientGoneError(Exception):

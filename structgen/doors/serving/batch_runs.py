@@ -103,17 +103,18 @@ def batch_run(parts: Mapping[str, str], lines: Sequence[bytes]) -> dict[str, str
 
 
 async def answered(
-    answer: Callable[..., Awaitable[tuple[int, Any]]], model: str, line: bytes
+    answer: Callable[..., Awaitable[tuple[int, Any, str]]], model: str, line: bytes
 ) -> dict[str, Any]:
     """Return the line of results of a request. A server that has no room for another text is asked again."""
     asked = json.loads(line)
     body = {**asked.get("body", asked.get("params")), **({"model": model} if model else {})}
     while (reply := await answer(asked.get("url", "/v1/messages"), body))[0] == 429:
         await asyncio.sleep(1)
-    status, said = reply
+    status, said, warning = reply
+    told = {"warning": warning} if warning else {}
     if "params" in asked:
         kind, member = ("succeeded", "message") if status == 200 else ("errored", "error")
-        return {"custom_id": asked["custom_id"], "result": {"type": kind, member: said}}
-    response = {"status_code": status, "request_id": f"req_{secrets.token_hex(12)}", "body": said}
+        return {"custom_id": asked["custom_id"], "result": {"type": kind, member: said, **told}}
+    response = {"status_code": status, "request_id": f"req_{secrets.token_hex(12)}", "body": said, **told}
     number = f"batch_req_{secrets.token_hex(12)}"
     return {"custom_id": asked["custom_id"], "id": number, "response": response, "error": None}

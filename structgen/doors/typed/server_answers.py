@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from structgen.asking.tool_calls.tool_replies import Reply
 from structgen.base.errors import StructgenError, ValidatorError
@@ -17,6 +17,10 @@ from structgen.doors.typed.wanted_forms import WantedForm
 from structgen.doors.typed.wrapping import is_object
 
 _REASONS = MappingProxyType({"stop": FinishReason.STOP, "length": FinishReason.MAX_TOKENS})
+_SILENT: Final = (
+    "The reply is empty: all of it is reasoning ({:,} characters). Raise max_tokens; or turn off, at the "
+    "server, the model's thinking, or the parser that takes its answer for reasoning."
+)
 
 
 class Answer:
@@ -96,7 +100,7 @@ class Answer:
             else:
                 error = ValidatorError(f"{reading.fault}.", where="text")
                 text = value = reading.found if self._is_over else self.object.found or text
-        if error is not None and not self._is_over:
+        if isinstance(error, ValidatorError) and not self._is_over:
             error = StructgenError("The text was cut off.", where=self._where, cure="Raise max_tokens.")
         ended = FinishReason.ERROR if self.refusal else _REASONS.get(str(self.reason), FinishReason.ERROR)
         return Result(
@@ -131,12 +135,17 @@ class Answer:
         return is_before or bool(read_reply(use, rest.replace(reading.found, "", 1), ended=True).calls)
 
     def _ended_badly(self) -> StructgenError | None:
-        """Return the error of a text that did not end by itself or at its bound."""
+        """Return the error of a text that did not end by itself or at its bound; of one that is empty beside
+        reasoning, which is asked for again if it ended by itself. Beside tools an answer may be empty."""
         if self.refusal:
             what = f"The model refuses: {self.refusal}"
             return StructgenError(what, where=self._where, cure="Ask differently.")
         if str(self.reason) in _REASONS:
-            return None
+            if self.form.tools is not None or self.reply.strip() or not self.thoughts.strip():
+                return None
+            kind = ValidatorError if self._is_over else StructgenError
+            cure = "" if self._is_over else "Raise max_tokens."
+            return kind(_SILENT.format(len(self.thoughts)), where=self._where, cure=cure)
         return StructgenError(
             f"The text ended for the reason {self.reason!r}.",
             where=self._where,

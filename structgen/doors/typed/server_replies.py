@@ -17,18 +17,19 @@ it, a sentence around it, or a fence. `read` finds the document by rules that ne
 
 Only objects, and lists that hold objects, are looked for in sentences. A number, a word or another list would
 be found in many sentences that do not mean it: `[1]` is a list of integers and a footnote. These are read
-where they are the whole reply, what follows the thoughts, or the content of a fence. Of listed strings one
-may stand there without its quotes. A document that was asked for inside of an object is read as it is where
-no such object is found.
+where they are the whole reply, what follows the thoughts, or the content of a fence. A listed value may stand
+there by its name, which is a string without its quotes, or in marks of quotation of any kind. What can be
+read as JSON is: of the values 1 and "1" the reply `1` is the number. A document that was asked for inside of
+an object is read as it is where no such object is found.
 
-Nothing is mended: comments, trailing commas and typographic quotes are not JSON.
+Nothing else is mended: comments, trailing commas and typographic quotes are not JSON.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -56,6 +57,8 @@ _FENCE = re.compile(
 """A line that opens a fence, and what follows it up to a line of at least as many marks alone."""
 _BLANKS = " \t\r\n\ufeff"
 """What may stand around a document: JSON's white space and the byte order mark."""
+_QUOTES = ("''", '""', "\u2018\u2019", "“”", "„“", "«»")
+"""Marks of quotation that may stand around the name of a listed value, as those of code may (backticks)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +74,19 @@ class SentSchema:
     """Whether the text of a result has this object, as that of a type has."""
     is_said: bool
     """Whether what is wanted is the text that a string says, without its quotes."""
-    is_listed: bool
-    """Whether a few listed values are wanted: a word by itself means no other."""
+    names: Mapping[str, str]
+    """The JSON of each listed value by its name (`named_values`)."""
 
     def asked(self, text: str) -> str | None:
         """Return a text that is a document as it was asked for, else None."""
         return text if accepts(self.compiled, text) else None
 
     def bare(self, text: str) -> str | None:
-        """Return the document that says what a text is by itself; None where the schema has none."""
-        inner = (text, json.dumps(text)) if self.is_said or self.is_listed else (text,)
+        """Return the document that says what a text is by itself; None where the schema has none. The text is
+        read as JSON, else as the name of a listed value, else as such a name in marks of quotation."""
+        quoted = text[1:-1] if text[:1] + text[-1:] in _QUOTES else text.strip("`")
+        named = self.names.get(text) or self.names.get(quoted or text, text)
+        inner = [text, named, json.dumps(text) if self.is_said else text]
         return next(filter(self.asked, map(wrapper_of, inner) if self.is_wrapped else inner), None)
 
     def fault(self, text: str) -> str:
@@ -138,8 +144,8 @@ def read(reply: str, document_of: Callable[[str], str | None], *, inside: bool) 
     for whole, before in ((reply, ""), (reply.strip(_BLANKS), ""), (rest.strip(_BLANKS), thoughts)):
         if (document := document_of(whole)) is not None:
             return ReadReply(whole, document, before)
-    if parts is None:
-        return ReadReply(reply, None, fault="The reply is thoughts alone: their tag is never closed")
+    if parts is None or (thoughts and not rest.strip(_BLANKS)):
+        return ReadReply(reply, None, thoughts, "The reply contains only reasoning: no answer follows it")
     values = list(dict.fromkeys(_bracketed(rest)))
     blocks = [fence["content"].strip(_BLANKS) for fence in _FENCE.finditer(rest) if fence["open"] is None]
     blocks += [value for value in values if inside or (value[0] == "[" and "{" in value)]

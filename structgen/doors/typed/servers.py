@@ -24,13 +24,16 @@ SCHEMA = "response_format"
 _OTHER = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 _OPTIONAL = (*_OTHER, "temperature", "seed", SCHEMA, "parallel_tool_calls")
 _NAMED = re.compile(
-    rf"\b(?:(?P<field>{'|'.join(name for name in _OPTIONAL if name != SCHEMA)})"
-    r"|response[_ ]format|json[_ ]?schema|input_schema|structured[_ ]outputs?|guided[_ ]\w+|grammar)\b",
+    r"(?<!\bthis )\bmodel(?::|\s*['\"`])\s*\S*"
+    rf"|(?<![\w-])(?P<word>(?P<field>{'|'.join(name for name in _OPTIONAL if name != SCHEMA)})"
+    r"|response[_ ]format|json[_ ]?schema|input_schema|structured[_ ]outputs?|guided[_ ]\w+|grammar)"
+    r"(?![\w-])",
     re.IGNORECASE,
 )
-"""The names of the fields in messages, and other words for the schema."""
+"""The names of the fields in messages, and other words for the schema. What stands where a model is named is
+no `word`, whatever its name is."""
 _REFUSED = re.compile(
-    r"un(?:supported|recogni[sz]ed|known|expected|available)|deprecated|extra (?:inputs|fields)"
+    r"(?<!-)un(?:supported|recogni[sz]ed|known|expected|available)(?!-)|deprecated|extra (?:inputs|fields)"
     r"|(?:not|n't) (?:be )?(?:support|recogni[sz]|permit|allow|accept|available|take)"
     r"|invalid schema|schema (?:contains|conversion)|parse grammar",
     re.IGNORECASE,
@@ -206,9 +209,9 @@ class ServerHabits:
         if getattr(error, "status_code", None) not in (400, 422):
             return False
         url, name = self._server.url, self._server.name
-        said = f"{error} {words_of_error(error)} {getattr(error, 'code', None)}".replace(name, "")
+        said = f"{error} {words_of_error(error)} {getattr(error, 'code', None)}"
         param = str(getattr(error, "param", None) or "").split(".")[0]
-        mention = _NAMED.search(said)
+        mention = next((found for found in _NAMED.finditer(said) if found["word"]), None)
         named = param if param in body or mention is None else mention["field"] or SCHEMA
         is_refused = _REFUSED.search(said) or named == param == SCHEMA
         if not is_refused or named not in _OPTIONAL or named not in body:

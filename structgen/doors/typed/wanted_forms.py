@@ -26,7 +26,7 @@ from structgen.base.errors import (
 from structgen.base.json_text.exact_json import write
 from structgen.base.language.ir import Pattern, Words
 from structgen.decoding.engine.requests import Result
-from structgen.decoding.engine.searches.listed_values import listed, listed_values
+from structgen.decoding.engine.searches.listed_values import listed, listed_values, named_values
 from structgen.doors.typed.missing_options import OF_TOOLS
 from structgen.doors.typed.options import TypedOptions
 from structgen.doors.typed.server_replies import SentSchema
@@ -165,8 +165,10 @@ class WantedForm:
         grammar = unwarned_schema(sent, **{**own, **WIDEST})
         compiled = over_bytes(grammar)
         sent = without_grammars(sent)
-        is_said, is_listed = self.spoken is not None, bool(listed_values(schema))
-        return SentSchema(sent, compiled, is_wrapped, self.is_wrapped, is_said, is_listed)
+        # what a text states of a type is no list of values that the type has
+        whole = self.spoken or (self.whole or self).schema or {}
+        names = named_values(whole["properties"][WRAPPER] if self.is_wrapped else whole, whole.get("$defs"))
+        return SentSchema(sent, compiled, is_wrapped, self.is_wrapped, self.spoken is not None, names)
 
     def written_by(self, tokenizer: Tokenizer) -> Grammar | None:
         """Return the grammar for a vocabulary. The object that says a text has no needless escapes; where the

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from contextvars import ContextVar
 from copy import copy
 from dataclasses import asdict, fields, replace
 from functools import lru_cache
@@ -30,6 +31,7 @@ from structgen.base.system.text_files import read_text
 from structgen.machines.core.grammar import Grammar
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.draft_names import DRAFTS
+from structgen.schema.reading.keywords import idle_keywords
 from structgen.schema.reading.missing_bytes import Quoting, quoting_of
 from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.remotes import Remotes, check_resources
@@ -45,8 +47,12 @@ if TYPE_CHECKING:
     from structgen.schema.meaning.scalars import NumberOracle, StringOracle
 
     # start-up: who only reads schemas needs no network
+    from structgen.schema.reading.suspect_keywords import Suspect
     from structgen.schema.recogniser.schema_network import SchemaNetwork
     from structgen.tokens.tokenizer import Tokenizer
+
+SCHEMA_REMARKS: ContextVar[list[str] | None] = ContextVar("schema_remarks", default=None)
+"""Takes what else would be a `SchemaWarning`, for those whose schemas are others'; None: nobody does."""
 
 
 class JsonSchemaGrammar(Grammar, SchemaSource):
@@ -268,19 +274,22 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         flagged = dict.fromkeys(pointer for network in networks for pointer in network.may_dead_end)
         return report_of(self.document(), self._reading_notes(), flagged)
 
-    def warn_of_suspects(self, *, strict: bool = False) -> None:
-        """Warn (`SchemaWarning`) of keywords, formats and required keys that look misspelt; see
-        `suspect_keywords`.
-
-        For a grammar that was just made. With `strict` they are a `SchemaError` that names the first.
-        """
+    def suspects(self) -> tuple[Suspect, ...]:
+        """Return what of the schema looks misspelt or misplaced; see `suspect_keywords`. For a grammar that
+        was just made."""
         document = self._spare[0]
-        if not (document.unknown or document.patterns or document.unknown_formats or document.undeclared):
-            return
+        known = (document.unknown, document.patterns, document.unknown_formats, document.undeclared)
+        if not any(known) and not any(map(any, map(idle_keywords, document.schemas))):
+            return ()
         # start-up: most schemas have nothing to look at
         from structgen.schema.reading.suspect_keywords import all_suspects
 
-        said = all_suspects(document)
+        return all_suspects(document)
+
+    def warn_of_suspects(self, *, strict: bool = False) -> None:
+        """Warn (`SchemaWarning`) of `suspects`; `SCHEMA_REMARKS` takes them instead where it is set. With
+        `strict` they are a `SchemaError` that names the first."""
+        said = self.suspects()
         if strict and said:
             others = f" {len(said) - 1} more such places." if len(said) > 1 else ""
             raise SchemaError(
@@ -291,6 +300,9 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         level = warning_level()
         for suspect in said:
             what = f"{suspect.where}: {suspect.what} {suspect.cure}"
+            if (remarks := SCHEMA_REMARKS.get()) is not None:
+                remarks.append(what)
+                continue
             warnings.warn(SchemaWarning(what, where=suspect.where, likely=suspect.likely), stacklevel=level)
 
     def compiled(self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption) -> CompiledSchema:

@@ -7,7 +7,7 @@ says which drafts have which keyword.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import cache
 from types import MappingProxyType
@@ -73,6 +73,20 @@ SPEAKS_OF: Mapping[str, str] = MappingProxyType(
     }
 )
 """Fields of `Schema` that speak of values of one type."""
+
+
+def idle_keywords(schema: Schema) -> Iterator[str]:
+    """Yield the keywords of a schema that speak of values of types that its own `type` does not allow. Not
+    those that ask for nothing, as generators write them, and neither `format` nor `additionalProperties`,
+    which are notes for other tools there."""
+    types = schema.types or TYPES
+    for field, value in vars(schema).items():
+        kind = SPEAKS_OF.get(field)
+        if kind is None or kind in types or (kind == "number" and "integer" in types):
+            continue
+        is_empty = value == getattr(Schema, field) or getattr(value, "verdict", None) is True
+        if not is_empty and field not in ("format", "additional"):
+            yield from filter(schema.raw.__contains__, keywords_of(field))
 
 
 def keywords_of(field: str) -> tuple[str, ...]:

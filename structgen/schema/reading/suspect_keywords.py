@@ -33,7 +33,7 @@ from structgen.base.errors import CLOSE, SchemaError
 from structgen.base.json_text.exact_json import escape
 from structgen.schema.reading.dialects import dialect
 from structgen.schema.reading.draft_names import DRAFTS
-from structgen.schema.reading.keywords import FORMATS
+from structgen.schema.reading.keywords import FORMATS, idle_keywords
 from structgen.schema.reading.string_grammars import GRAMMAR
 
 if TYPE_CHECKING:
@@ -54,14 +54,17 @@ _ELSEWHERE: Final = MappingProxyType(
         "maxvalue": ("maximum", ""),
         "min": ("minimum", "Write minimum, minLength or minItems, whichever is meant."),
         "minvalue": ("minimum", ""),
+        "options": ("enum", ""),
         "optional": ("required", 'Each key is optional that "required" of its object does not list.'),
         "nullable": (
             "type",
             'It is OpenAPI 3.0\'s: here null is not allowed by it. Write "type": [..., "null"].',
         ),
+        "property": ("properties", ""),
         "ref": ("$ref", ""),
         "regex": ("pattern", ""),
         "regexp": ("pattern", ""),
+        "schema": ("allOf", "Write what it holds in its place."),
     }
 )
 """Words of other languages of schemas, in small letters: the keyword, what to do."""
@@ -86,6 +89,10 @@ _FOREIGN: Final = MappingProxyType(
     }
 )
 """Constructs of other dialects that ECMA-262 reads as something else: what is wrong, what to write."""
+_BOUNDS: Final = MappingProxyType(
+    {"string": "Length", "array": "Items", "object": "Properties", "number": "imum", "integer": "imum"}
+)
+"""How keywords that begin with `min` and `max` go on, by the type that they speak of."""
 _DIGITS: Final = re.compile("[0-9]+")
 _LONGEST: Final = 40
 """Longer names are not compared with others."""
@@ -123,7 +130,22 @@ def all_suspects(document: Document) -> tuple[Suspect, ...]:
             "every value."
         )
         remarks.insert(0, Suspect("#", what, cure))
-    return (*remarks, *foreign_constructs(document), *misspelt_formats(document), *misspelt_keys(document))
+    remarks += (*foreign_constructs(document), *misspelt_formats(document), *misspelt_keys(document))
+    return tuple(dict.fromkeys((*remarks, *misplaced_keywords(document))))
+
+
+def misplaced_keywords(document: Document) -> Iterator[Suspect]:
+    """Yield what is said of keywords that speak of other types than the `type` beside them allows."""
+    for schema in document.schemas:
+        for keyword in idle_keywords(schema):
+            kinds = " or ".join(sorted(schema.types or ()))
+            bound = _BOUNDS.get(kinds) if keyword[:3] in ("min", "max") else None
+            yield Suspect(
+                f"{schema.pointer}/{keyword}",
+                f'"{keyword}" is ignored: it has no effect on values of the type {kinds}.',
+                f'Did you mean "{keyword[:3]}{bound}"?' if bound else 'Remove it, or correct "type".',
+                f"{keyword[:3]}{bound}" if bound else "",
+            )
 
 
 def foreign_constructs(document: Document) -> Iterator[Suspect]:
@@ -234,7 +256,7 @@ def suspects(document: Document) -> tuple[Suspect, ...]:
         if likely in schema.raw and likely not in (keyword, "type", "required"):
             continue  # the likely keyword stands there as well, so that the unknown one is somebody's own
         where = f"{schema.pointer}/{escape(keyword)}"
-        suspects.setdefault(where, Suspect(where, f"{keyword} {why}.", cure, likely))
+        suspects.setdefault(where, Suspect(where, why, cure, likely))
     return tuple(sorted(suspects.values(), key=lambda suspect: suspect.where))
 
 
@@ -265,9 +287,9 @@ def _likely(keyword: str, draft: str) -> tuple[str, str, str, str] | None:
         # a vocabulary that the meta-schema leaves out; what `properties` of draft 3 reads in its properties
         return None
     if keyword == "id" and known.id_key != "id":
-        why = f"is draft 4's and unknown in draft {draft}, where it is no base for references"
+        why = f'"id" is a keyword of draft 4, and is ignored in draft {draft}.'
         return draft, "$id", why, "Write $id, or name draft 4 in $schema."
-    unknown = f"is unknown in draft {draft} and restricts nothing"
+    unknown = f'Unknown keyword "{keyword}" is ignored (draft {draft}).'
     other = next(
         (draft for draft in (*DRAFTS[-2::-1], DRAFTS[-1]) if keyword in dialect(draft).keywords), None
     )
@@ -277,18 +299,19 @@ def _likely(keyword: str, draft: str) -> tuple[str, str, str, str] | None:
     plain = _plain(keyword)
     if plain in _ELSEWHERE:
         likely, cure = _ELSEWHERE[plain]
-        return draft, likely, unknown, cure or f"Write {likely}."
+        return draft, likely, unknown, cure or f'Did you mean "{likely}"?'
     # a known keyword behind another word is a word of its own
     names = [name for name in known.keywords if not plain.endswith(name.casefold()) or _plain(name) == plain]
-    meant = _nearest(keyword, names)
+    singular = plain.rstrip("s")
+    meant = next((name for name in names if _plain(name).rstrip("s") == singular), None)
+    meant = meant or _nearest(keyword, names)
     if meant is None:
         by_plain = {name.casefold(): name for name in names if abs(len(name) - len(keyword)) <= 2}
         close = get_close_matches(plain, by_plain, 1, CLOSE) if len(plain) >= 8 else []
         meant = by_plain[close[0]] if close else None
     if meant is None:
         return None
-    same = _plain(meant) == plain
-    return draft, meant, unknown, f"Write {meant}." if same else f"Write {meant}, if that is meant."
+    return draft, meant, unknown, f'Did you mean "{meant}"?'
 
 
 def _takes(draft: str, likely: str, value: Any, keyword: str) -> bool:
@@ -306,6 +329,8 @@ def _takes(draft: str, likely: str, value: Any, keyword: str) -> bool:
         return True  # as draft 3 has it
     if likely == GRAMMAR:
         return isinstance(value, dict) and "definition" in value
+    if keyword == "schema":
+        return isinstance(value, dict) and not _of_all_drafts()[0].isdisjoint(value)
     # start-up: whoever reads a schema without such keywords needs no more
     from structgen.schema.reading.document import Document
 

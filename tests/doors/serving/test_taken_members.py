@@ -13,9 +13,11 @@ from served_apps import ADA, CHAT, FORMAT, PERSON, TEXT, TOOL, app_of, openai_cl
 from small_models import Function, tokenizer, write_chat_llama
 
 import structgen as sg
-from structgen.doors.serving.app import make_app
+from structgen.doors.serving.app import ModelServer, make_app
+from structgen.doors.serving.batch_runs import answered
 from structgen.doors.serving.request_fields import check_members
 from structgen.doors.serving.served_model import ServedModel
+from structgen.doors.serving.server_options import ServerOptions
 
 TOKENIZER = tokenizer()
 HEADER = "x-structgen-warning"
@@ -93,6 +95,92 @@ def reply_to(text: str, **body: Any) -> Any:
     written = [one["function"]["arguments"] for one in message.get("tool_calls", ())]
     assert "".join(one["function"]["arguments"] for one in calls) == "".join(written)
     return said, written, whole.json()["choices"][0]["finish_reason"]
+
+
+# --- what looks like a mistake in a schema ------------------------------------------------------------------
+
+MISTAKES: list[dict[str, Any]] = [
+    {"type": "object", "propertes": {"a": {"type": "null"}}},
+    {"type": "string", "maxlength": 3},
+    {"type": "string", "options": ["a", "b"]},
+    {"enums": ["a"]},
+    {"type": "object", "schema": {"type": "string"}},
+    {"type": "array", "item": {"type": "null"}, "maxItems": 1},
+    {"type": "object", "property": {"a": {}}},
+    {"type": "array", "minLength": 2, "items": {"type": "null"}},
+    {"type": "string", "pattern": r"^a\Z"},
+    {"properties": {"n\u00e4me\r\nx: y": {"maxLenght": 3, "type": "null"}}, "type": "object"},
+]
+PLACES: dict[str, Any] = {
+    "chat/completions": lambda schema: {"response_format": {"type": "json_schema", "json_schema": schema}},
+    "responses": lambda schema: {"text": {"format": {"type": "json_schema", **schema}}},
+    "messages": lambda schema: {"output_config": {"format": {"type": "json_schema", **schema}}},
+    "completions": lambda schema: {"structured_outputs": {"json": schema["schema"]}},
+}
+
+
+def remarks_of(schema: Any) -> list[str]:
+    """Return what Python warns of."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        sg.json_schema(schema)
+    return [str(one.message) for one in caught]
+
+
+@for_each("schema", MISTAKES)
+def test_the_header_says_what_python_warns_of(app: Any, schema: Any) -> None:
+    told = remarks_of(schema)
+    assert told
+    for path, place in PLACES.items():
+        said = {"schema": schema} if path == "messages" else {"schema": schema, "name": "answer"}
+        count = "max_output_tokens" if path == "responses" else "max_tokens"
+        body = body_of(path, **place(said)) | {count: 60}
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            answer = post(app, f"/v1/{path}", body)
+            streamed = post(app, f"/v1/{path}", {**body, "stream": True})
+        header = answer.headers[HEADER]
+        assert answer.status_code == 200 and header == streamed.headers[HEADER]
+        for one in told:
+            plain = one.rpartition("\nx: y")[2]  # what stands behind characters that no header has
+            assert plain.encode("unicode_escape").decode() in header, (path, one, header)
+        assert header.isascii() and header.isprintable()
+
+
+def test_a_mistake_in_the_schema_of_a_tool_is_told_as_python_tells_it(app: Any) -> None:
+    tool = {"type": "function", "function": {"name": "move", "parameters": {**MOVE, "requird": ["to"]}}}
+    answer = post(app, "/v1/chat/completions", {**CHAT, "tools": [tool], "tool_choice": "required"})
+    assert '#/requird: Unknown keyword "requird" is ignored' in answer.headers[HEADER]
+    plain = post(app, "/v1/chat/completions", {**CHAT, "tools": [MOVE_TOOL], "tool_choice": "required"})
+    assert HEADER not in plain.headers
+
+
+def test_a_long_warning_is_cut_and_says_how_many_there_are(app: Any) -> None:
+    properties = {f"a{at}": {"type": "null", "maxLenght": 3} for at in range(300)}
+    schema = {"type": "object", "properties": properties}
+    answer = post(app, "/v1/completions", body_of("completions", structured_outputs={"json": schema}))
+    header = answer.headers[HEADER]
+    assert header.startswith("#/properties/a0/maxLenght: ") and header.endswith("... (300 remarks)")
+    assert len(header) < 1100
+
+
+def test_what_one_request_is_told_is_not_told_to_the_next(app: Any) -> None:
+    for schema in (MISTAKES[0], {"type": "null"}):
+        body = body_of("completions", structured_outputs={"json": schema}, max_tokens=30)
+        answer = post(app, "/v1/completions", body)
+        assert (HEADER in answer.headers) == (schema is MISTAKES[0])
+
+
+def test_the_lines_of_a_batch_tell_it_too(engine: sg.Engine) -> None:
+    server = ModelServer(ServedModel(engine, "extract"), ServerOptions())
+    body = body_of("completions", structured_outputs={"json": MISTAKES[1]}, max_tokens=30)
+    for given in (
+        {"url": "/v1/completions", "body": body},
+        {"url": "/v1/completions", "body": {**body, "x": 1}},
+    ):
+        line = json.dumps({"custom_id": "a", **given}).encode()
+        said = run(lambda line=line: answered(server.answer_line, "", line))["response"]
+        assert (said["status_code"] == 200) == ("maxlength" in said.get("warning", ""))
 
 
 WORDS = ["go", "stop", "a", " ", "END", "st", "EN", "then"]

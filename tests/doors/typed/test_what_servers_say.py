@@ -8,6 +8,7 @@ as a stream.
 from __future__ import annotations
 
 import asyncio
+import enum
 import importlib.util
 import json
 import random
@@ -33,7 +34,7 @@ from told_models import Even
 
 import structgen as sg
 from structgen.doors.typed.remote import LOST
-from structgen.doors.typed.servers import server_of
+from structgen.doors.typed.servers import ServerHabits, server_of
 
 pytest.importorskip("anthropic")
 
@@ -63,6 +64,11 @@ told = re.compile
 
 class Empty(BaseModel):
     note: str = ""
+
+
+class Colour(enum.Enum):
+    RED = "red"
+    THREE = 3
 
 
 class Priced(BaseModel):
@@ -217,6 +223,11 @@ CASES: list[tuple[str, str, Any]] = [
     ("a call of a tool, as text", "asked again", f'{{"name": "person", "arguments": {ADA}}}'),
     ("a refusal, as text", "asked again", "I'm sorry, but I can't help with that."),
     ("an empty reply, or null", "asked again", None),
+    (
+        "an empty reply beside a full `reasoning_content` or `reasoning`",
+        "asked again",
+        {"content": None, "reasoning_content": THOUGHT},
+    ),
     ("a fence that is cut off", "error", {"content": f"```json\n{ADA[:-3]}", "finish_reason": "length"}),
     ("a refusal in the field `refusal`", "error", {"refusal": "I will not."}),
     ("a call of a tool in `tool_calls`", "error", {"finish_reason": "tool_calls", "tool_calls": []}),
@@ -326,7 +337,47 @@ DOCUMENTS: list[Any] = [
     *(
         (says, {"value": "red", "attempts": 1}, {"target": target})
         for says in ('{"value": "red"}', "red", '"red"\n', "```\nred\n```", "<think>red, blue</think> red")
-        for target in (ENUM, {"regex": "red|blue"})
+        for target in (ENUM, {"regex": "red|blue"}, Literal["red", "blue"], Literal["red"] | None)
+    ),
+    *(
+        (says, {"value": value, "attempts": 1}, {"target": target})
+        for target, says, value in [
+            (Colour, "red", Colour.RED),
+            (Colour, "```\nred\n```", Colour.RED),
+            (Colour, "<think>3 or red</think>\n3", Colour.THREE),
+            (Literal["red"], "'red'", "red"),
+            (Literal["red"], "\u201cred\u201d", "red"),
+            (Literal["red", "blue"], "`blue`", "blue"),
+            (Literal[1, "1"], "1", 1),
+            (Literal[1, "1"], '"1"', "1"),
+            (Literal[True, "x"], "true", True),
+            (Literal["x"] | int, "x", "x"),
+            (Literal["x"] | int, "7", 7),
+            (Literal["x"] | None, "null", None),
+            ({"oneOf": [{"const": "red"}, {"const": "blue"}]}, "red", "red"),
+        ]
+    ),
+    *(
+        ((says, '{"value": "red"}'), {"value": "red", "attempts": 2}, {"target": target})
+        for says in ("Red", "red.", "It is red.", "red blue", "```\nred\n```\n```\nblue\n```", "{red}")
+        for target in (ENUM, Literal["red", "blue"])
+    ),
+    (("red", '{"value": "red"}'), {"value": "red", "attempts": 2}, {"target": str | int}),
+    # an answer that is reasoning alone
+    *(
+        (({**said, "content": content}, ADA), {"value": PERSON, "attempts": 2}, {}, {"messages": told(words)})
+        for content in (None, "", " \n")
+        for said, words in [
+            ({"reasoning_content": "Hm."}, "all of it is reasoning .3 characters.. Raise max_tokens"),
+            ({"reasoning": THOUGHT}, f"is reasoning .{len(THOUGHT)} characters"),
+            ({}, "The reply is empty"),
+        ]
+    ),
+    (
+        ("<think>Hm.</think>\n", ADA),
+        {"value": PERSON, "attempts": 2},
+        {},
+        {"messages": told("no answer follows")},
     ),
     *(
         (f'{{"value": {said}}}', value, {"target": target})
@@ -355,7 +406,7 @@ DOCUMENTS: list[Any] = [
         ((says, says), told(words), {}, REFUSED_BEFORE | {"messages/1/role": "assistant" if says else "user"})
         for says, words in [
             (f"{ADA} or {BO}", "has 2 different documents, and does not say which is meant"),
-            (f"<think>{ADA}", "is thoughts alone: their tag is never closed"),
+            (f"<think>{ADA}", "contains only reasoning: no answer follows it"),
             (" \n", "is empty"),
             ("", "is empty"),
             ('{"name": "Ada", ', 'it ends too early at byte 16, where the key "age"'),
@@ -403,7 +454,11 @@ FAILURES: list[Any] = [
             None,
         )
     ),
-    (refusal("Unknown model 'seed'."), told("Unknown model"), {"name": "seed", "attempts": 3}),
+    *(
+        (refusal(said.format(name)), told("says which part"), {"name": name, "attempts": 3})
+        for name in ("seed", "seed-coder", "org/seed:7b", "grammar", "unsupported-seed")
+        for said in ("Unknown model '{}'.", "The model `{}` is not supported.", "Unsupported model: {}")
+    ),
     *(
         (refusal("the words", status), told(f"the words.*{cure}"), {"requests": 1 + (status in (429, 500))})
         for status, cure in [
@@ -434,6 +489,28 @@ FAILURES: list[Any] = [
         ]
     ),
     *((raw(400, said), told(r"(?s)\A.{1,899}\Z")) for said in (deep, {"error": "x" * 10**6})),
+    *(
+        (
+            {"content": content, key: "Hm, Ada.", "finish_reason": reason},
+            {"error": told(words), "result.thoughts": "Hm, Ada."},
+            {"target": target, **WHOLE},
+        )
+        for content in (None, "")
+        for key in ("reasoning_content", "reasoning")
+        for target in (Person, int, str, Literal["red"])
+        for reason, words in [
+            (
+                "stop",
+                r"reply is empty: all of it is reasoning \(8 characters\)\. Raise max_tokens; or turn off",
+            ),
+            ("length", r"The reply is empty: all of it is reasoning.* Raise max_tokens\.$"),
+        ]
+    ),
+    (
+        streamed(chunk(reasoning_content="Hm."), chunk(reason="stop")),
+        told("all of it is reasoning"),
+        STREAM,
+    ),
     (raw(200, {}), told("no choices\\."), WHOLE),
     (raw(200, {"choices": []}), told(r"no choices\[0\]\."), WHOLE),
     (raw(200, {"choices": [{"finish_reason": "stop"}]}), told(r"no choices\[0\]\.message\."), WHOLE),
@@ -478,6 +555,76 @@ LEARNT: list[Any] = [
         ]
     ),
 ]
+
+
+REFUSALS = (
+    OPENAI_TOKENS,
+    OPENAI_TEMPERATURE,
+    "seed: extra inputs are not permitted",
+    "Unrecognized request argument supplied: seed",
+    "not supported by this model: seed",
+    "This model does not support response format `json_schema`.",
+    "body.seed: Extra inputs are not permitted",
+    "temperature must be at most 1.",
+    "`temperature` is deprecated for this model.",
+    "Invalid schema for response_format 'answer'.",
+)
+
+
+def learnt(said: str, name: str, **more: Any) -> tuple[bool, list[str | None]]:
+    """Return whether a refusal is worth another request, and the fields that are then sent."""
+    habits = ServerHabits(sg.Server("http://h/v1", name))
+    error: Any = Exception(said)
+    error.status_code, error.body = 400, {"message": said}
+    schema = {"json_schema": {"schema": {"type": "object"}}}
+    for key, value in more.items():
+        setattr(error, key, value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        again = habits.learn(error, {**dict.fromkeys(FIELDS, 1), "response_format": schema})
+    sent = [habits.field(field) for field in FIELDS]
+    return again, [*sent, str(habits.takes(schema["json_schema"]["schema"]))]
+
+
+@pytest.mark.parametrize("seeds", [range(300), pytest.param(range(300, 20_000), marks=pytest.mark.slow)])
+def test_which_field_is_refused_does_not_depend_on_the_name_of_the_model(seeds: range) -> None:
+    wanted = {said: learnt(said, "small") for said in REFUSALS}
+    assert len({str(one) for one in wanted.values()}) > 4
+    for seed in seeds:
+        source = random.Random(seed)
+        said = source.choice(REFUSALS)
+        words = said.split()
+        name = source.choice(
+            [
+                source.choice(said).strip() or "m",
+                source.choice(words),
+                source.choice(words).strip(".,:'`\"") or "m",
+                source.choice(words)[source.randrange(3) :] or "m",
+                "".join(source.choices("aems.*+?()[]{}|\\^$-_/:é漢\u0307", k=source.randrange(1, 9))),
+            ]
+        )
+        assert learnt(said, name) == wanted[said], (said, name)
+
+
+@for_each(
+    ("name", "said", "left_out"),
+    [
+        ("m", OPENAI_TOKENS, "max_tokens"),
+        ("seed-coder", "seed-coder does not support temperature", "temperature"),
+        ("seed-coder", "The model `seed-coder` does not support temperature.", "temperature"),
+        ("org/seed", "temperature is not supported by org/seed", "temperature"),
+        ("org/seed", "Model 'org/seed' does not support temperature.", "temperature"),
+        ("any", "not supported by this model: seed", "seed"),
+        ("any", "The model's temperature is not supported", "temperature"),
+        ("seed", "Unsupported parameter: seed", "seed"),
+        ("temperature", "model 'temperature' does not support 'seed'", "seed"),
+    ],
+)
+def test_a_field_is_told_from_the_name_of_a_model(name: str, said: str, left_out: str) -> None:
+    again, sent = learnt(said, name)
+    assert again and left_out not in (sent[FIELDS.index(left_out)],)
+    others = [field for field in FIELDS if field not in (left_out, "max_completion_tokens")]
+    assert all(sent[FIELDS.index(field)] == field for field in others)
 
 
 @for_each(("row", "becomes", "reply"), CASES)

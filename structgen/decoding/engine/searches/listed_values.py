@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -15,8 +16,9 @@ from structgen.machines.core.grammar import Grammar
 MOST_VALUES: Final = 64
 """More values are not compared: each token of each of them is a row of the model."""
 _FEW: Final = {"boolean": (True, False), "null": (None,)}
-_DEEPEST: Final = 32
-"""References and alternatives inside one another that are followed."""
+_BRANCHES: Final = ("anyOf", "oneOf", "allOf")
+_OPEN: Final = object()
+"""Stands for an alternative of a schema that lists no values, or not all of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,33 +98,59 @@ def _of_first_member(schema: dict[str, Any]) -> tuple[str, list[Any], bool]:
     if schema.get("type") != "object" or not members or schema.get("required") != [*members]:
         return "", [], False
     key, member = next(iter(members.items()))
-    return key, _listed(member, definitions, 0) or [], len(members) == 1
+    return key, _listed(member, definitions), len(members) == 1
 
 
 def listed_values(schema: dict[str, Any]) -> list[Any]:
     """Return the values of a schema that lists them, in `enum`, `const` or as `boolean` or `null`, perhaps in
     a reference or in alternatives; [] for any other. Lists and objects are none."""
-    return [] if (values := _listed(schema, schema.get("$defs"), 0)) is None else values
+    return _listed(schema, schema.get("$defs"))
 
 
-def _listed(schema: Any, definitions: Any, depth: int) -> list[Any] | None:
-    """The schema may be any JSON: whether it is a schema at all is found elsewhere."""
-    if not isinstance(schema, dict) or depth > _DEEPEST:
-        return None
-    if "enum" in schema or "const" in schema:
-        values = schema.get("enum", [schema.get("const")])
-        is_plain = isinstance(values, list) and not any(isinstance(value, list | dict) for value in values)
-        return list(values) if is_plain else None
-    kinds: list[Any] = schema["type"] if isinstance(schema.get("type"), list) else [schema.get("type")]
-    if all(kind in [*_FEW] for kind in kinds):  # a list: any JSON can be looked for in it
-        return [value for kind in kinds for value in _FEW[kind]]
-    if (name := str(schema.get("$ref", ""))).startswith("#/$defs/") and isinstance(definitions, dict):
-        return _listed(definitions.get(name.removeprefix("#/$defs/")), definitions, depth + 1)
-    choices = schema["anyOf"] if isinstance(schema.get("anyOf"), list) else []
-    parts = [_listed(choice, definitions, depth + 1) for choice in choices]
-    if not parts or any(part is None for part in parts):
-        return None
-    return list({_written(value): value for part in parts for value in part or ()}.values())
+def named_values(schema: dict[str, Any], definitions: Any) -> dict[str, str]:
+    """Return the JSON of each value that a schema lists, also beside alternatives that list none, by its name
+    (`Listed.names`). Whether the schema allows it is not looked at. `definitions`: the schema's `$defs`."""
+    values = {_written(value): value for value in _alternatives(schema, definitions) if value is not _OPEN}
+    return {
+        value if isinstance(value, str) and value not in values else text: text
+        for text, value in values.items()
+    }
+
+
+def _listed(schema: Any, definitions: Any) -> list[Any]:
+    """Return the values that all alternatives of a schema list; [] where one lists none."""
+    values = {
+        _OPEN if value is _OPEN else _written(value): value for value in _alternatives(schema, definitions)
+    }
+    return [] if _OPEN in values else list(values.values())
+
+
+def _alternatives(schema: Any, definitions: Any) -> Iterator[Any]:
+    """Yield the values that the alternatives of a schema list, in its order, and `_OPEN` for what lists none.
+    The schema may be any JSON: whether it is a schema at all is found elsewhere. Cost: linear, for each
+    reference is followed once."""
+    parts, seen = [schema], set[str]()
+    while parts:
+        part = parts.pop()
+        if not isinstance(part, dict):
+            yield _OPEN
+            continue
+        kinds: list[Any] = part["type"] if isinstance(part.get("type"), list) else [part.get("type")]
+        if "enum" in part or "const" in part:
+            values = part.get("enum", [part.get("const")])
+            for value in values if isinstance(values, list) else [[]]:
+                yield _OPEN if isinstance(value, list | dict) else value
+        elif all(kind in [*_FEW] for kind in kinds):  # a list: any JSON can be looked for in it
+            yield from (value for kind in kinds for value in _FEW[kind])
+        elif (name := str(part.get("$ref", ""))).startswith("#/$defs/") and isinstance(definitions, dict):
+            if name not in seen:
+                parts.append(definitions.get(name.removeprefix("#/$defs/")))
+            seen.add(name)
+        else:
+            several = [part[key] for key in _BRANCHES if isinstance(part.get(key), list)]
+            parts += reversed([branch for branches in several for branch in branches])
+            if several != [part.get("anyOf")] or several == [[]]:
+                yield _OPEN  # a value of a branch of oneOf or allOf may be refused by the branches beside it
 
 
 def _written(value: Any) -> str:
