@@ -27,6 +27,8 @@ class PageAnswer:
     """The list of items; of one object for a document, this object."""
     confidences: Mapping[str, float] = field(default_factory=dict)
     """The probability of each scalar, by its JSON Pointer in `value`; {} where the model tells none."""
+    may_guess: bool = False
+    """Whether the model could say what the page only looks as if it stated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class FoundValue:
     end: int | None
     page: int
     confidence: float | None
+    is_unverified: bool = False
+    """Whether the place only looks as if it stated the value, in a form that no reader reads."""
 
 
 @dataclass(frozen=True, slots=True)
