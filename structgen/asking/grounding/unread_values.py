@@ -19,7 +19,7 @@ from itertools import accumulate, islice, product
 from typing import Any, Final, NamedTuple
 
 from structgen.asking.grounding.calendars import instants_of
-from structgen.asking.grounding.reading import Kind, Reading
+from structgen.asking.grounding.reading import PART, Kind, Reading, mark_span
 from structgen.asking.grounding.stated_text import StatedText, stated_text
 
 MOST_GUESSES: Final = 2_000
@@ -84,6 +84,13 @@ class UnverifiedText(StatedText):
                 times = [reading for reading in known if reading.kind == "time"]
                 instants = islice(instants_of(dates, times), MOST_GUESSES)
                 guesses += [replace(instant, is_part=True) for instant in instants]
+            marks = bytearray(len(text))  # of the figures of dates, which are parts then
+            for guess in guesses:
+                if guess.kind == "date":
+                    mark_span(marks, guess.start, guess.end)
+            known = [
+                replace(reading, is_part=reading.is_part or marks[reading.start] == PART) for reading in known
+            ]
             made += [(name, reading) for reading in (*known, *guesses)]
         return tuple(made)
 

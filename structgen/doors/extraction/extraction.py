@@ -318,8 +318,8 @@ def _unverified_remark(items: Sequence[FoundItem], text: str) -> list[str]:
     """Return a sentence about the values of some items that are not verified; [] without any."""
     values = [field for item in items for field in item.fields if field.is_unverified]
     places = ((field.start or 0, field.end or 0) for field in values)
-    what = f"Not verified, because they stand in a form that is not read: {counted(len(values), 'value')}"
-    return [f"{what}, at {named_places(places, text, len(values))}."] * bool(values)
+    what = f"{counted(len(values), 'value')} could not be verified, in a form that is not read"
+    return [f"{what}: {named_places(places, text, len(values))}."] * bool(values)
 
 
 def _of_one_shape(answers: Sequence[PageAnswer]) -> list[PageAnswer]:

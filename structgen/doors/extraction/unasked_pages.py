@@ -78,13 +78,14 @@ def unasked_remarks(
         groups[page.document, page.reason].append(page)
     remarks = list[str]()
     for (name, reason), group in groups.items():
-        verb, numbers = "was" if len(group) == 1 else "were", dict.fromkeys(page.page for page in group)
-        what = f"{name}: {_counted(group, f' of {pages[name]:,}')} {verb} not asked, because the text states "
-        what += f"{reason}: page {listed(map(str, numbers), len(numbers))}."
+        verb, why = ("was", "it states") if len(group) == 1 else ("were", "they state")
+        numbers = dict.fromkeys(f"page {page.page}" for page in group)
+        what = f"{name}: {_counted(group, f' of {pages[name]:,}')} {verb} not asked, because {why} {reason}: "
+        what += f"{listed(numbers, len(numbers))}."
         if total := sum(page.unread_count for page in group):
             places = (place for page in group for place in page.unread)
             what += (
-                f" In a form that is not read, it may stand at {named_places(places, texts[name], total)}."
+                f" Possible values in a form that is not read: {named_places(places, texts[name], total)}."
             )
         remarks.append(f"{what} {cure}".rstrip() if total else what)
     return remarks
