@@ -1,6 +1,5 @@
-"""What looks as if a text stated a value that no reader knows: a date whose month another language names,
-figures beside a word that is not a unit. Such a value is a guess: `unverified_text` states it where a text
-states nothing else."""
+"""Guesses: what looks as if a text stated it, in a form that no reader reads. A date whose month is named in
+another language, or whose words stand in another order; a number beside a word that is not a unit."""
 
 from __future__ import annotations
 
@@ -8,237 +7,118 @@ import datetime as dt
 import pickle
 import re
 import unicodedata
-from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 from functools import cache, cached_property, lru_cache
-from itertools import accumulate, islice, product
-from typing import Any, Final, NamedTuple
+from itertools import islice, product
+from typing import Any, Final
 
-from structgen.asking.grounding.calendars import instants_of
-from structgen.asking.grounding.reading import PART, Kind, Reading, mark_span
+from structgen.asking.grounding.reading import PART, Reading, mark_span
 from structgen.asking.grounding.stated_text import StatedText, stated_text
 
 MOST_GUESSES: Final = 2_000
-"""Values that a text is guessed to state; more are not offered."""
-WINDOW: Final = 40
+"""Guesses that an answer may have, of one text."""
+WINDOW: Final = 30
 """Characters between the name of a month and the figures of its date."""
-_MOST_YEARS: Final = 8
-"""Years of a text that a day without a year may be in."""
-_UNKNOWN: Final = 0
-"""The value of numerals whose number is not known."""
-_WORD: Final = re.compile(r"[^\W\d_]+")
-_WITH_WORD: Final = re.compile(
-    r"(?<![\d.,:])(\d{1,5})(?:[.:]([0-5]\d))?(?!\d|[.,:]\d)(?:[\s-]?([^\W\d_]{2,}))?"
-)
-"""Figures, the minutes behind them, the word behind both."""
-_SIGN: Final = re.compile(r"(?<=\d)\s?[./-]\s?(?=\d{1,2}\s?[./-]\s?\d)")
-"""The first sign of `2024. 5. 3`."""
-_ALL_MONTHS: Final = frozenset(range(1, 13))
-_NOT_LATIN: Final = "\u0370"
-"""From this character on, scripts have words of one or two characters."""
-_UNSPACED: Final = "\u0e00"
-"""From this character on, scripts have no blanks between words, or join endings to them."""
-_LEAST_STEM: Final = 5
-"""A name of so many letters may have an ending: "toukokuu" in "toukokuun"."""
-
-
-class UnreadValue(NamedTuple):
-    """What looks like a value of a kind, at the characters `start` to `end`."""
-
-    kind: Kind
-    start: int
-    end: int
-    values: tuple[Any, ...]
-    """The values that it may state, as in `Reading`; () where its figures make none."""
-
-
-class _Figure(NamedTuple):
-    """A whole number of a text."""
-
-    start: int
-    end: int
-    value: int
+_WORD: Final = re.compile(r"[^\s\d!-/:-@[-`{-~\u2010-\u2027\u3000-\u303f\uff00-\uff0f]+")
+_BESIDE_A_WORD: Final = re.compile(rf"(?<![\d.,:])(\d{{1,5}})[\s-]?({_WORD.pattern})")
+_FIGURES: Final = re.compile(r"(?<!\d)(?:\d{1,2}|\d{4})(?!\d)")
+"""A day, or a year."""
+_LATIN: Final = "\u0370"
+"""Before this character, a name of one or two letters is no month's."""
+_UNITS: Final = (604_800, 86_400, 3_600, 60, 1)
+"""A week to a second, in seconds."""
 
 
 class UnverifiedText(StatedText):
-    """Texts that state what they are guessed to state, too, as parts: where no reading of the kind fits.
-    Made by `unverified_text`."""
+    """A text that states what it is guessed to state, too, where nothing that is read fits. Made by
+    `unverified_text`."""
 
     @cached_property
     def readings(self) -> tuple[tuple[str, Reading], ...]:
-        made = list[tuple[str, Reading]]()
-        for name, text in self.texts.items():
-            known = [reading for _, reading in stated_text(((name, text),)).readings]
-            found = (
-                Reading(unread.kind, value, unread.start, unread.end, is_part=True)
-                for unread in unread_values_of(text, known)
-                for value in unread.values
-            )
-            guesses = [*islice(found, MOST_GUESSES)]
-            if all(reading.kind != "date" for reading in known):  # a day that is read is an instant already
-                dates = [guess for guess in guesses if guess.kind == "date"]
-                times = [reading for reading in known if reading.kind == "time"]
-                instants = islice(instants_of(dates, times), MOST_GUESSES)
-                guesses += [replace(instant, is_part=True) for instant in instants]
-            marks = bytearray(len(text))  # of the figures of dates, which are parts then
-            for guess in guesses:
-                if guess.kind == "date":
-                    mark_span(marks, guess.start, guess.end)
-            known = [
-                replace(reading, is_part=reading.is_part or marks[reading.start] == PART) for reading in known
-            ]
-            made += [(name, reading) for reading in (*known, *guesses)]
-        return tuple(made)
+        stated = stated_text((*self.texts.items(),))
+        guesses = [*islice(guesses_of(stated), MOST_GUESSES)]
+        (name,), (text,) = zip(*self.texts.items(), strict=True)
+        marks = bytearray(len(text))
+        for guess in guesses:
+            if guess.kind == "date":  # its figures are no numbers of their own
+                mark_span(marks, guess.start, guess.end)
+        known = (
+            replace(reading, is_part=reading.is_part or marks[reading.start] == PART)
+            for _, reading in stated.readings
+        )
+        return tuple((name, reading) for reading in (*known, *guesses))
 
 
 @lru_cache(maxsize=16)
-def unverified_text(texts: tuple[tuple[str, str], ...]) -> UnverifiedText:
-    """Return the texts of some names, with what they are guessed to state; the last ones are kept."""
+def unverified_text(texts: tuple[tuple[str, str]]) -> UnverifiedText:
+    """Return one text and its name, with what it is guessed to state; the last ones are kept."""
     return UnverifiedText(dict(texts))
 
 
-def unread_values_of(text: str, readings: Sequence[Reading]) -> Iterator[UnreadValue]:
-    """Yield what looks like a value in a text, given its readings: dates first, then all else.
-
-    A date: the name of a month, in any language of babel, with the figures of a day or a year near it. Its
-    values have their day and year from these figures. A number, a duration, a time: figures before a word,
-    where no reading has both; a duration of so many of each unit. Numerals of other scripts are numbers.
-    Cost: linear in the text, less than that of reading it; once some 0.3 s for the names of months.
+def guesses_of(stated: StatedText) -> Iterator[Reading]:
+    """Yield what looks like a value in one text: first the dates, each day, month and year that the name of a
+    month and the figures near it may mean; then, for figures before a word that no reading has, the number,
+    the time, and the durations of so many of each unit. They are parts: what is read goes before them.
+    Cost: linear in the text; once some 0.5 s for the names of months in all languages of babel.
     """
-    known = [reading for reading in readings if reading.kind != "datetime"]  # it reaches from date to time
-    starts = [reading.start for reading in known]
-    reach = [*accumulate((reading.end for reading in known), max, initial=0)]
-
-    def is_read(start: int, end: int) -> bool:
-        return reach[bisect_right(starts, start)] >= end
-
-    # each mark becomes a letter, so that all words are runs of letters
-    marked = text.translate({ord(char): "a" for char in {*text} if unicodedata.category(char)[0] == "M"})
-    numerals = [figure for figure in _numerals_of(text) if not is_read(figure.start, figure.end)]
-    figures = sorted([*numerals, *_figures_of(known)])
-    years = [*dict.fromkeys(figure.value for figure in figures if figure.value >= 1_000)][:_MOST_YEARS]
-    for start, end, months in _months_of(text, marked):
-        if is_read(start, end):
-            continue
-        low, high = (bisect_left(figures, (at,)) for at in (start - WINDOW, end + WINDOW))
-        near = [figure for figure in figures[low:high] if figure.end <= start or figure.start >= end]
-        if (date := _date(start, end, text[start:end], months, near, years)) is not None:
-            yield date
-    for start, end, value in numerals:
-        yield UnreadValue("number", start, end, (Decimal(value),) if value != _UNKNOWN else ())
-    for match in _WITH_WORD.finditer(marked):
-        count, minute, place = int(match[1]), match[2], match.span()
-        if match.lastindex == 1 or is_read(*place):
-            continue
-        if minute is None:
-            yield UnreadValue("number", *place, (Decimal(count),))
-            units = (
-                {"weeks": count},
-                {"days": count},
-                {"hours": count},
-                {"minutes": count},
-                {"seconds": count},
-            )
-            lengths = (f"P{count}Y", f"P{count}M", *(dt.timedelta(**unit) for unit in units))
-            yield UnreadValue("duration", *place, lengths)
-        if count < 24:
-            yield UnreadValue("time", *place, (dt.time(count, int(minute or 0)),))
+    (text,) = stated.texts.values()
+    marks, names = bytearray(len(text)), _month_names()
+    for _, reading in stated.readings:
+        if reading.kind != "datetime":  # it reaches from a date to a time
+            mark_span(marks, reading.start, reading.end)
+    years = [*dict.fromkeys(figure[0] for figure in _FIGURES.finditer(text) if len(figure[0]) == 4)][:8]
+    for word in _WORD.finditer(text):
+        months = () if marks[word.start()] == PART else names.get(_folded(word[0]), ())
+        if months:
+            yield from _dates(text, *word.span(), months, years)
+    for match in _BESIDE_A_WORD.finditer(text):
+        if marks[match.start(2)] != PART:
+            count = int(match[1])
+            lengths = [f"P{count}Y", f"P{count}M", *(dt.timedelta(seconds=count * unit) for unit in _UNITS)]
+            values: list[tuple[Any, Any]] = [("number", Decimal(count)), *product(["duration"], lengths)]
+            values += [("time", dt.time(count))] if count < 24 else []
+            yield from (Reading(kind, value, *match.span(), is_part=True) for kind, value in values)
 
 
-def _date(
-    start: int, end: int, word: str, months: frozenset[int], near: Sequence[_Figure], years: Sequence[int]
-) -> UnreadValue | None:
-    """Return what looks like a date around the name of a month; None where the figures near it are those of
-    no day and no year. `years`: those of the text."""
-    ordered = sorted(near, key=lambda figure: max(start - figure.end, figure.start - end))
-    days = [figure for figure in ordered if 1 <= figure.value <= 31]
-    of_year = [figure for figure in ordered if figure.value >= 1_000]
-    is_everyday = word.isascii() and word == word.lower() and len(word) < 4  # "may" is seldom a month
-    has_both, has_any = days and of_year, days or of_year or any(not figure.value for figure in near)
-    if not (has_both if is_everyday else has_any):
-        return None
-    if months == _ALL_MONTHS:
-        months = frozenset(figure.value for figure in days if figure.value <= 12)
-    values = list[dt.date]()
-    stated = [figure.value for figure in of_year] or years
-    for year, month, day in product(stated[:3], sorted(months), days[:3]):
+def _dates(text: str, start: int, end: int, months: frozenset[int], years: list[str]) -> Iterator[Reading]:
+    """Yield the dates around the name of a month, at the characters from their first figure to the last.
+    `years`: those of the text, for a day without one."""
+    figures = [*_FIGURES.finditer(text, max(0, start - WINDOW), end + WINDOW)]
+    numbers = {int(figure[0]) for figure in figures if len(figure[0]) < 4}
+    own = [figure[0] for figure in figures if len(figure[0]) == 4] or years
+    if len(months) == 12:  # the word for month, which has its number beside it
+        months &= numbers
+    places = {start, end}.union(*(figure.span() for figure in figures))
+    for year, month, day in product(own, sorted(months), sorted(numbers)):
         with suppress(ValueError):  # no day of the calendar
-            values.append(dt.date(year, month, day.value))
-    around = [*days[:1], *of_year[:1]] or ordered[:1]
-    start = min(start, *(figure.start for figure in around))
-    return UnreadValue("date", start, max(end, *(figure.end for figure in around)), tuple(values))
+            yield Reading("date", dt.date(int(year), month, day), min(places), max(places), is_part=True)
 
 
-def _figures_of(readings: Sequence[Reading]) -> Iterator[_Figure]:
-    """Yield the numbers of some readings that may be a day or a year."""
-    for reading in readings:
-        value = reading.value
-        if isinstance(value, Decimal) and 1 <= value < 3_000 and value == int(value):
-            yield _Figure(reading.start, reading.end, int(value))
-
-
-def _numerals_of(text: str) -> Iterator[_Figure]:
-    """Yield the runs of numerals that are not decimal digits, such as those of Han. Of several numerals that
-    are not all digits (thirteen is a ten and a three) the value is not known."""
-    if signs := "".join(char for char in {*text} if char.isnumeric() and not char.isdecimal()):
-        for match in re.finditer(f"[{re.escape(signs)}]+", text):
-            values = [int(unicodedata.numeric(sign)) for sign in match[0]]
-            is_known = len(values) == 1 or max(values) < 10
-            yield _Figure(*match.span(), int("".join(map(str, values[:9]))) if is_known else _UNKNOWN)
-
-
-def _months_of(text: str, marked: str) -> Iterator[tuple[int, int, frozenset[int]]]:
-    """Yield where a text names a month, and the numbers of the months that have the name: all of them for a
-    word that means month, and for a sign between the figures of a date."""
-    yield from ((*sign.span(), _ALL_MONTHS) for sign in _SIGN.finditer(text))
-    names, inner = _month_names()
-    longest = max(map(len, names))
-    for match in _WORD.finditer(marked):
-        start, end = match.span()
-        if text[start] >= _UNSPACED:
-            yield from ((*name.span(), names[name[0]]) for name in inner.finditer(text, start, end))
-            continue
-        word = unicodedata.normalize("NFC", text[start : min(end, start + longest)].casefold())
-        stems = (word[:size] for size in range(len(word), _LEAST_STEM - 1, -1))
-        stem = word if word in names else next((stem for stem in stems if stem in names), None)
-        if stem is not None:
-            yield start, end, names[stem]
+def _folded(word: str) -> str:
+    return unicodedata.normalize("NFC", word).lower()
 
 
 @cache
-def _month_names() -> tuple[dict[str, frozenset[int]], re.Pattern[str]]:
-    """Return the numbers of the months by their names in all languages of babel, in small letters, and the
-    pattern of those that may stand inside a run of letters. Of several words the longest one is the name.
-    What few languages mean by a name is left out."""
+def _month_names() -> dict[str, frozenset[int]]:
+    """Return the numbers of the months by their names in small letters. Of several words the longest one is
+    the name; what few languages mean by it is left out."""
     from babel import localedata  # optional: `readings_of` has asked for it
 
-    numbers = defaultdict[str, Counter[int]](Counter)
-    for name in localedata.locale_identifiers():
-        if any(len(part) != 4 for part in name.split("_")[1:]):  # a country has few names of its own
-            continue
-        # babel would keep the whole of each locale, some 150 MB
-        with open(localedata.resolve_locale_filename(name), "rb") as file:
-            months = pickle.load(file).get("months", {})
-        for context, width in product(("format", "stand-alone"), ("wide", "abbreviated")):
-            for number, written in _members(_members(months, context), width).items():
-                marks = {ord(char): "a" for char in written if unicodedata.category(char)[0] == "M"}
-                words = [written[slice(*word.span())] for word in _WORD.finditer(written.translate(marks))]
-                longest = max(words, key=len, default="").casefold()
-                if len(longest) > 2 or longest >= _NOT_LATIN:
-                    numbers[unicodedata.normalize("NFC", longest)][number] += 1
-    names = {
-        name: frozenset(month for month, count in counts.items() if 4 * count >= max(counts.values()))
-        for name, counts in numbers.items()
+    counts = defaultdict[str, Counter[int]](Counter)
+    for locale in localedata.locale_identifiers():
+        # babel would keep all data of each locale, some 150 MB
+        with open(localedata.resolve_locale_filename(locale), "rb") as file:
+            contexts = pickle.load(file).get("months", {})
+        widths = product(contexts.values(), ("wide", "abbreviated"))
+        for month, name in (pair for names, width in widths for pair in names.get(width, {}).items()):
+            longest = max(_WORD.findall(name), key=len, default="")
+            if len(longest) > 2 or longest > _LATIN:
+                counts[_folded(longest)][month] += 1
+    return {
+        name: frozenset(month for month, count in of.items() if 4 * count >= max(of.values()))
+        for name, of in counts.items()
     }
-    inner = sorted((name for name in names if name >= _UNSPACED), key=len, reverse=True)
-    return names, re.compile("|".join(inner))
-
-
-def _members(node: Any, name: str) -> dict[Any, Any]:
-    """Return a member of the data of a locale; {} where the data refer to another locale's."""
-    member = node.get(name)
-    return member if isinstance(member, dict) else {}

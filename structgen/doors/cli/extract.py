@@ -129,8 +129,11 @@ def _told(extraction: Extraction[Any], given: Given) -> int:
     told = (
         f"{extraction.asked:,} of {counted(extraction.pages, 'page')}, {counted(extraction.tokens, 'token')}"
     )
-    echo("; ".join(filter(None, (f"{items}, {told}", extraction.told_unasked()))), err=True)
+    if unasked := extraction.unasked:
+        told += f"; {counted(len(unasked), 'piece')} not asked: the text states "
+        told += ", ".join(dict.fromkeys(piece.reason for piece in unasked))
+    echo(f"{items}, {told}", err=True)
     if extraction.is_stopped:
         return 130
-    is_unasked = given.get("strict") is True and bool(extraction.unasked)
-    return int(is_unasked or bool(extraction.failed) or any(item.error for item in extraction))
+    is_passed = given.get("strict") is True and bool(unasked)
+    return int(is_passed or bool(extraction.failed) or any(item.error for item in extraction))

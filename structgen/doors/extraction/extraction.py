@@ -22,13 +22,7 @@ from structgen.doors.extraction.found_items import FoundItem, PageAnswer
 from structgen.doors.extraction.merging import keys_of, merged
 from structgen.doors.extraction.page_asking import Page, PageQuestion
 from structgen.doors.extraction.page_schema import count_fault, unstated, without_needless_nulls
-from structgen.doors.extraction.unasked_pages import (
-    UnaskedPage,
-    named_places,
-    unasked_of,
-    unasked_remarks,
-    unasked_summary,
-)
+from structgen.doors.extraction.unasked_pages import UnaskedPiece, unasked_remarks
 
 R = TypeVar("R")
 _COUNTS: Final = ("tokens", "prompt_tokens", "requests")
@@ -60,7 +54,7 @@ class Extraction(Sequence[FoundItem], Generic[R]):
     """How many pages the documents have."""
     asked: int
     """How many pages the model was asked about, and answered."""
-    unasked: tuple[UnaskedPage, ...]
+    unasked: tuple[UnaskedPiece, ...]
     """Pages, and halves of pages, that the model was not asked about, because they do not state a value that
     each item has."""
     failed: tuple[FailedPage, ...]
@@ -122,10 +116,6 @@ class Extraction(Sequence[FoundItem], Generic[R]):
         if left := self.pages - self._done:
             told.append(f"{counted(left, 'page')} of {self.pages:,} were not asked")
         return "; ".join(told)
-
-    def told_unasked(self) -> str:
-        """Return how many pages were not asked, and which values they do not state; "" where all were."""
-        return unasked_summary(self.unasked)
 
     def to_jsonl(self) -> str:
         """Return a line of JSON for each item: value, places, confidences, conflicts, pages."""
@@ -258,17 +248,12 @@ def extraction_of(
         values[document.name] = objects.together(sure, document)
         items += sure
         told = [*document.remarks, *(f"An item was refused: {item.error}" for item in sure if item.error)]
-        told += _unverified_remark(sure, document.text)
         remarks += [
             f"{document.name}: {said}"
             for said in told or ["There is no text in it."] * (not document.text.strip())
         ]
-    told_unasked = unasked_remarks(
-        read.unasked,
-        {document.name: document.text for document in documents},
-        Counter(page.document for page in pages),
-        "" if question.unverified else "Set unverified=True to ask about such pages.",
-    )
+    texts = {document.name: document.text for document in documents}
+    cure = "" if question.unverified else " Set unverified=True to ask about such pages."
     return Extraction(
         items=tuple(items),
         doubtful=tuple(doubtful),
@@ -277,7 +262,7 @@ def extraction_of(
         asked=read.asked,
         unasked=tuple(read.unasked),
         failed=tuple(read.failed),
-        remarks=(*remarks, *told_unasked, *read.remarks),
+        remarks=(*remarks, *unasked_remarks(read.unasked, texts, cure), *read.remarks),
         **{name: read.counts[name] for name in _COUNTS},
         _done=len(lines),
         _values=values,
@@ -293,7 +278,7 @@ class _Lines:
         self.answers = defaultdict[str, list[PageAnswer]](list)
         self.failed = list[FailedPage]()
         self.remarks = list[str]()
-        self.unasked = list[UnaskedPage]()
+        self.unasked = list[UnaskedPiece]()
         self.asked = 0
         self.counts = Counter[str]()
         by_key = {line["page"]: line for line in lines}
@@ -301,7 +286,7 @@ class _Lines:
             if (line := by_key.get(page.key)) is None:
                 continue
             self.counts.update({name: line[name] for name in _COUNTS})
-            self.unasked += unasked_of(line, page.document, page.number)
+            self.unasked += (UnaskedPiece(page.document, page.number, **piece) for piece in line["unasked"])
             self.asked += "error" not in line and line["requests"] > 0
             if "error" in line:
                 self.failed.append(
@@ -312,14 +297,6 @@ class _Lines:
                 place = page.document, page.number, part["start"], part["end"]
                 answer = PageAnswer(*place, question.value(part), part["confidences"], question.unverified)
                 self.answers[page.document].append(answer)
-
-
-def _unverified_remark(items: Sequence[FoundItem], text: str) -> list[str]:
-    """Return a sentence about the values of some items that are not verified; [] without any."""
-    values = [field for item in items for field in item.fields if field.is_unverified]
-    places = ((field.start or 0, field.end or 0) for field in values)
-    what = f"{counted(len(values), 'value')} could not be verified, in a form that is not read"
-    return [f"{what}: {named_places(places, text, len(values))}."] * bool(values)
 
 
 def _of_one_shape(answers: Sequence[PageAnswer]) -> list[PageAnswer]:

@@ -147,7 +147,7 @@ def _reasons(item: FoundItem) -> Sequence[str]:
         f"error: {item.error}" * bool(item.error),
         "doubtful"
         * any(field.confidence is not None and field.confidence < DOUBTFUL for field in item.fields),
-        "not verified" * any(field.is_unverified for field in item.fields),
+        "not verified" * bool(item.unverified),
         "not stated" * any(map(_is_missing, item.fields)),
     )
 

@@ -22,25 +22,22 @@ from structgen.doors.extraction.found_items import FoundItem
 
 MOST_CELLS: Final = 5_000_000
 """Cells of one table. Items that nest can have a column for each of their members."""
-_LAST: Final = ("pages", "conflicts", "error")
-_UNVERIFIED: Final = "unverified"
-"""The last column, and the last member of a line of JSON, where values are not verified."""
+_LAST: Final = ("pages", "conflicts", "error", "unverified")
 _TYPES: Final = {int: "Int64", bool: "boolean", str: "string"}
 """Types of pandas that hold such values exactly, and missing ones."""
 
 
 def rows_of(items: Sequence[FoundItem]) -> list[dict[str, Any]]:
     """Return a row for each item: `document`; a column for each path of a scalar of any item; `pages`, a
-    tuple; `conflicts`, how many; `error`; where a value of any item is not verified, `unverified`: the names
-    of these values, by semicolons.
+    tuple; `conflicts`, how many; `error`; and `unverified`, the names of the values that are not verified,
+    where any item has some.
 
     A member of a member is named by both (`party.name`, `lines.0.price`), an item that is a scalar `value`.
     A name that could be read in two ways, or is that of another column, is the JSON Pointer. A cell is None
     where an item has no such scalar. Raises LimitError beyond MOST_CELLS. Cost: linear in the cells.
     """
-    unverified = [[dotted(path) for path in _unverified(item)] for item in items]
-    last = (*_LAST, _UNVERIFIED) if any(unverified) else _LAST
-    columns = _columns(items, last)
+    columns = _columns(items)
+    last = _LAST if any(item.unverified for item in items) else _LAST[:-1]
     empty = dict.fromkeys(["document", *columns.values(), *last])
     cells = len(items) * len(empty)
     if cells > MOST_CELLS:
@@ -54,10 +51,14 @@ def rows_of(items: Sequence[FoundItem]) -> list[dict[str, Any]]:
             **empty,
             "document": item.document,
             **{columns[path]: value for path, value in values_in(item.value) if _is_scalar(value)},
-            **dict(zip(last, (item.pages, len(item.conflicts), item.error, "; ".join(names)), strict=False)),
+            **dict(zip(last, _last_cells(item), strict=False)),
         }
-        for item, names in zip(items, unverified, strict=True)
+        for item in items
     ]
+
+
+def _last_cells(item: FoundItem) -> tuple[Any, ...]:
+    return item.pages, len(item.conflicts), item.error, "; ".join(map(dotted, item.unverified))
 
 
 def dotted(path: str) -> str:
@@ -91,8 +92,8 @@ def to_jsonl(items: Sequence[FoundItem]) -> str:
 
     Its members are document, value, places ({path: [start, end]} of the scalars that a text states),
     confidences ({path: probability} where it is known), conflicts (objects of path, value, place, page and
-    confidence), pages, error, and where there are such values unverified (their paths). Paths are JSON
-    Pointers in the value. Cost: linear.
+    confidence), pages, error, and unverified (paths; not where it is empty). Paths are JSON Pointers in the
+    value. Cost: linear.
     """
     return "".join(f"{written(_line(item), as_json)}\n" for item in items)
 
@@ -114,17 +115,12 @@ def table(items: Sequence[FoundItem]) -> Any:
 
 
 def _names(rows: list[dict[str, Any]]) -> list[str]:
-    return [*rows[0]] if rows else ["document", *_LAST]
+    return [*rows[0]] if rows else ["document", *_LAST[:-1]]
 
 
-def _unverified(item: FoundItem) -> list[str]:
-    """Return the paths of the values of an item that are not verified."""
-    return [field.path for field in item.fields if field.is_unverified]
-
-
-def _columns(items: Sequence[FoundItem], last: Sequence[str]) -> dict[str, str]:
+def _columns(items: Sequence[FoundItem]) -> dict[str, str]:
     """Return the names of columns by the paths of scalars: members in the order in which they were first
-    met, those of one object or list beside each other. `last`: the names of the last columns."""
+    met, those of one object or list beside each other."""
     ranks = dict[str, tuple[int, ...]]()
     scalars = dict[str, None]()
     for item in items:
@@ -134,7 +130,7 @@ def _columns(items: Sequence[FoundItem], last: Sequence[str]) -> dict[str, str]:
             if _is_scalar(value):
                 scalars[path] = None
     names = {path: dotted(path) for path in sorted(scalars, key=ranks.__getitem__)}
-    uses = Counter(["document", *last, *names.values()])
+    uses = Counter(["document", *_LAST, *names.values()])
     # a pointer of a member begins with "/", so no other name may
     return {path: path if uses[name] > 1 or name.startswith("/") else name for path, name in names.items()}
 
@@ -163,7 +159,7 @@ def _line(item: FoundItem) -> dict[str, Any]:
         ],
         "pages": [*item.pages],
         "error": item.error,
-        **({_UNVERIFIED: _unverified(item)} if _unverified(item) else {}),
+        **({"unverified": item.unverified} if item.unverified else {}),
     }
 
 

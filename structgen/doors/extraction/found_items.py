@@ -44,7 +44,7 @@ class FoundValue:
     page: int
     confidence: float | None
     is_unverified: bool = False
-    """Whether the place only looks as if it stated the value, in a form that no reader reads."""
+    """Whether the place only looks as if it stated the value, in a form that is not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +63,8 @@ class FoundItem:
     """The object of the type."""
     error: str = ""
     """Why the type takes no object of it; "" where it does."""
+
+    @property
+    def unverified(self) -> list[str]:
+        """The paths of the values that the text only looks as if it stated them."""
+        return [field.path for field in self.fields if field.is_unverified]

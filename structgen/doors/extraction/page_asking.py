@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from structgen.asking.documents.page_cuts import cut
 from structgen.asking.grounding.grounded_grammar import schema_grammar_of
-from structgen.asking.grounding.stated_text import StatedText, stated_text
+from structgen.asking.grounding.stated_text import stated_text
 from structgen.asking.grounding.unread_values import unverified_text
 from structgen.asking.request_reading.example_pairs import Pair
 from structgen.base.errors import (
@@ -38,13 +38,12 @@ from structgen.doors.extraction.extraction_tables import as_json
 from structgen.doors.extraction.page_schema import (
     ARRAYS,
     OF_ALL_ITEMS,
-    kinds_at,
     referred,
     resolved,
     with_nullable_members,
     without_counts,
 )
-from structgen.doors.extraction.unasked_pages import unread_places
+from structgen.doors.extraction.unasked_pages import unasked_piece
 from structgen.doors.typed.functions import obtained
 from structgen.doors.typed.local import Local
 from structgen.doors.typed.options import TypedOptions
@@ -105,7 +104,7 @@ class PageQuestion:
     """Tokens that the halves of a page have in common."""
     at_once: int = 8
     unverified: bool = False
-    """Whether a page may also state what it only looks as if it stated (`unread_values`)."""
+    """Whether a page may also state what it only looks as if it stated (`guesses_of`)."""
 
     @cached_property
     def _prepared(self) -> Preparation:
@@ -368,16 +367,12 @@ class PageQuestion:
         it: a sentence, an error, or "". Adds to the counts of a line, and to what was not asked of it.
         `start`: where the text stands in the document."""
         source = self.source(text)
-        stated = self._stated(source)
+        stated = unverified_text(source.named) if self.unverified else None
         try:
             of_item = wanted_of(self._one, source, is_again=True, stated=stated)
             held = wanted_of(self.wanted, source, is_again=True, stated=stated)
         except NotStatedError as error:  # nothing can be said of it: the model is not asked
-            kinds = kinds_at(self.item_schema, error.path)
-            places, count = unread_places(stated_text(source.about), kinds)
-            unread = {"unread": [(start + low, start + high) for low, high in places], "unread_count": count}
-            place = {"start": start, "end": start + len(text), "field": error.path, "kinds": kinds}
-            line["unasked"].append({**place, **unread})
+            line["unasked"].append(unasked_piece(error, stated_text(source.named), start))
             return None, ""
         for attempt in range(_TRIES):
             if attempt:
@@ -406,10 +401,6 @@ class PageQuestion:
         if result.finish_reason in (FinishReason.STEERED, FinishReason.MAX_TOKENS):
             why = f"The answer was cut at {self.writer.bound}."
         return self._written(result, held.form), why
-
-    def _stated(self, source: PromptSource) -> StatedText | None:
-        """Return what the text of a page states, guesses included; None without guesses."""
-        return unverified_text(source.about) if self.unverified else None
 
     def _stated_items(self, result: Result, form: WantedForm, line: dict[str, Any]) -> Any:
         """Return, of a list that the text does not state, the items that it does state: of a server, nothing

@@ -5,11 +5,10 @@ Of an object any member may be null, since another page may state it. Of a list 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from structgen.asking.grounding.stated_text import KIND_OF_FORMAT
-from structgen.base.json_text.exact_json import Json, escape, target_of, unescape, values_in, write
+from structgen.base.json_text.exact_json import Json, escape, target_of, values_in, write
 
 OF_ALL_ITEMS: Final = {"minItems", "maxItems", "uniqueItems", "contains", "minContains", "maxContains"}
 """Keywords that are said of all items of a document together."""
@@ -90,46 +89,6 @@ def unstated(value: Json, node: Any, root: Mapping[str, Any], holds: Holds, at: 
         if name in members
     )
     return next((pointer for pointer in inside if pointer is not None), None)
-
-
-def kinds_at(schema: Mapping[str, Any], path: str) -> list[str]:
-    """Return the kinds of the values at a JSON Pointer of an item, as a text states them: number, date, ...,
-    text of other strings. [] for an object or a list. `schema`: that of the item."""
-    nodes = [*_branches(schema, schema, frozenset())]
-    for name in map(unescape, path.split("/")[1:]):
-        inside = (
-            part
-            for node in nodes
-            for part in (
-                node.get("properties", {}).get(name),
-                node.get("items"),
-                node.get("additionalProperties"),
-            )
-        )
-        nodes = [
-            node
-            for part in inside
-            if isinstance(part, Mapping)
-            for node in _branches(part, schema, frozenset())
-        ]
-    kinds = dict[str, None]()
-    for node in nodes:
-        said = node.get("type", ())
-        for name in [said] if isinstance(said, str) else said:
-            if name in ("number", "integer"):
-                kinds["number"] = None
-            elif name == "string" and not node.keys() & {"enum", "const"}:
-                kinds[KIND_OF_FORMAT.get(str(node.get("format")), "text")] = None
-    return [*kinds]
-
-
-def _branches(node: Any, root: Mapping[str, Any], around: frozenset[str]) -> Iterator[Mapping[str, Any]]:
-    """Yield a schema and those that are one with it, references followed."""
-    node, name = resolved(node, root)
-    if isinstance(node, Mapping) and name not in around:
-        yield node
-        for part in (part for key in ("anyOf", "oneOf", "allOf") for part in node.get(key, ())):
-            yield from _branches(part, root, around | {name} - {""})
 
 
 def _nullable(node: Any, root: Mapping[str, Any], around: frozenset[str]) -> dict[str, Any]:

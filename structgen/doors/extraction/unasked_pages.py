@@ -2,121 +2,94 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
-from structgen.asking.grounding.stated_text import StatedText
-from structgen.asking.grounding.unread_values import unread_values_of
+from structgen.asking.grounding.stated_text import KIND_OF_FORMAT, StatedText
+from structgen.asking.grounding.unread_values import guesses_of
+from structgen.base.errors import NotStatedError
 from structgen.base.printable import short_repr
 from structgen.base.system.html_pages import counted
-from structgen.doors.extraction.extraction_tables import dotted
 
 MOST_NAMED: Final = 3
-"""Pages, places and reasons that a sentence names; further ones are counted."""
+"""Pages and places that a sentence names; further ones are counted."""
 _LONGEST: Final = 60
 """Characters of the words at a place that are shown."""
-Place = tuple[int, int]
-"""From a character of the document to the one after the last."""
 
 
 @dataclass(frozen=True, slots=True)
-class UnaskedPage:
-    """A page, or the characters `start` to `end` of one, that the model was not asked about."""
+class UnaskedPiece:
+    """A page, or a half of one that was asked by halves, that the model was not asked about: the characters
+    `start` to `end` of its document."""
 
     document: str
     page: int
     start: int
     end: int
-    is_whole: bool
-    """Whether it is the whole page."""
     field: str
-    """The JSON Pointer, in an item, of the value that the page does not state; "" for the item itself."""
-    kinds: tuple[str, ...]
-    """What it would be: number, date, ...; () for several values together."""
-    unread: tuple[Place, ...]
-    """The first places that look as if they stated such a value, in a form that is not read."""
-    unread_count: int
+    """The JSON Pointer, in an item, of the value that it does not state; "" for the item itself."""
+    reason: str
+    """What it does not state, such as "no date for /made"."""
+    places: Sequence[Sequence[int]]
+    """The first places, from a character of the document to another, that look as if they stated such a
+    value, in a form that is not read."""
+    count: int
     """How many such places there are."""
 
-    @property
-    def reason(self) -> str:
-        """Why the page was not asked, such as "no date for made"."""
-        missing = f"no {' or '.join(self.kinds)}" if self.kinds else "too few values"
-        return f"{missing} for {dotted(self.field)}"
 
+def unasked_piece(lack: NotStatedError, stated: StatedText, start: int) -> dict[str, Any]:
+    """Return, of an `UnaskedPiece`, all but the document and the page, as a line of a file has it.
 
-def unread_places(stated: StatedText, kinds: Sequence[str]) -> tuple[list[Place], int]:
-    """Return the first places of a text that look as if they stated a value of some kinds (of any: ()), which
-    no reader reads, and how many there are. Cost: that of `unread_values_of`."""
+    `lack`: the error that says what is not stated; `stated`: the text of the piece, which stands at the
+    character `start` of the document. Cost: that of `guesses_of`.
+    """
+    reason = lack.what.rpartition(" states ")[2].rstrip(".")  # behind the quoted text
+    names = reason.removeprefix("no ").partition(" for ")[0].split(" or ")
+    kinds = {KIND_OF_FORMAT.get(name.removesuffix("-time"), name) for name in names}
+    is_any = not reason.startswith("no ")  # too few values, of several kinds
     (text,) = stated.texts.values()
     found = {
-        (unread.start, unread.end)
-        for unread in unread_values_of(text, [reading for _, reading in stated.readings])
-        if not kinds or unread.kind in kinds or (unread.kind == "date" and "datetime" in kinds)
+        (start + guess.start, start + guess.end)
+        for guess in guesses_of(stated)
+        if is_any or guess.kind in kinds
     }
-    return sorted(found)[:MOST_NAMED], len(found)
+    return {
+        "start": start,
+        "end": start + len(text),
+        "field": lack.path,
+        "reason": reason,
+        "places": sorted(found)[:MOST_NAMED],
+        "count": len(found),
+    }
 
 
-def unasked_of(line: Mapping[str, Any], document: str, number: int) -> Iterator[UnaskedPage]:
-    """Yield what was not asked of a page, given its line."""
-    for part in line["unasked"]:
-        is_whole = (part["start"], part["end"]) == (line["start"], line["end"])
-        lists = {"kinds": tuple(part["kinds"]), "unread": tuple(map(tuple, part["unread"]))}
-        yield UnaskedPage(document, number, is_whole=is_whole, **{**part, **lists})
-
-
-def unasked_remarks(
-    unasked: Sequence[UnaskedPage], texts: Mapping[str, str], pages: Mapping[str, int], cure: str
-) -> list[str]:
-    """Return a sentence for each document and each reason not to ask about its pages. `texts`, `pages`: of
-    each document its text, and how many pages it has; `cure`: what to do about values that are not read."""
-    groups = defaultdict[tuple[str, str], list[UnaskedPage]](list)
-    for page in unasked:
-        groups[page.document, page.reason].append(page)
+def unasked_remarks(pieces: Sequence[UnaskedPiece], texts: Mapping[str, str], cure: str) -> list[str]:
+    """Return a remark for each document and each reason not to ask about its pieces. `texts`: the documents
+    by name; `cure`: what to do about values that are not read."""
+    groups = defaultdict[tuple[str, str], list[UnaskedPiece]](list)
+    for piece in pieces:
+        groups[piece.document, piece.reason].append(piece)
     remarks = list[str]()
     for (name, reason), group in groups.items():
-        verb, why = ("was", "it states") if len(group) == 1 else ("were", "they state")
-        numbers = dict.fromkeys(f"page {page.page}" for page in group)
-        what = f"{name}: {_counted(group, f' of {pages[name]:,}')} {verb} not asked, because {why} {reason}: "
-        what += f"{listed(numbers, len(numbers))}."
-        if total := sum(page.unread_count for page in group):
-            places = (place for page in group for place in page.unread)
-            what += (
-                f" Possible values in a form that is not read: {named_places(places, texts[name], total)}."
+        pages = [f"page {piece.page}" for piece in group]
+        places = [place for piece in group for place in piece.places]
+        what = f"{name}: {counted(len(group), 'piece')} not asked, because the text states {reason}: "
+        what += f"{_listed(pages, len(pages))}."
+        if places:
+            words = (
+                f"characters {start:,} to {end:,} ({short_repr(texts[name][start:end], _LONGEST)})"
+                for start, end in places
             )
-        remarks.append(f"{what} {cure}".rstrip() if total else what)
+            total = sum(piece.count for piece in group)
+            what += f" Possible values in a form that is not read: {_listed(words, total)}.{cure}"
+        remarks.append(what)
     return remarks
 
 
-def unasked_summary(unasked: Sequence[UnaskedPage]) -> str:
-    """Return how many pages were not asked, and why, in a few words; "" where all were."""
-    if not unasked:
-        return ""
-    reasons = Counter(page.reason for page in unasked)
-    return f"{_counted(unasked, '')} not asked: {listed(reasons, len(reasons))}"
-
-
-def named_places(places: Iterable[Place], text: str, total: int) -> str:
-    """Return the first of some places of a text, with their words; `total`: how many there are."""
-    named = (
-        f"characters {start:,} to {end:,} ({short_repr(text[start:end], _LONGEST)})" for start, end in places
-    )
-    return listed(named, total)
-
-
-def listed(names: Iterable[str], total: int) -> str:
+def _listed(names: Iterable[str], total: int) -> str:
     """Return the first of some names, and how many more there are."""
     first = [*islice(names, MOST_NAMED)]
-    more = total - len(first)
-    return ", ".join(first) + f" and {more:,} more" * (more > 0)
-
-
-def _counted(unasked: Sequence[UnaskedPage], of_all: str) -> str:
-    """Return how many pages, and parts of pages, there are."""
-    parts = sum(not page.is_whole for page in unasked)
-    whole = len(unasked) - parts
-    named = [f"{whole:,}{of_all} page{'' if (of_all or whole) == 1 else 's'}"] * (whole > 0)
-    return " and ".join(named + [counted(parts, "page part")] * (parts > 0))
+    return ", ".join(first) + f" and {total - len(first):,} more" * (total > len(first))
