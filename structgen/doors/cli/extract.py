@@ -130,8 +130,8 @@ def _told(extraction: Extraction[Any], given: Given) -> int:
         f"{extraction.asked:,} of {counted(extraction.pages, 'page')}, {counted(extraction.tokens, 'token')}"
     )
     if unasked := extraction.unasked:
-        told += f"; {counted(len(unasked), 'piece')} not asked: the text states "
-        told += ", ".join(dict.fromkeys(piece.reason for piece in unasked))
+        reasons = ", ".join(dict.fromkeys(piece.reason for piece in unasked))
+        told += f"; not asked: {counted(len(unasked), 'piece')} with {reasons}"
     echo(f"{items}, {told}", err=True)
     if extraction.is_stopped:
         return 130

@@ -33,7 +33,7 @@ class UnaskedPiece:
     """The JSON Pointer, in an item, of the value that it does not state; "" for the item itself."""
     reason: str
     """What it does not state, such as "no date for /made"."""
-    places: Sequence[Sequence[int]]
+    places: tuple[tuple[int, int], ...]
     """The first places, from a character of the document to another, that look as if they stated such a
     value, in a form that is not read."""
     count: int
@@ -76,8 +76,9 @@ def unasked_remarks(pieces: Sequence[UnaskedPiece], texts: Mapping[str, str], cu
     for (name, reason), group in groups.items():
         pages = [f"page {piece.page}" for piece in group]
         places = [place for piece in group for place in piece.places]
-        what = f"{name}: {counted(len(group), 'piece')} not asked, because the text states {reason}: "
-        what += f"{_listed(pages, len(pages))}."
+        what = (
+            f"{name}: Not asked: {counted(len(group), 'piece')} with {reason} ({_listed(pages, len(pages))})."
+        )
         if places:
             words = (
                 f"characters {start:,} to {end:,} ({short_repr(texts[name][start:end], _LONGEST)})"
