@@ -286,9 +286,7 @@ class _Lines:
             if (line := by_key.get(page.key)) is None:
                 continue
             self.counts.update({name: line[name] for name in _COUNTS})
-            for piece in line["unasked"]:
-                places = tuple((start, end) for start, end in piece["places"])
-                self.unasked.append(UnaskedPiece(page.document, page.number, **{**piece, "places": places}))
+            self.unasked += (UnaskedPiece(page.document, page.number, **piece) for piece in line["unasked"])
             self.asked += "error" not in line and line["requests"] > 0
             if "error" in line:
                 self.failed.append(

@@ -33,7 +33,7 @@ class UnaskedPiece:
     """The JSON Pointer, in an item, of the value that it does not state; "" for the item itself."""
     reason: str
     """What it does not state, such as "no date for /made"."""
-    places: tuple[tuple[int, int], ...]
+    places: list[list[int]]
     """The first places, from a character of the document to another, that look as if they stated such a
     value, in a form that is not read."""
     count: int
@@ -61,7 +61,7 @@ def unasked_piece(lack: NotStatedError, stated: StatedText, start: int) -> dict[
         "end": start + len(text),
         "field": lack.path,
         "reason": reason,
-        "places": sorted(found)[:MOST_NAMED],
+        "places": [*map(list, sorted(found)[:MOST_NAMED])],
         "count": len(found),
     }
 

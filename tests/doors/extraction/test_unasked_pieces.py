@@ -284,7 +284,7 @@ def test_no_page_is_asked_before_the_answer_of_another_was_taken(at_once: int) -
     lines = _as_answered(answer, pages, at_once, Future())
     for count, _ in enumerate(lines, 1):
         for _ in range(10):  # all that is ready runs
-            asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loops[0]).result()
+            asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loops[0]).result(10)
         assert len(begun) == count + at_once - 1
         if count + at_once > len(pages):
             break
