@@ -9,5 +9,6 @@ at once, and where a text leaves open what it means, all of its meanings are rea
    rest. Each is linear in its text. babel and text2num are loaded at the first use.
 3. `stated_text` says how a value is written in JSON. `narrowing` holds the values of a JSON Schema to these
    spellings, and strings to runs of the text (`text_runs`). `grounded_grammar` is its door.
-4. `evidence` joins an answer with the readings afterwards (`places`), and shows them (`evidence_page`).
+4. `unread_values` guesses what stands in a form that is not read, for answers that need not be verified.
+5. `evidence` joins an answer with the readings afterwards (`places`), and shows them (`evidence_page`).
 """

@@ -17,7 +17,17 @@ from structgen.doors.cli.wanted_texts import WantedTexts
 if TYPE_CHECKING:
     from structgen.doors.extraction.extraction import Extraction
 
-_OF_PAGES = ("overlap", "merge", "least_confidence", "grounded", "quotes", "at_once", "start_over", "workers")
+_OF_PAGES = (
+    "overlap",
+    "merge",
+    "least_confidence",
+    "grounded",
+    "quotes",
+    "unverified",
+    "at_once",
+    "start_over",
+    "workers",
+)
 _OF_WRITING = (
     *("max_tokens", "attempts", "outline", "chat", "timeout", "speculation", "canonical", "healing"),
     *("wrap", "choices"),
@@ -25,8 +35,8 @@ _OF_WRITING = (
 
 
 @reads(
-    *("model", "schema", "type", "prompt", "examples", "out", "page", "start_over", "ray", "workers"),
-    *("temperature", "max_tokens", "seed"),
+    *("model", "schema", "type", "prompt", "examples", "out", "page", "start_over", "strict", "ray"),
+    *("workers", "temperature", "max_tokens"),
     more=(*_OF_PAGES, "page_tokens", *_OF_WRITING, *POLICIES, *OF_ENGINE, *OF_SAMPLING),
 )
 def extract(
@@ -46,8 +56,8 @@ def extract(
     one object a file. The items are printed as JSON lines, or written to --out, and then the same command
     goes on after a kill or Ctrl-C.
 
-    Exit status: 0 done; 1 a page failed, or the type refuses an object; 2 wrong usage, or the model, a file,
-    the type or schema is not usable; 130 Ctrl-C.
+    Exit status: 0 done; 1 a page failed, the type refuses an object, or with --strict a page was not asked;
+    2 wrong usage, or the model, a file, the type or schema is not usable; 130 Ctrl-C.
     """
     import structgen as sg
 
@@ -65,12 +75,15 @@ def extract(
     model: Any = wanted.model
     if engine := given.some(OF_ENGINE):
         model = sg.Engine(model, **engine)
+    policies = {**wanted.policies}
+    if given.is_served:
+        policies.pop("strict", None)  # a server chooses the tokens, so that policies are refused
     extraction = sg.extract(
         model,
         [("standard input", read_input(file, "FILE")) if str(file) == "-" else file for file in files],
         _target(wanted),
         sampling=wanted.sampling,
-        policies=wanted.policies or None if "type" in given else None,
+        policies=policies or None if "type" in given else None,
         **how,
     )
     raise typer.Exit(_told(extraction, given))
@@ -116,7 +129,11 @@ def _told(extraction: Extraction[Any], given: Given) -> int:
     told = (
         f"{extraction.asked:,} of {counted(extraction.pages, 'page')}, {counted(extraction.tokens, 'token')}"
     )
+    if unasked := extraction.unasked:
+        reasons = ", ".join(dict.fromkeys(piece.reason for piece in unasked))
+        told += f"; not asked: {counted(len(unasked), 'piece')} with {reasons}"
     echo(f"{items}, {told}", err=True)
     if extraction.is_stopped:
         return 130
-    return int(bool(extraction.failed) or any(item.error for item in extraction))
+    is_passed = given.get("strict") is True and bool(unasked)
+    return int(is_passed or bool(extraction.failed) or any(item.error for item in extraction))

@@ -145,6 +145,9 @@ FLAGS: Final[dict[str, Flag]] = {
     ),
     "page": Flag(Path, "Write the documents with their marks and the items: one file of HTML."),
     "extract quotes": Flag(bool, "Strings are words of the page.", default=True),
+    "extract strict": Flag(
+        bool, "Exit with 1 where a page was not asked; refuse a schema with keywords that are not known."
+    ),
     # --- explain --------------------------------------------------------------------------------------------
     "lines": Flag(int, "Lines that tell what a document is.  [default: 400]", least=1),
     "openai": Flag(bool, "Also what a server for OpenAI's strict outputs refuses."),
@@ -270,8 +273,8 @@ FLAGS: Final[dict[str, Flag]] = {
 SWITCHES: Final = {
     *(name.rpartition(" ")[2] for name, flag in FLAGS.items() if flag.kind is bool),
     *("usage", "weights"),
-}
-"""Options whose value is true or false; false counts as not given."""
+} - {"strict"}
+"""Options whose value is true or false; false counts as not given. `strict` of a schema may be null."""
 LISTS: Final = {
     *(name for name, flag in FLAGS.items() if flag.kind == list[str]),
     *("stop", "without", "strategy", "banned", "import_paths", "bind", "resources", "holes"),
@@ -312,7 +315,7 @@ _GROUPS: Final[dict[str, Iterable[str]]] = {
     "sg.Sampling": OF_SAMPLING,
     "sg.Request": OF_REQUEST,
     "grounded answers": (*OF_GROUNDING, "evidence"),
-    "sg.extract": ("page_tokens", "overlap", "merge", "at_once", "least_confidence"),
+    "sg.extract": ("page_tokens", "overlap", "merge", "at_once", "least_confidence", "unverified"),
     "sg.json_schema": POLICIES,
     "sg.lark": OF_LARK,
     "sg.tools": OF_TOOLS,

@@ -5,6 +5,7 @@ places in the documents, and what the pages of a document said differently.
 
 1. `extract_calls` is the door: it reads the options, cuts the documents, and has the pages asked.
 2. `page_asking` asks a model about one page, again where that fails, and by halves where its answer is cut.
+   `unasked_pages` tells of those that state too little to be asked.
 3. `page_runs` asks many pages at once, in this process or on Ray, with a line in a file for each.
 4. `item_places` finds where a page states each value of an item; `merging` makes one item of those that
    overlapping pages have.

@@ -85,6 +85,7 @@ def extract(
     least_confidence: float | Wrong = ...,
     grounded: bool | Wrong = ...,
     quotes: bool | Wrong = ...,
+    unverified: bool | Wrong = ...,
     at_once: int | Wrong = ...,
     out: str | Path | Wrong | None = ...,
     start_over: bool | Wrong = ...,
@@ -110,7 +111,9 @@ def extract(model: Asked, document: Documents, target: Any, **options: Any) -> A
 
     What is asked. `prompt`: the words before each page, by default made of the type's name. `examples`: pairs
     of a text and its items, or its object. `grounded`: numbers, dates and the like are those that the page
-    states; `quotes`: strings are words of the page, but those of a field with `sg.Inferred`.
+    states; `quotes`: strings are words of the page, but those of a field with `sg.Inferred`. `unverified`: a
+    page that only looks as if it stated a required value, in a form that is not read, is asked too; such
+    values are marked (`is_unverified`).
 
     Pages. `page`: the most tokens of one, at most what the model's context leaves; `overlap`: an item of so
     many tokens stands whole in one page. `merge`: "places", items of two pages are one where their quotes
@@ -173,6 +176,7 @@ def aextract(
     least_confidence: float | Wrong = ...,
     grounded: bool | Wrong = ...,
     quotes: bool | Wrong = ...,
+    unverified: bool | Wrong = ...,
     at_once: int | Wrong = ...,
     out: str | Path | Wrong | None = ...,
     start_over: bool | Wrong = ...,
@@ -216,7 +220,7 @@ def _prepared(
     how = ExtractSettings(**{name: value for name, value in options.items() if name in OWN_OPTIONS})
     said = {name: value for name, value in options.items() if name not in OWN_OPTIONS}
     said |= {"grounded": how.grounded, "quotes": how.quotes, "examples": how.examples}
-    question = PageQuestion(model, target, how.prompt, said, at_once=how.at_once)
+    question = PageQuestion(model, target, how.prompt, said, at_once=how.at_once, unverified=how.unverified)
     _ = question.form
     if how.workers is not None and not isinstance(model, str | Path):
         cure = "Give the model's name, or its folder, which all machines have."

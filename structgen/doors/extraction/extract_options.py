@@ -59,6 +59,7 @@ class ExtractOptions(WritingOptions, total=False):
     least_confidence: float
     grounded: bool
     quotes: bool
+    unverified: bool
     at_once: int
     out: str | Path | None
     start_over: bool
@@ -91,6 +92,7 @@ class ExtractSettings:
     least_confidence: Annotated[float, Number(0.0, 1.0, "a probability")] = 0.3
     grounded: Annotated[bool, checks.switch] = True
     quotes: Annotated[bool, checks.switch] = True
+    unverified: Annotated[bool, checks.switch] = False
     at_once: Annotated[int, Whole(1, 1_024)] = 8
     out: Annotated[Path, _path] | None = None
     start_over: Annotated[bool, checks.switch] = False
@@ -101,6 +103,9 @@ class ExtractSettings:
         check_fields(self)
         if self.start_over and self.out is None:
             raise OptionError("There is no file of results.", where="start_over", cure="Give out= too.")
+        if self.unverified and not self.grounded:
+            what = "All numbers and dates are free with grounded=False, so that none is verified."
+            raise OptionError(what, where="unverified", cure="Leave one of them out.")
 
 
 OWN_OPTIONS: Final = tuple(field.name for field in fields(ExtractSettings))

@@ -22,6 +22,7 @@ from structgen.doors.extraction.found_items import FoundItem, PageAnswer
 from structgen.doors.extraction.merging import keys_of, merged
 from structgen.doors.extraction.page_asking import Page, PageQuestion
 from structgen.doors.extraction.page_schema import count_fault, unstated, without_needless_nulls
+from structgen.doors.extraction.unasked_pages import UnaskedPiece, unasked_remarks
 
 R = TypeVar("R")
 _COUNTS: Final = ("tokens", "prompt_tokens", "requests")
@@ -52,7 +53,10 @@ class Extraction(Sequence[FoundItem], Generic[R]):
     pages: int
     """How many pages the documents have."""
     asked: int
-    """How many pages have an answer."""
+    """How many pages the model was asked about, and answered."""
+    unasked: tuple[UnaskedPiece, ...]
+    """Pages, and halves of pages, that the model was not asked about, because they do not state a value that
+    each item has."""
     failed: tuple[FailedPage, ...]
     remarks: tuple[str, ...]
     """What the readers of documents left out or guessed, and what pages say that is not all of it."""
@@ -60,6 +64,8 @@ class Extraction(Sequence[FoundItem], Generic[R]):
     """Tokens of all answers."""
     prompt_tokens: int
     requests: int
+    _done: int
+    """Pages that were asked, failed, or need not be asked."""
     _values: Mapping[str, Any]
     """By the name of a document its object, its list, or the error that it has none."""
 
@@ -75,13 +81,14 @@ class Extraction(Sequence[FoundItem], Generic[R]):
 
     @property
     def is_complete(self) -> bool:
-        """Whether all pages have an answer: none has failed, and nobody stopped the work."""
-        return self.asked == self.pages
+        """Whether all pages have an answer, or state nothing that could be one: none has failed, and nobody
+        stopped the work."""
+        return not self.failed and not self.is_stopped
 
     @property
     def is_stopped(self) -> bool:
         """Whether pages were not asked, because somebody stopped the work."""
-        return self.asked + len(self.failed) < self.pages
+        return self._done < self.pages
 
     @property
     def value(self) -> R:
@@ -106,8 +113,8 @@ class Extraction(Sequence[FoundItem], Generic[R]):
         told = [f"page {page.page} of {page.document!r} failed ({page.error})" for page in self.failed[:3]]
         if more := len(self.failed) - len(told):
             told.append(f"{more:,} more pages failed")
-        if unasked := self.pages - self.asked - len(self.failed):
-            told.append(f"{counted(unasked, 'page')} of {self.pages:,} were not asked")
+        if left := self.pages - self._done:
+            told.append(f"{counted(left, 'page')} of {self.pages:,} were not asked")
         return "; ".join(told)
 
     def to_jsonl(self) -> str:
@@ -245,15 +252,19 @@ def extraction_of(
             f"{document.name}: {said}"
             for said in told or ["There is no text in it."] * (not document.text.strip())
         ]
+    texts = {document.name: document.text for document in documents}
+    cure = "" if question.unverified else " Set unverified=True to ask about such pages."
     return Extraction(
         items=tuple(items),
         doubtful=tuple(doubtful),
         documents=tuple(documents),
         pages=len(pages),
-        asked=len(lines) - len(read.failed),
+        asked=read.asked,
+        unasked=tuple(read.unasked),
         failed=tuple(read.failed),
-        remarks=(*remarks, *read.remarks),
+        remarks=(*remarks, *unasked_remarks(read.unasked, texts, cure), *read.remarks),
         **{name: read.counts[name] for name in _COUNTS},
+        _done=len(lines),
         _values=values,
     )
 
@@ -267,12 +278,16 @@ class _Lines:
         self.answers = defaultdict[str, list[PageAnswer]](list)
         self.failed = list[FailedPage]()
         self.remarks = list[str]()
+        self.unasked = list[UnaskedPiece]()
+        self.asked = 0
         self.counts = Counter[str]()
         by_key = {line["page"]: line for line in lines}
         for page in pages:
             if (line := by_key.get(page.key)) is None:
                 continue
             self.counts.update({name: line[name] for name in _COUNTS})
+            self.unasked += (UnaskedPiece(page.document, page.number, **piece) for piece in line["unasked"])
+            self.asked += "error" not in line and line["requests"] > 0
             if "error" in line:
                 self.failed.append(
                     FailedPage(page.document, page.number, page.start, page.end, line["error"])
@@ -280,9 +295,8 @@ class _Lines:
             self.remarks += [f"{page.document}, page {page.number}: {said}" for said in line["remarks"]]
             for part in line["parts"]:
                 place = page.document, page.number, part["start"], part["end"]
-                self.answers[page.document].append(
-                    PageAnswer(*place, question.value(part), part["confidences"])
-                )
+                answer = PageAnswer(*place, question.value(part), part["confidences"], question.unverified)
+                self.answers[page.document].append(answer)
 
 
 def _of_one_shape(answers: Sequence[PageAnswer]) -> list[PageAnswer]:

@@ -99,8 +99,8 @@ def page_of(texts: Mapping[str, str], items: Sequence[FoundItem], remarks: Seque
     """Return the page of items and of the documents that they are from, as one file of HTML.
 
     `texts` are the documents by name; `remarks` are shown as warnings. Items with conflicts come first, then
-    those with errors, with doubtful values, and with values that no text states; each kind in the order of
-    the documents. Cost: that of `marked_page`.
+    those with errors, with doubtful values, with values that are not verified, and with values that no text
+    states; each kind in the order of the documents. Cost: that of `marked_page`.
     """
     table = _Table(texts, items)
     return marked_page(
@@ -136,7 +136,8 @@ def _values_of(item: FoundItem) -> Iterator[tuple[FoundValue, bool, str]]:
             told = [f"page {field.page}"] * is_other
             if field.confidence is not None and (len(pairs) > 1 or field.confidence < DOUBTFUL):
                 told.append(f"{field.confidence:.0%} sure")
-            yield field, is_other, ", ".join(told + ["not stated"] * _is_missing(field))
+            told += ["not stated"] * _is_missing(field) + ["not verified"] * field.is_unverified
+            yield field, is_other, ", ".join(told)
 
 
 def _reasons(item: FoundItem) -> Sequence[str]:
@@ -146,6 +147,7 @@ def _reasons(item: FoundItem) -> Sequence[str]:
         f"error: {item.error}" * bool(item.error),
         "doubtful"
         * any(field.confidence is not None and field.confidence < DOUBTFUL for field in item.fields),
+        "not verified" * bool(item.unverified),
         "not stated" * any(map(_is_missing, item.fields)),
     )
 

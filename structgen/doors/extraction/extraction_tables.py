@@ -22,21 +22,23 @@ from structgen.doors.extraction.found_items import FoundItem
 
 MOST_CELLS: Final = 5_000_000
 """Cells of one table. Items that nest can have a column for each of their members."""
-_LAST: Final = ("pages", "conflicts", "error")
+_LAST: Final = ("pages", "conflicts", "error", "unverified")
 _TYPES: Final = {int: "Int64", bool: "boolean", str: "string"}
 """Types of pandas that hold such values exactly, and missing ones."""
 
 
 def rows_of(items: Sequence[FoundItem]) -> list[dict[str, Any]]:
     """Return a row for each item: `document`; a column for each path of a scalar of any item; `pages`, a
-    tuple; `conflicts`, how many; `error`.
+    tuple; `conflicts`, how many; `error`; and `unverified`, the names of the values that are not verified,
+    where any item has some.
 
     A member of a member is named by both (`party.name`, `lines.0.price`), an item that is a scalar `value`.
     A name that could be read in two ways, or is that of another column, is the JSON Pointer. A cell is None
     where an item has no such scalar. Raises LimitError beyond MOST_CELLS. Cost: linear in the cells.
     """
     columns = _columns(items)
-    empty = dict.fromkeys(["document", *columns.values(), *_LAST])
+    last = _LAST if any(item.unverified for item in items) else _LAST[:-1]
+    empty = dict.fromkeys(["document", *columns.values(), *last])
     cells = len(items) * len(empty)
     if cells > MOST_CELLS:
         raise LimitError(
@@ -49,10 +51,14 @@ def rows_of(items: Sequence[FoundItem]) -> list[dict[str, Any]]:
             **empty,
             "document": item.document,
             **{columns[path]: value for path, value in values_in(item.value) if _is_scalar(value)},
-            **dict(zip(_LAST, (item.pages, len(item.conflicts), item.error), strict=True)),
+            **dict(zip(last, _last_cells(item), strict=False)),
         }
         for item in items
     ]
+
+
+def _last_cells(item: FoundItem) -> tuple[Any, ...]:
+    return item.pages, len(item.conflicts), item.error, "; ".join(map(dotted, item.unverified))
 
 
 def dotted(path: str) -> str:
@@ -86,7 +92,8 @@ def to_jsonl(items: Sequence[FoundItem]) -> str:
 
     Its members are document, value, places ({path: [start, end]} of the scalars that a text states),
     confidences ({path: probability} where it is known), conflicts (objects of path, value, place, page and
-    confidence), pages, and error. Paths are JSON Pointers in the value. Cost: linear.
+    confidence), pages, error, and unverified (paths; not where it is empty). Paths are JSON Pointers in the
+    value. Cost: linear.
     """
     return "".join(f"{written(_line(item), as_json)}\n" for item in items)
 
@@ -108,7 +115,7 @@ def table(items: Sequence[FoundItem]) -> Any:
 
 
 def _names(rows: list[dict[str, Any]]) -> list[str]:
-    return [*rows[0]] if rows else ["document", *_LAST]
+    return [*rows[0]] if rows else ["document", *_LAST[:-1]]
 
 
 def _columns(items: Sequence[FoundItem]) -> dict[str, str]:
@@ -152,6 +159,7 @@ def _line(item: FoundItem) -> dict[str, Any]:
         ],
         "pages": [*item.pages],
         "error": item.error,
+        **({"unverified": item.unverified} if item.unverified else {}),
     }
 
 

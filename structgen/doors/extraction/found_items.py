@@ -27,6 +27,8 @@ class PageAnswer:
     """The list of items; of one object for a document, this object."""
     confidences: Mapping[str, float] = field(default_factory=dict)
     """The probability of each scalar, by its JSON Pointer in `value`; {} where the model tells none."""
+    may_guess: bool = False
+    """Whether the model could say what the page only looks as if it stated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class FoundValue:
     end: int | None
     page: int
     confidence: float | None
+    is_unverified: bool = False
+    """Whether the place only looks as if it stated the value, in a form that is not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +63,8 @@ class FoundItem:
     """The object of the type."""
     error: str = ""
     """Why the type takes no object of it; "" where it does."""
+
+    @property
+    def unverified(self) -> list[str]:
+        """The paths of the values that the text only looks as if it stated them."""
+        return [field.path for field in self.fields if field.is_unverified]

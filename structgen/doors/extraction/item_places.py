@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 from structgen.asking.grounding.evidence_page import MOST_LISTED
 from structgen.asking.grounding.places import PlaceSearch, Value
 from structgen.asking.grounding.stated_text import stated_text
+from structgen.asking.grounding.unread_values import unverified_text
 from structgen.base.json_text.exact_json import Json, exact, values_in
 from structgen.doors.extraction.found_items import FoundItem, FoundValue, PageAnswer
 
@@ -64,7 +65,8 @@ def placed_items(answer: PageAnswer, text: str, *, is_object: bool) -> list[Foun
         for path, scalar in scalars_in(item):
             confidence = answer.confidences.get(path if is_object else f"/{at}{path}")
             start, end = page.found_at[chosen[path]] if path in chosen else (None, None)
-            fields.append(FoundValue(path, scalar, start, end, answer.page, confidence))
+            is_unverified = start is not None and scalar in page.guessed
+            fields.append(FoundValue(path, scalar, start, end, answer.page, confidence, is_unverified))
         items.append(FoundItem(answer.document, item, tuple(fields), pages=(answer.page,)))
     return items
 
@@ -73,8 +75,11 @@ class _PlacesOfPage:
     """Where a page states values, as if each border between sentences and lines were long."""
 
     def __init__(self, answer: PageAnswer, text: str) -> None:
-        page = stated_text(((answer.document, text[answer.start : answer.end]),))
-        self._search, self._start = PlaceSearch(page, MOST_LISTED), answer.start
+        page = ((answer.document, text[answer.start : answer.end]),)
+        self._search, self._start = PlaceSearch(stated_text(page), MOST_LISTED), answer.start
+        self._guesses = PlaceSearch(unverified_text(page), MOST_LISTED) if answer.may_guess else None
+        self.guessed = set[Value]()
+        """The values that the page only looks as if it stated."""
         self._borders = [border.end() for border in _BORDER.finditer(text, answer.start, answer.end)]
         self.found_at = dict[_Place, _Place]()
         """The places in the document, by those that are told."""
@@ -83,6 +88,8 @@ class _PlacesOfPage:
 
     def _places_of(self, value: Value) -> list[_Place]:
         stated = self._search.places_of(value)[0]
+        if not stated and self._guesses is not None and (stated := self._guesses.places_of(value)[0]):
+            self.guessed.add(value)
         places = [(self._start + of.start, self._start + of.end) for of in stated]
         aside = [ASIDE * bisect(self._borders, low) for low, _ in places]
         told = [(low + more, high + more) for (low, high), more in zip(places, aside, strict=True)]

@@ -48,11 +48,12 @@ class _Part:
         """Return the scalars, as those of the value at a path."""
         return [replace(field, path=at + field.path[len(self.at) :]) for field in self.fields()]
 
-    def doubt(self) -> tuple[bool, float]:
+    def doubt(self) -> tuple[bool, bool, float]:
         """Return what sorts values, the likeliest first."""
         fields = self.fields()
         sure = sum(-1 if field.confidence is None else field.confidence for field in fields)
-        return all(field.start is None for field in fields), -sure / max(1, len(fields))
+        is_unverified = any(field.is_unverified for field in fields)
+        return all(field.start is None for field in fields), is_unverified, -sure / max(1, len(fields))
 
 
 def merged(
@@ -70,8 +71,8 @@ def merged(
     as the date of a heading, tells none of them. Scalars that no text states are told by their value.
 
     A field of several values has the likeliest; of those without a probability that of most pages, then the
-    first of the text. What a text states goes before what none does, and null is last. The others are
-    `conflicts`, at most 20 of a field.
+    first of the text. What a text states goes before what it may state (`is_unverified`), this before what
+    none does, and null is last. The others are `conflicts`, at most 20 of a field.
 
     Raises as `placed_items`. Cost: that of `placed_items`, and n log n in the items.
     """

@@ -16,6 +16,8 @@ from typing import Any, Final
 
 from structgen.asking.documents.page_cuts import cut
 from structgen.asking.grounding.grounded_grammar import schema_grammar_of
+from structgen.asking.grounding.stated_text import stated_text
+from structgen.asking.grounding.unread_values import unverified_text
 from structgen.asking.request_reading.example_pairs import Pair
 from structgen.base.errors import (
     BudgetError,
@@ -41,6 +43,7 @@ from structgen.doors.extraction.page_schema import (
     with_nullable_members,
     without_counts,
 )
+from structgen.doors.extraction.unasked_pages import unasked_piece
 from structgen.doors.typed.functions import obtained
 from structgen.doors.typed.local import Local
 from structgen.doors.typed.options import TypedOptions
@@ -100,6 +103,8 @@ class PageQuestion:
     overlap: int = 0
     """Tokens that the halves of a page have in common."""
     at_once: int = 8
+    unverified: bool = False
+    """Whether a page may also state what it only looks as if it stated (`guesses_of`)."""
 
     @cached_property
     def _prepared(self) -> Preparation:
@@ -331,12 +336,12 @@ class PageQuestion:
         """Return the line of a page: what its parts say, or the error with which it failed. Errors: those
         that no other page would be spared: a BudgetError, an OptionError."""
         line: dict[str, Any] = {"page": page.key, "start": page.start, "end": page.end, "parts": []}
-        line |= {"prompt_tokens": 0, "tokens": 0, "requests": 0, "remarks": []}
+        line |= {"prompt_tokens": 0, "tokens": 0, "requests": 0, "remarks": [], "unasked": []}
         left = [(page.start, page.end)]
         while left:
             start, end = left.pop(0)
             text = page.text[start - page.start : end - page.start]
-            answer, why = await self._told(text, line)
+            answer, why = await self._told(text, start, line)
             is_cut = answer is None or (self.is_list and not _repeats(self.value(answer)))
             is_long = is_cut and not (isinstance(why, GenerationError) and self._may_pass(why.__cause__))
             halves = [*self._halves(text)] if why and is_long else []
@@ -357,15 +362,18 @@ class PageQuestion:
         if most >= max(LEAST_PAGE, 2 * self.overlap + 1) and most < self.count(text):
             yield from cut(text, self.count, most, self.overlap)
 
-    async def _told(self, text: str, line: dict[str, Any]) -> tuple[Any, Any]:
+    async def _told(self, text: str, start: int, line: dict[str, Any]) -> tuple[Any, Any]:
         """Return what a model says of a text, None where the text states nothing, and why it is not all of
-        it: a sentence, an error, or "". Adds to the counts of a line."""
+        it: a sentence, an error, or "". Adds to the counts of a line, and to what was not asked of it.
+        `start`: where the text stands in the document."""
         source = self.source(text)
+        stated = unverified_text(source.named) if self.unverified else None
         try:
-            of_item = wanted_of(self._one, source, is_again=True)
-            held = wanted_of(self.wanted, source, is_again=True)
-        except NotStatedError:
-            return None, ""  # nothing can be said of it: the model is not asked
+            of_item = wanted_of(self._one, source, is_again=True, stated=stated)
+            held = wanted_of(self.wanted, source, is_again=True, stated=stated)
+        except NotStatedError as error:  # nothing can be said of it: the model is not asked
+            line["unasked"].append(unasked_piece(error, stated_text(source.named), start))
+            return None, ""
         for attempt in range(_TRIES):
             if attempt:
                 await asyncio.sleep(PAUSE * 2 ** (attempt - 1))

@@ -117,12 +117,18 @@ def _as_answered(
 ) -> Generator[Line, None, None]:
     """Yield the answers to pages as they come, so many pages at a time. An event loop in a thread waits for
     them; to close this cancels them, and waits for the thread. Raises CancelledError once `stop` is
-    cancelled."""
-    come, left = SimpleQueue[Line | BaseException | None](), iter(pages)
+    cancelled.
+
+    The next page is asked when the caller has taken an answer and comes back for more: where the caller
+    stops, at most `at_once - 1` pages are under way, whose answers are lost.
+    """
+    come, left = SimpleQueue[tuple[Line, asyncio.Event] | BaseException | None](), iter(pages)
 
     async def ask() -> None:
         for page in left:
-            come.put(await answer(page))
+            taken = asyncio.Event()
+            come.put((await answer(page), taken))
+            await taken.wait()
 
     async def all_of_them() -> None:
         async with asyncio.TaskGroup() as group:
@@ -148,10 +154,12 @@ def _as_answered(
     thread = threading.Thread(target=run, name="structgen-pages")
     thread.start()
     try:
-        while (line := come.get()) is not None:
-            if isinstance(line, BaseException):
-                raise line
+        while (answered := come.get()) is not None:
+            if isinstance(answered, BaseException):
+                raise answered
+            line, taken = answered
             yield line
+            loop.call_soon_threadsafe(taken.set)
     finally:
         with suppress(RuntimeError):  # the loop is closed: all pages have ended
             loop.call_soon_threadsafe(asking.cancel)
@@ -167,7 +175,7 @@ def _run_of(question: PageQuestion, of_model: Mapping[str, str], pages: Sequence
         "type or schema": (grammar.fingerprint, question.is_list),
         "prompt": question.instruction,
         "examples": question.example_texts,
-        "option": (question.overlap, [(name, getattr(said, name)) for name in _OPTIONS]),
+        "option": (question.overlap, question.unverified, [(name, getattr(said, name)) for name in _OPTIONS]),
     }
     return {**of_model, **{name: _digest(part) for name, part in parts.items()}}
 

@@ -211,9 +211,12 @@ def given_source(prompt: Any) -> PromptSource:
     raise OptionError(what, where="prompt", cure=cure)
 
 
-def wanted_of(wanted: WantedText, source: PromptSource, *, is_again: bool = False) -> WantedText:
+def wanted_of(
+    wanted: WantedText, source: PromptSource, *, is_again: bool = False, stated: StatedText | None = None
+) -> WantedText:
     """Return what is wanted of one prompt: its form is narrowed where the call, or its type, asks for it.
-    `is_again`: whether the call was told already what it may not know (`GroundedWarning`).
+    `is_again`: whether the call was told already what it may not know (`GroundedWarning`). `stated`: what
+    answers are held to; None: the texts of the call or the prompt.
 
     Raises NotStatedError; OptionError for `missing` of no grounded call. Cost: that of `narrowed` for new
     texts.
@@ -231,7 +234,7 @@ def wanted_of(wanted: WantedText, source: PromptSource, *, is_again: bool = Fals
         tell(f"{what} Name the document: grounded=text.")
     grammar = grounded_grammar(
         form.grammar,
-        stated_of(wanted, source),
+        stated_of(wanted, source) if stated is None else stated,
         values=options.grounded is not False,
         quotes=options.quotes,
         free=options.missing == "free",

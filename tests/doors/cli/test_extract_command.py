@@ -87,6 +87,59 @@ def test_a_table_a_page_and_answers_that_are_kept(folder: Path) -> None:
     assert "Ada Brook</mark>" in (folder / "found.html").read_text()
 
 
+DEED = "made on the 3rd day of May, 2024, for the sum of 100 dollars"
+DEEDS = """{"type": "array", "items": {"type": "object", "required": ["made", "total"], "properties":
+{"made": {"type": "string", "format": "date"}, "total": {"type": "integer"}}}}"""
+
+
+@pytest.mark.parametrize("how", [[], ["--strict"], ["-o", "strict=true"], ["--out", "found.csv"]])
+def test_pages_that_are_not_asked_are_told_and_strict_exits_with_1(how: list[str], folder: Path) -> None:
+    (folder / "deed.txt").write_text(DEED)
+    (folder / "other.txt").write_text("Nothing is said here.")
+    with serving("[]") as server:
+        command = [
+            "deed.txt",
+            "other.txt",
+            "--model",
+            server.model,
+            "--schema",
+            DEEDS,
+            "--page",
+            "found.html",
+        ]
+        for _ in range(2):  # the second one reads the file of answers
+            told = run(*command, *how)
+            assert not server.bodies and told.exit_code == int("strict" in str(how)), told.output
+            *hints, last = told.stderr.splitlines()
+            assert last == "0 items, 0 of 2 pages, 0 tokens; not asked: 2 pieces with no date for /made"
+            assert [hint.partition(" Possible")[0] for hint in hints] == [
+                "Hint: deed.txt: Not asked: 1 piece with no date for /made (page 1).",
+                "Hint: other.txt: Not asked: 1 piece with no date for /made (page 1).",
+            ]
+            assert (
+                "characters 12 to 32 ('3rd day of May, 2024')" in hints[0] and "unverified=True" in hints[0]
+            )
+    assert "Not asked: 1 piece with no date for /made" in (folder / "found.html").read_text()
+
+
+def test_strict_is_content_where_all_pages_are_asked(folder: Path) -> None:
+    (folder / "deed.txt").write_text(DEED)
+    with serving('[{"made": "2024-05-03", "total": 100}]') as server:
+        how = ["deed.txt", "--model", server.model, "--schema", DEEDS, "-o", "unverified=true"]
+        told = run(*how, "--strict")
+    assert told.exit_code == 0 and "not asked" not in told.stderr and len(server.bodies) == 1
+    (line,) = map(json.loads, told.stdout.splitlines())
+    assert line["value"] == {"made": "2024-05-03", "total": 100} and line["unverified"] == ["/made"]
+    assert DEED[slice(*line["places"]["/made"])] == "3rd day of May, 2024"
+
+
+def test_strict_refuses_a_schema_with_unknown_keywords(folder: Path) -> None:
+    with serving(answer) as server:
+        schema = json.dumps({**SCHEMA, "mniItems": 1})
+        told = run("people.txt", "--model", server.model, "--schema", schema, "--strict")
+    assert told.exit_code == 2 and "mniItems" in told.stderr and not server.bodies
+
+
 def test_standard_input_is_a_file(folder: Path) -> None:
     with serving(answer) as server:
         told = run("-", "--model", server.model, "--schema", "people.json", input=TEXT)

@@ -97,6 +97,7 @@ VALUES: dict[str, Any] = {
     "merge": "none",
     "at_once": 2,
     "least_confidence": 0.5,
+    "unverified": True,
     "edit": "b.json",
     "draft_model": "structgen/extract-draft",
     "n": 2,
