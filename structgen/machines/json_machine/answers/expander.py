@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.numbers.number_pool import NumberPool
+from structgen.automata.strings.kernels import FAR
+from structgen.automata.strings.length_phases import ENDLESS, Phases
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import encode, in_order
 from structgen.base.errors import LimitError, UnsupportedError
@@ -178,6 +180,7 @@ class Expander:
             if found is not None:
                 return found
         kind, start, least, most, outcomes, farthest = 0, self.strings.FREE, 0, -1, 0, 0
+        phases, last = -1, 0
         words = listed(spec)
         length = bounds(spec)
         if words is not None:
@@ -191,6 +194,11 @@ class Expander:
             start = DEAD if 0 <= most < least else start
         elif (counted := self._counted(spec)) is not None:
             start, most, farthest = counted
+        elif (phased := self.strings.phased(spec, self.outcomes)) is not None:
+            start, farthest = phased.start, FAR
+            self.refresh()
+            if phased.of is not None:
+                phases, last = self._phases(phased.of)
         else:
             start = self.strings.start(spec, self.outcomes)
             self.refresh()
@@ -198,7 +206,7 @@ class Expander:
         if start == DEAD:
             self._rows[spec] = DEAD
             return DEAD
-        values = (kind, start, least, most, outcomes, farthest, -1)
+        values = (kind, start, least, most, outcomes, farthest, -1, phases, max(least, last))
         return self._string_row(spec, values)
 
     def _string_row(self, spec: Spec, values: tuple[int, ...]) -> int:
@@ -214,14 +222,15 @@ class Expander:
         below = self.string(Spec((base,)))
         if below < 0:
             return None
-        kind, start, least, most, _, farthest, _, _ = self._tables.rows(L.T_STRING)[below].tolist()
+        row = self._tables.rows(L.T_STRING)[below].tolist()
+        kind, start, least, most, _, farthest, _, *counts, _ = row
         if kind != 0:
             return None
         order = in_order(words)
         numbers = [self.outcomes(words[word]) if words[word] else -1 for word in order]
         outcomes = self._tables.extend(L.T_OUTCOME, numbers, len(numbers))
         beside = self.words(tuple(order))
-        values = (0, start, least, most, outcomes, farthest, beside)
+        values = (0, start, least, most, outcomes, farthest, beside, *counts)
         return self._string_row(spec, values)
 
     def _counted(self, spec: Spec) -> tuple[int, int, int] | None:
@@ -237,6 +246,29 @@ class Expander:
             tables.extend(L.T_DISTANCE, 0, need - have)
         tables.rows(L.T_DISTANCE)[counted.states] = counted.rests
         return counted.start, counted.most, int(counted.rests.max())
+
+    def _phases(self, of: Phases) -> tuple[int, int]:
+        """Return the first row of the phases of a spec, and where the last of them begins."""
+        tables, rows = self._tables, list[int]()
+        for phase in of.phases:
+            numbers = np.full(phase.live.shape[1], -1, np.int32)
+            known = np.array([self.outcomes(met) if met else -1 for met in phase.outcomes], np.int32)
+            numbers[: of.rows.automaton.states] = known[of.rows.automaton.accept]
+            bits = np.packbits(phase.live, axis=1, bitorder="little")
+            words = np.pad(bits, ((0, 0), (0, -bits.shape[1] % 4))).view(np.int32)
+            dead = np.flatnonzero(~phase.live.all(axis=1))
+            safe = int(dead[-1]) + 1 if len(dead) else 0
+            rows += (
+                phase.end,
+                tables.extend(L.T_OUTCOME, numbers, len(numbers)),
+                tables.extend(L.T_OUTCOME, words.ravel(), words.size),
+                words.shape[1],
+                phase.prelude,
+                len(phase.live) - phase.prelude,
+                safe if safe <= phase.prelude else ENDLESS,
+            )
+        last = of.phases[-2].end if len(of.phases) > 1 else 0
+        return tables.extend(L.T_PHASE, tuple(rows), len(of.phases)), last
 
     # --- answers --------------------------------------------------------------------------------------------
 
