@@ -165,7 +165,7 @@ class StringCompletions:
         steps: list[Flags] = []
         for left, demand in plan:
             far = self._distances(demand)
-            if far[state] < left and not steps:
+            if far[state] < min(left, FAR) and not steps:
                 return self._shortest(state, demand)
             # fewer characters than a completion costs
             far = np.where(far < left, far, FAR)

@@ -175,28 +175,34 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         parts = counted(spec.formulas, _meaning_alone) if is_plain else None
         if parts is None:
             return None
-        start = self.start(Spec(parts.formulas), outcome)
-        if start == DEAD:
+        start = self._with_lengths(Spec(parts.formulas), outcome)
+        if start is None or start == DEAD:
             return None
         part, _ = self._place(start)
         if int(part.rows.rests[0]) > parts.most:
             return None
         return CountedStart(start, parts.most, part.places, part.rows.rests)
 
+    def _with_lengths(self, spec: Spec, outcome: Outcome) -> int | None:
+        """Return where a spec starts whose lengths are states; None where they would be too many."""
+        bounds = cuts(spec.formulas)
+        if bounds and bounds[-1] >= _FEWEST_TO_COUNT:
+            return None
+        try:
+            return self.start(spec, outcome)
+        except LimitError:
+            if not bounds:
+                raise
+            return None
+
     @remembered
     def phased(self, spec: Spec, outcome: Outcome) -> PhasedStart | None:
         """Return where a spec starts if whoever reads its strings counts their characters, in phases. None
         where it has no lengths, or where they are so few that they are states. Errors: those of `start`."""
-        bounds = cuts(spec.formulas)
-        if not bounds or spec.groups is not None or any(map(speaks_of_texts, spec.formulas)):
+        if spec.groups is not None or any(map(speaks_of_texts, spec.formulas)) or not cuts(spec.formulas):
             return None
-        if bounds[-1] < _FEWEST_TO_COUNT:
-            try:
-                self.start(spec, outcome)
-            except LimitError:
-                pass  # many states beside each other
-            else:
-                return None
+        if self._with_lengths(spec, outcome) is not None:
+            return None
         of = in_phases(spec.formulas, self._rows_of)
         if of is None or not of.lives(0, 0):
             return PhasedStart(DEAD, None)
