@@ -4,7 +4,7 @@ writes what they say into the tables."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import accumulate
+from itertools import accumulate, chain
 from operator import is_not
 from typing import Any
 
@@ -249,26 +249,28 @@ class Expander:
 
     def _phases(self, of: Phases) -> tuple[int, int]:
         """Return the first row of the phases of a spec, and where the last of them begins."""
-        tables, rows = self._tables, list[int]()
-        for phase in of.phases:
+        tables, rows, safe = self._tables, list[tuple[int, ...]](), ENDLESS
+        for phase in reversed(of.phases):
             numbers = np.full(phase.live.shape[1], -1, np.int32)
             known = np.array([self.outcomes(met) if met else -1 for met in phase.outcomes], np.int32)
             numbers[: of.rows.automaton.states] = known[of.rows.automaton.accept]
             bits = np.packbits(phase.live, axis=1, bitorder="little")
             words = np.pad(bits, ((0, 0), (0, -bits.shape[1] % 4))).view(np.int32)
             dead = np.flatnonzero(~phase.live.all(axis=1))
-            safe = int(dead[-1]) + 1 if len(dead) else 0
-            rows += (
+            behind = int(dead[-1]) + 1 if len(dead) else 0
+            safe = -1 if behind > phase.prelude else phase.end - behind if behind else max(phase.end, safe)
+            row = (
                 phase.end,
                 tables.extend(L.T_OUTCOME, numbers, len(numbers)),
                 tables.extend(L.T_OUTCOME, words.ravel(), words.size),
                 words.shape[1],
                 phase.prelude,
                 len(phase.live) - phase.prelude,
-                safe if safe <= phase.prelude else ENDLESS,
+                safe,
             )
+            rows.append(row)
         last = of.phases[-2].end if len(of.phases) > 1 else 0
-        return tables.extend(L.T_PHASE, tuple(rows), len(of.phases)), last
+        return tables.extend(L.T_PHASE, tuple(chain.from_iterable(rows[::-1])), len(rows)), last
 
     # --- answers --------------------------------------------------------------------------------------------
 

@@ -273,8 +273,7 @@ def safe_row(c: JsonContext, state: int) -> SafeRow:
                 spec = c.string_specs[c.quoted]
                 left = key.most - spec.farthest
                 if spec.phases >= 0:
-                    phase = phase_at(c, spec, key.most)
-                    left = phase.end - key.most - phase.safe
+                    left = phase_at(c, spec, key.most).safe - key.most
                 safe.reach = min(safe.reach, left)
     return safe
 

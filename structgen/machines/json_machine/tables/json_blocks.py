@@ -209,7 +209,7 @@ class PhaseRow(Block):
     period: int
     """How many rows are repeated."""
     safe: int
-    """So many characters before the end, and more, all states are alive."""
+    """Up to this length all states are alive; -1: not even there."""
 
 
 class PlainObjectRow(Block):
