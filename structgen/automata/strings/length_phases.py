@@ -9,8 +9,8 @@ by the characters left, are a sequence that is periodic from some number on (`Ph
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, groupby
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -43,26 +43,16 @@ class Phase(NamedTuple):
     prelude: int
     """The rows of `live` from this one on are repeated for more characters."""
 
-    def row(self, left: int) -> int:
-        """Return the row of `live` of so many characters before the end."""
-        repeated = left - self.prelude
-        return min(left, self.prelude) + max(repeated, 0) % (len(self.live) - self.prelude)
+    def alive(self, written: int) -> States:
+        """Return which states are alive behind so many characters."""
+        left, period = self.end - written, len(self.live) - self.prelude
+        row: States = self.live[min(left, self.prelude + (left - self.prelude) % period)]
+        return row
 
 
-class Phases(NamedTuple):
-    """A spec in phases."""
-
-    rows: ByteRows
-    phases: tuple[Phase, ...]
-
-    def lives(self, state: int, written: int) -> bool:
-        """Return whether some text of the spec goes on from a state, behind so many characters."""
-        phase = self.at(written)
-        return bool(phase.live[phase.row(phase.end - written), state])
-
-    def at(self, written: int) -> Phase:
-        """Return the phase of a text of so many characters."""
-        return next(phase for phase in self.phases if written < phase.end)
+def phase_at(phases: Sequence[Phase], written: int) -> Phase:
+    """Return the phase of a text of so many characters."""
+    return next(phase for phase in phases if written < phase.end)
 
 
 def _opened(formula: Formula) -> Formula:
@@ -89,64 +79,53 @@ def at_length(formula: Formula, size: int) -> Formula:
     stack = [(formula, False)]
     while stack:
         node, is_ready = stack.pop()
+        node = node if is_ready else _opened(node)
         if isinstance(node, Length):
             done.append(TRUE if node.least <= size and (node.most is None or size <= node.most) else FALSE)
-        elif not isinstance(node, (Not, All, Any_)):
-            opened = _opened(node)
-            if opened is node:
-                done.append(node)
-            else:
-                stack.append((opened, False))
+        elif not isinstance(node, (Not, All, Any_)) or not node.of:
+            done.append(node)
         elif not is_ready:
             parts = (node.of,) if isinstance(node, Not) else node.of
             stack += [(node, True), *((part, False) for part in parts)]
         elif isinstance(node, Not):
             done[-1] = FALSE if done[-1] == TRUE else TRUE if done[-1] == FALSE else Not(done[-1])
         else:
-            start = len(done) - len(node.of)
-            done[start:] = [_joined(type(node), done[start:][::-1])]
+            start, settled = len(done) - len(node.of), FALSE if isinstance(node, All) else TRUE
+            parts = tuple(part for part in done[start:][::-1] if part not in (TRUE, FALSE))
+            joined = parts[0] if len(parts) == 1 else type(node)(parts)
+            done[start:] = [settled if settled in done[start:] else joined]
     return done[0]
 
 
-def _joined(kind: type[All] | type[Any_], parts: list[Formula]) -> Formula:
-    """Return a conjunction or a disjunction without the parts that say nothing."""
-    if (FALSE if kind is All else TRUE) in parts:
-        return FALSE if kind is All else TRUE
-    some = tuple(dict.fromkeys(part for part in parts if part not in (TRUE, FALSE)))
-    return some[0] if len(some) == 1 else kind(some)
-
-
-def in_phases(formulas: tuple[Formula, ...], rows_of: Callable[[Spec], ByteRows]) -> Phases | None:
-    """Return the demands of a spec in phases; None where no text meets any. `rows_of` makes the automaton of
-    a spec without lengths.
+def in_phases(
+    formulas: tuple[Formula, ...], rows_of: Callable[[Spec], ByteRows]
+) -> tuple[ByteRows, tuple[Phase, ...]] | None:
+    """Return the demands of a spec in phases, beside one automaton; None where no text meets any. `rows_of`
+    makes the automaton of a spec without lengths.
 
     Cost: the automaton; for each phase as many sweeps over it as characters make a difference before the
     phase ends. Raises what `rows_of` raises, and `LimitError`.
     """
-    begins = [0, *cuts(formulas)]
-    said = [tuple([at_length(formula, size) for formula in formulas]) for size in begins]
-    changes = [0, *[at for at, (before, now) in enumerate(pairwise(said), 1) if before != now]]
-    said, ends = [said[at] for at in changes], [*[begins[at] for at in changes[1:]], ENDLESS]
-    numbers: dict[Formula, int] = {}
-    for formula in (formula for demands in said for formula in demands if formula != FALSE):
-        numbers.setdefault(formula, len(numbers))
-    if not numbers:
+    sizes = [0, *cuts(formulas)]
+    groups = groupby(sizes, lambda size: tuple([at_length(formula, size) for formula in formulas]))
+    begins = {next(same): demands for demands, same in groups}
+    numbers = dict.fromkeys(chain.from_iterable(begins.values()))
+    numbers.pop(FALSE, None)
+    asked = tuple(numbers)
+    if not asked:
         return None
-    rows = rows_of(Spec(tuple(numbers)))
+    rows = rows_of(Spec(asked))
+    trans, met = rows.automaton.trans, (frozenset[int](), *rows.outcomes)
     made: list[Phase] = []
-    for demands, begin, end in reversed(list(zip(said, [0, *ends], ends, strict=False))):
-        asks = tuple([numbers.get(formula, -1) for formula in demands])
-        outcomes = [
-            frozenset(demand for demand, ask in enumerate(asks) if ask in true)
-            for true in (frozenset[int](), *rows.outcomes)
-        ]
+    end = ENDLESS
+    for begin, demands in reversed(begins.items()):
+        asks = tuple([asked.index(formula) if formula != FALSE else -1 for formula in demands])
+        outcomes = [frozenset(at for at, ask in enumerate(asks) if ask in true) for true in met]
         accept = np.array(list(map(bool, outcomes)))[rows.automaton.accept]
-        if made:
-            after = made[-1].live[made[-1].row(made[-1].end - end), : len(accept)]
-        else:
-            after = steps_to(rows.automaton.trans, accept) < FAR
+        after = made[-1].alive(end)[: len(accept)] if made else steps_to(trans, accept) < FAR
         made.append(Phase(end, asks, tuple(outcomes), *_live(rows, accept, after, end - begin)))
-    return Phases(rows, tuple(made[::-1]))
+        end = begin
+    return rows, tuple(made[::-1])
 
 
 def _live(of: ByteRows, accept: States, after: States, most: int) -> tuple[States, int]:

@@ -18,7 +18,7 @@ from structgen.automata.strings.completions import StringCompletions
 from structgen.automata.strings.formula_automata import FormulaReader, SpecAutomaton, grouped
 from structgen.automata.strings.held_automata import HeldByContent
 from structgen.automata.strings.kernels import FAR, Longs, Row, Table, longest
-from structgen.automata.strings.length_phases import Phase, Phases, cuts, in_phases
+from structgen.automata.strings.length_phases import Phase, cuts, in_phases, phase_at
 from structgen.automata.strings.lengths import counted
 from structgen.automata.strings.live_strings import (
     UNASKED,
@@ -78,15 +78,6 @@ class CountedStart(NamedTuple):
     """The states of the automaton in the pool."""
     rests: Longs
     """How many characters each of them still needs, one that was begun not counted."""
-
-
-class PhasedStart(NamedTuple):
-    """Where a spec starts whose lengths are counted in phases beside its automaton."""
-
-    start: int
-    """The first of its states in the pool, which are numbered one behind another; DEAD: it has no text."""
-    of: Phases | None
-    """The spec; None where it has no text."""
 
 
 class _Part(NamedTuple):
@@ -196,23 +187,30 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
             return None
 
     @remembered
-    def phased(self, spec: Spec, outcome: Outcome) -> PhasedStart | None:
-        """Return where a spec starts if whoever reads its strings counts their characters, in phases. None
-        where it has no lengths, or where they are so few that they are states. Errors: those of `start`."""
+    def phased(self, spec: Spec, outcome: Outcome) -> int | None:
+        """Return where a spec starts if whoever reads its strings counts their characters, in `phases`: the
+        first of its states, which are numbered one behind another, or DEAD. None where it has no lengths, or
+        where they are so few that they are states. Errors: those of `start`."""
         if spec.groups is not None or any(map(speaks_of_texts, spec.formulas)) or not cuts(spec.formulas):
             return None
         if self._with_lengths(spec, outcome) is not None:
             return None
-        of = in_phases(spec.formulas, self._rows_of)
-        if of is None or not of.lives(0, 0):
-            return PhasedStart(DEAD, None)
-        name = repr([(phase.end, *map(sorted, phase.outcomes)) for phase in of.phases]).encode()
-        digest = blake2b(of.rows.digest + name, digest_size=16).digest()
-        local = np.arange(len(of.rows.rows), dtype=np.int32)
+        made = in_phases(spec.formulas, self._rows_of)
+        if made is None or not made[1][0].alive(0)[0]:
+            return DEAD
+        rows, phases = made
+        name = repr([(phase.end, *map(sorted, phase.outcomes)) for phase in phases]).encode()
+        digest = blake2b(rows.digest + name, digest_size=16).digest()
+        local = np.arange(len(rows.rows), dtype=np.int32)
         places = self.count + local
-        part = _Part(local, places, replace(of.rows, rows=_NO_ROWS, digest=digest), of.phases)
-        first = self._add(part, of.rows.rows, np.append(places, np.int32(DEAD)), np.full_like(local, -1))
-        return PhasedStart(first, of)
+        part = _Part(local, places, replace(rows, rows=_NO_ROWS, digest=digest), phases)
+        return self._add(part, rows.rows, np.append(places, np.int32(DEAD)), np.full_like(local, -1))
+
+    def phases(self, state: int) -> tuple[tuple[Phase, ...], Row]:
+        """Return the phases of the spec of a state (none: it has no more lengths than those that are states),
+        and of each state of its automaton the number of the outcome."""
+        part, _ = self._place(state)
+        return part.phases, part.rows.automaton.accept
 
     def _started(self, spec: Spec, outcome: Outcome) -> int:
         if spec.groups is None and any(map(speaks_of_texts, spec.formulas)):
@@ -447,21 +445,16 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         part, local = self._place(state)
         return int(longest(part.rows.automaton.trans)[local]) >= FAR
 
-    def is_finite(self, state: int, most: int, of: Phases | None = None) -> list[bytes] | None:
+    def is_finite(self, state: int, most: int) -> list[bytes] | None:
         """Return all completions from a state between two characters, sorted, if there are at most `most`;
-        otherwise None. `of`: the spec in phases that starts in the state.
+        otherwise None. In phases the state is the start.
 
         Cost: a few times `most` rows for each byte of the longest word, where there are finitely many.
         """
-        if of is None and self.is_infinite(state):
+        phases, accept = ((), np.empty(0, np.int32)) if self.is_live(state) else self.phases(state)
+        numbers = np.append(accept, np.int32(0))
+        if not phases and self.is_infinite(state):
             return None
-
-        def ends(at: int, text: bytes) -> bool:
-            if of is None:
-                return bool(self.outcome[at] >= 0)
-            accept, local = of.rows.automaton.accept, at - state
-            return local < len(accept) and bool(of.at(count_characters(text)).outcomes[accept[local]])
-
         words: list[bytes] = []
         # every state is live, so each entry of the stacks is a prefix of a word
         stack: list[tuple[int, bytes]] = [(state, b"")]
@@ -469,12 +462,17 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         while stack or later:
             THIS_CALL.work(256)
             at, text = (stack or later).pop()
-            if ends(at, text):
-                words.append(text)
             following = [(after, text + bytes((byte,))) for byte, after in self.going_on(at)]
-            if of is not None:
+            if self.outcome[at] >= 0:
+                words.append(text)
+            if phases:
+                met = phase_at(phases, count_characters(text)).outcomes
+                words += [text] * bool(met[numbers[min(at - state, len(accept))]])
+                counts = [(to, more, count_characters(more)) for to, more in following]
                 following = [
-                    (to, more) for to, more in following if of.lives(to - state, count_characters(more))
+                    (to, more)
+                    for to, more, count in counts
+                    if phase_at(phases, count).alive(count)[to - state]
                 ]
             (stack if len(following) > 1 else later).extend(following)
             if len(words) + len(stack) + len(later) > most:

@@ -4,7 +4,7 @@ writes what they say into the tables."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import accumulate, chain
+from itertools import accumulate
 from operator import is_not
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from structgen.automata.numbers.number_pool import NumberPool
 from structgen.automata.strings.kernels import FAR
-from structgen.automata.strings.length_phases import ENDLESS, Phases
+from structgen.automata.strings.length_phases import ENDLESS
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import encode, in_order
 from structgen.base.errors import LimitError, UnsupportedError
@@ -195,10 +195,10 @@ class Expander:
         elif (counted := self._counted(spec)) is not None:
             start, most, farthest = counted
         elif (phased := self.strings.phased(spec, self.outcomes)) is not None:
-            start, farthest = phased.start, FAR
+            start, farthest = phased, FAR
             self.refresh()
-            if phased.of is not None:
-                phases, last = self._phases(phased.of)
+            if start != DEAD:
+                phases, last = self._phases(start)
         else:
             start = self.strings.start(spec, self.outcomes)
             self.refresh()
@@ -247,30 +247,28 @@ class Expander:
         tables.rows(L.T_DISTANCE)[counted.states] = counted.rests
         return counted.start, counted.most, int(counted.rests.max())
 
-    def _phases(self, of: Phases) -> tuple[int, int]:
-        """Return the first row of the phases of a spec, and where the last of them begins."""
-        tables, rows, safe = self._tables, list[tuple[int, ...]](), ENDLESS
-        for phase in reversed(of.phases):
-            numbers = np.full(phase.live.shape[1], -1, np.int32)
-            known = np.array([self.outcomes(met) if met else -1 for met in phase.outcomes], np.int32)
-            numbers[: of.rows.automaton.states] = known[of.rows.automaton.accept]
-            bits = np.packbits(phase.live, axis=1, bitorder="little")
-            words = np.pad(bits, ((0, 0), (0, -bits.shape[1] % 4))).view(np.int32)
+    def _phases(self, start: int) -> tuple[int, int]:
+        """Return the first row of the phases of a string, and where the last of them begins."""
+        tables, rows, safe = self._tables, list[int](), ENDLESS
+        phases, accept = self.strings.phases(start)
+        for phase in reversed(phases):
+            states = phase.live.shape[1]
+            numbers = np.full(states, -1, np.int32)
+            known = [self.outcomes(met) if met else -1 for met in phase.outcomes]
+            numbers[: len(accept)] = np.array(known, np.int32)[accept]
             dead = np.flatnonzero(~phase.live.all(axis=1))
             behind = int(dead[-1]) + 1 if len(dead) else 0
             safe = -1 if behind > phase.prelude else phase.end - behind if behind else max(phase.end, safe)
-            row = (
+            rows[:0] = (
                 phase.end,
-                tables.extend(L.T_OUTCOME, numbers, len(numbers)),
-                tables.extend(L.T_OUTCOME, words.ravel(), words.size),
-                words.shape[1],
+                tables.extend(L.T_OUTCOME, numbers, states),
+                tables.extend(L.T_BLOB, phase.live.ravel(), phase.live.size),
+                states,
                 phase.prelude,
                 len(phase.live) - phase.prelude,
                 safe,
             )
-            rows.append(row)
-        last = of.phases[-2].end if len(of.phases) > 1 else 0
-        return tables.extend(L.T_PHASE, tuple(chain.from_iterable(rows[::-1])), len(rows)), last
+        return tables.extend(L.T_PHASE, tuple(rows), len(phases)), phases[-2].end if phases[1:] else 0
 
     # --- answers --------------------------------------------------------------------------------------------
 

@@ -35,7 +35,7 @@ class Strings:
         if counted is not None:
             return counted.start, counted.most
         phased = pool.phased(spec, outcomes)
-        return (pool.start(spec, outcomes) if phased is None else phased.start), -1
+        return (pool.start(spec, outcomes) if phased is None else phased), -1
 
     def exists(self, formula: Formula) -> bool:
         """Return whether some string meets a formula."""
@@ -60,10 +60,10 @@ class Strings:
             if pool.is_infinite(counted.start):
                 return None
         phased = pool.phased(spec, self.outcomes)
-        state = pool.start(spec, self.outcomes) if phased is None else phased.start
+        state = pool.start(spec, self.outcomes) if phased is None else phased
         if state < 0:
             return ()
-        is_finite = pool.is_finite(state, most, None if phased is None else phased.of)
+        is_finite = pool.is_finite(state, most)
         return None if is_finite is None else [decode(word) for word in is_finite]
 
     def classes(self, formulas: Sequence[Formula]) -> dict[frozenset[int], bool]:

@@ -194,16 +194,16 @@ class StringRow(Block):
 
 
 class PhaseRow(Block):
-    """The texts of some lengths of a string; `outcomes` and `live` are places in the table of outcomes."""
+    """The texts of some lengths of a string."""
 
     end: int
     """The length of a text that has left the phase."""
     outcomes: int
-    """Where the outcomes of the states of the automaton begin."""
+    """Where the outcomes of the states of the automaton begin, in `outcomes`."""
     live: int
-    """Where the states begin that are alive 0, 1, ... characters before the end, as bits."""
-    words: int
-    """Words of such a row."""
+    """Where the flags of the states begin that are alive 0, 1, ... characters before the end, in `blob`."""
+    states: int
+    """How many states such a row has."""
     prelude: int
     """The rows from this one on are repeated for more characters."""
     period: int

@@ -196,12 +196,10 @@ def near_enough(c: JsonContext, string: StringRow, state: int, count: int) -> bo
         return True  # the free string: it may end at once
     if string.phases < 0:
         return string.most < 0 or count + c.distances.numbers[state] <= string.most
-    phase, bit = phase_at(c, string, count), state - string.start
+    phase = phase_at(c, string, count)
     left = phase.end - count
-    if left > phase.prelude:
-        left = phase.prelude + (left - phase.prelude) % phase.period
-    word = c.outcomes.numbers[phase.live + left * phase.words + (bit >> 5)]
-    return (word >> (bit & 31)) & 1 != 0
+    left = min(left, phase.prelude + (left - phase.prelude) % phase.period)
+    return c.blob.numbers[phase.live + left * phase.states + state - string.start] != 0
 
 
 @jit
