@@ -12,18 +12,20 @@ import jsonschema_rs
 import pytest
 
 import structgen as sg
+from structgen.automata.strings.formula_automata import FormulaReader
+from structgen.base.language.ir import Pattern
 from structgen.tokens.token_mask import allocate_mask
 
 BOUNDS = (0, 1, 2, 3, 5, 15, 16, 17, 63, 64, 65, 100, 255, 999, 1000, 1001, 2500, 20_000, 10**7, 10**9)
 """Bounds on lengths. Texts of up to 2,600 characters are read whole."""
 LONGEST = 2_600
 PATTERNS = (
-    *("^a", "a$", "b", "^[ab]*$", "^(aa)*$", "^(aba|bb)+$", "^a*b?$", "^.{3,40}$", "^a{5,20000}$", "^é"),
+    *("^a", "a$", "b", "^[ab]*$", "^(aa)*$", "^(aba|bb)+$", "^a*b?$", "^[^\\n]{3,40}$", "^a{5,20000}$", "^é"),
     *(
         "^(?!b)",
         "^(a{7})*$|^(b{5})*$",
         "^[0-9]{1,3}(-[a-z]{1,150})?$",
-        "a.{4}$",
+        "a[^\\n]{4}$",
         "^$",
         "^\\w+@\\w+$",
         "(ab){40}",
@@ -84,6 +86,24 @@ def tokenizer() -> sg.Tokenizer:
     return sg.Tokenizer.from_bytes(tokens, eos_token_id=len(tokens) - 1)
 
 
+def pattern_drawn(draw: random.Random) -> str:
+    """Return a pattern of at most 200 states."""
+    if draw.random() < 0.6:
+        return draw.choice(PATTERNS)
+    small = draw.choices(["a", "b", "[ab]", "(ab|b)", "(aab?)*", "(aa|bbb)+", "é?", "a{2,5}", "$"], k=2)
+    if draw.random() < 0.5:
+        return "".join(small)
+    counted = draw.choice(
+        ["[^\\n]{0,20}", "[a-z]{3,60}", "(ab?){7}", "(a{11})*", "(a{13}|b{3})*", "[!-~]{64,150}"]
+    )
+    source = f"^{small[0]}{counted}{small[1]}$"
+    try:
+        FormulaReader(200).automaton(Pattern(source))
+    except sg.LimitError:
+        return pattern_drawn(draw)
+    return source
+
+
 def bounded(draw: random.Random) -> dict[str, Any]:
     low, high = sorted((draw.choice(BOUNDS[:-4]), draw.choice(BOUNDS)))
     bounds = {"minLength": low, "maxLength": high}
@@ -99,9 +119,9 @@ def drawn(draw: random.Random, depth: int = 2) -> dict[str, Any]:
         + (["anyOf", "anyOf", "oneOf", "oneOf", "allOf", "not"] * 2 if depth else [])
     )
     if kind in ("bounds", "both"):
-        return bounded(draw) | ({"pattern": draw.choice(PATTERNS)} if kind == "both" else {})
+        return bounded(draw) | ({"pattern": pattern_drawn(draw)} if kind == "both" else {})
     if kind == "pattern":
-        return {"pattern": draw.choice(PATTERNS)}
+        return {"pattern": pattern_drawn(draw)}
     if kind == "format":
         return {"format": draw.choice(FORMATS)} | (bounded(draw) if draw.random() < 0.4 else {})
     if kind == "enum":
@@ -218,6 +238,60 @@ def check_union(seed: int) -> None:
             tokenizer().token_bytes[token] or b"" for token in matcher.tokens
         ) + compiled.completions.text(matcher.state_index)
         assert judge.is_valid(json.loads(whole)), (seed, written, whole)
+
+
+def call(kind: str, **output: Any) -> dict[str, Any]:
+    """Return an item of a conversation, as requests to a model's server hold it."""
+    members: dict[str, Any] = {
+        "type": {"enum": [kind]},
+        "id": {"anyOf": [{"type": "string", "maxLength": 64}, {"type": "null"}]},
+        "call_id": {"type": "string", "minLength": 1, "maxLength": 64},
+        **output,
+    }
+    return {"type": "object", "properties": members, "required": ["type", *output]}
+
+
+def test_items_that_differ_in_long_bounds_are_told_by_their_tags_wherever_these_stand() -> None:
+    long = {"type": "string", "maxLength": 10485760}
+    link = {"type": "string", "maxLength": 20971520, "format": "uri"}
+    kinds = {
+        "message": {"content": {"oneOf": [{"type": "string"}, {"type": "array", "items": long}]}},
+        "function_call_output": {"output": {"oneOf": [long, {"type": "array", "items": {"type": "object"}}]}},
+        "shell_call_output": {"output": {"type": "string"}},
+        "patch": {"output": {**long, "minLength": 1}, "path": {"type": "string", "minLength": 1}},
+        "image": {"image_url": {"anyOf": [link, {"type": "null"}]}, "output": {"maxLength": 33554432}},
+    }
+    items = [call(kind, **members) for kind, members in kinds.items()]
+    schema = {
+        "oneOf": [{"type": "string", "maxLength": 10485760}, {"type": "array", "items": {"anyOf": items}}]
+    }
+    judge = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+    compiled = sg.compile(sg.json_schema(schema, property_order="any"), tokenizer())
+    for text in (
+        '[{"output": "ab", "type": "function_call_output", "call_id": "x"}, {"content": "a", "type": "image"}]',
+        '[{"content": "ab", "type": "message"}]',
+        '[{"id": null, "output": "", "path": "", "type": "patch"}]',
+        '[{"id": null, "output": "é", "path": "a", "type": "patch"}]',
+        '[{"call_id": "' + "a" * 65 + '", "content": [""], "type": "message"}]',
+        '[{"image_url": "data:x", "output": 1, "type": "image"}]',
+    ):
+        matcher = sg.Matcher(compiled)
+        for byte in text.encode():
+            check_mask(matcher)
+            if not matcher.accepts([byte]):
+                break
+            matcher.advance(byte)
+        assert matcher.is_complete == judge.is_valid(json.loads(text)), text
+
+
+def test_a_string_between_two_bounds_is_completed_to_the_second() -> None:
+    schema = {"type": "string", "anyOf": [{"maxLength": 3}, {"minLength": 2500}, {"pattern": "^aaaab"}]}
+    compiled = sg.compile(sg.json_schema(schema), tokenizer())
+    for begun, rest in (('"aaa', '"'), ('"aaaa', 'b"'), ('"aaaaa', " " * 2495 + '"'), ('"aaaab', '"')):
+        matcher = sg.Matcher(compiled)
+        for byte in begun.encode():
+            matcher.advance(byte)
+        assert compiled.completions.text(matcher.state_index).decode() == rest
 
 
 @pytest.mark.parametrize("part", range(4))
