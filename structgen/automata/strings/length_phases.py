@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.regex.counted_class import without_count
+from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER
 from structgen.automata.strings.automata import MOST_WORK, refuse, steps_to
 from structgen.automata.strings.kernels import FAR, TOO_MUCH_WORK
 from structgen.automata.strings.utf8_rows import ByteRows
@@ -74,9 +75,10 @@ def cuts(formulas: Iterable[Formula]) -> list[int]:
 
 
 def at_length(formula: Formula, size: int) -> Formula:
-    """Return what a formula says of texts of so many characters: a formula without lengths."""
+    """Return what a formula says of texts of so many characters: a formula without lengths. Cost: 2 us a
+    part. Raises `LimitError` where a call has no steps left."""
     done: list[Formula] = []
-    stack = [(formula, False)]
+    steps, stack = 1, [(formula, False)]
     while stack:
         node, is_ready = stack.pop()
         node = node if is_ready else _opened(node)
@@ -86,6 +88,7 @@ def at_length(formula: Formula, size: int) -> Formula:
             done.append(node)
         elif not is_ready:
             parts = (node.of,) if isinstance(node, Not) else node.of
+            steps += len(parts)
             stack += [(node, True), *((part, False) for part in parts)]
         elif isinstance(node, Not):
             done[-1] = FALSE if done[-1] == TRUE else TRUE if done[-1] == FALSE else Not(done[-1])
@@ -94,6 +97,7 @@ def at_length(formula: Formula, size: int) -> Formula:
             parts = tuple(part for part in done[start:][::-1] if part not in (TRUE, FALSE))
             joined = parts[0] if len(parts) == 1 else type(node)(parts)
             done[start:] = [settled if settled in done[start:] else joined]
+    THIS_CALL.work(NUMBERS_OF_A_CHARACTER * steps)
     return done[0]
 
 

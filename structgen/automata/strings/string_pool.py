@@ -62,7 +62,7 @@ _SWEEPS: Final = 16
 _PLACES: Final = 1 + len(PLACE_BYTES)
 """The states of the free string."""
 _FEWEST_TO_COUNT: Final = 1_000
-"""The least bound that is never written out as states."""
+"""The least bound that is never written out as states; of many bounds, so many for each ten of them."""
 _ROWS_A_STATE: Final = 3
 """A spec may have so many rows of bytes for each state that an automaton may have: places inside characters
 have rows too."""
@@ -177,7 +177,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
     def _with_lengths(self, spec: Spec, outcome: Outcome) -> int | None:
         """Return where a spec starts whose lengths are states; None where they would be too many."""
         bounds = cuts(spec.formulas)
-        if bounds and bounds[-1] >= _FEWEST_TO_COUNT:
+        if bounds and bounds[-1] >= _FEWEST_TO_COUNT * max(len(bounds) // 10, 1):
             return None
         try:
             return self.start(spec, outcome)
