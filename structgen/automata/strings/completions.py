@@ -8,21 +8,25 @@ character.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import repeat
+from collections.abc import Iterator, Sequence
+from itertools import chain, repeat
 from typing import Final
 
 import numpy as np
 
 from structgen.automata.strings.automata import Automaton
 from structgen.automata.strings.kernels import FAR, Flags, Longs, nearest
+from structgen.automata.strings.length_phases import ENDLESS, Phase
 from structgen.automata.unicode.charsets import LAST
 from structgen.automata.unicode.partition import cheapest_point
 from structgen.base.errors import LimitError
 from structgen.base.language.remembering import remembered
+from structgen.base.system.public_calls import THIS_CALL
 
 _MOST_COSTS: Final = 20_000_000
 """The most costs that a search within a number of characters keeps."""
+_LEAST_STATES: Final = 128
+"""An automaton of fewer states takes as much time for a character as one of so many."""
 
 
 class StringCompletions:
@@ -92,8 +96,8 @@ class StringCompletions:
         texts: dict[int, str] = {}
         for demand in self.demands(state):
             text = self._shortest(state, demand)
-            if most >= 0 and len(text) > most:
-                within = self._within(state, demand, most)
+            if 0 <= most < len(text):
+                within = self._planned(state, [(most + 1, demand), (ENDLESS, -1)])
                 if within is None:
                     continue
                 text = within
@@ -129,18 +133,56 @@ class StringCompletions:
                 return after, kind
         raise AssertionError("a state of an automaton leads to no end")
 
-    def _within(self, state: int, demand: int, most: int) -> str | None:
-        """Return the completion of at most so many characters that comes first, or None."""
-        if (most + 1) * len(self._trans) > _MOST_COSTS:
-            raise LimitError(
-                f"A completion within {most:,} characters takes too much work.",
-                limit="oracle_steps",
-                cure="Make the lengths and the counts in its patterns smaller.",
-            )
-        layers = [np.where(self._ends(demand), 0, FAR)]
-        usable = [kind for kind in range(len(self._costs)) if self._costs[kind] >= 0]
-        for _ in range(most):
-            before = np.append(layers[-1], FAR)
-            ways = [before[self._trans[:, kind]] + self._costs[kind] for kind in usable]
-            layers.append(np.minimum.reduce([layers[-1], *ways]))
-        return None if layers[most][state] >= FAR else self._read(state, reversed(layers))
+    def in_phases(self, state: int, phases: Sequence[Phase], written: int) -> dict[int, str]:
+        """Return for each demand that can still be met the completion that comes first, of a spec in phases;
+        demands are here the formulas of its automaton. `written`: how many characters stand before `state`.
+
+        Cost: for a demand that the present phase does not meet, states times classes for each character that
+        is left of it. Raises `LimitError` where each demand takes more characters than are looked at.
+        """
+        texts: dict[int, str] = {}
+        refused: LimitError | None = None
+        begins = [written, *(max(written, phase.end) for phase in phases)]
+        for demand in range(len(phases[0].asks)):
+            plan = [
+                (phase.end - begin, phase.asks[demand]) for phase, begin in zip(phases, begins, strict=False)
+            ]
+            try:
+                text = self._planned(state, [(left, ask) for left, ask in plan if left > 0])
+            except LimitError as error:
+                refused = error
+            else:
+                if text is not None:
+                    texts[demand] = text
+        if refused is not None and not texts:
+            raise refused
+        return texts
+
+    def _planned(self, state: int, plan: list[tuple[int, int]]) -> str | None:
+        """Return the completion that comes first where the demand changes with the length, or None. `plan`:
+        of each phase its characters, and its demand, -1 for none. Raises `LimitError`."""
+        room = _MOST_COSTS // max(len(self._trans), _LEAST_STATES)
+        steps: list[Flags] = []
+        for left, demand in plan:
+            far = self._distances(demand)
+            if far[state] < min(left, FAR) and not steps:
+                return self._shortest(state, demand)
+            # fewer characters than a completion costs
+            far = np.where(far < left, far, FAR)
+            if len(steps) + left > room:
+                break
+            steps += [self._ends(demand)] * left
+        THIS_CALL.work(len(steps) * self._trans.size)
+        layers, usable = [far], np.flatnonzero(self._costs >= 0)
+        for ends in reversed(steps):
+            ways = np.append(layers[-1], FAR)[self._trans[:, usable]] + self._costs[usable]
+            layers.append(np.where(ends, 0, ways.min(axis=1, initial=FAR)))
+        if layers[-1][state] < FAR:
+            return self._read(state, chain(reversed(layers), repeat(far)))
+        if left == plan[-1][0]:
+            return None
+        raise LimitError(
+            f"A completion takes more than {len(steps):,} characters.",
+            limit="oracle_steps",
+            cure="Make the lengths and the counts in its patterns smaller.",
+        )

@@ -18,6 +18,7 @@ from structgen.automata.strings.completions import StringCompletions
 from structgen.automata.strings.formula_automata import FormulaReader, SpecAutomaton, grouped
 from structgen.automata.strings.held_automata import HeldByContent
 from structgen.automata.strings.kernels import FAR, Longs, Row, Table, longest
+from structgen.automata.strings.length_phases import Phase, cuts, in_phases, phase_at
 from structgen.automata.strings.lengths import counted
 from structgen.automata.strings.live_strings import (
     UNASKED,
@@ -37,11 +38,13 @@ from structgen.automata.unicode.decoded_text import (
     LONE_COLUMN,
     TOTAL_COLUMN,
     WIDTH,
+    count_characters,
     encode,
     escaped,
 )
 from structgen.automata.unicode.partition import ASCII, JSON, PLAIN
 from structgen.automata.unicode.utf8 import DONE, ByteNode, node_of
+from structgen.base.errors import LimitError
 from structgen.base.language.ir import DEAD, TRUE, Any_, Demands, Format, Formula, Spec, Texts
 from structgen.base.language.remembering import remembered
 from structgen.base.limits import Limits
@@ -58,6 +61,8 @@ _SWEEPS: Final = 16
 """Characters of strings that are counted, at most."""
 _PLACES: Final = 1 + len(PLACE_BYTES)
 """The states of the free string."""
+_FEWEST_TO_COUNT: Final = 1_000
+"""The least bound that is never written out as states; of many bounds, so many for each ten of them."""
 _ROWS_A_STATE: Final = 3
 """A spec may have so many rows of bytes for each state that an automaton may have: places inside characters
 have rows too."""
@@ -84,6 +89,8 @@ class _Part(NamedTuple):
     """Of each number in `rows` the state of the pool, which may be one of the free string."""
     rows: ByteRows
     """What else is known of it; the pool has its rows."""
+    phases: tuple[Phase, ...] = ()
+    """Those of a spec whose lengths are counted beside its automaton."""
 
 
 _LIVE_ROW: Final[Table] = np.array([[0] * 257 + [1] * (TOTAL_COLUMN - 257) + [0]], np.int32)
@@ -159,13 +166,51 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         parts = counted(spec.formulas, _meaning_alone) if is_plain else None
         if parts is None:
             return None
-        start = self.start(Spec(parts.formulas), outcome)
-        if start == DEAD:
+        start = self._with_lengths(Spec(parts.formulas), outcome)
+        if start is None or start == DEAD:
             return None
         part, _ = self._place(start)
         if int(part.rows.rests[0]) > parts.most:
             return None
         return CountedStart(start, parts.most, part.places, part.rows.rests)
+
+    def _with_lengths(self, spec: Spec, outcome: Outcome) -> int | None:
+        """Return where a spec starts whose lengths are states; None where they would be too many."""
+        bounds = cuts(spec.formulas)
+        if bounds and bounds[-1] >= _FEWEST_TO_COUNT * max(len(bounds) // 10, 1):
+            return None
+        try:
+            return self.start(spec, outcome)
+        except LimitError:
+            if not bounds:
+                raise
+            return None
+
+    @remembered
+    def phased(self, spec: Spec, outcome: Outcome) -> int | None:
+        """Return where a spec starts if whoever reads its strings counts their characters, in `phases`: the
+        first of its states, which are numbered one behind another, or DEAD. None where it has no lengths, or
+        where they are so few that they are states. Errors: those of `start`."""
+        if spec.groups is not None or any(map(speaks_of_texts, spec.formulas)) or not cuts(spec.formulas):
+            return None
+        if self._with_lengths(spec, outcome) is not None:
+            return None
+        made = in_phases(spec.formulas, self._rows_of)
+        if made is None or not made[1][0].alive(0)[0]:
+            return DEAD
+        rows, phases = made
+        name = repr([(phase.end, *map(sorted, phase.outcomes)) for phase in phases]).encode()
+        digest = blake2b(rows.digest + name, digest_size=16).digest()
+        local = np.arange(len(rows.rows), dtype=np.int32)
+        places = self.count + local
+        part = _Part(local, places, replace(rows, rows=_NO_ROWS, digest=digest), phases)
+        return self._add(part, rows.rows, np.append(places, np.int32(DEAD)), np.full_like(local, -1))
+
+    def phases(self, state: int) -> tuple[tuple[Phase, ...], Row]:
+        """Return the phases of the spec of a state (none: it has no more lengths than those that are states),
+        and of each state of its automaton the number of the outcome."""
+        part, _ = self._place(state)
+        return part.phases, part.rows.automaton.accept
 
     def _started(self, spec: Spec, outcome: Outcome) -> int:
         if spec.groups is None and any(map(speaks_of_texts, spec.formulas)):
@@ -402,11 +447,13 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
 
     def is_finite(self, state: int, most: int) -> list[bytes] | None:
         """Return all completions from a state between two characters, sorted, if there are at most `most`;
-        otherwise None.
+        otherwise None. In phases the state is the start.
 
         Cost: a few times `most` rows for each byte of the longest word, where there are finitely many.
         """
-        if self.is_infinite(state):
+        phases, accept = ((), np.empty(0, np.int32)) if self.is_live(state) else self.phases(state)
+        numbers = np.append(accept, np.int32(0))
+        if not phases and self.is_infinite(state):
             return None
         words: list[bytes] = []
         # every state is live, so each entry of the stacks is a prefix of a word
@@ -415,9 +462,18 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         while stack or later:
             THIS_CALL.work(256)
             at, text = (stack or later).pop()
+            following = [(after, text + bytes((byte,))) for byte, after in self.going_on(at)]
             if self.outcome[at] >= 0:
                 words.append(text)
-            following = [(after, text + bytes((byte,))) for byte, after in self.going_on(at)]
+            if phases:
+                met = phase_at(phases, count_characters(text)).outcomes
+                words += [text] * bool(met[numbers[min(at - state, len(accept))]])
+                counts = [(to, more, count_characters(more)) for to, more in following]
+                following = [
+                    (to, more)
+                    for to, more, count in counts
+                    if phase_at(phases, count).alive(count)[to - state]
+                ]
             (stack if len(following) > 1 else later).extend(following)
             if len(words) + len(stack) + len(later) > most:
                 return None
@@ -476,16 +532,16 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
 
     # Completions.
 
-    def finish(self, state: int, most: int = -1) -> Demands:
+    def finish(self, state: int, most: int = -1, written: int = 0) -> Demands:
         """Return, for each demand that can still be met, the completion that is shortest as JSON text, as
         bytes (`unicode.decoded_text`). `most`: of those with at most so many characters, one that was begun
-        not counted.
+        not counted. `written`: how many characters are written of a string whose lengths are phases.
 
         Of the shortest it is the one whose JSON text is the smallest: space is the cheapest character; `"`
         and `\\` take two bytes, control characters two or six (RFC 8259, section 7); the pool's spelling says
         what others take. Cost: `StringCompletions.of`. Raises `LimitError`.
         """
-        return self._found_finish(state, most)
+        return self._found_finish(state, most, written)
 
     def _completed(self, part: _Part) -> StringCompletions:
         """Return the completions of a spec, made once."""
@@ -498,14 +554,15 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         return known
 
     @remembered
-    def _found_finish(self, state: int, most: int) -> Demands:
+    def _found_finish(self, state: int, most: int, written: int) -> Demands:
         live = self.is_live(state)
         if live is not None:
             return self._live_finish(live, state)
         part, local = self._place(state)
         if not part.rows.open_bytes[local]:
             known = self._completed(part)
-            return {demand: encode(text) for demand, text in sorted(known.of(local, most).items())}
+            texts = known.in_phases(local, part.phases, written) if part.phases else known.of(local, most)
+            return {demand: encode(text) for demand, text in sorted(texts.items())}
         # the smallest rest of the begun character to each state between two characters
         leads = {state: b""}
         for _ in range(int(part.rows.open_bytes[local])):
@@ -515,7 +572,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
                     if byte not in self._missing:
                         after.setdefault(to, lead + bytes((byte,)))
             leads = after
-        rests = ((lead, self.finish(at, most)) for at, lead in leads.items())
+        rests = ((lead, self.finish(at, most, written)) for at, lead in leads.items())
         return self._least({demand: lead + text for demand, text in texts.items()} for lead, texts in rests)
 
     def _live_finish(self, live: LiveState, state: int) -> Demands:

@@ -36,6 +36,11 @@ def decode(data: bytes) -> str:
     return data.replace(b"\xf8", b"\xed").decode("utf-8", "surrogatepass")
 
 
+def count_characters(data: bytes) -> int:
+    """Return how many characters begin in such bytes."""
+    return sum(byte & 0xC0 != 0x80 for byte in data)
+
+
 def in_order(words: Iterable[str]) -> list[str]:
     """Return texts in the order of their bytes."""
     listed = list(words)

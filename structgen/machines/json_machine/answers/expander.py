@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.numbers.number_pool import NumberPool
+from structgen.automata.strings.kernels import FAR
+from structgen.automata.strings.length_phases import ENDLESS
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import encode, in_order
 from structgen.base.errors import LimitError, UnsupportedError
@@ -178,6 +180,7 @@ class Expander:
             if found is not None:
                 return found
         kind, start, least, most, outcomes, farthest = 0, self.strings.FREE, 0, -1, 0, 0
+        phases, last = -1, 0
         words = listed(spec)
         length = bounds(spec)
         if words is not None:
@@ -191,6 +194,11 @@ class Expander:
             start = DEAD if 0 <= most < least else start
         elif (counted := self._counted(spec)) is not None:
             start, most, farthest = counted
+        elif (phased := self.strings.phased(spec, self.outcomes)) is not None:
+            start, farthest = phased, FAR
+            self.refresh()
+            if start != DEAD:
+                phases, last = self._phases(start)
         else:
             start = self.strings.start(spec, self.outcomes)
             self.refresh()
@@ -198,7 +206,7 @@ class Expander:
         if start == DEAD:
             self._rows[spec] = DEAD
             return DEAD
-        values = (kind, start, least, most, outcomes, farthest, -1)
+        values = (kind, start, least, most, outcomes, farthest, -1, phases, max(least, last))
         return self._string_row(spec, values)
 
     def _string_row(self, spec: Spec, values: tuple[int, ...]) -> int:
@@ -214,14 +222,15 @@ class Expander:
         below = self.string(Spec((base,)))
         if below < 0:
             return None
-        kind, start, least, most, _, farthest, _, _ = self._tables.rows(L.T_STRING)[below].tolist()
+        row = self._tables.rows(L.T_STRING)[below].tolist()
+        kind, start, least, most, _, farthest, _, *counts, _ = row
         if kind != 0:
             return None
         order = in_order(words)
         numbers = [self.outcomes(words[word]) if words[word] else -1 for word in order]
         outcomes = self._tables.extend(L.T_OUTCOME, numbers, len(numbers))
         beside = self.words(tuple(order))
-        values = (0, start, least, most, outcomes, farthest, beside)
+        values = (0, start, least, most, outcomes, farthest, beside, *counts)
         return self._string_row(spec, values)
 
     def _counted(self, spec: Spec) -> tuple[int, int, int] | None:
@@ -237,6 +246,29 @@ class Expander:
             tables.extend(L.T_DISTANCE, 0, need - have)
         tables.rows(L.T_DISTANCE)[counted.states] = counted.rests
         return counted.start, counted.most, int(counted.rests.max())
+
+    def _phases(self, start: int) -> tuple[int, int]:
+        """Return the first row of the phases of a string, and where the last of them begins."""
+        tables, rows, safe = self._tables, list[int](), ENDLESS
+        phases, accept = self.strings.phases(start)
+        for phase in reversed(phases):
+            states = phase.live.shape[1]
+            numbers = np.full(states, -1, np.int32)
+            known = [self.outcomes(met) if met else -1 for met in phase.outcomes]
+            numbers[: len(accept)] = np.array(known, np.int32)[accept]
+            dead = np.flatnonzero(~phase.live.all(axis=1))
+            behind = int(dead[-1]) + 1 if len(dead) else 0
+            safe = -1 if behind > phase.prelude else phase.end - behind if behind else max(phase.end, safe)
+            rows[:0] = (
+                phase.end,
+                tables.extend(L.T_OUTCOME, numbers, states),
+                tables.extend(L.T_BLOB, phase.live.ravel(), phase.live.size),
+                states,
+                phase.prelude,
+                len(phase.live) - phase.prelude,
+                safe,
+            )
+        return tables.extend(L.T_PHASE, tuple(rows), len(phases)), phases[-2].end if phases[1:] else 0
 
     # --- answers --------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from structgen.automata.numbers.number_pool import NumberPool
+from structgen.automata.strings.length_phases import at_length
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import columns, decode, encode
 from structgen.base.language.ir import DEAD, TRUE, Demands, Formula, Outcomes, Spec
@@ -21,26 +22,29 @@ class Strings:
 
     def shortest(self, spec: Spec) -> Demands:
         """Return, for each formula that some string meets, the JSON literal of the shortest such string."""
-        pool = self._pool
-        counted = pool.counted(spec, self.outcomes)
-        state, most = (pool.start(spec, self.outcomes), -1) if counted is None else counted[:2]
+        state, most = self._start(spec)
         if state < 0:
             return {}
-        return {j: self._literal(decode(text)) for j, text in pool.finish(state, most).items()}
+        return {j: self._literal(decode(text)) for j, text in self._pool.finish(state, most).items()}
+
+    def _start(self, spec: Spec) -> tuple[int, int]:
+        """Return the state before the first byte of a text of a spec, DEAD where there is none, and the most
+        characters where whoever reads counts them, else -1."""
+        pool, outcomes = self._pool, self.outcomes
+        counted = pool.counted(spec, outcomes)
+        if counted is not None:
+            return counted.start, counted.most
+        phased = pool.phased(spec, outcomes)
+        return (pool.start(spec, outcomes) if phased is None else phased), -1
 
     def exists(self, formula: Formula) -> bool:
         """Return whether some string meets a formula."""
-        spec = Spec((formula,))
-        counted = self._pool.counted(spec, self.outcomes)
-        return counted is not None or self._pool.start(spec, self.outcomes) != DEAD
+        return self._start(Spec((formula,)))[0] != DEAD
 
     def matches(self, formula: Formula, text: str) -> bool:
         """Return whether a decoded string meets a formula."""
         pool = self._pool
-        counted = pool.counted(Spec((formula,)), self.outcomes)
-        if counted is not None and len(text) > counted.most:
-            return False
-        state = pool.start(Spec((formula,)), self.outcomes) if counted is None else counted.start
+        state = pool.start(Spec((at_length(formula, len(text)),)), self.outcomes)
         for column in columns(encode(text)):
             if state < 0:
                 return False
@@ -55,7 +59,8 @@ class Strings:
         if counted is not None and counted.most > (most + 1) * len(counted.states):
             if pool.is_infinite(counted.start):
                 return None
-        state = pool.start(spec, self.outcomes)
+        phased = pool.phased(spec, self.outcomes)
+        state = pool.start(spec, self.outcomes) if phased is None else phased
         if state < 0:
             return ()
         is_finite = pool.is_finite(state, most)

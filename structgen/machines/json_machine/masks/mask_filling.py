@@ -54,7 +54,13 @@ from structgen.machines.json_machine.tables.json_blocks import (
     JsonContext,
     JsonState,
 )
-from structgen.machines.json_machine.tables.lookups import extra_place, is_space, settle, value_place
+from structgen.machines.json_machine.tables.lookups import (
+    extra_place,
+    is_space,
+    like_count,
+    settle,
+    value_place,
+)
 from structgen.machines.machine_core.interning import ask, intern
 from structgen.machines.machine_core.layout import ASK, ASKED, ENDED, LARGE, NO, VAGUE, YES
 from structgen.machines.machine_core.lexeme_layout import LexemeContext
@@ -86,6 +92,8 @@ def find_terminal(c: JsonContext, d: JsonState, quoted: bool) -> int:
         least = min(max(spec.least - d.position, 0), longest + 1)
         if spec.most >= 0 and spec.most - d.position < longest + spec.farthest:
             most = spec.most - d.position
+    if d.mode == M_STRING and c.string_specs[d.residue].phases >= 0:
+        least, most = like_count(c, c.string_specs[d.residue], d.position, 0)
     if d.mode != M_NUMBER:
         c.quoted = d.residue
     put_terminal(c, d.mode, d.lexeme, least, most, 0, 1 if quoted else 0)

@@ -40,7 +40,13 @@ from structgen.machines.json_machine.tables.json_blocks import (
     TerminalKey,
 )
 from structgen.machines.json_machine.tables.json_tables import CELLS
-from structgen.machines.json_machine.tables.lookups import is_space, settle, string_step
+from structgen.machines.json_machine.tables.lookups import (
+    is_space,
+    like_count,
+    phase_at,
+    settle,
+    string_step,
+)
 from structgen.machines.machine_core.interning import ask_room, intern
 from structgen.machines.machine_core.layout import ASK, ASKED, OUT, REFUSED, YES
 from structgen.machines.machine_core.lexeme_layout import CLOSES, UNKNOWN, SafeRow
@@ -108,6 +114,8 @@ def string_byte(c: JsonContext, state: int, byte: int) -> int:
         spec = c.string_specs[c.quoted]
         least, most = spec.least, spec.most
         before.position = most - key.most if key.most >= 0 else least - key.least
+        if spec.phases >= 0:
+            before.position = key.most
     else:
         before.position = -1
     c.precise = 0
@@ -121,8 +129,11 @@ def string_byte(c: JsonContext, state: int, byte: int) -> int:
     if code == YES and key.mode == M_KEY:
         after = put_state(c, M_KEY, d.lexeme, 0, -1, 0)
     elif code == YES:
-        left = most - d.position if key.most >= 0 else -1
-        after = put_state(c, M_STRING, d.lexeme, max(least - d.position, 0), left, 0)
+        left, missing = most - d.position if key.most >= 0 else -1, max(least - d.position, 0)
+        spec = c.string_specs[c.quoted]
+        if spec.phases >= 0:
+            missing, left = like_count(c, spec, d.position, key.least)
+        after = put_state(c, M_STRING, d.lexeme, missing, left, 0)
     top = 127 if c.escapes == ESCAPES_ASCII or c.lacks & LACKS_TAILS else 256
     if after >= REFUSED and before.lexeme >> ESCAPE_SHIFT == 0 and byte >= 32 and byte < top:
         row, cells = skip(c.strings, before.lexeme * WIDTH), skip(c.cells.numbers, CELLS * state)
@@ -259,7 +270,11 @@ def safe_row(c: JsonContext, state: int) -> SafeRow:
         if key.lexeme >> ESCAPE_SHIFT == 0 and string_step(c, key.lexeme, TOTAL_COLUMN) != UNASKED:
             find_safe(c, key.lexeme, safe)
             if key.most >= 0:
-                safe.reach = min(safe.reach, key.most - c.string_specs[c.quoted].farthest)
+                spec = c.string_specs[c.quoted]
+                left = key.most - spec.farthest
+                if spec.phases >= 0:
+                    left = phase_at(c, spec, key.most).safe - key.most
+                safe.reach = min(safe.reach, left)
     return safe
 
 

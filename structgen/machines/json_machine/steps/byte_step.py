@@ -77,6 +77,7 @@ from structgen.machines.json_machine.tables.lookups import (
     prefix_of,
     set_insert,
     settle,
+    string_outcome,
     value_place,
 )
 from structgen.machines.machine_core.interning import ask, intern
@@ -395,8 +396,8 @@ def close_string(c: JsonContext, d: JsonState) -> int:
     """Take the quote that closes a string, a word or a key."""
     mode = d.mode
     if mode == M_STRING:
-        outcome = c.string_outcomes[d.lexeme & STATE_BITS]
         spec = c.string_specs[d.residue]
+        outcome = string_outcome(c, spec, d.lexeme & STATE_BITS, d.position)
         if outcome < 0 or d.position < spec.least:
             return NO
         if d.seen > 0:

@@ -62,9 +62,11 @@ from structgen.machines.json_machine.tables.lookups import (
     is_space,
     known_residue,
     narrow,
+    near_enough,
     prefix_of,
     set_step,
     settle,
+    string_outcome,
     string_step,
 )
 from structgen.machines.machine_core.interning import ask, ask_room, intern
@@ -84,11 +86,13 @@ def listed_byte(column: int) -> int:
 def is_left(c: JsonContext, string: int, words: int, state: int, prefix: int, seen: int, count: int) -> bool:
     """Return whether a text that ends here is one of those that `texts_left` counts."""
     word = ended(c, words, prefix) if prefix >= 0 else -1
-    if c.string_outcomes[state] < 0 or (seen > 0 and c.sets[seen].member != 0):
+    if seen > 0 and c.sets[seen].member != 0:
         return False
     if string < 0:
-        return word < 0
+        return word < 0 and c.string_outcomes[state] >= 0
     spec = c.string_specs[string]
+    if string_outcome(c, spec, state, count) < 0:
+        return False
     return count >= spec.least and (word < 0 or c.outcomes.numbers[spec.outcomes + word] >= 0)
 
 
@@ -126,8 +130,9 @@ def texts_left(
             return -1
         top.column = column + 1
         then = top.count + (1 if byte & 0xC0 != 0x80 else 0)
-        needs = c.distances.numbers[target] if most >= 0 and target >= MIDDLES else 0
-        if target < 0 or (most >= 0 and then + needs > most):
+        if target < 0 or (most >= 0 and then > most):
+            continue
+        if string >= 0 and not near_enough(c, c.string_specs[string], target, then):
             continue
         here = narrow(c, words, top.prefix, byte) if top.prefix >= 0 else -1
         held = set_step(c, top.held, byte) if top.held > 0 else 0
@@ -245,7 +250,7 @@ def many_strings(c: JsonContext, d: JsonState) -> bool:
     most = spec.most
     if state < MIDDLES:
         return most < 0 or d.position < most
-    if most >= 0:
+    if most >= 0 or spec.phases >= 0:
         return False
     seen = d.seen
     return texts_left(c, -1, spec.words, state, seen if seen > 0 else -1, 0, 0, 2) >= 2

@@ -29,8 +29,8 @@ from structgen.machines.json_machine.tables.json_blocks import (
 )
 from structgen.machines.json_machine.tables.lookups import (
     FREE,
-    MIDDLES,
     narrow,
+    near_enough,
     offered,
     set_step,
     string_step,
@@ -64,16 +64,6 @@ def alive(c: JsonContext, d: JsonState) -> int:
 
 
 @jit
-def near_enough(c: JsonContext, d: JsonState, state: int) -> bool:
-    """Return whether a string of bounded length can still end in time, from a state of its automaton."""
-    if state < MIDDLES:
-        return True  # the free string: it may end at once
-    spec = c.string_specs[d.residue]
-    most = spec.most
-    return most < 0 or d.position + c.distances.numbers[state] <= most
-
-
-@jit
 def feed_automaton(c: JsonContext, d: JsonState, column: int) -> int:
     """Take a byte, by its column, in the automaton of a string: YES, NO or ASK."""
     lex = d.lexeme
@@ -81,7 +71,7 @@ def feed_automaton(c: JsonContext, d: JsonState, column: int) -> int:
     if target == UNASKED:
         ask(c, Q_STRING, lex & STATE_BITS, column, 0)
         return ASK
-    if target < 0 or not near_enough(c, d, target):
+    if target < 0 or not near_enough(c, c.string_specs[d.residue], target, d.position):
         return NO
     d.lexeme = (lex & ~STATE_BITS) | target
     return YES
@@ -173,7 +163,7 @@ def character(c: JsonContext, d: JsonState) -> int:
         if count >= most:
             return NO
         d.position = count + 1
-    elif count < spec.least:
+    elif count < spec.counted:
         d.position = count + 1
     return YES
 

@@ -185,8 +185,31 @@ class StringRow(Block):
     """The most characters that any state of the automaton still needs (`distances` has each state's)."""
     words: int
     """Of kind 0, a list of words whose outcomes are not the automaton's (-1: not such a string); or -1."""
+    phases: int
+    """The first of the phases of its lengths (`strings.length_phases`); -1: `least` and `most` are all."""
+    counted: int
+    """Characters are counted up to here where there is no `most`."""
     rest: int
     """1 and the most tokens that the rest of the string takes in any of its states; 0: not worked out."""
+
+
+class PhaseRow(Block):
+    """The texts of some lengths of a string."""
+
+    end: int
+    """The length of a text that has left the phase."""
+    outcomes: int
+    """Where the outcomes of the states of the automaton begin, in `outcomes`."""
+    live: int
+    """Where the flags of the states begin that are alive 0, 1, ... characters before the end, in `blob`."""
+    states: int
+    """How many states such a row has."""
+    prelude: int
+    """The rows from this one on are repeated for more characters."""
+    period: int
+    """How many rows are repeated."""
+    safe: int
+    """Up to this length all states are alive; -1: not even there."""
 
 
 class PlainObjectRow(Block):
@@ -267,6 +290,7 @@ class JsonContext(LexemeContext):
     offsets: WordTable
     blob: ByteTable
     string_specs: Table[StringRow]
+    phases: Table[PhaseRow]
     outcomes: Int32Table
     plain_objects: Table[PlainObjectRow]
     stack: WordTable
@@ -330,6 +354,7 @@ class JsonContext(LexemeContext):
     T_OFFSET,
     T_BLOB,
     T_STRING,
+    T_PHASE,
     T_OUTCOME,
     T_PLAIN,
     T_DISTANCE,
@@ -339,7 +364,7 @@ class JsonContext(LexemeContext):
     word_of(JsonContext, name)
     for name in (
         *("nodes", "edges", "terminals", "frames", "texts", "sets", "places", "residues"),
-        *("children", "word_lists", "offsets", "blob", "string_specs", "outcomes", "plain_objects"),
+        *("children", "word_lists", "offsets", "blob", "string_specs", "phases", "outcomes", "plain_objects"),
         *("distances", "cells", "tries"),
     )
 )

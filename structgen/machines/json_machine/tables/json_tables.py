@@ -88,6 +88,7 @@ JSON_TABLES = TablePlan(
         "offsets": TableSizes(1024),
         "blob": TableSizes(16384),
         "string_specs": TableSizes(64),
+        "phases": TableSizes(8),
         "outcomes": TableSizes(512),
         "plain_objects": TableSizes(64),
         "lists": TableSizes(65536),

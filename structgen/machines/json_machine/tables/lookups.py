@@ -27,7 +27,9 @@ from structgen.machines.json_machine.tables.json_blocks import (
     Q_RESIDUE,
     JsonContext,
     JsonState,
+    PhaseRow,
     ResidueRow,
+    StringRow,
 )
 from structgen.machines.machine_core.interning import ask, ask_room, edge_key, find, intern
 from structgen.machines.machine_core.layout import ASK, YES
@@ -176,6 +178,47 @@ MIDDLES = 8
 def string_step(c: JsonContext, state: int, column: int) -> int:
     """Return the string automaton's next state, or -1."""
     return c.strings[state * WIDTH + column]
+
+
+@jit
+def phase_at(c: JsonContext, string: StringRow, count: int) -> PhaseRow:
+    """Return the phase of a string of so many characters."""
+    at = string.phases
+    while count >= c.phases[at].end:
+        at += 1
+    return c.phases[at]
+
+
+@jit
+def near_enough(c: JsonContext, string: StringRow, state: int, count: int) -> bool:
+    """Return whether a string of so many characters can still end in time, from a state of its automaton."""
+    if state < MIDDLES:
+        return True  # the free string: it may end at once
+    if string.phases < 0:
+        return string.most < 0 or count + c.distances.numbers[state] <= string.most
+    phase = phase_at(c, string, count)
+    left = phase.end - count
+    left = min(left, phase.prelude + (left - phase.prelude) % phase.period)
+    return c.blob.numbers[phase.live + left * phase.states + state - string.start] != 0
+
+
+@jit
+def string_outcome(c: JsonContext, string: StringRow, state: int, count: int) -> int:
+    """Return the outcome of a string of so many characters that ends in a state of its automaton, or -1."""
+    if string.phases < 0:
+        return c.string_outcomes[state]
+    return c.outcomes.numbers[phase_at(c, string, count).outcomes + state - string.start]
+
+
+@jit
+def like_count(c: JsonContext, string: StringRow, count: int, far: int) -> tuple[int, int]:
+    """Return whether the end of a phase is farther away than a token may lead, and a number of characters
+    with which a string goes on alike within a token. `far`: it was farther away when the token began."""
+    phase = phase_at(c, string, count)
+    near, left = phase.prelude + c.vocabulary.longest + 1, phase.end - count
+    if far == 0 and left < near + phase.period:
+        return 0, count
+    return 1, phase.end - near - (left - near) % phase.period
 
 
 @jit
