@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
-from math import floor, inf, isinf, nextafter
+from math import floor, inf, isinf, nextafter, ulp
 from sys import float_info
 
 from structgen.automata.numbers.written_forms import Writing, atoms_of
@@ -89,10 +89,12 @@ def _moved(cut: Cut, places: int) -> Cut:
         return cut
     exact = Fraction(value if value == floor(value) else near)
     below = exact > near or (after and exact == near)
-    low, high = (near, nextafter(near, inf)) if below else (nextafter(near, -inf), near)
-    middle = (Fraction(low) + Fraction(high)) / 2
+    # beyond the largest double numbers are rounded as if one more came, as far as the one before it
+    step = Fraction(min(abs(nextafter(near, inf if below else -inf) - near), ulp(near)))
+    middle = Fraction(near) + (step if below else -step) / 2
     digits = floor(middle * grid)
-    first = digits + (digits != middle * grid or float(middle) == low)
+    is_even = near / ulp(near) % 2 == 0
+    first = digits + (digits != middle * grid or is_even == below)
     if first == Fraction(value) * grid + after:
         return cut
     return Decimal((int(first < 0), tuple(map(int, str(abs(first)))), -places)), False
