@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeAlias, TypeVar, cast
 from structgen.automata.numbers.value_automata import INTEGER, MOST_PLACES, magnitude
 from structgen.base.errors import LimitError
 from structgen.base.language import ir
-from structgen.base.language.number_ranges import Number, Ranges, points
+from structgen.base.language.number_ranges import Ranges, points
 from structgen.base.limits import Limits
 
 DIGITS = 20
@@ -193,7 +193,8 @@ def _within_reach(root: ir.Formula, policy: str, limits: Limits) -> ir.Formula:
     left out, too, if others remain."""
     atoms, denies = atoms_of((root,)), _denies(root)
     farthest = Decimal(float_info.max) if policy == "python" else _FARTHEST
-    named = _named([_without_far_ends(atom, farthest) if isinstance(atom, Ranges) else atom for atom in atoms])
+    near = [_without_far_ends(atom, farthest) if isinstance(atom, Ranges) else atom for atom in atoms]
+    named = _named(near)
     keeps_ends = policy == "any" or any(value.adjusted() >= _FAR_FROM_LARGEST for value in named if value)
 
     def reachable(atom: ir.NumberAtom) -> ir.NumberAtom:
@@ -213,7 +214,7 @@ def _without_far_ends(of: Ranges, farthest: Decimal) -> Ranges:
     stays."""
     cuts, below = of.cuts, of.from_below
     alone = {value for (value, _), (other, _) in pairwise(cuts) if value == other}
-    if not below and cuts and cuts[0][0] not in alone and cuts[0] <= (-farthest, False):
+    if not below and cuts and cuts[0][0] not in alone and cuts[0] <= (farthest.copy_negate(), False):
         cuts, below = cuts[1:], True
     if below == bool(len(cuts) & 1) and cuts and cuts[-1][0] not in alone and cuts[-1] >= (farthest, True):
         cuts = cuts[:-1]
