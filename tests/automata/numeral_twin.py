@@ -62,7 +62,7 @@ def wholly_integer(formula: ir.Formula) -> bool:
 
 def constants(formula: ir.Formula, policy: str) -> list[Fraction | None]:
     """Return the numbers that a formula names, but for lists where each number is written in one way; None
-    for a divisor."""
+    for a divisor, but for 1 under "any"."""
     if isinstance(formula, ir.Not):
         return constants(formula.of, policy)
     if isinstance(formula, (ir.All, ir.Any_)):
@@ -70,7 +70,16 @@ def constants(formula: ir.Formula, policy: str) -> list[Fraction | None]:
     if isinstance(formula, Ranges):
         ends = [Fraction(end) for end, _ in formula.cuts]
         return [end for end in ends if policy != "python" or ends.count(end) == 1]
-    return [None] if isinstance(formula, ir.Multiple) else []
+    return [None] if isinstance(formula, ir.Multiple) and (policy != "any" or formula.of != 1) else []
+
+
+def names_integers(formula: ir.Formula) -> bool:
+    """Return whether a part of a formula asks for integers."""
+    if isinstance(formula, ir.Not):
+        return names_integers(formula.of)
+    if isinstance(formula, (ir.All, ir.Any_)):
+        return any(map(names_integers, formula.of))
+    return isinstance(formula, ir.Multiple) and formula.of == 1
 
 
 def allowed(
@@ -87,7 +96,9 @@ def allowed(
     if exponent is not None and (not free or policy == "plain"):
         return frozenset()
     if policy == "any":
-        return found
+        is_compared = exponent is not None and value_of(text) != 0 and any(map(names_integers, spec.formulas))
+        is_far = is_compared and (len((places or "").rstrip("0")) > 20 or int(exponent) < -20)
+        return frozenset() if is_far else found
     if policy == "python" and not printed(text):
         return frozenset()
     if len(whole) > whole_cap or len(places or "") > place_cap:

@@ -182,6 +182,41 @@ def test_every_character_that_is_allowed_begins_the_shortest_rest_of_a_numeral(
         state, text = after[char], text + char
 
 
+def drawn_numeral(chance: random.Random) -> str:
+    """Return a numeral with an exponent, most often beside the number of places that makes it an integer."""
+    whole = str(chance.randrange(10 ** chance.randrange(1, 6))) + "0" * chance.choice(
+        (0, 0, 1, 3, 19, 20, 21)
+    )
+    digits = "".join(chance.choices("0000123456789", k=chance.choice((0, 1, 2, 5, 19, 20, 21))))
+    places = f".{digits}" if digits else ""
+    zeros = len(whole) - len(whole.rstrip("0"))
+    need = len(digits.rstrip("0")) if digits.strip("0") else -zeros
+    exponent = chance.choice((need, need - 1, need + 1, 0, -20, -21, 300, 9_999))
+    sign = "-" if exponent < 0 else chance.choice(("", "+"))
+    mantissa = f"{chance.choice(('', '-'))}{int(whole)}{places}"
+    return f"{mantissa}{chance.choice('eE')}{sign}{'0' * chance.randrange(2)}{abs(exponent)}"
+
+
+@pytest.mark.parametrize("count", [400, pytest.param(20_000, marks=pytest.mark.slow)])
+def test_any_takes_the_exponents_of_integers(count: int) -> None:
+    pools = {
+        formula: NumberPool("any", Limits())
+        for formula in (
+            INTEGER,
+            ir.Not(INTEGER),
+            ir.All((INTEGER, interval("0", None))),
+            ir.Any_((ir.All((INTEGER, interval(None, "0"))), interval("0", None, True))),
+        )
+    }
+    starts = {formula: pool.start(ir.Spec((formula,)), numbering()) for formula, pool in pools.items()}
+    for seed in range(count):
+        text = drawn_numeral(random.Random(seed))
+        for formula, pool in pools.items():
+            state = walk(pool, starts[formula], text)
+            is_taken = state >= 0 and int(pool.outcome[state]) >= 0
+            assert is_taken == bool(twin.allowed(ir.Spec((formula,)), text, "any")), (formula, text)
+
+
 @pytest.mark.parametrize("policy", ALL)
 @settings(deadline=None)
 @given(formula=formulas)

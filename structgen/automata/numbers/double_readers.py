@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
-from math import floor, inf, isinf, nextafter
+from math import floor, inf, isinf, nextafter, ulp
 from sys import float_info
 
 from structgen.automata.numbers.written_forms import Writing, atoms_of
@@ -26,6 +26,7 @@ _NEAR_INTEGERS = ir.Pattern(
     + "".join([rf"\d{{{15 - n}}}\.(?:0{{{n}}}|9{{{n}}})|" for n in range(1, 15)])
     + r"\d{15}\.[09]|\d{16}\.(?:[0189]|2$|2[0-5]|7[5-9]))"
 )
+_WITH_EXPONENT = ir.Pattern("e")
 _FAR_FROM_INTEGERS = ir.All((ir.Not(_NEAR_INTEGERS), interval(-(2**52), 2**52)))
 """Numbers whose doubles are integers only where they are: their first 15 digits tell them from the integers
 beside them, or of those with 16 before the point the next ones."""
@@ -53,7 +54,8 @@ def read_alike(formulas: tuple[ir.Formula, ...], writing: Writing) -> Writing:
     ]
     said = [common([atom for atom in ir.conjuncts(part) if isinstance(atom, Ranges)]) for part in formulas]
     beside: ir.Formula = ir.TRUE
-    if writing.exponent:  # zero alone is named, or Python prints the others in one way
+    names_zero_alone = not any(value for value, _ in cuts)
+    if writing.exponent and names_zero_alone:
         if cuts and any(ranges != Ranges(((0, False),)) for ranges in said):
             beside = ir.Not(_VANISHING)
     elif not writing.fraction:
@@ -71,6 +73,8 @@ def read_alike(formulas: tuple[ir.Formula, ...], writing: Writing) -> Writing:
             # integers are read exactly, and large ones may be no doubles
             is_small = all(-(2**53) < value < 2**53 for value, _ in cuts)
             beside = kept if is_small else ir.Any_((kept, ir.PlainInteger()))
+    if writing.exponent and not names_zero_alone:  # Python prints the doubles that have one in one way
+        beside = ir.Any_((beside, _WITH_EXPONENT))
     return writing._replace(beside=beside)
 
 
@@ -89,10 +93,12 @@ def _moved(cut: Cut, places: int) -> Cut:
         return cut
     exact = Fraction(value if value == floor(value) else near)
     below = exact > near or (after and exact == near)
-    low, high = (near, nextafter(near, inf)) if below else (nextafter(near, -inf), near)
-    middle = (Fraction(low) + Fraction(high)) / 2
+    # beyond the largest double numbers are rounded as if one more came, as far as the one before it
+    step = Fraction(min(abs(nextafter(near, inf if below else -inf) - near), ulp(near)))
+    middle = Fraction(near) + (step if below else -step) / 2
     digits = floor(middle * grid)
-    first = digits + (digits != middle * grid or float(middle) == low)
+    is_even = near / ulp(near) % 2 == 0
+    first = digits + (digits != middle * grid or is_even == below)
     if first == Fraction(value) * grid + after:
         return cut
     return Decimal((int(first < 0), tuple(map(int, str(abs(first)))), -places)), False

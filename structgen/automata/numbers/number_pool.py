@@ -19,7 +19,9 @@ python
     As Python prints numbers (`numeral_forms`), with N digits of an int; an exponent where "bounded" has one.
     Doubles as above, but for numerals with an exponent.
 any
-    Exact decimals. Any number of digits; and of an exponent, where "bounded" has one.
+    Exact decimals. Any number of digits; and of an exponent, where "bounded" has one, and where it is asked
+    whether the value is an integer (`1e2`): there with at most 20 digits behind the point but for zeros, and
+    from -20 on.
 
 The automaton of a specification is made whole, at its first use: what it says of values and the form of its
 numerals are one formula of texts, whose automaton is made as that of any string (`formula_automata`). A
@@ -63,9 +65,10 @@ from structgen.base.limits import Limits
 
 _FEW_DIVISORS = 2
 """So many divisors have few remainders together: their automata are made by themselves, and found again."""
-_READER, _OF_PYTHON = (
-    FormulaReader(MOST_STATES, partial(of_atom, printed=printed)) for printed in (False, True)
-)
+_READERS: Final = {
+    policy: FormulaReader(MOST_STATES, partial(of_atom, policy=policy)) for policy in ("python", "any", "")
+}
+"""By policy, "" for all others: their exponents stand where they do not matter."""
 
 
 class _Numerals:
@@ -155,7 +158,6 @@ def _automaton(spec: ir.Spec, policy: str, missing: frozenset[int], limits: Limi
     ways = [(formulas, writing) for writing in writings]
     if (listed := with_listed_multiples(formulas)) is not None:
         ways.append((listed, writings[0]))
-    reader = _OF_PYTHON if policy == "python" else _READER
     kept = "".join(rf"\x{byte:02x}" for byte in COLUMNS if byte not in missing)
     spelled = [ir.Pattern(f"^[{kept}]*$")] if missing else []
     divisors = {atom for atom in atoms_of(formulas) if isinstance(atom, ir.Multiple)}
@@ -163,6 +165,7 @@ def _automaton(spec: ir.Spec, policy: str, missing: frozenset[int], limits: Limi
     for asked, way in ways:
         writing = way if policy in ("decimal", "any") else read_alike(asked, way)
         form = numeral_form(writing), *spelled
+        reader = _READERS.get(policy if writing.exponent else "", _READERS[""])
         with suppress(LimitError, RecursionError):
             parts = [_within(formula, form) if narrows else ir.conjuncts(formula) for formula in asked]
             said = ir.Spec(tuple([ir.All((*some, *form)) for some in parts]))

@@ -3,8 +3,9 @@
 What comes in: an atom of a number's formula. What goes out: the automaton of the texts that meet it, over the
 characters of numerals. Values are exact decimals: 1, 1.0 and 1.00 are one number.
 
-Only the bound 0 is compared with numerals that have an exponent: the exponent changes neither the sign nor
-whether the value is zero. Of single numbers those are taken that Python prints, where they are asked for.
+Two questions are answered for numerals that have an exponent. One compares with 0: the exponent changes
+neither the sign nor whether the value is zero. The other, asked by the policy "any", is whether the value is
+an integer. Of single numbers those are taken that Python prints, where they are asked for.
 Elsewhere what has an exponent says nothing; `number_pool` keeps it out.
 """
 
@@ -14,7 +15,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from itertools import pairwise
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -31,14 +32,20 @@ from structgen.automata.strings.automata import Automaton, both, complement, eit
 from structgen.base.language.ir import DEAD, Multiple, NumberAtom
 from structgen.base.language.number_ranges import Cut, Number, Ranges, points
 
+INTEGER: Final = Multiple(Decimal(1))
+MOST_PLACES: Final = 20
+"""By so many places an exponent that is compared with the digits of an integer moves the point at most."""
+_NEEDS: Final = range(-MOST_PLACES, MOST_PLACES + 1)
 _MINUS, _POINT = COLUMNS.index(b"-"), COLUMNS.index(b".")
 
 
-def of_atom(atom: NumberAtom, *, printed: bool) -> Automaton:
-    """Return the automaton of the texts that meet an atom. `printed`: with the exponents that Python prints.
-    Raises `LimitError` (automaton_states)."""
+def of_atom(atom: NumberAtom, *, policy: str) -> Automaton:
+    """Return the automaton of the texts that meet an atom, with the exponents that the policy of numbers
+    allows. Raises `LimitError` (automaton_states)."""
     if isinstance(atom, Ranges):
-        return _printed_too(atom) if printed else _divided(atom)
+        return _printed_too(atom) if policy == "python" else _divided(atom)
+    if policy == "any" and atom == INTEGER:
+        return _integers_with_exponents()
     return _divisibility(atom.of) if isinstance(atom, Multiple) else _digits_alone()
 
 
@@ -74,10 +81,11 @@ def _printed_too(of: Ranges) -> Automaton:
 
 
 def _printed(values: Iterable[Number]) -> frozenset[str]:
-    """Return the numbers that are floats as Python prints them."""
+    """Return the numbers that are floats as Python prints them: those that are a double, and those whose
+    digits are the shortest of one."""
     numbers = [Decimal(value) for value in values]
     texts = [(number, repr(float(number))) for number in numbers]
-    return frozenset(text for number, text in texts if Decimal(text) == number)
+    return frozenset(text for number, text in texts if number in (Decimal(text), Decimal(float(text))))
 
 
 def _divided(of: Ranges) -> Automaton:
@@ -218,6 +226,59 @@ def _divisibility(by: Decimal) -> Automaton:
     if core * (abs(places) + 2) > MOST_STATES:
         raise too_many_states()
     return _fine(core, places) if places > 0 else _coarse(core, -places)
+
+
+def _integers_with_exponents() -> Automaton:
+    """Return the automaton of the numerals whose value is an integer, exponents included.
+
+    A mantissa needs an exponent of at least as much as its last digit that is not 0 has places behind the
+    point: 2 in `1.250`, -3 in `7000.0`, any exponent in `0.0`. Between -MOST_PLACES and MOST_PLACES places
+    these numbers are exact. Above, and for exponents below, `number_pool` lets no numeral with an exponent
+    be written. Cost: some milliseconds, once in a process.
+    """
+    drawn = Sketch()
+    zero, refused = drawn.state(1), drawn.state()
+    exact = drawn.state(1, loops=True)  # an integer, whatever follows
+    whole = drawn.states(MOST_PLACES + 1, 1)  # by the zeros at the end
+    drawn.go(zero, "-0", zero)
+    drawn.go(zero, DIGITS[1:], whole[0])
+    drawn.go(zero, "eE", exact)
+    exponents = {need: _exponent_of_at_least(drawn, need, exact, refused) for need in _NEEDS}
+    fractions = {
+        (places, need): drawn.state(int(need is None or need <= 0))
+        for places in range(MOST_PLACES + 2)
+        for need in (None, *_NEEDS)
+    }
+    for zeros, state in enumerate(whole):
+        drawn.go(state, "0", whole[min(zeros + 1, MOST_PLACES)])
+        drawn.go(state, DIGITS[1:], whole[0])
+        drawn.go(state, ".", fractions[0, -zeros])
+        drawn.go(state, "eE", exponents[-zeros])
+    drawn.go(zero, ".", fractions[0, None])
+    for (places, need), state in fractions.items():
+        after = min(places + 1, MOST_PLACES + 1)
+        drawn.go(state, "0", fractions[after, need])
+        drawn.go(state, DIGITS[1:], fractions[after, after] if after <= MOST_PLACES else refused)
+        drawn.go(state, "eE", exact if need is None else exponents[need])
+    return drawn.done((1,))
+
+
+def _exponent_of_at_least(drawn: Sketch, need: int, exact: int, refused: int) -> int:
+    """Return the state from which the exponents of at least `need` lead to an end; it stands behind the
+    letter `e`. `exact`: a state in which every text may end; `refused`: one in which none may."""
+    begun = drawn.state()
+    for sign, letters in ((1, "+"), (-1, "-")):
+        counted = [drawn.state(int(sign * value >= need)) for value in range(MOST_PLACES + 1)]
+        beyond = exact if sign > 0 else refused
+        for value, state in enumerate(counted):
+            for digit in range(10):
+                total = 10 * value + digit
+                drawn.go(state, str(digit), counted[total] if total <= MOST_PLACES else beyond)
+        drawn.go(begun, letters, counted[0])
+        if sign > 0:
+            for digit in range(10):
+                drawn.go(begun, str(digit), counted[digit])
+    return begun
 
 
 def _fine(core: int, places: int) -> Automaton:

@@ -10,23 +10,30 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from itertools import chain, pairwise
+from sys import float_info
 from typing import NamedTuple, TypeAlias, TypeVar, cast
 
-from structgen.automata.numbers.value_automata import magnitude
+from structgen.automata.numbers.value_automata import INTEGER, MOST_PLACES, magnitude
 from structgen.base.errors import LimitError
 from structgen.base.language import ir
-from structgen.base.language.number_ranges import Number, Ranges, points
+from structgen.base.language.number_ranges import Ranges, points
 from structgen.base.limits import Limits
 
 DIGITS = 20
 """Digits before the point, and after it, of which no number of the schema needs more."""
 _FEWER = (6, 4)
 """Digits in their place, in turn, where the automaton is too large."""
-_LARGEST, _FAR_FROM_LARGEST = 307, 300
-"""The power of ten of numbers that no numeral of DIGITS digits with an exponent reaches; and of numbers below
-which no numeral has as many digits."""
+_FARTHEST = Decimal("9" * DIGITS + "e287")
+"""The largest number that a numeral of DIGITS digits with an exponent writes (`numeral_forms`)."""
+_FAR_FROM_LARGEST = 300
+"""The power of ten of numbers below which no numeral has as many digits."""
 _SHORT_DIVISOR, _LISTED = 5, 1_000
 """Digits of a divisor from which on its multiples may be listed; and how many are, of each sign."""
+_NEAR_EXPONENTS = ir.Pattern(
+    r"^-?(?:\d+(?:\.\d+)?|0(?:\.0+)?[eE][+-]?\d+"
+    rf"|\d+(?:\.\d{{1,{MOST_PLACES}}}0*)?[eE](?:\+?\d+|-0*(?:\d|1\d|{MOST_PLACES})))$"
+)
+"""Numerals of which an automaton tells whether they are integers (`value_automata`)."""
 UNBOUNDED = -1
 """Any number of digits."""
 
@@ -166,7 +173,8 @@ def as_written(spec: ir.Spec, policy: str, limits: Limits) -> tuple[tuple[ir.For
         Writing(policy, max(least, whole), max(least, fraction), exponent) for least in (DIGITS, *_FEWER)
     ]
     if policy == "any":
-        return spec.formulas, [Writing(policy, UNBOUNDED, UNBOUNDED, exponent)]
+        beside = _NEAR_EXPONENTS if exponent and INTEGER in atoms else ir.TRUE
+        return spec.formulas, [Writing(policy, UNBOUNDED, UNBOUNDED, exponent, beside)]
     if policy not in ("bounded", "decimal"):
         return spec.formulas, counted
     integers = list(map(only_integers, spec.formulas))
@@ -184,7 +192,9 @@ def _within_reach(root: ir.Formula, policy: str, limits: Limits) -> ir.Formula:
     (that of a double, beside small numbers). Where nothing is denied, listed numbers of too many digits are
     left out, too, if others remain."""
     atoms, denies = atoms_of((root,)), _denies(root)
-    named = _named([_without_far_ends(atom) if isinstance(atom, Ranges) else atom for atom in atoms])
+    farthest = Decimal(float_info.max) if policy == "python" else _FARTHEST
+    near = [_without_far_ends(atom, farthest) if isinstance(atom, Ranges) else atom for atom in atoms]
+    named = _named(near)
     keeps_ends = policy == "any" or any(value.adjusted() >= _FAR_FROM_LARGEST for value in named if value)
 
     def reachable(atom: ir.NumberAtom) -> ir.NumberAtom:
@@ -194,23 +204,19 @@ def _within_reach(root: ir.Formula, policy: str, limits: Limits) -> ir.Formula:
         if listed is not None:
             few = [value for value in listed if max(_places(Decimal(value))) <= limits.number_chars]
             return points(few) if few else atom
-        return atom if keeps_ends else _without_far_ends(atom)
+        return atom if keeps_ends else _without_far_ends(atom, farthest)
 
     return _with_atoms(root, reachable)
 
 
-def _without_far_ends(of: Ranges) -> Ranges:
-    """Return ranges without ends that no numeral of 20 digits with an exponent of 287 passes; a single number
+def _without_far_ends(of: Ranges, farthest: Decimal) -> Ranges:
+    """Return ranges without ends that no numeral passes, since it is at most `farthest`; a single number
     stays."""
     cuts, below = of.cuts, of.from_below
     alone = {value for (value, _), (other, _) in pairwise(cuts) if value == other}
-
-    def is_far(value: Number) -> bool:
-        return value not in alone and Decimal(value).adjusted() >= _LARGEST
-
-    if not below and cuts and cuts[0][0] < 0 and is_far(cuts[0][0]):
+    if not below and cuts and cuts[0][0] not in alone and cuts[0] <= (farthest.copy_negate(), False):
         cuts, below = cuts[1:], True
-    if below == bool(len(cuts) & 1) and cuts and cuts[-1][0] > 0 and is_far(cuts[-1][0]):
+    if below == bool(len(cuts) & 1) and cuts and cuts[-1][0] not in alone and cuts[-1] >= (farthest, True):
         cuts = cuts[:-1]
     return Ranges(cuts, below)
 
@@ -258,4 +264,4 @@ def _bears_exponent(atom: ir.NumberAtom, policy: str) -> bool:
     if isinstance(atom, Ranges):
         values = Counter(value for value, _ in atom.cuts if value)
         return not values or (policy == "python" and min(values.values()) > 1)
-    return isinstance(atom, ir.PlainInteger)
+    return isinstance(atom, ir.PlainInteger) or (policy == "any" and atom == INTEGER)

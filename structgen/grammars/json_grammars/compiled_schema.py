@@ -109,9 +109,7 @@ class CompiledSchema(CompiledGrammar):
         # collected in the midst of another's first mask.
         lacks_tails = bool(self._tables.context[L.JsonContext.lacks] & L.LACKS_TAILS)
         tokens = partial(string_tokens, tokenizer, grammar.quoting.is_ascii, lacks_tails)
-        raw = range(32, {"utf8": 256, "ascii": 128}.get(policies.escapes, 32))
-        lost = grammar.quoting.missing.intersection(raw).difference(b'"\\')
-        self._texts = TextReaders(lambda: tokens().plain, self.limits, self.store, lost)
+        self._texts = TextReaders(lambda: tokens().plain, self.limits, self.store, grammar.quoting)
         self._expander = expander = expander_of(grammar, self.limits, self._tables, self._texts)
         if self._texts.made:
             self.height = 1 + max(compiled.height for compiled in self._texts.made)

@@ -13,10 +13,12 @@ import numpy.typing as npt
 from structgen.automata.strings.live_strings import refusal
 from structgen.base.errors import GrammarError, LimitError, StructgenError, UnsatisfiableSchema
 from structgen.base.language.expectation import Expected
+from structgen.base.language.ir import Pattern
 from structgen.base.limits import Limits
 from structgen.machines.core.compiled import CompiledGrammar, State
 from structgen.machines.core.grammar import Grammar
 from structgen.machines.store.mask_store import MaskStore
+from structgen.schema.reading.missing_bytes import Quoting
 from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
 from structgen.tokens.vocabulary import Vocabulary
 
@@ -88,10 +90,10 @@ class TextReaders:
         tokenizer: Callable[[], Tokenizer] | None,
         limits: Limits,
         store: MaskStore | None,
-        missing: frozenset[int] = frozenset(),
+        quoting: Quoting | None = None,
     ) -> None:
-        """`missing`: bytes that strings do not hold, since no escape writes the characters that have them."""
-        self._missing = missing
+        """`quoting`: how characters are written; None: as they are."""
+        self._quoting = quoting
         self._tokenizer = tokenizer or _one_byte_each
         self._limits, self._store = limits, store
         self.made: list[CompiledGrammar] = []
@@ -101,8 +103,7 @@ class TextReaders:
         """Return the reader of a grammar; None where it has no text. Raises `UnsupportedError` where its
         texts are not told by their bytes."""
         try:
-            part: Any = grammar
-            compiled = self._compiled(part.without_bytes(self._missing) if self._missing else part)
+            compiled = self._compiled(self._writable(grammar))
         except LimitError as error:  # the caller adds the place, so drop it here
             StructgenError.__init__(error, error.what, cure=error.cure)
             raise
@@ -117,6 +118,13 @@ class TextReaders:
             )
         self.made.append(compiled)
         return CompiledTexts(compiled)
+
+    def _writable(self, grammar: Any) -> Grammar:
+        """Return the grammar of those texts that can be written in a string."""
+        bytes_lost, pattern = self._quoting.unwritable if self._quoting is not None else (frozenset(), None)
+        part = grammar.without_bytes(bytes_lost) if bytes_lost else grammar
+        writable: Grammar = part.narrowed(Pattern(pattern)) if pattern is not None else part
+        return writable
 
     def _compiled(self, grammar: Grammar) -> CompiledGrammar:
         """Return a grammar compiled, or the one that another schema of the store has, unless that has used up

@@ -93,14 +93,30 @@ class Quoting:
     @cached_property
     def strings(self) -> str | None:
         """A pattern of the strings that can be written; None: all."""
-        return self._pattern(self._free)
+        return _pattern_of(self._string_characters)
 
     @cached_property
     def keys(self) -> str | None:
         """A pattern of the keys and constants that can be written; None: all."""
-        return self._pattern(self.lone)
+        return _pattern_of(self._written_characters(self.lone))
 
-    def _pattern(self, free: bool) -> str | None:
+    @cached_property
+    def unwritable(self) -> tuple[frozenset[int], str | None]:
+        """The bytes of UTF-8 that only characters have which cannot be written; and, where other characters
+        cannot be written either, a pattern of the strings that can. Cost: some 10 ms."""
+        written = self._string_characters
+        if written is None:
+            return frozenset(), None
+        lost = _bytes_of(~written) - _bytes_of(written)
+        return lost, None if (written | ~characters_without(lost)).all() else self.strings
+
+    @cached_property
+    def _string_characters(self) -> npt.NDArray[np.bool_] | None:
+        return self._written_characters(self._free)
+
+    def _written_characters(self, free: bool) -> npt.NDArray[np.bool_] | None:
+        """Return for each code point whether some way to write it has no missing byte; None: all can be
+        written. `free`: all escapes may be used. This is the one table of how characters are written."""
         cases = ("%x", "%X") if free else ("%x",)
         digits = [any(ord(case % value) not in self.missing for case in cases) for value in range(16)]
         spelled = self.missing.isdisjoint(b"\\u")
@@ -108,11 +124,8 @@ class Quoting:
             return None
         import numpy as np  # start-up: few vocabularies lack bytes
 
-        # start-up, too
-        from structgen.automata.strings.alphabets import pattern_of_characters
-
-        pattern = self._raw()
-        escaped = np.zeros_like(pattern)
+        written = self._raw()
+        escaped = np.zeros_like(written)
         if spelled:
             digit, unit = np.array(digits), np.arange(0x10000)
             units = digit[unit >> 12] & digit[unit >> 8 & 15] & digit[unit >> 4 & 15] & digit[unit & 15]
@@ -126,10 +139,8 @@ class Quoting:
         if 92 not in self.missing:
             short = [point for point in _SHORT if free or point != 47]
             escaped[short] |= [self.missing.isdisjoint(_SHORT[point]) for point in short]
-        pattern |= escaped
-        if pattern.all():
-            return None
-        return pattern_of_characters(np.flatnonzero(np.diff(pattern, prepend=False, append=False)))
+        written |= escaped
+        return None if written.all() else written
 
     def _raw(self) -> npt.NDArray[np.bool_]:
         """Return for each code point whether it can be written as it is."""
@@ -140,6 +151,18 @@ class Quoting:
         return lacking
 
 
+def _pattern_of(written: npt.NDArray[np.bool_] | None) -> str | None:
+    """Return a pattern of the strings of some code points; None for all."""
+    if written is None:
+        return None
+    import numpy as np  # start-up: few vocabularies lack bytes
+
+    # start-up, too
+    from structgen.automata.strings.alphabets import pattern_of_characters
+
+    return pattern_of_characters(np.flatnonzero(np.diff(written, prepend=False, append=False)))
+
+
 def characters_without(missing: frozenset[int]) -> npt.NDArray[np.bool_]:
     """Return for each code point whether its UTF-8 has none of some bytes; False for surrogates."""
     import numpy as np  # start-up: few vocabularies lack bytes
@@ -147,11 +170,30 @@ def characters_without(missing: frozenset[int]) -> npt.NDArray[np.bool_]:
     lacking, has = np.zeros(0x110000, np.bool_), ~np.isin(np.arange(256), [*missing])
     lacking[:0x80] = has[:0x80]
     for first, end, count in _LENGTHS:
-        # the last bytes of 64 characters are those inside a character
-        text = "".join(map(chr, range(first, end, 64))).encode()
-        begin = has[np.frombuffer(text, np.uint8).reshape(-1, count)[:, :-1]].all(axis=1)
+        begin = has[_first_bytes(first, end, count)].all(axis=1)
         lacking[first:end] = np.logical_and.outer(begin, has[0x80:0xC0]).ravel()
     return lacking
+
+
+def _bytes_of(characters: npt.NDArray[np.bool_]) -> frozenset[int]:
+    """Return the bytes of the UTF-8 of some code points; `characters` has a flag for each."""
+    import numpy as np  # start-up: few vocabularies lack bytes
+
+    found = {*np.flatnonzero(characters[:0x80]).tolist()}
+    for first, end, count in _LENGTHS:
+        blocks = characters[first:end].reshape(-1, 64)
+        found.update(_first_bytes(first, end, count)[blocks.any(axis=1)].ravel().tolist())
+        found.update((0x80 + np.flatnonzero(blocks.any(axis=0))).tolist())
+    return frozenset(found)
+
+
+def _first_bytes(first: int, end: int, count: int) -> npt.NDArray[np.uint8]:
+    """Return for each 64 characters of `count` bytes, from `first` to before `end`, the bytes they share:
+    all but the last, which may be any byte inside a character."""
+    import numpy as np  # start-up: few vocabularies lack bytes
+
+    text = "".join(map(chr, range(first, end, 64))).encode()
+    return np.frombuffer(text, np.uint8).reshape(-1, count)[:, :-1]
 
 
 @lru_cache(maxsize=64)
