@@ -379,6 +379,15 @@ def test_what_is_denied_or_counted_is_as_the_schema_says(schema: Any, text: str,
     assert [one for one in (5, 6, 7, "x", [6]) if takes(held, written(one))] == documents
 
 
+def test_members_keep_the_order_in_which_the_schema_names_them() -> None:
+    branches = [{"properties": {"c": NUMBER}}, {"required": ["d"]}]
+    schema = {"allOf": [{"properties": {"b": True}}], "properties": {"a": True}, "oneOf": branches}
+    held = over_bytes(grounded_grammar(sg.json_schema(schema), StatedText({"text": "5"})))
+    found = {text: takes(held, text) for text in ('{"b": 1, "a": 2, "c": 5}', '{"b": 1, "c": 5, "a": 2}')}
+    plain = over_bytes(sg.json_schema(schema))
+    assert found == {text: takes(plain, text) for text in found} and [*found.values()] == [True, False]
+
+
 def test_quotes_are_held_beside_branches_that_overlap() -> None:
     members = [
         {"type": "object", "properties": {name: {"type": "string"}}, "required": [name]} for name in "nm"

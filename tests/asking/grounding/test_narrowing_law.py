@@ -259,8 +259,8 @@ class Draw:
         }
 
     def combined(self, depth: int) -> dict[str, Any]:
-        keyword = self.random.choice(["anyOf", "oneOf", "allOf"])
-        return {keyword: [self.some(depth) for _ in range(self.random.randint(1, 3))]}
+        keywords = self.random.sample(["anyOf", "oneOf", "allOf"], self.random.choice([1, 1, 2]))
+        return {key: [self.some(depth) for _ in range(self.random.randint(1, 3))] for key in keywords}
 
     def tested(self, depth: int) -> dict[str, Any]:
         if self.random.random() < 0.3:
