@@ -23,6 +23,7 @@ from structgen.machines.core.string_values import accepts, over_bytes
 jsonschema = pytest.importorskip("jsonschema")
 jsonschema_rs = pytest.importorskip("jsonschema_rs")
 
+pytestmark = pytest.mark.filterwarnings("ignore::structgen.errors.SchemaWarning")
 CODE = "^[A-Z]{2}-[0-9]{3}$"
 DAY = "2026-10-09"
 PIECES = ["5", "12", "61.5", DAY, "AB-123", "words"]
