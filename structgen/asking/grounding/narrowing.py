@@ -1,51 +1,68 @@
 """A JSON Schema narrowed to what texts state: its documents are documents of the schema whose numbers, dates,
 addresses and strings of a pattern or a format stand in the texts.
 
-1. A *place* is a schema that takes numbers, or strings with a `pattern` or a `format`. Its values become an
-   `enum`: what the texts state there, as far as the place's own keywords allow it. Listed values (`enum`,
-   `const`), booleans and free strings stay as they are.
+1. A *place* is a schema that takes numbers, or strings with a `pattern` or a `format`. It is *held*: its
+   values become an `enum` of what the texts state there, as far as the place's own keywords allow it. Listed
+   values (`enum`, `const`), booleans and free strings stay as they are.
 2. A string with `x-quote`, and every free string where `quotes` is said, is a run of a text (`word_runs`).
    Names of members are held where they have a format (`dict[date, int]`), and are free with a pattern.
-3. `x-inferred` leaves a schema, and all inside of it, as it is.
-4. A place at which nothing is stated takes no value: optional members are null or left out, and lists are
-   empty. Where a value is required, `NotStatedError` names it; or it is free, where `free` is said.
+3. Places are held where fewer values of a place mean fewer documents (`_POSITIVE`), so that each document of
+   the narrowed schema is one of the given schema. What stands below `not`, `if` and `contains` stays as it
+   is, and so does `oneOf`, beside which stands an `anyOf` of its held branches.
+4. `x-inferred` leaves a schema, and all inside of it, as it is.
+5. A place at which nothing is stated, or that contradicts itself, takes no value: optional members are null
+   or left out, and lists are empty. Where a value is required, `NotStatedError` names it; or it is free,
+   where `free` is said.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache, lru_cache, partial
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from structgen.asking.grounding.readings import Reading
 from structgen.asking.grounding.stated_text import KIND_OF_FORMAT, StatedText
 from structgen.asking.grounding.text_runs import runs_meeting
 from structgen.base.errors import GrammarError, NotStatedError, OptionError, UnsatisfiableSchema
-from structgen.base.json_text.events import pointer_of
-from structgen.base.json_text.exact_json import escape, read, target_of, write
+from structgen.base.json_text.exact_json import escape, read, write
 from structgen.base.language.ir import All, Format, Formula, Pattern
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.grammars.text_grammars.word_runs import WordRuns, runs_of
 from structgen.machines.core.string_values import accepts, over_bytes
-from structgen.schema.reading.keywords import FORMATS
+from structgen.schema.reading.draft_names import URI_OF_DRAFT
+from structgen.schema.reading.model import Schema, parts_of
 from structgen.schema.reading.quote_keyword import INFERRED, KEY, QUOTE, read_quote
 from structgen.schema.reading.string_grammars import GRAMMAR
 
 _BOUNDS: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "divisibleBy")
 _OF_STRINGS: Final = ("pattern", "format", "minLength", "maxLength", GRAMMAR)
-_TOLD: Final = ("title", "description", "default", "examples", "deprecated", "readOnly", "$comment", QUOTE)
+_ANNOTATIONS: Final = ("title", "description", "default", "examples", "deprecated", "readOnly", "$comment")
+_SIMPLE: Final = frozenset(("type", *_BOUNDS, *_OF_STRINGS, *_ANNOTATIONS, QUOTE, KEY))
+"""Keywords that ask no more of a stated value than was asked when it was chosen."""
 _TYPES: Final = ("null", "boolean", "object", "array", "string", "number")
-_MAPS: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
-_LISTS: Final = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
-_ONES: Final = ("items", "additionalItems", "additionalProperties", "then", "else", "unevaluatedItems")
 _CONDITIONS: Final = ("allOf", "anyOf", "oneOf", "then", "else")
 """What else a number or string has to meet that is held to the texts."""
-_DEFINITIONS: Final = ("$defs", "definitions")
-KEPT: Final = "x-inferred-definitions"
-_MORE: Final = ("unevaluatedProperties", "extends")
-
+_POSITIVE: Final = frozenset(
+    (
+        *("properties", "patternProperties", "additionalProperties", "unevaluatedProperties"),
+        *("items", "prefixItems", "additionalItems", "unevaluatedItems", "allOf", "anyOf", "then", "else"),
+        *("dependentSchemas", "dependencies", "propertyDependencies", "propertyNames"),
+    )
+)
+"""Keywords whose subschemas are held, as the targets of references are: with fewer values there a schema has
+fewer documents, and never others. With fewer values below `not`, `if`, `contains` or `oneOf` it may have
+more."""
+_REFERENCES: Final = frozenset(("$ref", "$dynamicRef", "$recursiveRef"))
+_IDENTIFIERS: Final = frozenset(
+    ("$id", "id", "$anchor", "$dynamicAnchor", "$recursiveAnchor", "$schema", "$vocabulary")
+)
+_BASE: Final = "urn:structgen:narrowed"
+"""The URI of a narrowed schema whose parts are of several drafts."""
 
 _runs_of: Final = lru_cache(maxsize=32)(runs_of)
 """Equal quotes of a text are one grammar, whose masks are made once."""
@@ -60,8 +77,6 @@ MOST_VALUES: Final = 10_000
 class _Lack(NamedTuple):
     """A place at which nothing is stated."""
 
-    schema: dict[str, Any]
-    """The schema of no value that stands there; found by its identity."""
     pointer: str
     kind: str
 
@@ -95,187 +110,229 @@ def narrowed(
             stated.narrowed.clear()
         freed: set[str] = set()
         while True:
-            walk = _Walk(grammar, stated, values, quotes, freed)
-            schema = walk.of(grammar.schema, ())
-            if walk.kept:
-                schema = {**schema, KEPT: walk.kept}
-            missing = walk.missing(schema, schema, "", frozenset())
-            if missing is None:
+            narrowing = _Narrowing(grammar, stated, values, quotes, freed)
+            schema = narrowing.narrowed_schema()
+            lacks = narrowing.lacks_of(schema)
+            if not lacks:
                 break
-            if not free or not missing:
-                path, place = missing[0]
-                raise _not_stated(f"no {place.kind} for {path or 'the value'}.", path, place.pointer, stated)
-            freed |= {lack.pointer for _, lack in missing}
+            over_bytes(grammar)  # a contradiction of its own is told as such
+            if not free:
+                lack, path = next(iter(lacks.items()))
+                raise _not_stated(f"no {lack.kind} for {path or 'the value'}.", path, lack.pointer, stated)
+            freed |= {lack.pointer for lack in lacks}
         made = grammar.in_place_of(schema)
         try:
             over_bytes(made)
         except UnsatisfiableSchema as error:
-            over_bytes(grammar)  # a contradiction of its own is told as such
+            over_bytes(grammar)
             if not free:
                 what = f"too few values for {' and '.join(error.keywords)} together."
-                raise _not_stated(what, "", error.where[1:], stated) from error
+                raise _not_stated(what, "", error.where, stated) from error
             made = grammar
-        stated.narrowed[key] = Narrowed(made, walk.places + len(freed))
+        stated.narrowed[key] = Narrowed(made, narrowing.places + len(freed))
     known: Narrowed = stated.narrowed[key]
     return known
 
 
-class _Walk:
-    """One walk over a schema. `freed`: the JSON Pointers of places that stay as they are."""
+class _Narrowing:
+    """One narrowing of a schema. `freed`: the JSON Pointers of places that stay as they are.
+
+    Each subschema that the root reaches is copied: *held*, or as it is. A held copy has held copies at the
+    keywords of `_POSITIVE`, and copies as they are at all others. So each document of a held copy is one of
+    its schema, by induction; a schema that stood beside its copy would say nothing more. References lead to
+    copies in `$defs`, as the document has resolved them, and so the copies need no identifiers.
+    """
 
     def __init__(
         self, grammar: JsonSchemaGrammar, stated: StatedText, values: bool, quotes: bool, freed: set[str]
     ) -> None:
         self._grammar, self._stated = grammar, stated
         self._values, self._quotes, self._freed = values, quotes, freed
+        self._document = grammar.document()
+        self._dialect = self._document.top.dialect
+        is_mixed = any(schema.scope.dialect is not self._dialect for schema in self._document.schemas)
+        self._base = _BASE if is_mixed else ""
         self.places = 0
-        self.kept: dict[str, Any] = {}
-        """The definitions that inferred values need as they are."""
-        self._lacks: dict[int, _Lack] = {}
+        """How many copies of places are held, or would be if something were stated."""
+        self._definitions: dict[str, Any] = {}
+        self._references = {(self._document.written.id, True): f"{self._base}#"}
+        """By the number of a schema, and whether the copy is held: the reference to the copy."""
+        self._empty: dict[int, tuple[Any, _Lack]] = {}
+        """By identity: the schemas of no value that stand for places at which nothing is stated."""
+        self._lacks: dict[str, dict[_Lack, str]] = {}
+        """By reference: what its target lacks."""
         self.runs: list[WordRuns] = []
         """The grammars of quotes, which the schema names: it holds them as soon as it is read."""
 
-    def of(self, schema: Any, way: tuple[str, ...]) -> Any:
-        """Return the narrowed form of the schema at a place, whose keys are the `way` to it."""
-        if not isinstance(schema, dict):
-            return schema
-        if "$ref" in schema or schema.get(INFERRED) is True:
-            inside = {
-                key: self._inside(key, schema[key], (*way, key)) for key in _DEFINITIONS if key in schema
-            }
-            return {**(self._unchanged(schema) if schema.get(INFERRED) is True else schema), **inside}
-        made = {key: self._inside(key, value, (*way, key)) for key, value in schema.items()}
-        if "enum" in schema or "const" in schema or pointer_of(way) in self._freed:
-            return made
-        said = schema.get("type", [*_TYPES])
-        names = [said] if isinstance(said, str) else said
-        types = {"number" if name == "integer" else name for name in names}
-        parts = dict(self._parts(schema, types, way))
-        if not parts:
-            return made
-        self.places += 1
-        rest = sorted(types - parts.keys())
-        if {*rest} <= {"boolean", "null"}:  # of two patterns, each as it is: no run of a text is written so
-            made |= {key: schema[key] for key in _CONDITIONS if key in schema}
-        schemas = [schema for schema in parts.values() if schema is not None]
-        if rest:
-            kept = "type" in schema and "integer" in said and "number" in rest
-            names = ["integer" if kept and name == "number" else name for name in rest]
-            schemas.append({**made, "type": names})
-        if not schemas:
-            pattern = "text of its pattern" if "pattern" in schema else "words"
-            kinds = {"number": "number", "string": str(schema.get("format", pattern))}
-            kind = " or ".join(kinds[name] for name in sorted(parts))
-            # it may be referred to
-            named = {key: said for key, said in made.items() if key.startswith("$")}
-            lack = _Lack({**named, "type": "null", "enum": [0]}, pointer_of(way), kind)
-            self._lacks[id(lack.schema)] = lack
-            return lack.schema
-        only = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
-        simple = {"type", KEY, *_BOUNDS, *_OF_STRINGS, *_TOLD}
-        return only if schema.keys() <= simple else {**made, "allOf": [*made.get("allOf", []), only]}
+    def narrowed_schema(self) -> Any:
+        """Return the narrowed schema. Errors: those of compiling the given one, but for contradictions."""
+        self._grammar.in_place_of({})  # refuses draft 3
+        self._document.require_handled()
+        schema = self._copy(self._document.written, is_held=True)
+        if isinstance(schema, dict) and self._definitions:
+            schema = {**schema, "$defs": self._definitions}
+        return {self._dialect.id_key: self._base, **schema} if self._base else schema
 
-    def missing(
-        self, root: Any, schema: Any, path: str, open_: frozenset[str]
-    ) -> list[tuple[str, _Lack]] | None:
-        """Return the places, each with its path in the document, for whose lack a schema has no value; None
-        where it may have one. `open_`: the references that are being followed."""
-        if (lack := self._lacks.get(id(schema))) is not None:
-            return [(path, lack)]
+    def lacks_of(self, schema: Any) -> dict[_Lack, str]:
+        """Return the places for whose lack a part of the narrowed schema has no value, each with its path
+        from there in the document; none where it may have one."""
+        if id(schema) in self._empty:
+            return {self._empty[id(schema)][1]: ""}
         if not isinstance(schema, dict):
-            return None
-        if isinstance(name := schema.get("$ref"), str) and name.startswith("#/") and name not in open_:
-            return self.missing(root, target_of(root, name), path, open_ | {name})
-        for key in ("anyOf", "oneOf"):
-            branches = [self.missing(root, branch, path, open_) for branch in schema.get(key, ())]
-            if branches and all(branch is not None for branch in branches):
-                return [place for branch in branches for place in branch or ()]
-        required: list[tuple[str, Any]] = [(path, part) for part in schema.get("allOf", ())]
+            return {}
+        branches = [self.lacks_of(branch) for branch in schema.get("anyOf", ())]
+        if branches and all(branches):
+            return {lack: path for branch in branches for lack, path in branch.items()}
+        required = [("", self.lacks_of(part)) for part in schema.get("allOf", ())]
+        if (reference := schema.get("$ref")) is not None:
+            if reference not in self._lacks:
+                self._lacks[reference] = {}  # a definition may lead to itself
+                self._lacks[reference] = self.lacks_of(self._definitions.get(reference.rpartition("/")[2]))
+            required.append(("", self._lacks[reference]))
         if schema.get("type") == "object":
             members = schema.get("properties", {})
             names = schema.get("required", ())
-            required += [(f"{path}/{escape(name)}", members[name]) for name in names if name in members]
-        elif schema.get("type") == "array" and schema.get("minItems", 0):
+            required += [(f"/{escape(name)}", self.lacks_of(members.get(name))) for name in names]
+        elif schema.get("type") == "array" and (least := schema.get("minItems", 0)):
             items = schema.get("prefixItems") or [schema.get("items")]
-            required += [(f"{path}/{at}", item) for at, item in enumerate(items)]
-        return next(filter(None, (self.missing(root, part, at, open_) for at, part in required)), None)
+            required += [(f"/{at}", self.lacks_of(item)) for at, item in enumerate(items) if at < least]
+        return next(({lack: at + path for lack, path in each.items()} for at, each in required if each), {})
 
-    def _unchanged(self, schema: Any) -> Any:
-        """Return a schema as it is, whose references lead to definitions as they are."""
-        if isinstance(schema, list):
-            return [self._unchanged(item) for item in schema]
-        if not isinstance(schema, dict):
-            return schema
-        made = {key: self._unchanged(value) for key, value in schema.items()}
-        if isinstance(name := schema.get("$ref"), str) and name.startswith("#/"):
-            kept = name[2:].replace("/", ".")
-            if kept not in self.kept:
-                self.kept[kept] = None  # a definition may lead to itself
-                self.kept[kept] = self._unchanged(target_of(self._grammar.schema, name))
-            made["$ref"] = f"#/{KEPT}/{kept}"
-        return made
+    def _reference(self, schema: Schema, is_held: bool) -> dict[str, str]:
+        """Return a reference to a copy of a schema, which is made for the first one."""
+        key = schema.id, is_held
+        if key not in self._references:
+            name = re.sub("[^A-Za-z0-9_.-]", "_", schema.pointer.rpartition("/")[2])
+            while name in self._definitions:
+                name += "_"
+            self._references[key] = f"{self._base}#/$defs/{name}"
+            self._definitions[name] = None  # a definition may lead to itself
+            copy = self._copy(schema, is_held)
+            if (draft := self._draft_of(schema)) and isinstance(copy, dict):
+                copy = {self._dialect.id_key: f"{self._base}:{name}", **draft, **copy}
+            self._definitions[name] = copy
+        return {"$ref": self._references[key]}
 
-    def _inside(self, key: str, value: Any, way: tuple[str, ...]) -> Any:
-        if key in _MAPS and isinstance(value, dict):
-            return {name: self.of(part, (*way, name)) for name, part in value.items()}
-        if key in _LISTS and isinstance(value, list):
-            return [self.of(item, (*way, str(at))) for at, item in enumerate(value)]
-        is_name = key == "propertyNames" and isinstance(value, dict) and "format" in value
-        return self.of(value, way) if is_name or key in (*_ONES, *_MORE) else value
+    def _draft_of(self, schema: Schema) -> dict[str, str]:
+        """Return the keyword that names the draft of a schema, where it is not that of the root."""
+        scope = schema.scope
+        uri: str = scope.root.get("$schema", URI_OF_DRAFT[scope.dialect.draft])
+        return {} if scope.dialect is self._dialect else {"$schema": uri}
 
-    def _parts(
-        self, schema: Mapping[str, Any], types: set[str], way: tuple[str, ...]
-    ) -> Iterator[tuple[str, Any]]:
-        """Yield the types whose values are held to the texts here, each with the schema of these values; None
-        where nothing is stated."""
-        is_typed = "type" in schema
-        if self._values and "number" in types and (is_typed or not schema.keys().isdisjoint(_BOUNDS)):
-            meets = self._judge(schema, "number", _BOUNDS)
-            yield "number", _enum(_first_accepted(self._stated.written("number"), meets))
-        if "string" not in types or GRAMMAR in schema:
+    def _copy(self, schema: Schema, is_held: bool) -> Any:
+        """Return a copy of a schema: held, or as it is."""
+        raw, dialect = schema.raw, schema.scope.dialect
+        if not isinstance(raw, dict):
+            return raw
+        is_held = is_held and raw.get(INFERRED) is not True
+        if dialect.hides_siblings and "$ref" in raw:
+            raw = {"$ref": raw["$ref"]}
+        parts = dict(self._parts(schema, raw)) if is_held else {}
+        rest = [name for name in _types_of(raw) if _kind_of(name) not in parts]
+        values = [values for values in parts.values() if values is not None]
+        self.places += bool(parts)
+        if not (rest or values):
+            return self._no_value(schema, [*parts])
+        # of two patterns, each as it is: no run of a text is written so
+        is_whole = bool(parts) and {*rest} <= {"boolean", "null"}
+        copy: dict[str, Any] = {}
+        conjuncts: list[Any] = []
+        children = _children_of(schema)
+        targets = _targets_of(schema)
+        for keyword, value in raw.items():
+            is_below = is_held and not (is_whole and keyword in _CONDITIONS)
+            if keyword in _REFERENCES and keyword in dialect.keywords:
+                for target in islice(targets, 1):
+                    reference = self._reference(target, is_below)
+                    if "$ref" in copy:
+                        conjuncts.append(reference)
+                    else:
+                        copy |= reference
+            elif keyword not in dialect.locations:
+                if keyword not in _IDENTIFIERS:
+                    copy[keyword] = value
+            elif keyword in dialect.keywords:
+                if keyword == "propertyNames":
+                    is_below = is_below and isinstance(value, dict) and "format" in value
+                held = self._copies(value, children, True) if is_below and keyword == "oneOf" else None
+                copy[keyword] = self._copies(value, children, is_below and keyword in _POSITIVE)
+                if held is not None and held != copy[keyword]:
+                    conjuncts.append({"anyOf": held})
+        if parts:
+            is_simple = raw.keys() <= _SIMPLE and not dialect.plain_integers
+            if rest:
+                values.append({**copy, "type": rest} if is_simple else {"type": rest})
+            only = values[0] if len(values) == 1 else {"anyOf": values}
+            if is_simple:
+                return only
+            conjuncts.append(only)
+        if not conjuncts:
+            return copy
+        # keys are written in the order in which the schema names them first: the copy comes first
+        return {"allOf": [copy, *conjuncts]} if "allOf" in copy else {**copy, "allOf": conjuncts}
+
+    def _copies(self, value: Any, children: Mapping[int, Schema], is_held: bool) -> Any:
+        """Return the value of a keyword with copies of the schemas in it."""
+        if isinstance(value, list):
+            return [self._copies(item, children, is_held) for item in value]
+        if not isinstance(value, dict):
+            return value
+        child = children.get(id(value))
+        if child is None:
+            return {name: self._copies(member, children, is_held) for name, member in value.items()}
+        is_foreign = self._base and child.raw is child.scope.root
+        return self._reference(child, is_held) if is_foreign else self._copy(child, is_held)
+
+    def _no_value(self, schema: Schema, kinds: list[str]) -> dict[str, Any]:
+        """Return the schema of no value that stands for a place at which nothing is stated."""
+        pattern = "text of its pattern" if "pattern" in schema.raw else "words"
+        names = {"number": "number", "string": str(schema.raw.get("format", pattern))}
+        lack = _Lack(schema.pointer, " or ".join(names[kind] for kind in sorted(kinds)))
+        empty = {"type": "null", "enum": [0]}
+        self._empty[id(empty)] = empty, lack
+        return empty
+
+    def _parts(self, schema: Schema, raw: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        """Yield the kinds of values of a schema that are held, each with the schema of these values; None
+        where nothing is stated. `raw`: the keywords of the schema that count."""
+        if "enum" in raw or "const" in raw or schema.pointer in self._freed:
             return
-        quote = schema.get(QUOTE)
-        held = self._formula(schema)
-        if quote is not None or (self._quotes and held is None and is_typed):
-            yield (
-                "string",
-                self._quoted(
-                    schema, read_quote({} if quote is None else quote, f"#{pointer_of(way)}/{QUOTE}")
-                ),
-            )
-        elif self._values and held is not None:
-            yield "string", self._strings(schema, held)
+        kinds = {*map(_kind_of, _types_of(raw))}
+        is_typed = "type" in raw
+        if self._values and "number" in kinds and (is_typed or not raw.keys().isdisjoint(_BOUNDS)):
+            meets = self._judge(schema, "number", ("format", *_BOUNDS))
+            yield "number", meets and _enum(_first_accepted(self._stated.written("number"), meets))
+        if "string" not in kinds or GRAMMAR in raw:
+            return
+        quote, formula = raw.get(QUOTE), _formula_of(schema)
+        if quote is not None or (self._quotes and formula is None and is_typed):
+            how = read_quote({} if quote is None else quote, f"{schema.pointer}/{QUOTE}")
+            yield "string", self._quoted(raw, how)
+        elif self._values and formula is not None:
+            yield "string", self._strings(schema, formula)
 
-    def _formula(self, schema: Mapping[str, Any]) -> Formula | None:
-        """Return the formula of the strings that `pattern` and `format` allow; None without both."""
-        formulas: list[Formula] = []
-        if isinstance(pattern := schema.get("pattern"), str):
-            formulas.append(Pattern(pattern))
-        policies = self._grammar.policies
-        if isinstance(name := schema.get("format"), str) and policies.formats == "assert":
-            own = dict(policies.custom_formats).get(name)
-            if isinstance(own, str):
-                formulas.append(Pattern(own))
-            elif own is None and name in FORMATS:
-                formulas.append(Format(name))
-        return All(tuple(formulas)) if formulas else None
-
-    def _judge(
-        self, schema: Mapping[str, Any], kind: str, keywords: tuple[str, ...]
-    ) -> Callable[[str], bool]:
-        """Return what tells whether a text of JSON meets the keywords of a place."""
-        types = schema.get("type", kind)
+    def _judge(self, schema: Schema, kind: str, keywords: tuple[str, ...]) -> Callable[[str], bool] | None:
+        """Return what tells whether a text of JSON meets the keywords of a place; None where these contradict
+        each other."""
+        raw = schema.raw
+        types = raw.get("type", kind)
         is_integer = kind == "number" and "number" not in types and "integer" in types
-        keywords += () if "$ref" in write({**schema}) else _CONDITIONS
-        leaf = {key: value for key, value in schema.items() if key in keywords}
-        compiled = over_bytes(self._grammar.in_place_of({**leaf, "type": "integer" if is_integer else kind}))
+        keywords += () if 'ref"' in write({**raw}).lower() else _CONDITIONS
+        leaf = {key: value for key, value in raw.items() if key in keywords}
+        leaf = {**self._draft_of(schema), **leaf, "type": "integer" if is_integer else kind}
+        try:
+            compiled = over_bytes(self._grammar.in_place_of(leaf))
+        except UnsatisfiableSchema:
+            return None
         return cache(partial(accepts, compiled))  # a text may say one value many times
 
-    def _strings(self, schema: Mapping[str, Any], held: Formula) -> Any:
+    def _strings(self, schema: Schema, formula: Formula) -> Any:
         """Return the schema of the strings of a pattern or a format that are stated: those of the format's
-        kind of readings; else the runs of the texts that meet both."""
+        kind of readings; else the runs of the texts that meet both. None where there are none."""
         meets = self._judge(schema, "string", _OF_STRINGS)
-        kind = KIND_OF_FORMAT.get(str(schema.get("format")))
+        if meets is None:
+            return None
+        kind = KIND_OF_FORMAT.get(str(schema.raw.get("format")))
         if kind is not None:
             written = (
                 (reading, [json.dumps(text) for text in texts])
@@ -284,19 +341,19 @@ class _Walk:
             return _enum(_first_accepted(written, meets))
         runs: list[str] | None = []
         for text in self._stated.texts.values():
-            more = runs_meeting(text, held)
+            more = runs_meeting(text, formula)
             runs = None if more is None or runs is None else [*runs, *more]
         if runs is None:  # too many to be listed
-            return self._quoted(schema, {})
+            return self._quoted(schema.raw, {})
         # the beginning of an address is none where the whole of it is one
         said = {reading.value for _, reading in self._stated.readings if isinstance(reading.value, str)}
         whole = {text for text in said if meets(json.dumps(text))}
         runs = [run for run in dict.fromkeys(runs) if run in whole or not any(run in text for text in whole)]
         return _enum([run for run in runs if meets(json.dumps(run))])
 
-    def _quoted(self, schema: Mapping[str, Any], how: Mapping[str, Any]) -> Any:
+    def _quoted(self, raw: Mapping[str, Any], how: Mapping[str, Any]) -> Any:
         """Return the schema of the strings that are runs of a text; None where no text has any."""
-        kept = {key: value for key, value in schema.items() if key in _OF_STRINGS}
+        kept = {key: value for key, value in raw.items() if key in _OF_STRINGS}
         schemas: list[dict[str, Any]] = []
         for text in self._stated.texts.values():
             with suppress(GrammarError):  # it has no words
@@ -304,6 +361,48 @@ class _Walk:
                 self.runs.append(runs)
                 schemas.append({**kept, "type": "string", GRAMMAR: runs.keyword})
         return None if not schemas else schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+
+
+def _types_of(raw: Mapping[str, Any]) -> list[str]:
+    """Return the types that a schema names; all where it names none."""
+    types = raw.get("type", [*_TYPES])
+    return [types] if isinstance(types, str) else types
+
+
+def _kind_of(name: str) -> str:
+    return "number" if name == "integer" else name
+
+
+def _children_of(schema: Schema) -> dict[int, Schema]:
+    """Return the schemas that stand in the keywords of one, by the identity of their JSON values."""
+    children: dict[int, Schema] = {}
+    parts = [*parts_of(vars(schema).values())]
+    while parts:
+        part = parts.pop()
+        if part.raw is None:  # a keyword is read as others, whose schemas hold those of the text
+            parts += parts_of(vars(part).values())
+        else:
+            children[id(part.raw)] = part
+    return children
+
+
+def _targets_of(schema: Schema) -> Iterator[Schema]:
+    """Yield the targets of the references of a schema, in the order of their keywords."""
+    if schema.ref is not None:
+        yield schema.ref
+        members = {*map(id, schema.raw.get("allOf", ()))}
+        yield from (part for part in schema.all_of if part.raw is not None and id(part.raw) not in members)
+
+
+def _formula_of(schema: Schema) -> Formula | None:
+    """Return the formula of the strings that `pattern` and an asserted `format` allow; None without both."""
+    derived = (part for part in schema.all_of if part.raw is None)  # a format that the caller defined
+    formulas: list[Formula] = [
+        Pattern(part.pattern) for part in (schema, *derived) if part.pattern is not None
+    ]
+    if schema.format is not None:
+        formulas.append(Format(schema.format))
+    return All(tuple(formulas)) if formulas else None
 
 
 def _first_accepted(readings: Iterable[tuple[Reading, list[str]]], meets: Callable[[str], bool]) -> list[Any]:
@@ -331,7 +430,7 @@ def _not_stated(what: str, path: str, pointer: str, stated: StatedText) -> NotSt
         f"{said} {what}",
         path=path,
         texts=stated.texts,
-        where=f"#{pointer}",
+        where=pointer,
         cure="Make the field optional (`| None`), or mark a conclusion with sg.Inferred. The model writes "
         'what it likes there with missing="free".',
     )

@@ -19,6 +19,7 @@ from structgen.asking.grounding.grounded_grammar import checked_texts, grounded_
 from structgen.asking.grounding.narrowing import narrowed
 from structgen.asking.grounding.stated_text import StatedText
 from structgen.base.errors import GroundedWarning, NotStatedError, OptionError
+from structgen.machines.core.string_values import accepts as takes
 from structgen.machines.core.string_values import over_bytes
 
 jsonschema = pytest.importorskip("jsonschema")
@@ -312,3 +313,144 @@ def test_a_key_leaves_the_stated_values_as_they_are(kind: str) -> None:
         for mark in ({}, {"x-key": True})
     )
     assert plain == marked
+
+
+NUMBER: dict[str, Any] = {"type": "integer"}
+TAGGED: dict[str, Any] = {"properties": {"t": {"const": "x"}}, "required": ["t"]}
+
+
+@pytest.mark.parametrize(
+    ("schema", "stated", "other"),
+    [
+        ({"properties": {"n": NUMBER}}, {"n": 5}, {"n": 6}),
+        ({"patternProperties": {"^n": NUMBER}}, {"n": 5}, {"n": 6}),
+        ({"additionalProperties": NUMBER}, {"n": 5}, {"n": 6}),
+        ({"items": NUMBER}, [5], [6]),
+        ({"prefixItems": [NUMBER]}, [5], [6]),
+        ({"prefixItems": [True], "items": NUMBER}, [6, 5], [6, 6]),
+        ({"prefixItems": [True], "unevaluatedItems": NUMBER}, [6, 5], [6, 6]),
+        ({"properties": {"a": True}, "unevaluatedProperties": NUMBER}, {"a": 6, "n": 5}, {"n": 6}),
+        ({"propertyNames": {"format": "date"}}, {"2026-10-09": 6}, {"2026-10-08": 6}),
+        ({"if": TAGGED, "then": {"properties": {"n": NUMBER}}}, {"t": "x", "n": 5}, {"t": "x", "n": 6}),
+        ({"if": TAGGED, "else": {"properties": {"n": NUMBER}}}, {"n": 5}, {"n": 6}),
+        ({"dependentSchemas": {"a": {"properties": {"n": NUMBER}}}}, {"a": 1, "n": 5}, {"a": 1, "n": 6}),
+        ({"anyOf": [NUMBER, {"type": "string"}]}, 5, 6),
+        ({"oneOf": [NUMBER, {"type": "string"}]}, 5, 6),
+        ({"allOf": [NUMBER]}, 5, 6),
+        ({"$ref": "#/$defs/n"}, 5, 6),
+        ({"$ref": "#n"}, 5, 6),
+        ({"$dynamicRef": "#n"}, 5, 6),
+        ({"$ref": "#/$defs/n", "$comment": "x"}, 5, 6),
+        ({"properties": {"o": {"$ref": "#"}, "n": NUMBER}}, {"o": {"n": 5}}, {"o": {"n": 6}}),
+        ({"allOf": [{"$ref": "#/$defs/n"}], "maximum": 5}, 5, 6),
+        ({"type": ["object", "integer"], "properties": {"n": NUMBER}}, {"n": 5}, {"n": 6}),
+    ],
+)
+def test_each_kind_of_place_is_held(schema: Any, stated: Any, other: Any) -> None:
+    whole = {**schema, "$defs": {"n": {**NUMBER, "$dynamicAnchor": "n"}}}
+    grammar = sg.json_schema(whole, whitespace="compact", property_order="any")
+    assert [takes(over_bytes(grammar), written(one)) for one in (stated, other)].count(True) >= 1
+    held = over_bytes(grounded_grammar(grammar, StatedText({"text": "5 on 9 October 2026"})))
+    assert [takes(held, written(one)) for one in (stated, other)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "documents"),
+    [
+        ({"oneOf": [NUMBER, {"const": 7}]}, "5 or 7", [5]),
+        ({"not": {"$ref": "#/$defs/n"}, "enum": [5, "x"]}, "Ada", ["x"]),
+        ({"not": {"$ref": "#n"}, "enum": [5, "x"]}, "Ada", ["x"]),
+        ({"if": {"$ref": "#/$defs/n"}, "then": {"const": 7}, "else": {"const": "x"}}, "Ada", [7, "x"]),
+        ({"type": "array", "contains": {"$ref": "#/$defs/n"}}, "Ada", [[6]]),
+        ({"not": {"items": NUMBER, "type": "array"}}, "Ada", [5, 6, 7, "x"]),
+        ({"anyOf": [NUMBER, {"const": 7}]}, "Ada", [7]),
+        ({"anyOf": [NUMBER, {"enum": [6, 7]}]}, "5", [5, 6, 7]),
+        ({"anyOf": [{**NUMBER, "minimum": 10, "maximum": 7}, {"type": "string"}]}, "5", ["x"]),
+        ({"type": ["string", "integer"], "minimum": 10, "maximum": 7}, "5", ["x"]),
+        ({"type": "array", "items": {**NUMBER, "minimum": 10, "maximum": 7}}, "5", []),
+        ({"type": "array", "prefixItems": [True, NUMBER], "minItems": 1}, "Ada", [[6]]),
+        ({"type": ["integer", "array"], "format": "small"}, "5 and 6", [5, [6]]),
+    ],
+)
+def test_what_is_denied_or_counted_is_as_the_schema_says(schema: Any, text: str, documents: Any) -> None:
+    whole = {**schema, "$defs": {"n": {**NUMBER, "$anchor": "n"}}}
+    grammar = sg.json_schema(whole, custom_formats={"small": {"maximum": 5}})
+    held = over_bytes(grounded_grammar(grammar, StatedText({"text": text}), tell=None))
+    assert [one for one in (5, 6, 7, "x", [6]) if takes(held, written(one))] == documents
+
+
+def test_members_keep_the_order_in_which_the_schema_names_them() -> None:
+    branches = [{"properties": {"c": NUMBER}}, {"required": ["d"]}]
+    schema = {"allOf": [{"properties": {"b": True}}], "properties": {"a": True}, "oneOf": branches}
+    held = over_bytes(grounded_grammar(sg.json_schema(schema), StatedText({"text": "5"})))
+    found = {text: takes(held, text) for text in ('{"b": 1, "a": 2, "c": 5}', '{"b": 1, "c": 5, "a": 2}')}
+    plain = over_bytes(sg.json_schema(schema))
+    assert found == {text: takes(plain, text) for text in found} and [*found.values()] == [True, False]
+
+
+def test_quotes_are_held_beside_branches_that_overlap() -> None:
+    members = [
+        {"type": "object", "properties": {name: {"type": "string"}}, "required": [name]} for name in "nm"
+    ]
+    candidates = [{"n": "Ada"}, {"m": "Lind"}, {"n": "Bob"}, {"n": "Ada", "m": "Lind"}]
+    found = narrowed_texts({"oneOf": members}, "Ada Lind", candidates, quotes=True)
+    assert found == candidates[:2]
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"n": {**NUMBER, "minimum": 10, "maximum": 7}}},
+        {"$defs": {"n": {**NUMBER, "minimum": 10, "maximum": 7}}},
+        {"not": {"properties": {"n": NUMBER}, "required": ["n"]}},
+        {"not": {"not": {"properties": {"n": NUMBER}}}},
+    ],
+)
+@pytest.mark.parametrize("text", ["", "(((", "()[]", "; ".join(map(str, range(10_000)))])
+def test_contradictions_denials_and_odd_texts_leave_documents(schema: Any, text: str) -> None:
+    held = over_bytes(grounded_grammar(sg.json_schema(schema), StatedText({"text": text}), tell=None))
+    assert takes(held, "{}")
+
+
+def test_a_schema_of_other_drafts_and_scopes_is_held_as_its_references_lead() -> None:
+    resources: dict[str, Any] = {
+        "http://e.org/old": {
+            "$schema": "http://json-schema.org/draft-04/schema#",
+            "definitions": {"pair": {"items": [{"$ref": "#/definitions/n"}], "additionalItems": False}},
+            "id": "http://e.org/old",
+        },
+        "http://e.org/list": {
+            "type": "array",
+            "items": {"$dynamicRef": "#T"},
+            "$defs": {"T": {"$dynamicAnchor": "T", "type": "string"}},
+        },
+    }
+    resources["http://e.org/old"]["definitions"]["n"] = {**NUMBER, "minimum": 3, "exclusiveMinimum": True}
+    schema = {
+        "$id": "http://e.org/root",
+        "properties": {"old": {"$ref": "old#/definitions/pair"}, "list": {"$ref": "list"}},
+        "$defs": {"T": {"$dynamicAnchor": "T", **NUMBER}},
+    }
+    grammar = sg.json_schema(schema, resources=resources)
+    held = over_bytes(grounded_grammar(grammar, StatedText({"text": "3 or 5"})))
+    found = {text: takes(held, text) for text in ("[5]", "[3]", "[6]", "[5, 5]", '["x"]')}
+    olds = {text: takes(held, f'{{"old": {text}}}') for text in found}
+    lists = {text: takes(held, f'{{"list": {text}}}') for text in found}
+    assert [text for text in found if olds[text]] == ["[5]"]
+    assert [text for text in found if lists[text]] == ["[5]", "[3]", "[5, 5]"]
+
+
+def test_integers_of_draft_4_are_written_without_a_fraction() -> None:
+    grammar = sg.json_schema({"type": "integer"}, draft="4", numbers="any")
+    held = over_bytes(grounded_grammar(grammar, StatedText({"text": "36"})))
+    assert [takes(held, text) for text in ("36", "36.0")] == [True, False]
+
+
+def test_definitions_that_share_definitions_are_read_once() -> None:
+    layers: dict[str, Any] = {
+        f"d{at}": {"anyOf": [{"$ref": f"#/$defs/d{at + 1}"}, {"allOf": [{"$ref": f"#/$defs/d{at + 1}"}]}]}
+        for at in range(40)
+    }
+    schema = {"$ref": "#/$defs/d0", "$defs": {**layers, "d40": NUMBER}}
+    with pytest.raises(NotStatedError, match="states no number for the value"):
+        grounded_grammar(sg.json_schema(schema), StatedText({"text": "none"}))

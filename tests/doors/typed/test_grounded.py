@@ -450,6 +450,7 @@ class Deep(BaseModel):
         (dt.date, "", "date"),
         (Annotated[str, Field(pattern="^[A-Z]{2}[0-9]+$")], "", "text of its pattern"),
         (Annotated[str, sg.Quote] | int, "", "states no words"),
+        ({"$defs": {"n": {"$anchor": "q", "type": "string", "format": "date"}}, "$ref": "#q"}, "", "date"),
     ],
 )
 def test_the_error_names_the_value_and_no_token_is_drawn(target: Any, path: str, kind: str) -> None:
@@ -467,7 +468,6 @@ def test_the_error_names_the_value_and_no_token_is_drawn(target: Any, path: str,
         Annotated[dict[str, dt.date], Field(min_length=1)],
         {"type": "integer", "not": {"const": 36}},
         {"type": "array", "items": {"type": "integer"}, "contains": {"const": 7}},
-        {"$defs": {"n": {"$anchor": "q", "type": "string", "format": "date"}}, "$ref": "#q"},
     ],
 )
 def test_too_few_values_for_a_schema_are_not_stated_ones_and_other_prompts_are_answered(target: Any) -> None:
