@@ -17,6 +17,7 @@ from structgen.asking.grounding.text_runs import LONGEST_RUN, LOOSE, is_border
 from structgen.grammars.text_grammars.word_runs import LETTER
 
 Value: TypeAlias = Union[int, Decimal, str]
+_Group: TypeAlias = tuple[Kind, str, tuple[int, int]]
 _Way: TypeAlias = tuple[re.Pattern[str], str]
 """How texts are folded: the pieces of a text that count, and what stands at the borders between them."""
 _EXACT: Final[_Way] = (re.compile(rf"\s+|{LETTER}+|.", re.S), "\n")
@@ -59,9 +60,9 @@ class PlaceSearch:
         self._texts, self._most = stated.texts, most
         self._order = {name: at for at, name in enumerate(stated.texts)}
         self._folded = cache(_folded)
-        self._read = defaultdict[Value, list[tuple[bool, Kind, StatedPlace]]](list)
-        self._said = defaultdict[tuple[Kind, StatedPlace], dict[str, list[Value]]](dict)
-        """By kind and place, what is read there, each with all of its spellings."""
+        self._read = defaultdict[Value, list[tuple[bool, _Group, StatedPlace]]](list)
+        self._said = defaultdict[_Group, dict[str, list[Value]]](dict)
+        """By kind and place without a sign, what is read there, each with all of its spellings."""
         for name, reading in stated.readings:
             place = self._place(name, reading.start, reading.end)
             written = spellings(reading.value)
@@ -69,9 +70,10 @@ class PlaceSearch:
             # where a date with a time is asked for, it is the beginning of the day
             if reading.kind == "date":
                 keys += as_instants(reading.value)
-            self._said[reading.kind, place][written[0]] = keys
+            group = (reading.kind, name, reading.unsigned or (reading.start, reading.end))
+            self._said[group][written[0]] = keys
             for key in keys:
-                self._read[key].append((reading.is_part, reading.kind, place))
+                self._read[key].append((reading.is_part, group, place))
 
     def places_of(self, value: Value) -> tuple[tuple[StatedPlace, ...], tuple[str, ...], bool]:
         """Return the places of a value, what else can be read there, and whether there are more places.
@@ -83,15 +85,15 @@ class PlaceSearch:
         """
         read = self._read.get(value, ())
         whole = [reading for reading in read if not reading[0]] or read
-        kinds = {place: kind for _, kind, place in whole}
-        places = dict.fromkeys(kinds)
+        groups = {place: group for _, group, place in whole}
+        places = dict.fromkeys(groups)
         if isinstance(value, str):
             places |= self._runs(value, _EXACT)
             if not places and _CODE.fullmatch(value):
                 places = self._runs(value, _LOOSE)
         ordered = sorted(places, key=lambda place: (self._order[place.text], place.start, place.end))
         kept = ordered[: self._most]
-        said = [pair for place in kept if place in kinds for pair in self._said[kinds[place], place].items()]
+        said = [pair for place in kept if place in groups for pair in self._said[groups[place]].items()]
         others = dict.fromkeys(other for other, keys in said if value not in keys)
         return tuple(kept), tuple(others), len(ordered) > len(kept)
 
