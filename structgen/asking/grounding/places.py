@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from itertools import islice
 from typing import Final, TypeAlias, Union
 
+import numpy as np
+
 from structgen.asking.grounding.readings import Kind
 from structgen.asking.grounding.stated_text import StatedText, as_instants, spellings
-from structgen.asking.grounding.text_runs import LONGEST_RUN, LOOSE, is_border
-from structgen.grammars.text_grammars.word_runs import LETTER
+from structgen.asking.grounding.text_runs import LONGEST_RUN, LOOSE
+from structgen.grammars.text_grammars.word_runs import LETTER, borders_of
 
 Value: TypeAlias = Union[int, Decimal, str]
 _Group: TypeAlias = tuple[Kind, str, tuple[int, int]]
@@ -60,6 +62,7 @@ class PlaceSearch:
         self._texts, self._most = stated.texts, most
         self._order = {name: at for at, name in enumerate(stated.texts)}
         self._folded = cache(_folded)
+        self._borders = cache(_borders)
         self._read = defaultdict[Value, list[tuple[bool, _Group, StatedPlace]]](list)
         self._said = defaultdict[_Group, dict[str, list[Value]]](dict)
         """By kind and place without a sign, what is read there, each with all of its spellings."""
@@ -79,9 +82,9 @@ class PlaceSearch:
         """Return the places of a value, what else can be read there, and whether there are more places.
 
         A number stands where one of its value is read; parts of something else count where there is no other.
-        A string stands where a date, a time or an address is read that is written like it, and where its
-        words are, white space folded, at the borders of words. A code that stands nowhere: where its words
-        are in other letters or with other marks.
+        A string stands where a date, a time or an address is read that is written like it, and where it is a
+        quote (`borders_of`), white space folded. A code that stands nowhere: where its words are in other
+        letters or with other marks.
         """
         read = self._read.get(value, ())
         whole = [reading for reading in read if not reading[0]] or read
@@ -105,15 +108,24 @@ class PlaceSearch:
 
     def _each_run(self, value: str, way: _Way) -> Iterator[StatedPlace]:
         wanted, pieces = _folded(" ".join(value.split()), way)
-        last = len(pieces) - 1
+        last, has_word = len(pieces) - 1, any(map(str.isalnum, value))
         for name, text in self._texts.items():
             chars, spans = self._folded(text, way)
-            at = chars.find(wanted) if pieces else -1
+            begins, ends = self._borders(text)
+            at = chars.find(wanted) if has_word else -1
             while at >= 0:
                 start, end = spans[at][0], spans[at + last][1]
-                if is_border(text, start) and is_border(text, end):
+                if begins[start] and ends[end]:
                     yield self._place(name, start, end)
                 at = chars.find(wanted, at + 1)
+
+
+def _borders(text: str) -> tuple[Sequence[int], Sequence[int]]:
+    """Return of each place of a text whether a quote may begin there, and whether one may end there."""
+    begins, ends, _ = borders_of(text)
+    flags = np.zeros((2, len(text) + 1), np.uint8)
+    flags[0, begins] = flags[1, ends] = 1
+    return flags[0].tobytes(), flags[1].tobytes()
 
 
 def _folded(text: str, way: _Way) -> tuple[str, list[tuple[int, int]]]:
