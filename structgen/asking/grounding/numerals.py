@@ -72,6 +72,8 @@ _BEHIND = re.compile(
 )
 """The word or sign that multiplies a number: `5 %`, `5 per cent`, `2 million`, `mil millones`, `3k`."""
 _AND_A_HALF = re.compile(r"\s(?:and a half|et demie?|y medi[oa]|e mezz[oa]|e mei[oa]|en een halve?)(?!\w)")
+
+
 def addresses_of(text: str, marks: bytearray) -> Iterator[Reading]:
     """Yield the e-mail addresses, URIs, IP addresses and UUIDs of a folded text. Mark their characters, and
     those of phone numbers and other identifiers, as parts of something else: their figures are no numbers of
@@ -162,7 +164,9 @@ def multiples_of(text: str, marks: bytearray, numbers: Iterable[Reading]) -> Ite
                     multiple = Reading("number", value, number.start, match.end(), is_part)
                     yield multiple
                     if number is negative:
-                        yield replace(multiple, value=value.copy_negate(), unsigned=(number.start, match.end()))
+                        yield replace(
+                            multiple, value=value.copy_negate(), unsigned=(number.start, match.end())
+                        )
                     elif negative is not None and (opposite := signed(text, marks, multiple)) is not None:
                         yield opposite
                     mark_span(marks, match.start(group), match.end())

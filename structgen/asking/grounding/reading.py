@@ -1,4 +1,4 @@
-"""One value that a text states, the marks that readers leave for each other, and what several readers know."""
+"""One value that a text states, the marks that readers leave for each other, and what several know."""
 
 from __future__ import annotations
 

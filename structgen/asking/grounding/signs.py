@@ -11,7 +11,6 @@ import re
 from dataclasses import replace
 from decimal import Decimal
 from functools import cache
-from typing import NamedTuple
 
 from structgen.asking.grounding.reading import FACTORS_OF, PART, Reading
 
@@ -29,43 +28,28 @@ _NAMES = (
 """Names of currencies."""
 
 
-class _Signs(NamedTuple):
-    """The patterns of signs around a number."""
-
-    before: re.Pattern[str]
-    """A dash, triangle or word that ends where the number begins, perhaps with a currency between."""
-    word: re.Pattern[str]
-    """Of these, the words: number words have no other sign."""
-    opening: re.Pattern[str]
-    closing: re.Pattern[str]
-    """The two halves of brackets, with what else may stand in them: a currency, a unit."""
-    beginning: re.Pattern[str]
-    """The place before figures that begin a word: `3-5-` ends with no sign."""
-    behind: re.Pattern[str]
-    """A dash that touches the number, or its currency, and nothing behind it."""
-
-
 def signed(text: str, marks: bytearray, number: Reading) -> Reading | None:
     """Return the negative of a number that a folded text may state with the sign around it; None where it has
     none. Its place has the sign.
 
-    `- 5`, `–5`, `$-5`, `▲ 5`, `minus $5`, `negative five`, `(5)`, `$(5)`, `(5 %)`, `5-`, `5 €-`. Figures that
+    `- 5`, `$-5`, `▲ 5`, `minus $5`, `negative five`, `(5)`, `$(5)`, `(5 %)`, `5-`, `5 €-`. Figures that
     belong to something else have no sign. Cost: bounded.
     """
     value, (start, end) = Decimal(str(number.value)), (number.start, number.end)
     is_word = text[start].isalpha()
     if value <= 0 or marks[start] == PART or (number.is_part and not is_word):
         return None
-    signs, window = _signs(), max(0, start - _WINDOW)
-    if (before := (signs.word if is_word else signs.before).search(text, window, start)) is not None:
+    word, sign, opening, closing, beginning, minus = _patterns()
+    window = max(0, start - _WINDOW)
+    if (before := (word if is_word else sign).search(text, window, start)) is not None:
         start = before.start()
     elif is_word:
         return None
-    elif (opening := signs.opening.search(text, window, start)) is not None:
-        if (closing := signs.closing.match(text, end)) is None:
+    elif (before := opening.search(text, window, start)) is not None:
+        if (behind := closing.match(text, end)) is None:
             return None
-        start, end = opening.start(), closing.end()
-    elif (behind := signs.behind.match(text, end)) is not None and signs.beginning.match(text, start):
+        start, end = before.start(), behind.end()
+    elif (behind := minus.match(text, end)) is not None and beginning.match(text, start):
         end = behind.end()
     else:
         return None
@@ -74,32 +58,33 @@ def signed(text: str, marks: bytearray, number: Reading) -> Reading | None:
 
 
 @cache
-def _signs() -> _Signs:
+def _patterns() -> list[re.Pattern[str]]:
+    """Return the patterns of a word before a number; of a dash, triangle or word there; of the two halves of
+    brackets, with what else stands in them; of the place before a number that a minus may follow; and of this
+    minus. A currency may stand between a sign and the figures."""
     from babel import Locale  # optional: `readings_of` has asked for it
 
     codes, units = "|".join(Locale("en").currencies), "|".join(FACTORS_OF)
     currency = (
-        rf"(?:[A-Z]{{0,3}}{MONEY}|(?:{codes})(?![^\W\d_])|kr\.?|zł|Kč|Ft|S?Fr\.?|Rs\.?|[百千万億亿兆]{{0,2}}[円元圆圓원])"
+        rf"(?:[A-Z]{{0,3}}{MONEY}|(?:{codes})(?![^\W\d_])|kr\.?|zł|Kč|Ft|S?Fr\.?|Rs\.?"
+        r"|[百千万億亿兆]{0,2}[円元圆圓원])"
     )
     ahead = rf"{_BLANKS}(?:{currency}\s?{_BLANKS})?\Z"
     dash = rf"(?:(?<![\w.)\]}}%‰'\u2012-\u2015\ufe58-])|(?<={MONEY})|(?<=\b(?:{codes}))){_DASH}"
     word = (
         # not "au moins", "al menos", "pelo menos", "più o meno", "5 min 30"
         r"(?i:\b(?:(?<!\bo\s)(?<!\b(?:al|ao|au|du|lo|ou)\s)(?<!\bpelo\s)(?:moins|menos|meno)|(?<!\d\s)min"
-        r"|(?:minus|neg\.|n(?:e|é|e\u0301)gati(?:ef|eve|fs?|v(?:[aoi]s?|e[nmrs]?)?))(?:\s(?:of|von|de|di|van))?)\s)"
+        r"|(?:minus|neg\.|n(?:e|é|e\u0301)gati(?:ef|eve|fs?|v(?:[aoi]s?|e[nmrs]?)?))"
+        r"(?:\s(?:of|von|de|di|van))?)\s)"
     )
     inside = rf"\.?(?:{_BLANKS}(?:[%‰]|{currency}|{_NAMES}|(?i:{units})\.?(?!\w))){{0,2}}"
-    free = rf"(?![\w(]|{_DASH}|{MONEY})|(?={currency}(?!\w|\s?\d|{_DASH}))"
-    return _Signs(
-        *map(
-            re.compile,
-            (
-                rf"(?:{dash}|[\u25b2-\u25b5\u25bc-\u25bf]|{word}){ahead}",
-                rf"{word}{ahead}",
-                rf"(?<![\d_)\]])(?<!\b[A-Za-z])\({ahead}",
-                rf"{inside}{_BLANKS}\)(?:(?![A-Za-z\d])|(?={currency}(?!\w)))",
-                rf"(?<![\w./'\u2012-\u2015\ufe58-])|(?<=\b(?:{codes}))",
-                rf"(?:\s?(?:[%‰]|{currency}))?{_DASH}(?:{free})",
-            ),
-        )
+    alone = rf"(?![\w(]|{_DASH}|{MONEY})|(?={currency}(?!\w|\s?\d|{_DASH}))"
+    patterns = (
+        rf"{word}{ahead}",
+        rf"(?:{dash}|[\u25b2-\u25b5\u25bc-\u25bf]|{word}){ahead}",
+        rf"(?<![\d_)\]])(?<!\b[A-Za-z])\({ahead}",
+        rf"{inside}{_BLANKS}\)(?:(?![A-Za-z\d])|(?={currency}(?!\w)))",
+        rf"(?<![\w./'\u2012-\u2015\ufe58-])|(?<=\b(?:{codes}))",
+        rf"(?:\s?(?:[%‰]|{currency}))?{_DASH}(?:{alone})",
     )
+    return [*map(re.compile, patterns)]

@@ -38,7 +38,8 @@ _FORMAT: Final = "[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]"
 _LETTERS: Final = rf"{LETTER}(?:{LETTER}++|{_MARK}|{_FORMAT}++(?={LETTER}))*+"
 _WORD: Final = rf"(?:(?=\w)[{_UNSPACED}]{_MARK}*|{_LETTERS})"
 _SIGN: Final = (
-    rf"(?:[\U0001f1e6-\U0001f1ff]{{2}}|[^\w\s]|_)(?:{_MARK}|[\U0001f3fb-\U0001f3ff]|\u200d[^\w\s]|[\U000e0020-\U000e007f])*+"
+    r"(?:[\U0001f1e6-\U0001f1ff]{2}|[^\w\s]|_)"
+    rf"(?:{_MARK}|[\U0001f3fb-\U0001f3ff]|\u200d[^\w\s]|[\U000e0020-\U000e007f])*+"
 )
 """A character that is of no word, with what changes it: an accent, a colour, what a joiner joins."""
 _TOKEN: Final = re.compile(rf"({_WORD})|{_SIGN}")
@@ -148,9 +149,9 @@ def runs_of(
     """Return the grammar of the runs of a text: one or more of its words, sentences or lines that stand side
     by side, with what is between them. White space of the text is one blank in a run.
 
-    `words`: the most words of a run; None: any number. Where runs begin and end, `borders_of` says. Words that
-    are joined count as one: by one of `'@&+/-`, by a full stop (not from a small letter to a capital), by `_`,
-    by `://`, and behind a digit by a comma or colon. A sentence has its stops and the quotation marks behind
+    `words`: the most words of a run; None: any number. Where runs begin and end, `borders_of` says. Words
+    that are joined count as one: by one of `'@&+/-`, by a full stop (not from a small letter to a capital),
+    by `_`, by `://`, and behind a digit by a comma or colon. A sentence has its stops and the quotation marks behind
     them; a blank line ends one, too.
 
     Raises `OptionError` for anything but a text, counts and names, `GrammarError` for a text without words.

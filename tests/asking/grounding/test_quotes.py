@@ -1,4 +1,4 @@
-"""What a mask of quotes can say is what the evidence places: over random texts of Unicode, every candidate."""
+"""What a mask of quotes can say is what the evidence places: over random texts of Unicode."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ from structgen.asking.grounding.stated_text import StatedText
 from structgen.grammars.text_grammars.word_runs import runs_of
 
 MANY = [range(200), pytest.param(range(200, 20_200), marks=pytest.mark.slow)]
-LIKELY = "aabbé一カไ \t\n\u00a0\u3000;\"(-.,'_@/\\!\u0301\u0e31\u093f\u200f\u200d\ufe0f\U0001f1e6\U0001f44d\U0001f3fb"
+LIKELY = "aabbé一カไ \t\n\u00a0\u3000;\"(-.,'_@/\\!"
+LIKELY += "\u0301\u0e31\u093f\u200f\u200d\ufe0f\U0001f1e6\U0001f44d\U0001f3fb"
 
 
 def random_text(chance: random.Random) -> str:
     def character() -> str:
         while True:
-            char = chr(chance.choice((chance.randrange(0x80), chance.randrange(0x3000), chance.randrange(0x110000))))
+            char = chr(
+                chance.choice((chance.randrange(0x80), chance.randrange(0x3000), chance.randrange(0x110000)))
+            )
             # where figures are, a code may stand in other letters, with other marks
             if not char.isnumeric() and not 0xD800 <= ord(char) < 0xE000:
                 return char

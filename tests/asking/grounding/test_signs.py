@@ -34,7 +34,14 @@ WORDS = (
     *("menos", "negativo", "negativa", "meno", "negativi", "min", "negatief", "MINUS", "Minus von"),
     *("négatif de", "negativo de", "negativo di", "negatief van"),
 )
-NUMBER_WORDS = {"five": 5, "twenty-five": 25, "vierundzwanzig": 24, "quarante": 40, "treinta": 30, "venti": 20}
+NUMBER_WORDS = {
+    "five": 5,
+    "twenty-five": 25,
+    "vierundzwanzig": 24,
+    "quarante": 40,
+    "treinta": 30,
+    "venti": 20,
+}
 SURROUNDINGS = (
     ("", ""),
     ("Net loss ", " in all."),
@@ -90,7 +97,9 @@ def with_sign(figures: str, chance: random.Random) -> tuple[str, int, int, int]:
 
 
 def found(text: str, start: int, end: int) -> list[Any]:
-    return [one.value for one in readings_of(text) if (one.start, one.end, one.is_part) == (start, end, False)]
+    return [
+        one.value for one in readings_of(text) if (one.start, one.end, one.is_part) == (start, end, False)
+    ]
 
 
 @pytest.mark.parametrize("seeds", MANY)
@@ -152,19 +161,26 @@ def test_what_a_word_or_a_sign_behind_makes_of_a_number_is_negative_too(text: st
 
 
 NO_SIGNS = """
-3-5 | 3–5 | 10-day | 10–20 % | $3–$5 | 3-$5 | (3-5) | (10-15 %) | 2024-05-03 | (2024-05-03) | 2020–2021
-14:30-15:30 | (14:30) | (9 October 2026) | 9 October 2026- | (555) 010-9999 | +49 170 1234567- | 978-3-16-148410-0
-RE-2024-17 | B-12 | A–5 | COVID-19 | f(5) | 5(2) | x_(5) | 1.2.3- | v2- | au moins 5 | al menos 5 | pelo menos 5
-5 min 30 | 5,- € | 5,– € | (0) | 0- | – 0 | (5 | 5) | () 5 () | (5 years) | 10-Euro-Schein | p.-5 | -- 5 | 5--
+3-5 | 3~5 | 10-day | 10~20 % | $3~$5 | 3-$5 | (3-5) | (10-15 %) | 2024-05-03 | (2024-05-03) | 2020~2021
+14:30-15:30 | (14:30) | (9 October 2026) | 9 October 2026-
+(555) 010-9999 | +49 170 1234567- | 978-3-16-148410-0
+RE-2024-17 | B-12 | A~5 | COVID-19 | f(5) | 5(2) | x_(5) | 1.2.3- | v2-
+au moins 5 | al menos 5 | pelo menos 5
+5 min 30 | 5,- € | 5,~ € | (0) | 0- | ~ 0 | (5 | 5) | () 5 () | (5 years) | 10-Euro-Schein | p.-5 | -- 5 | 5--
 A4- | 2024-05- | (DE89 3704 0044 0532 0130 00) | 192.168.0.1- | (192.168.0.1) | 5-6-
 """
+"""A tilde stands for a dash."""
 
 
-@for_each("text", [one.strip() for one in NO_SIGNS.strip().replace("\n", "|").split("|")])
+@for_each(
+    "text", [one.strip() for one in NO_SIGNS.strip().replace("\n", "|").replace("~", "\u2013").split("|")]
+)
 def test_what_is_no_sign_makes_nothing_negative(text: str) -> None:
     for before, behind in SURROUNDINGS:
         if (before, behind) != ("| ", " |"):
-            assert not [one for one in readings_of(f"{before}{text}{behind}") if str(one.value)[0] == "-"], text
+            assert not [one for one in readings_of(f"{before}{text}{behind}") if str(one.value)[0] == "-"], (
+                text
+            )
 
 
 @for_each(
