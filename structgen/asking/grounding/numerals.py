@@ -150,9 +150,9 @@ def multiples_of(text: str, marks: bytearray, numbers: Iterable[Reading]) -> Ite
         for form in forms:
             yield form
             counted = [form]
-            if (negative := signed(text, marks, form)) is not None:
+            if negative := signed(text, marks, form):
                 yield negative
-                counted += [negative] if negative.end > form.end else []  # (5) % beside (5 %)
+                counted += [negative] * (negative.end > form.end)  # (5) % beside (5 %)
             for number in counted:
                 match = _BEHIND.match(text, number.end)
                 if match is None or marks[stated.start] == PART:
@@ -167,6 +167,6 @@ def multiples_of(text: str, marks: bytearray, numbers: Iterable[Reading]) -> Ite
                         yield replace(
                             multiple, value=value.copy_negate(), unsigned=(number.start, match.end())
                         )
-                    elif negative is not None and (opposite := signed(text, marks, multiple)) is not None:
+                    elif negative and (opposite := signed(text, marks, multiple)):
                         yield opposite
                     mark_span(marks, match.start(group), match.end())

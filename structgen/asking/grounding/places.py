@@ -125,7 +125,7 @@ def _borders(text: str) -> tuple[Sequence[int], Sequence[int]]:
     begins, ends, _ = borders_of(text)
     flags = np.zeros((2, len(text) + 1), np.uint8)
     flags[0, begins] = flags[1, ends] = 1
-    return flags[0].tobytes(), flags[1].tobytes()
+    return bytes(flags[0]), bytes(flags[1])
 
 
 def _folded(text: str, way: _Way) -> tuple[str, list[tuple[int, int]]]:

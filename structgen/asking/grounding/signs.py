@@ -40,21 +40,19 @@ def signed(text: str, marks: bytearray, number: Reading) -> Reading | None:
     if value <= 0 or marks[start] == PART or (number.is_part and not is_word):
         return None
     word, sign, opening, closing, beginning, minus = _patterns()
-    window = max(0, start - _WINDOW)
-    if (before := (word if is_word else sign).search(text, window, start)) is not None:
+    window = start - _WINDOW  # below 0 it is 0
+    if before := (word if is_word else sign).search(text, window, start):
         start = before.start()
     elif is_word:
         return None
-    elif (before := opening.search(text, window, start)) is not None:
-        if (behind := closing.match(text, end)) is None:
-            return None
+    elif (before := opening.search(text, window, start)) and (behind := closing.match(text, end)):
         start, end = before.start(), behind.end()
-    elif (behind := minus.match(text, end)) is not None and beginning.match(text, start):
+    elif (behind := minus.match(text, end)) and beginning.match(text, start):
         end = behind.end()
     else:
         return None
-    place = number.start, number.end
-    return replace(number, value=value.copy_negate(), start=start, end=end, unsigned=place)
+    unsigned = number.start, number.end
+    return replace(number, value=value.copy_negate(), start=start, end=end, unsigned=unsigned)
 
 
 @cache

@@ -151,8 +151,8 @@ def runs_of(
 
     `words`: the most words of a run; None: any number. Where runs begin and end, `borders_of` says. Words
     that are joined count as one: by one of `'@&+/-`, by a full stop (not from a small letter to a capital),
-    by `_`, by `://`, and behind a digit by a comma or colon. A sentence has its stops and the quotation marks behind
-    them; a blank line ends one, too.
+    by `_`, by `://`, and behind a digit by a comma or colon. A sentence has its stops and the quotation marks
+    behind them; a blank line ends one, too.
 
     Raises `OptionError` for anything but a text, counts and names, `GrammarError` for a text without words.
     Cost: some 5 us a word, and 30 bytes of memory for each byte of the text.
