@@ -5,8 +5,9 @@ readings of it. A reading that is missed is a value that nobody may answer, so a
 at once, and where a text leaves open what it means, all of its meanings are readings.
 
 1. `readings` is the door: it folds a text, asks each reader, and orders what they find.
-2. `numerals` reads figures and addresses, `number_words` words, `calendars` dates and times, `durations` the
-   rest. Each is linear in its text. babel and text2num are loaded at the first use.
+2. `numerals` reads figures and addresses, `signs` what makes them negative, `number_words` words, `calendars`
+   dates and times, `durations` the rest. Each is linear in its text. babel and text2num are loaded at the
+   first use.
 3. `stated_text` says how a value is written in JSON. `narrowing` holds the values of a JSON Schema to these
    spellings, and strings to runs of the text (`text_runs`). `grounded_grammar` is its door.
 4. `unread_values` guesses what stands in a form that is not read, for answers that need not be verified.

@@ -15,7 +15,8 @@ from dataclasses import replace
 from decimal import Context, Decimal
 from typing import Any
 
-from structgen.asking.grounding.reading import PART, RANGE, Reading, mark_span
+from structgen.asking.grounding.reading import FACTORS_OF, PART, RANGE, Reading, mark_span
+from structgen.asking.grounding.signs import signed
 
 _EXACT = Context(prec=2000)
 """Rounds no numeral, and no product of one with the number that a word names."""
@@ -58,9 +59,11 @@ _PLAIN = re.compile(r"\d*[.,]?\d+(?:e[+-]?\d+)?", re.I)
 _APART = "x \u00d7 no nr rs kr us fr eur usd gbp chf jpy cny inr cad aud sek nok dkk pln czk brl mxn".split()
 """Words that stand before a number without a blank, and make no identifier of it."""
 _GLUED_BEFORE = re.compile(
-    r"(?:[^\W\d_]|[A-Z][\w-]{0,15}[-/_]|_)$" + "".join(rf"(?<!(?<![^\W\d_])(?i:{word}))" for word in _APART)
+    r"(?:[^\W\d_]|[A-Z][\w-]{0,15}[-/_]|_)\Z"
+    + "".join(rf"(?<!(?<![^\W\d_])(?i:{word}))" for word in _APART)
+    + "".join(rf"(?<!(?<![^\W\d_])(?i:{word})-)" for word in _APART if len(word) == 3)
 )
-"""Ends where figures begin that belong to a name: `A4`, `B-12`, but not `EUR5`."""
+"""Ends where figures begin that belong to a name: `A4`, `B-12`, but not `EUR5` and `EUR-5`."""
 _GLUED_BEHIND = re.compile(r"(?!(?i:x|h|hrs?|min|m|s|d)\d)[^\W\d_]{1,8}\d|[A-Z]{1,8}[-_/]\d")
 _BEHIND = re.compile(
     RANGE + r"[\s-]{0,2}(?:(?:of\s)?an?\s)?"
@@ -69,28 +72,6 @@ _BEHIND = re.compile(
 )
 """The word or sign that multiplies a number: `5 %`, `5 per cent`, `2 million`, `mil millones`, `3k`."""
 _AND_A_HALF = re.compile(r"\s(?:and a half|et demie?|y medi[oa]|e mezz[oa]|e mei[oa]|en een halve?)(?!\w)")
-_MINUS = re.compile(r"(?<!(?:al|au|ou)\s)(?<!o\s)\b(?:minus|moins|menos|meno)\s$", re.I)
-"""Not of "al menos", "au moins", "pelo menos", "più o meno"."""
-_FACTORS = {
-    "0.01": "% percent pourcent porciento porcento percento prozent procent pct",
-    "0.001": "‰ promille promil",
-    "12": "dozen dutzend douzaines docenas dozzine dúzias dozijn",
-    "100": "hundred hundert honderd",
-    "1000": "k thousand tsd tausend mille mil mila duizend",
-    "100000": "lakh lakhs",
-    "1000000": "m mio mln mill million millions millionen millón millones milioni milione milhão milhões "
-    "miljoen",
-    "10000000": "crore crores",
-    "1000000000": "b bn mrd md mia milliard milliards milliarde milliarden miliardo miliardi miljard billion "
-    "billions milmillones milmilhões bilhão bilhões",
-    "1000000000000": "t tn bio billion billionen billón billones bilioni biljoen trillion trillions trilhão "
-    "trilhões",
-}
-"""Words and signs by what they multiply with; a word of two rows means both."""
-_TIMES = {
-    word: [Decimal(factor) for factor, words in _FACTORS.items() if word in words.split()]
-    for word in " ".join(_FACTORS.values()).split()
-}
 
 
 def addresses_of(text: str, marks: bytearray) -> Iterator[Reading]:
@@ -157,24 +138,35 @@ def _values(figures: str, start: int, is_part: bool) -> Iterator[tuple[Decimal, 
 def multiples_of(text: str, marks: bytearray, numbers: Iterable[Reading]) -> Iterator[Reading]:
     """Yield numbers of a folded text, and what the word behind each makes of it.
 
-    `19 %` is 19 and 0.19, `1.2 million` is 1.2 and 1200000, `two and a half` 2 and 2.5, `minus five` 5
-    and -5. The words are marked as parts. A letter alone must stand without a blank (`3k`). Cost: linear.
+    `19 %` is 19 and 0.19, `1.2 million` is 1.2 and 1200000, `two and a half` 2 and 2.5; `minus five` and
+    `(5)` are the negative and the number (`signed`). The words are marked as parts. A letter alone must stand
+    without a blank (`3k`). Cost: linear.
     """
     for stated in numbers:
         forms = [stated]
         if (half := _AND_A_HALF.match(text, stated.end)) is not None:
             value = _EXACT.add(Decimal(str(stated.value)), Decimal("0.5"))
             forms.append(replace(stated, value=value, end=half.end()))
-        if (sign := _MINUS.search(text, max(0, stated.start - 8), stated.start)) is not None:
-            forms.append(replace(stated, value=-Decimal(str(stated.value)), start=sign.start()))
         for form in forms:
             yield form
-            match = _BEHIND.match(text, form.end)
-            if match is None or marks[stated.start] == PART:
-                continue
-            group = match.lastindex or 0
-            for factor in _TIMES.get(re.sub(r"\s", "", match[group].lower()), ()):
-                value = _EXACT.multiply(Decimal(str(form.value)), factor)
-                is_part = form.is_part and text[stated.start].isdecimal()  # a dozen is no article
-                yield Reading("number", value, form.start, match.end(), is_part)
-                mark_span(marks, match.start(group), match.end())
+            counted = [form]
+            if negative := signed(text, marks, form):
+                yield negative
+                counted += [negative] * (negative.end > form.end)  # (5) % beside (5 %)
+            for number in counted:
+                match = _BEHIND.match(text, number.end)
+                if match is None or marks[stated.start] == PART:
+                    continue
+                group = match.lastindex or 0
+                for factor in FACTORS_OF.get(re.sub(r"\s", "", match[group].lower()), ()):
+                    value = _EXACT.multiply(Decimal(str(form.value)), factor)
+                    is_part = form.is_part and text[stated.start].isdecimal()  # a dozen is no article
+                    multiple = Reading("number", value, number.start, match.end(), is_part)
+                    yield multiple
+                    if number is negative:
+                        yield replace(
+                            multiple, value=value.copy_negate(), unsigned=(number.start, match.end())
+                        )
+                    elif negative and (opposite := signed(text, marks, multiple)):
+                        yield opposite
+                    mark_span(marks, match.start(group), match.end())

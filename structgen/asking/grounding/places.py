@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from itertools import islice
 from typing import Final, TypeAlias, Union
 
+import numpy as np
+
 from structgen.asking.grounding.readings import Kind
 from structgen.asking.grounding.stated_text import StatedText, as_instants, spellings
-from structgen.asking.grounding.text_runs import LONGEST_RUN, LOOSE, is_border
-from structgen.grammars.text_grammars.word_runs import LETTER
+from structgen.asking.grounding.text_runs import LONGEST_RUN, LOOSE
+from structgen.grammars.text_grammars.word_runs import LETTER, borders_of
 
 Value: TypeAlias = Union[int, Decimal, str]
+_Group: TypeAlias = tuple[Kind, str, tuple[int, int]]
 _Way: TypeAlias = tuple[re.Pattern[str], str]
 """How texts are folded: the pieces of a text that count, and what stands at the borders between them."""
 _EXACT: Final[_Way] = (re.compile(rf"\s+|{LETTER}+|.", re.S), "\n")
@@ -59,9 +62,10 @@ class PlaceSearch:
         self._texts, self._most = stated.texts, most
         self._order = {name: at for at, name in enumerate(stated.texts)}
         self._folded = cache(_folded)
-        self._read = defaultdict[Value, list[tuple[bool, Kind, StatedPlace]]](list)
-        self._said = defaultdict[tuple[Kind, StatedPlace], dict[str, list[Value]]](dict)
-        """By kind and place, what is read there, each with all of its spellings."""
+        self._borders = cache(_borders)
+        self._read = defaultdict[Value, list[tuple[bool, _Group, StatedPlace]]](list)
+        self._said = defaultdict[_Group, dict[str, list[Value]]](dict)
+        """By kind and place without a sign, what is read there, each with all of its spellings."""
         for name, reading in stated.readings:
             place = self._place(name, reading.start, reading.end)
             written = spellings(reading.value)
@@ -69,29 +73,30 @@ class PlaceSearch:
             # where a date with a time is asked for, it is the beginning of the day
             if reading.kind == "date":
                 keys += as_instants(reading.value)
-            self._said[reading.kind, place][written[0]] = keys
+            group = (reading.kind, name, reading.unsigned or (reading.start, reading.end))
+            self._said[group][written[0]] = keys
             for key in keys:
-                self._read[key].append((reading.is_part, reading.kind, place))
+                self._read[key].append((reading.is_part, group, place))
 
     def places_of(self, value: Value) -> tuple[tuple[StatedPlace, ...], tuple[str, ...], bool]:
         """Return the places of a value, what else can be read there, and whether there are more places.
 
         A number stands where one of its value is read; parts of something else count where there is no other.
-        A string stands where a date, a time or an address is read that is written like it, and where its
-        words are, white space folded, at the borders of words. A code that stands nowhere: where its words
-        are in other letters or with other marks.
+        A string stands where a date, a time or an address is read that is written like it, and where it is a
+        quote (`borders_of`), white space folded. A code that stands nowhere: where its words are in other
+        letters or with other marks.
         """
         read = self._read.get(value, ())
         whole = [reading for reading in read if not reading[0]] or read
-        kinds = {place: kind for _, kind, place in whole}
-        places = dict.fromkeys(kinds)
+        groups = {place: group for _, group, place in whole}
+        places = dict.fromkeys(groups)
         if isinstance(value, str):
             places |= self._runs(value, _EXACT)
             if not places and _CODE.fullmatch(value):
                 places = self._runs(value, _LOOSE)
         ordered = sorted(places, key=lambda place: (self._order[place.text], place.start, place.end))
         kept = ordered[: self._most]
-        said = [pair for place in kept if place in kinds for pair in self._said[kinds[place], place].items()]
+        said = [pair for place in kept if place in groups for pair in self._said[groups[place]].items()]
         others = dict.fromkeys(other for other, keys in said if value not in keys)
         return tuple(kept), tuple(others), len(ordered) > len(kept)
 
@@ -103,15 +108,24 @@ class PlaceSearch:
 
     def _each_run(self, value: str, way: _Way) -> Iterator[StatedPlace]:
         wanted, pieces = _folded(" ".join(value.split()), way)
-        last = len(pieces) - 1
+        last, has_word = len(pieces) - 1, any(map(str.isalnum, value))
         for name, text in self._texts.items():
             chars, spans = self._folded(text, way)
-            at = chars.find(wanted) if pieces else -1
+            begins, ends = self._borders(text)
+            at = chars.find(wanted) if has_word else -1
             while at >= 0:
                 start, end = spans[at][0], spans[at + last][1]
-                if is_border(text, start) and is_border(text, end):
+                if begins[start] and ends[end]:
                     yield self._place(name, start, end)
                 at = chars.find(wanted, at + 1)
+
+
+def _borders(text: str) -> tuple[Sequence[int], Sequence[int]]:
+    """Return of each place of a text whether a quote may begin there, and whether one may end there."""
+    begins, ends, _ = borders_of(text)
+    flags = np.zeros((2, len(text) + 1), np.uint8)
+    flags[0, begins] = flags[1, ends] = 1
+    return bytes(flags[0]), bytes(flags[1])
 
 
 def _folded(text: str, way: _Way) -> tuple[str, list[tuple[int, int]]]:

@@ -1,4 +1,4 @@
-"""One value that a text states, and the marks that readers leave for each other."""
+"""One value that a text states, the marks that readers leave for each other, and what several know."""
 
 from __future__ import annotations
 
@@ -13,6 +13,27 @@ PART: Final = 1
 RANGE = r"(?:\s?(?:[-\u2013]|to|or|bis|oder|à|ou|al?|[oe]|tot|of|até)\s?\d{1,4}(?=[\s%-]))?"
 """Behind the first number of a range whose second has the unit: `2-3 days`, `10 bis 15 %`."""
 
+_FACTORS = {
+    "0.01": "% percent pourcent porciento porcento percento prozent procent pct",
+    "0.001": "‰ promille promil",
+    "12": "dozen dutzend douzaines docenas dozzine dúzias dozijn",
+    "100": "hundred hundert honderd",
+    "1000": "k thousand tsd tausend mille mil mila duizend",
+    "100000": "lakh lakhs",
+    "1000000": "m mio mln mill million millions millionen millón millones milioni milione milhão milhões "
+    "miljoen",
+    "10000000": "crore crores",
+    "1000000000": "b bn mrd md mia milliard milliards milliarde milliarden miliardo miliardi miljard billion "
+    "billions milmillones milmilhões bilhão bilhões",
+    "1000000000000": "t tn bio billion billionen billón billones bilioni biljoen trillion trillions trilhão "
+    "trilhões",
+}
+FACTORS_OF = {
+    word: [Decimal(factor) for factor, words in _FACTORS.items() if word in words.split()]
+    for word in " ".join(_FACTORS.values()).split()
+}
+"""What words and signs multiply a number with; a word of two rows means both."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -20,7 +41,8 @@ class Reading:
 
     `value` is a `str` for addresses and UUIDs (as they stand), and for durations of months or years (ISO
     8601, `P3M`). `is_part`: a number that belongs to something else, such as a date or a phone number, or a
-    word that is seldom a number; it is used where nothing else is stated.
+    word that is seldom a number; it is used where nothing else is stated. `unsigned`: of a negative number
+    whose sign may mean something else, the place at which the text states the same number without the sign.
     """
 
     kind: Kind
@@ -28,6 +50,7 @@ class Reading:
     start: int
     end: int
     is_part: bool = False
+    unsigned: tuple[int, int] | None = None
 
 
 def mark_span(marks: bytearray, start: int, end: int) -> None:

@@ -16,14 +16,15 @@ from structgen.base.system.installation import needing
 __all__ = ["Kind", "Reading", "readings_of"]
 _SIGNS = str.maketrans(
     "\u2044\u2212\ufe63\uff0d\u2010\u2011\u2019\u02bc\u066b\u066c\uff0e\uff0c\uff1a\uff0f\uff05\u066a\uff04"
-    "\u2007\u2009\u202f",
-    "/-----''.'.,:/%%$\xa0\xa0\xa0",
+    "\uff08\uff09\ufe59\ufe5a\u2007\u2009\u202f",
+    "/-----''.'.,:/%%$()()\xa0\xa0\xa0",
 )
 """Signs that mean the same as one of ASCII's, and narrow blanks."""
 
 
 def readings_of(text: str) -> tuple[Reading, ...]:
-    """Return what a text states, by start, then end. Several readings may have one place.
+    """Return what a text states, by start, then end. Several readings may have one place. A negative number
+    whose sign may mean something else comes before the same number without it.
 
     All seven languages are read at once. A numeral of over 1,000 characters and a word of over 100 are no
     numbers of the text. Raises StructgenError where a package of the extra `grounded` is missing. Cost:
@@ -40,11 +41,12 @@ def readings_of(text: str) -> tuple[Reading, ...]:
     times = list(times_of(folded, marks))
     numbers = list(multiples_of(folded, marks, numerals_of(folded, marks)))
     numbers += multiples_of(folded, marks, number_words_of(folded, marks))
-    times += hours_of(folded, marks, numbers)
-    if spoken := list(spoken_dates_of(folded, numbers)):
+    counts = [number for number in numbers if number.unsigned is None]
+    times += hours_of(folded, marks, counts)
+    if spoken := list(spoken_dates_of(folded, counts)):
         dates += spoken
         ends = {date.end for date in spoken}
         numbers = [replace(number, is_part=number.is_part or number.end in ends) for number in numbers]
-    made = [*instants_of(dates, times), *durations_of(folded, numbers)]
+    made = [*instants_of(dates, times), *durations_of(folded, counts)]
     readings = dict.fromkeys((*dates, *addresses, *times, *numbers, *made))
-    return tuple(sorted(readings, key=lambda reading: (reading.start, reading.end)))
+    return tuple(sorted(readings, key=lambda one: (one.start, one.unsigned is None, one.end)))

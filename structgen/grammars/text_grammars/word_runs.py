@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import chain
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 from unicodedata import category
 
 import numpy as np
@@ -36,27 +36,54 @@ LETTER: Final = rf"[^\W_{_UNSPACED}]"
 _FORMAT: Final = "[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]"
 """Characters without width and signs of direction: inside a word they are part of it."""
 _LETTERS: Final = rf"{LETTER}(?:{LETTER}++|{_MARK}|{_FORMAT}++(?={LETTER}))*+"
-# a hyphen before a capital joins two words that a quote may have alone: Buckfast-Königin
-_HYPHEN: Final = r"[-\u2010\u2011](?![A-ZÀ-Þ])|(?<![a-zß-ÿ])[-\u2010\u2011]"
-_JOINER: Final = (
-    rf"(?:['\u2019](?!s(?![\w{_MARK}]))|{_HYPHEN}|[@&+/]|_++|(?<![a-z])\.|\.(?![A-Z])|(?<=\d)[,:]|://)"
-    rf"(?={LETTER})"
+_WORD: Final = rf"(?:(?=\w)[{_UNSPACED}]{_MARK}*|{_LETTERS})"
+_SIGN: Final = (
+    r"(?:[\U0001f1e6-\U0001f1ff]{2}|[^\w\s]|_)"
+    rf"(?:{_MARK}|[\U0001f3fb-\U0001f3ff]|\u200d[^\w\s]|[\U000e0020-\U000e007f])*+"
 )
-_MONEY: Final = "[$€£¥₹₽₩₺₫₴¢§]"
+"""A character that is of no word, with what changes it: an accent, a colour, what a joiner joins."""
+_TOKEN: Final = re.compile(rf"({_WORD})|{_SIGN}")
+_JOINER: Final = rf"(?:['\u2019\u2010\u2011@&+/-]|_++|(?<![a-z])\.|\.(?![A-Z])|(?<=\d)[,:]|://)(?={LETTER})"
 _PIECES: Final = {
-    # four groups and the word: sign (#tag, $5, -3), elision (l'), the word, genitive ('s), sign behind (5 %)
-    "words": rf"((?:[#@]|{_MONEY}(?:\s(?=\d))?|(?<![^\s(\[])[-+\u2212](?={_MONEY}?\d){_MONEY}?)?)"
-    rf"((?:(?i:[cdjlmnst]|un|\w{{0,5}}(?:ll|qu))['\u2019](?={LETTER}))?)"
-    rf"(?:(?=\w)[{_UNSPACED}]{_MARK}*|{_LETTERS}(?:{_JOINER}{_LETTERS})*+)"
-    r"((?:['\u2019]s(?!\w))?)"
-    rf"((?:(?:[%‰°+#]|{_MONEY})++(?!\w)|(?<=\d)\s(?:[%‰°]|{_MONEY})(?!\w)|(?<=\.[^\W\d_])\.)?)",
-    "sentences": r"()()\S(?s:.)*?(?:(?=[.!?…؟।])(?<![.!?…؟।])(?<!\b[A-Z])"
+    "words": rf"{_LETTERS}(?:{_JOINER}{_LETTERS})*+|{_WORD}",
+    "sentences": r"\S(?s:.)*?(?:(?=[.!?…؟।])(?<![.!?…؟।])(?<!\b[A-Z])"
     r"(?<!\b(?:Mr|Ms|Dr|St|Jr|Sr|Nr|No|vs))(?<!\b(?:Mrs|Mme|Sra))(?<!\bProf)[.!?…؟।]++[\"'”\u2019»)\]]*+(?=\s++[^\sa-z])|"
-    r"[。\uff01\uff1f｡]++[”\u2019」』\uff09]*+|(?<=\S)(?=\s*+\Z|[^\S\n]*+\n[^\S\n]*+\n))()()",
-    "lines": r"()()\S(?:[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]*\S)?()()",
+    r"[。\uff01\uff1f｡]++[”\u2019」』\uff09]*+|(?<=\S)(?=\s*+\Z|[^\S\n]*+\n[^\S\n]*+\n))",
+    "lines": r"\S(?:[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]*\S)?",
 }
-"""Patterns of pieces. What their groups have may be left out of a quote: of a word the sign before it, an
-article that is elided (l'), the genitive's end ('s), the sign or stop behind it."""
+"""Patterns of the pieces that are counted."""
+
+
+class QuoteBorders(NamedTuple):
+    """Where quotes of a text begin and end, in characters. Made by `borders_of`."""
+
+    begins: Numbers
+    ends: Numbers
+    words: Numbers
+    """Where its words begin; a quote has one of them."""
+
+
+def borders_of(text: str) -> QuoteBorders:
+    """Return where quotes of a text begin and end, each in ascending order.
+
+    A quote begins and ends with a word, or with a mark that belongs to it: one that touches it, other marks
+    between, or one that touches no word. A word is a run of letters and digits of a script with blanks, with
+    their accents, or one such character of a script without; a mark is any other character but white space.
+    So `Inc.`, `Inc`, `(it`, and `5 €`, but not `. paid` of "Acme Inc. paid". Cost: linear.
+    """
+    spans = (match.regs for match in _TOKEN.finditer(_with_one_accent(text)))
+    flat = chain.from_iterable(chain.from_iterable(spans))
+    starts, stops, word_starts, _ = np.fromiter(flat, np.int64).reshape(-1, 4).T
+    at, count = np.arange(len(starts)), len(starts)
+    words, gaps = (word_starts >= 0).nonzero()[0], (starts[1:] != stops[:-1]).nonzero()[0]
+    word, gap = np.array([-1, *words, count]), np.array([-1, *gaps, count])
+    # the next word and the blank before it, the last word and the blank behind it: all as numbers of tokens
+    after, blank = word[word.searchsorted(at)], gap[gap.searchsorted(at)]
+    before, behind = word[word.searchsorted(at, "right") - 1], gap[gap.searchsorted(at) - 1]
+    touches_next, touches_last = (after < count) & (after <= blank), (before >= 0) & (before > behind)
+    begins = (after < count) & (touches_next | ~touches_last)
+    ends = (before >= 0) & (touches_last | ~touches_next)
+    return QuoteBorders(starts[begins], stops[ends], starts[words])
 
 
 @options_named("sg.substring_of(document)")
@@ -94,7 +121,19 @@ class Spans(TextGrammar):
         if self.pieces:
             begins = begins[np.unique(np.cumsum((0, *self.pieces)))]
         last = np.full_like(begins[1:], begins[-1])
-        return RunLanguage(what, text, begins[:-1], last, _to_next(begins))
+        return RunLanguage(what, text, begins[:-1], begins[:-1] + 1, last, _to_next(begins))
+
+
+def _pieces_of(of: str, text: str) -> QuoteBorders:
+    """Return where the words, sentences or lines of a text begin and end."""
+    spans = chain.from_iterable(match.span() for match in re.finditer(_PIECES[of], _with_one_accent(text)))
+    begins, ends = np.fromiter(spans, np.int64).reshape(-1, 2).T
+    return QuoteBorders(begins, ends, begins)
+
+
+def _with_one_accent(text: str) -> str:
+    """Return a text with one and the same mark for each that changes the character before it."""
+    return text.translate({ord(char): _MARK for char in set(text) if category(char)[0] == "M"})
 
 
 def _to_next(stops: Numbers) -> Numbers:
@@ -110,13 +149,10 @@ def runs_of(
     """Return the grammar of the runs of a text: one or more of its words, sentences or lines that stand side
     by side, with what is between them. White space of the text is one blank in a run.
 
-    `words`: the most words of a run; None: any number. A word is a run of letters, digits and their marks,
-    and of several that are joined: by one of `'@&+/`, by a hyphen or a full stop (not from a small letter to
-    a capital), by `_`, by `://`, and behind a digit by a comma or colon. In scripts without blanks each
-    character with its marks is a word. A quote may leave out the sign of its first word (`$`, `#`, `@`, that
-    of a number) or an article there that is elided (`l'`), and behind its last word `'s`, signs (`%`, `€`,
-    `C++`) and the stop of `p.m.`. A sentence has its stops and the quotation marks behind them; a blank line
-    ends one, too.
+    `words`: the most words of a run; None: any number. Where runs begin and end, `borders_of` says. Words
+    that are joined count as one: by one of `'@&+/-`, by a full stop (not from a small letter to a capital),
+    by `_`, by `://`, and behind a digit by a comma or colon. A sentence has its stops and the quotation marks
+    behind them; a blank line ends one, too.
 
     Raises `OptionError` for anything but a text, counts and names, `GrammarError` for a text without words.
     Cost: some 5 us a word, and 30 bytes of memory for each byte of the text.
@@ -127,7 +163,7 @@ def runs_of(
 class WordRuns(TextGrammar):
     """The runs of a text. Made by `runs_of`."""
 
-    __slots__ = ("first", "folded", "last", "left", "limits", "quoted", "text")
+    __slots__ = ("first", "folded", "last", "least", "left", "limits", "quoted", "text")
     limits: Limits
     source = "the runs of a text"
 
@@ -139,19 +175,23 @@ class WordRuns(TextGrammar):
         """The text with one blank for each run of white space, and a blank behind it."""
         # of each character of the text, and its end, the byte of `folded` at which it stands
         stands = (stays.cumsum() - stays)[data[1:] & 0xC0 != 0x80]
-        marks = {ord(char): _MARK for char in set(text) if category(char)[0] == "M"}
-        spans = (match.regs for match in re.finditer(_PIECES[quoted.of], text.translate(marks)))
-        flat = chain.from_iterable(chain.from_iterable(spans))
-        places = stands[np.fromiter(flat, np.int64).reshape(-1, 10)]
-        """Of each piece where it and its groups begin and end."""
-        if not (count := len(places)):
+        begins, ends, pieces = borders_of(text) if quoted.of == "words" else _pieces_of(quoted.of, text)
+        if not len(pieces):
             cure = "Give a text that has some."
             raise GrammarError(f"The text has no {quoted.of}.", where="text", cure=cure)
-        self.first, at = np.unique(places[:, [0, 3, 5]], return_index=True)
+        self.first: Numbers = stands[begins]
         """The bytes at which a run may begin, ascending."""
-        self.last: Numbers = places[np.minimum(at // 3 + (quoted.words or count), count) - 1, 1]
+        following = pieces[pieces.searchsorted(begins)]
+        self.least: Numbers = stands[following] + 1
+        """Of each of them the byte behind which a run ends: the first one of a word."""
+        self.last: Numbers = np.full_like(begins, stands[ends[-1]])
         """Of each of them the byte before which a run that begins there ends at the latest."""
-        self.left = _to_next(np.unique(places[:, [1, 6, 8]]))
+        if quoted.words:
+            counted = _pieces_of("words", text).begins
+            next_one = counted.searchsorted(following, "right") - 1 + quoted.words
+            before = np.append(counted, ends[-1])[np.minimum(next_one, len(counted))]
+            self.last = stands[ends[ends.searchsorted(before, "right") - 1]]
+        self.left = _to_next(np.unique(stands[ends]))
         """Of each byte how many there are to the next end of a piece."""
 
     @property
@@ -160,22 +200,25 @@ class WordRuns(TextGrammar):
         return f"runs {self.quoted.of} {self.quoted.words} {digest} {len(self.text)}"
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
-        return RunLanguage("a run of the text", self.folded, self.first, self.last, self.left)
+        return RunLanguage("a run of the text", self.folded, self.first, self.least, self.last, self.left)
 
 
 class RunLanguage(Language):
     """The runs of a text. A configuration is how many bytes were read, and a range of `_first`: where the
     runs begin that begin so. A range is put in the order of its next bytes when they are asked for. Of one
-    place and one latest end there is one configuration, however the run began."""
+    place, one latest end and one earliest end there is one configuration, however the run began."""
 
-    def __init__(self, what: str, text: bytes, first: Numbers, last: Numbers, left: Numbers) -> None:
-        """Read the runs of a text that begin at the bytes `first`, end at the latest before the bytes `last`,
-        and end where no byte is `left`. Behind the last end there is one byte more."""
+    def __init__(
+        self, what: str, text: bytes, first: Numbers, least: Numbers, last: Numbers, left: Numbers
+    ) -> None:
+        """Read the runs of a text that begin at the bytes `first`, end at the earliest before the bytes
+        `least`, at the latest before the bytes `last`, and where no byte is `left`. Behind the last end there
+        is one byte more."""
         self.what, self._text, self._left = what, text, left
-        self._first, self._last = first.copy(), last.copy()
+        self._first, self._least, self._last = first.copy(), least.copy(), last.copy()
         self._data = np.frombuffer(text, np.uint8)
-        self._alone: dict[tuple[int, int], Config] = {}
-        """By a place and the latest end the first configuration that has no other place."""
+        self._alone: dict[tuple[int, int, int], Config] = {}
+        """By a place and the bounds of its end the first configuration that has no other place."""
 
     def start(self) -> Config:
         return 0, 0, len(self._first)
@@ -185,18 +228,19 @@ class RunLanguage(Language):
         """Return the configuration after each byte that may come next."""
         moves: dict[int, Config] = {}
         read, low, high = config
-        first, last = self._first[low:high], self._last[low:high]
+        first, least, last = self._first[low:high], self._least[low:high], self._last[low:high]
         # one more than the next byte, which is no 255 in UTF-8; 0 where no run goes on
         after = (self._data[first + read] + 1) * (first + read < last)
         order = after.argsort(kind="stable")
-        first[:], last[:] = first[order], last[order]
+        first[:], least[:], last[:] = first[order], least[order], last[order]
         counts = np.bincount(after)
         for byte in counts.nonzero()[0].tolist():
             count = int(counts[byte])
             following = read + 1, low, low + count
             if count == 1:
-                place = int(self._first[low]) + read, int(self._last[low])
-                following = self._alone.setdefault(place, following)
+                place = int(self._first[low]) + read
+                key = place, max(place, int(self._least[low])), int(self._last[low])
+                following = self._alone.setdefault(key, following)
             if byte:
                 moves[byte - 1] = following
             low += count
@@ -212,9 +256,9 @@ class RunLanguage(Language):
         """Return where in the text a configuration may stand, and from each place how many bytes there are to
         the next end of a piece."""
         read, low, high = config
-        places = self._first[low:high]
-        # before the first byte, an end at the place is that of the piece before
-        return places + read, self._left[places + (read or 1)] + (not read)
+        places = self._first[low:high] + read
+        earliest = np.maximum(places, self._least[low:high])
+        return places, earliest - places + self._left[earliest]
 
     def accepts(self, config: Config) -> bool:
         return not self._ends(config)[1].all()

@@ -44,12 +44,22 @@ def every_run(text: str, value: str) -> list[tuple[str, int, int]]:
         sides = text[at - 1 : at + 1]
         return 0 < at < len(text) and all(one.isalnum() and one not in "東京はไ" for one in sides)
 
+    def belongs(at: int, step: int) -> bool:
+        def touches(direction: int) -> bool:
+            place = at
+            while 0 <= place < len(text) and not text[place].isalnum() and not text[place].isspace():
+                place += direction
+            return 0 <= place < len(text) and text[place].isalnum()
+
+        return touches(step) or not touches(-step)
+
     cuts = [at for at in range(len(text) + 1) if not is_inside(at)]
     return [
         ("text", start, end)
         for start in cuts
         for end in cuts
         if start < end and not text[start].isspace() and not text[end - 1].isspace()
+        if belongs(start, 1) and belongs(end - 1, -1) and any(map(str.isalnum, text[start:end]))
         if text[start:end].split() == value.split() and " ".join(text[start:end].split()) != ""
     ]
 
