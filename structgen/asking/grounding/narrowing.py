@@ -70,7 +70,7 @@ _runs_of: Final = lru_cache(maxsize=32)(runs_of)
 
 MOST_SCHEMAS: Final = 32
 """Schemas that are kept for the same texts."""
-MOST_VALUES: Final = 10_000
+MOST_VALUES: Final = 20_000
 """Stated values that are listed at one place."""
 
 
