@@ -168,13 +168,23 @@ class GenerationError(StructgenError):
 class NotStatedError(GenerationError):
     """No text states a value that a grounded answer requires; the model was not asked.
 
-    `path` is the JSON Pointer of the value in the answer, `texts` are the texts by name.
+    `path` is the JSON Pointer of the value in the answer, `texts` are the texts by name. `missing` says what
+    they do not state, as a part of a sentence (`no date for /made`), and `kinds` of which kinds a value may
+    be (`date`); none where some are stated, and too few.
     """
 
     def __init__(
-        self, what: str, *, path: str = "", texts: Mapping[str, str] | None = None, **told: str
+        self,
+        what: str,
+        *,
+        path: str = "",
+        texts: Mapping[str, str] | None = None,
+        missing: str = "",
+        kinds: Sequence[str] = (),
+        **told: str,
     ) -> None:
         self.path, self.texts = path, {} if texts is None else texts
+        self.missing, self.kinds = missing, tuple(kinds)
         super().__init__(what, attempts=0, **told)
 
 

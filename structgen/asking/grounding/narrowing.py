@@ -78,7 +78,7 @@ class _Lack(NamedTuple):
     """A place at which nothing is stated."""
 
     pointer: str
-    kind: str
+    kinds: tuple[str, ...]
 
 
 class Narrowed(NamedTuple):
@@ -118,7 +118,8 @@ def narrowed(
             over_bytes(grammar)  # a contradiction of its own is told as such
             if not free:
                 lack, path = next(iter(lacks.items()))
-                raise _not_stated(f"no {lack.kind} for {path or 'the value'}.", path, lack.pointer, stated)
+                missing = f"no {' or '.join(lack.kinds)} for {path or 'the value'}"
+                raise _not_stated(missing, path, lack.pointer, stated, lack.kinds)
             freed |= {lack.pointer for lack in lacks}
         made = grammar.in_place_of(schema)
         try:
@@ -126,8 +127,8 @@ def narrowed(
         except UnsatisfiableSchema as error:
             over_bytes(grammar)
             if not free:
-                what = f"too few values for {' and '.join(error.keywords)} together."
-                raise _not_stated(what, "", error.where, stated) from error
+                missing = f"too few values for {' and '.join(error.keywords)} together"
+                raise _not_stated(missing, "", error.where, stated) from error
             made = grammar
         stated.narrowed[key] = Narrowed(made, narrowing.places + len(freed))
     known: Narrowed = stated.narrowed[key]
@@ -287,7 +288,7 @@ class _Narrowing:
         """Return the schema of no value that stands for a place at which nothing is stated."""
         pattern = "text of its pattern" if "pattern" in schema.raw else "words"
         names = {"number": "number", "string": str(schema.raw.get("format", pattern))}
-        lack = _Lack(schema.pointer, " or ".join(names[kind] for kind in sorted(kinds)))
+        lack = _Lack(schema.pointer, tuple([names[kind] for kind in sorted(kinds)]))
         empty = {"type": "null", "enum": [0]}
         self._empty[id(empty)] = empty, lack
         return empty
@@ -422,14 +423,18 @@ def _enum(values: list[Any]) -> dict[str, Any] | None:
     return {"enum": values} if values else None
 
 
-def _not_stated(what: str, path: str, pointer: str, stated: StatedText) -> NotStatedError:
+def _not_stated(
+    missing: str, path: str, pointer: str, stated: StatedText, kinds: tuple[str, ...] = ()
+) -> NotStatedError:
     text = " ".join(" ".join(stated.texts.values()).split())
     short = f"{text[:57]}..." if len(text) > 60 else text
     said = f"The text {short!r} states" if text else "The text is empty, and states"
     return NotStatedError(
-        f"{said} {what}",
+        f"{said} {missing}.",
         path=path,
         texts=stated.texts,
+        missing=missing,
+        kinds=kinds,
         where=pointer,
         cure="Make the field optional (`| None`), or mark a conclusion with sg.Inferred. The model writes "
         'what it likes there with missing="free".',

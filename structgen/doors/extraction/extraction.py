@@ -247,11 +247,7 @@ def extraction_of(
             (sure if is_sure else doubtful).append(item)
         values[document.name] = objects.together(sure, document)
         items += sure
-        told = [*document.remarks, *(f"An item was refused: {item.error}" for item in sure if item.error)]
-        remarks += [
-            f"{document.name}: {said}"
-            for said in told or ["There is no text in it."] * (not document.text.strip())
-        ]
+        remarks += _remarks_of(document, sure)
     texts = {document.name: document.text for document in documents}
     cure = "" if question.unverified else " Set unverified=True to ask about such pages."
     return Extraction(
@@ -267,6 +263,14 @@ def extraction_of(
         _done=len(lines),
         _values=values,
     )
+
+
+def _remarks_of(document: TextDocument, items: Sequence[FoundItem]) -> list[str]:
+    """Return the remarks about a document, with its name: its reader's, and items that the type refuses."""
+    remarks = [*document.remarks, *(f"An item was refused: {item.error}" for item in items if item.error)]
+    if not remarks and not document.text.strip():
+        remarks = ["There is no text in it."]
+    return [f"{document.name}: {remark}" for remark in remarks]
 
 
 class _Lines:

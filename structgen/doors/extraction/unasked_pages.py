@@ -46,21 +46,18 @@ def unasked_piece(lack: NotStatedError, stated: StatedText, start: int) -> dict[
     `lack`: the error that says what is not stated; `stated`: the text of the piece, which stands at the
     character `start` of the document. Cost: that of `guesses_of`.
     """
-    reason = lack.what.rpartition(" states ")[2].rstrip(".")  # behind the quoted text
-    names = reason.removeprefix("no ").partition(" for ")[0].split(" or ")
-    kinds = {KIND_OF_FORMAT.get(name.removesuffix("-time"), name) for name in names}
-    is_any = not reason.startswith("no ")  # too few values, of several kinds
+    kinds = {KIND_OF_FORMAT.get(name.removesuffix("-time"), name) for name in lack.kinds}
     (text,) = stated.texts.values()
     found = {
         (start + guess.start, start + guess.end)
         for guess in guesses_of(stated)
-        if is_any or guess.kind in kinds
+        if not kinds or guess.kind in kinds
     }
     return {
         "start": start,
         "end": start + len(text),
         "field": lack.path,
-        "reason": reason,
+        "reason": lack.missing,
         "places": [*map(list, sorted(found)[:MOST_NAMED])],
         "count": len(found),
     }
