@@ -55,10 +55,11 @@ def read_alike(formulas: tuple[ir.Formula, ...], writing: Writing) -> Writing:
     said = [common([atom for atom in ir.conjuncts(part) if isinstance(atom, Ranges)]) for part in formulas]
     beside: ir.Formula = ir.TRUE
     names_zero_alone = not any(value for value, _ in cuts)
+    are_listed = all(ranges.listed() is not None for ranges in said)
     if writing.exponent and names_zero_alone:
         if cuts and any(ranges != Ranges(((0, False),)) for ranges in said):
             beside = ir.Not(_VANISHING)
-    elif not writing.fraction:
+    elif not writing.fraction or (writing.exponent and are_listed):
         return writing
     elif len(cuts) > (4096 if long else 32) or ir.Multiple(Decimal(1)) in atoms:
         # a cut takes some 20 states, 0.3 ms

@@ -56,7 +56,8 @@ def test_expectation_names_the_place_of_the_schema(schema: Path) -> None:
 
 def test_fault_lies_where_no_document_goes_on(schema: Path) -> None:
     assert report(schema, b'{"name": "x", "total": 15.0}') == {"valid": True}
-    assert report(schema, b'{"name": "x", "total": 1.5}')["byte"] == 25
+    # 1.5e1 is an integer
+    assert report(schema, b'{"name": "x", "total": 1.5}')["byte"] == 26
     assert report(schema, b'{"name": "", "total": 0} x')["byte"] == 25
 
 
