@@ -59,6 +59,7 @@ def test_memory_does_not_grow_with_pages() -> None:
         found = extracted(engine, text, page=60, overlap=20, progress=told)
     finally:
         tracemalloc.stop()
-    assert found.pages > 110
-    early, late = (min(held[page] for page in held if start < page < start + 30) for start in (40, 80))
+    assert found.pages > 150
+    early, late = (min(held[page] for page in held if start < page < start + 30) for start in (60, 120))
+    # until page 50 or so, caches of a fixed size fill
     assert late < 1.15 * early  # the lines of pages, some hundred bytes each
