@@ -14,6 +14,7 @@ import pytest
 from compiled_texts import takes
 from for_each import for_each
 from jsonschema import Draft202012Validator
+from nonempty import nonempty
 
 import structgen as sg
 from structgen.doors.typed.options import TypedOptions
@@ -81,7 +82,7 @@ def test_every_file_that_the_architecture_names_for_a_task_is_there() -> None:
 
 
 def test_no_page_promises() -> None:
-    for page in (ROOT / "docs").rglob("*.md"):
+    for page in nonempty((ROOT / "docs").rglob("*.md")):
         if "decisions" not in page.parts:
             assert not re.search(r"^\|.*\bplanned\b", page.read_text(encoding="utf-8"), re.M), page
 
@@ -117,8 +118,8 @@ def test_sentences_are_separated() -> None:
     "page",
     [
         ROOT / "README.md",
-        *sorted((ROOT / "docs").glob("*.md")),
-        *sorted((ROOT / "docs/cookbook").glob("*.md")),
+        *sorted(nonempty((ROOT / "docs").glob("*.md"))),
+        *sorted(nonempty((ROOT / "docs/cookbook").glob("*.md"))),
     ],
 )
 def test_no_sentence_of_a_page_is_too_long(page: Path) -> None:
@@ -145,7 +146,9 @@ def test_the_page_of_words_has_twenty_each_with_a_file_that_has_the_word() -> No
 
 def test_the_page_of_stability_names_all_public_modules_keywords_and_variables() -> None:
     page = (ROOT / "docs/stability.md").read_text(encoding="utf-8")
-    sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "structgen").rglob("*.py"))
+    sources = "\n".join(
+        path.read_text(encoding="utf-8") for path in nonempty((ROOT / "structgen").rglob("*.py"))
+    )
     inner = {"STRUCTGEN_CHECKED", "x-api-key", "x-structgen-warning", "x-guidance"}
     named = set(re.findall(r'"(STRUCTGEN_[A-Z_]+|x-[a-z-]+)"', sources)) - inner
     named |= {f"structgen.{name}" for name in dir(sg) if isinstance(getattr(sg, name), ModuleType)}

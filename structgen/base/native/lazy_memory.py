@@ -38,7 +38,7 @@ def room(size: int) -> npt.NDArray[np.uint8]:
 def block(size: int) -> npt.NDArray[np.uint8]:
     """Return bytes of any value. Garbage is collected where the system has no memory. Raises MemoryError,
     which each public call tells as OutOfMemoryError."""
-    return _after_collection(partial(np.empty, size, np.uint8))
+    return _after_collection(lambda: np.empty(size, np.uint8))
 
 
 def _after_collection(allocate: Callable[[], T]) -> T:
