@@ -7,15 +7,17 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from typing import Any
 
+from nonempty import nonempty
+
 
 def for_each(
     names: str | Sequence[str], cases: Iterable[Any]
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator that runs a test with each case, named as `pytest.mark.parametrize` names them, one
-    after another. A note of the error says which case failed; those behind it are not run."""
+    after another. A note of the error says which case failed; those behind it are not run. At least one."""
     is_one = isinstance(names, str) and "," not in names
     keys = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
-    rows = [(case,) if is_one else tuple(case) for case in cases]
+    rows = [(case,) if is_one else tuple(case) for case in nonempty(cases)]
 
     def over(test: Callable[..., None]) -> Callable[..., None]:
         @wraps(test)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,8 +15,10 @@ import pytest
 from compiled_texts import takes
 from for_each import for_each
 from jsonschema import Draft202012Validator
+from nonempty import nonempty
 
 import structgen as sg
+from structgen.base.system import resources
 from structgen.doors.typed.options import TypedOptions
 from structgen.tokens.tokenizer import byte_tokenizer
 
@@ -80,8 +83,53 @@ def test_every_file_that_the_architecture_names_for_a_task_is_there() -> None:
     assert [path for path in named if not (ROOT / path).is_file()] == []
 
 
+FOREIGN = {"eagle_utils.py", "person.py"}
+"""Files of other projects, and of the reader, that pages name."""
+
+
+def missing_paths(page: str) -> list[str]:
+    """Return the files and folders of the repository that a page names in backticks and that are not there.
+    A path may begin in the package. The names of models that ship look like paths of it."""
+    prose = re.sub(r"^ *```.*?^ *```", "", page, flags=re.M | re.S)
+    named = [word for code in re.findall(r"`([^`\n]+)`", prose) for word in code.split()]
+    paths = [path for path in named if re.fullmatch(r"[a-z][\w-]*(/[\w.-]+)*/?(\.py)?", path)]
+    ours = [path for path in paths if "/" in path and (ROOT / path.partition("/")[0]).is_dir()]
+    ours += [path for path in paths if path.endswith(".py") and "/" not in path]
+    return [path for path in ours if not re.search(r"\b[A-Z]{3,}\b", path) and not is_there(path)]
+
+
+def is_there(path: str) -> bool:
+    if "/" not in path:
+        return path in FOREIGN or path in names_of_files()
+    is_model = path in resources.NAMED_MODELS or path.removeprefix("structgen/") in resources._RENAMED
+    return is_model or (ROOT / path).exists() or (ROOT / "structgen" / path).exists()
+
+
+@cache
+def names_of_files() -> frozenset[str]:
+    folders = ("structgen", "tests", "bench", "scripts", "models", "kernels")
+    return frozenset(path.name for one in folders for path in nonempty((ROOT / one).rglob("*.py")))
+
+
+def test_a_path_that_leads_nowhere_is_found() -> None:
+    page = "`docs/none.md` `structgen/extract` `docs/engine.md` `models/NAME.json` `none_such.py` `engine.py`"
+    assert missing_paths(page) == ["docs/none.md", "none_such.py"]
+
+
+def test_every_path_that_a_page_names_is_there() -> None:
+    """Records of decisions apart: they tell of what went."""
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *nonempty((ROOT / "docs").rglob("*.md"))]
+    pages += [*nonempty((ROOT / "models").rglob("README.md")), ROOT / "bench/README.md"]
+    found = {
+        str(page.relative_to(ROOT)): missing_paths(page.read_text(encoding="utf-8"))
+        for page in pages
+        if "decisions" not in page.parts
+    }
+    assert {page: paths for page, paths in found.items() if paths} == {}
+
+
 def test_no_page_promises() -> None:
-    for page in (ROOT / "docs").rglob("*.md"):
+    for page in nonempty((ROOT / "docs").rglob("*.md")):
         if "decisions" not in page.parts:
             assert not re.search(r"^\|.*\bplanned\b", page.read_text(encoding="utf-8"), re.M), page
 
@@ -117,8 +165,8 @@ def test_sentences_are_separated() -> None:
     "page",
     [
         ROOT / "README.md",
-        *sorted((ROOT / "docs").glob("*.md")),
-        *sorted((ROOT / "docs/cookbook").glob("*.md")),
+        *sorted(nonempty((ROOT / "docs").glob("*.md"))),
+        *sorted(nonempty((ROOT / "docs/cookbook").glob("*.md"))),
     ],
 )
 def test_no_sentence_of_a_page_is_too_long(page: Path) -> None:
@@ -145,7 +193,9 @@ def test_the_page_of_words_has_twenty_each_with_a_file_that_has_the_word() -> No
 
 def test_the_page_of_stability_names_all_public_modules_keywords_and_variables() -> None:
     page = (ROOT / "docs/stability.md").read_text(encoding="utf-8")
-    sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "structgen").rglob("*.py"))
+    sources = "\n".join(
+        path.read_text(encoding="utf-8") for path in nonempty((ROOT / "structgen").rglob("*.py"))
+    )
     inner = {"STRUCTGEN_CHECKED", "x-api-key", "x-structgen-warning", "x-guidance"}
     named = set(re.findall(r'"(STRUCTGEN_[A-Z_]+|x-[a-z-]+)"', sources)) - inner
     named |= {f"structgen.{name}" for name in dir(sg) if isinstance(getattr(sg, name), ModuleType)}

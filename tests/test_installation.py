@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nonempty import nonempty
 
 import structgen as sg
 from structgen.asking.documents.documents import documents_of
@@ -348,7 +349,7 @@ def test_no_other_place_says_how_to_install_an_extra() -> None:
     """One function says it; the other commands are of packages that need options of pip."""
     found = [
         (path.name, line.strip())
-        for path in (ROOT / "structgen").rglob("*.py")
+        for path in nonempty((ROOT / "structgen").rglob("*.py"))
         for line in path.read_text(encoding="utf-8").splitlines()
         if "pip install" in line and path.name != "installation.py"
     ]

@@ -18,6 +18,7 @@ sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "bench")]
 
 import mutants  # noqa: E402
 from methods import FAMILIES  # noqa: E402
+from nonempty import nonempty  # noqa: E402
 
 PAGE = (ROOT / "docs/methods.md").read_text(encoding="utf-8")
 STATES = "default|option|bench|argued against|not built"
@@ -25,7 +26,9 @@ TABLES = re.findall(r"^\| paper: method \|.*\n\|[-|]+\n((?:\|.*\n)+)", PAGE, re.
 ROWS = [[cell.strip() for cell in line[1:-1].split("|")] for table in TABLES for line in table.splitlines()]
 HERE = [row for row in ROWS if re.match(r"default|option|bench", row[1])]
 FILES = {
-    str(path.relative_to(ROOT)) for room in ("structgen", "bench") for path in (ROOT / room).rglob("*.py")
+    str(path.relative_to(ROOT))
+    for room in ("structgen", "bench")
+    for path in nonempty((ROOT / room).rglob("*.py"))
 }
 
 
@@ -124,7 +127,7 @@ def test_what_the_package_has_by_name_is_on_the_page() -> None:
         assert name == "auto" or f"`{name}`" in PAGE, name
     told = {one for row in ROWS for one in files(row)}
     for room in ("strategies", "searches"):
-        for path in (ROOT / "structgen/decoding/engine" / room).glob("*.py"):
+        for path in nonempty((ROOT / "structgen/decoding/engine" / room).glob("*.py")):
             if re.search(r"\b(et al\.|\w+, \")", path.read_text(encoding="utf-8")[:300]):
                 assert str(path.relative_to(ROOT)) in told, path
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from for_each import for_each
+from nonempty import nonempty
 
 import structgen
 from structgen.base.native.inner_functions import TRIED
@@ -80,7 +81,9 @@ KINDS = {".py", ".md", ".toml", ".txt", ".sh", ".lark", ".json", ""}
 def texts() -> list[Path]:
     found = [ROOT / name for name in FILES]
     for place in PLACES:
-        found += [path for path in (ROOT / place).rglob("*") if path.is_file() and path.suffix in KINDS]
+        found += [
+            path for path in nonempty((ROOT / place).rglob("*")) if path.is_file() and path.suffix in KINDS
+        ]
     return [path for path in found if "__pycache__" not in path.parts]
 
 
@@ -132,9 +135,11 @@ def test_the_distribution_has_the_version_that_the_package_says() -> None:
 
 def test_modules_of_tests_have_names_of_their_own() -> None:
     """Their folders stand in one path, and those of bench, scripts and models with them."""
-    beside = [path for place in ("bench", "scripts", "models") for path in (ROOT / place).glob("*.py")]
+    beside = [
+        path for place in ("bench", "scripts", "models") for path in nonempty((ROOT / place).glob("*.py"))
+    ]
     own = {"__init__", "__main__", "conftest"}
-    packages = {path.parent for path in (ROOT / "tests").rglob("__init__.py")}
-    tests = [path for path in (ROOT / "tests").rglob("*.py") if packages.isdisjoint(path.parents)]
+    packages = {path.parent for path in nonempty((ROOT / "tests").rglob("__init__.py"))}
+    tests = [path for path in nonempty((ROOT / "tests").rglob("*.py")) if packages.isdisjoint(path.parents)]
     named = Counter(path.stem for path in [*tests, *beside] if path.stem not in own)
     assert {path.stem for path in tests if named[path.stem] > 1} == set()

@@ -11,6 +11,7 @@ from pathlib import Path, PureWindowsPath
 
 import forked
 import pytest
+from nonempty import nonempty
 
 from structgen.base.errors import StructgenError
 from structgen.base.native import addresses
@@ -81,7 +82,7 @@ def test_a_name_of_a_model_in_a_path_of_windows_is_that_name() -> None:
 
 def test_no_file_is_read_or_written_in_the_encoding_of_the_system() -> None:
     """On Windows that is another one than UTF-8."""
-    for path in (ROOT / "structgen").rglob("*.py"):
+    for path in nonempty((ROOT / "structgen").rglob("*.py")):
         text = path.read_text(encoding="utf-8")
         for call in ast.walk(ast.parse(text if re.search(r"open\(|_text\(", text) else "")):
             if not isinstance(call, ast.Call):

@@ -15,13 +15,14 @@ from typing import Any
 import forked
 import grimp
 import pytest
+from nonempty import nonempty
 
 import structgen
 
 ROOT = Path(__file__).parents[1]
 PATHS = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): path
-    for path in (ROOT / "structgen").rglob("*.py")
+    for path in nonempty((ROOT / "structgen").rglob("*.py"))
 }
 """Files of the package by their module; a package is `...__init__`."""
 CONTRACTS: list[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
@@ -86,7 +87,7 @@ def test_the_picture_of_the_architecture_is_the_folders_of_the_package() -> None
         if rooms:
             assert rooms == " > ".join(LAYERS[f"structgen.{folder}"])
     assert {name for name, _ in rows} | {"integrations"} == {
-        path.parent.name for path in (ROOT / "structgen").glob("*/__init__.py")
+        path.parent.name for path in nonempty((ROOT / "structgen").glob("*/__init__.py"))
     }
 
 

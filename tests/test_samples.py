@@ -8,10 +8,11 @@ from typing import Any
 
 import jsonschema_rs
 from for_each import for_each
+from nonempty import nonempty
 
 from structgen.base.system import resources
 
-SAMPLES = sorted(resources.schemas().glob("*.json"))
+SAMPLES = sorted(nonempty(resources.schemas().glob("*.json")))
 
 KEYWORDS = set(
     "$ref $defs $id $anchor definitions id type enum const properties required additionalProperties"

@@ -6,6 +6,8 @@ import runpy
 from pathlib import Path
 from typing import Any
 
+from nonempty import nonempty
+
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs/serving.md").read_text(encoding="utf-8")
 CLIENTS: dict[str, Any] = runpy.run_path(str(ROOT / "scripts/clients/__main__.py"), run_name="clients")
@@ -13,7 +15,7 @@ ROWS = PAGE.partition(CLIENTS["BEGIN"])[2].partition(CLIENTS["END"])[0].splitlin
 
 
 def test_the_page_has_a_row_for_each_client() -> None:
-    files = {path.name for path in (ROOT / "scripts/clients").glob("*_client.py")}
+    files = {path.name for path in nonempty((ROOT / "scripts/clients").glob("*_client.py"))}
     assert files == {f"{name.replace('-', '_')}_client.py" for name in CLIENTS["CLIENTS"]}
     assert len(ROWS) == len(files) == 16
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nonempty import nonempty
 from packaging.version import Version
 
 import structgen
@@ -17,8 +18,10 @@ import structgen
 yaml = pytest.importorskip("yaml")
 
 ROOT = Path(__file__).parents[1]
-WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
-FORMS = [path for path in (ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml") if path.name != "config.yml"]
+WORKFLOWS = sorted(nonempty((ROOT / ".github/workflows").glob("*.yml")))
+FORMS = [
+    path for path in nonempty((ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml")) if path.name != "config.yml"
+]
 
 
 def read(path: Path) -> Any:

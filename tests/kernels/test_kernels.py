@@ -13,9 +13,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from nonempty import nonempty
 
 FOLDER = Path(__file__).parent
-FILES = sorted(path.name for path in FOLDER.glob("interpreted_*.py"))
+FILES = sorted(path.name for path in nonempty(FOLDER.glob("interpreted_*.py")))
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None or importlib.util.find_spec("triton") is None,

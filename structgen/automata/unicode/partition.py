@@ -14,7 +14,7 @@ ASCII alone."""
 def _order_of_ascii(spelling: int, missing: frozenset[int]) -> tuple[tuple[int, bytes], ...]:
     """Return what each ASCII character in a string is written as: how many bytes, and which (RFC 8259,
     section 7), by an escape where a byte of it is `missing`. PLAIN: a byte each; those that JSON writes as
-    themselves come first."""
+    themselves come first, so that a completion has no control character where another is as short."""
     written = [json.dumps(chr(point), ensure_ascii=spelling == ASCII)[1:-1].encode() for point in range(0x80)]
     if spelling == PLAIN:
         return tuple((1, bytes((len(text),)) + text) for text in written)

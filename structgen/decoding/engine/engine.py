@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -17,7 +18,7 @@ from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from structgen.base.errors import OptionError, options_named
 from structgen.base.language import checks
@@ -48,6 +49,9 @@ from structgen.machines.core.forced_text import AnyText, half_character, prompt_
 from structgen.machines.core.grammar import Grammar
 from structgen.machines.core.matcher import Matcher
 from structgen.tokens.tokenizer import Tokenizer
+
+_MOST_POLICIES: Final = 256
+"""Requests whose policies for forced text are kept."""
 
 
 class Engine:
@@ -114,6 +118,9 @@ class Engine:
         self._driver = Driver(self._loop, most)
         self._compiled: dict[tuple[Grammar, str], CompiledGrammar] = {}
         """What was asked for least recently comes first."""
+        self._policies: deque[CompiledGrammar] = deque(maxlen=_MOST_POLICIES)
+        """What the last requests made of these by their options for forced text: a grammar does not hold
+        it."""
         self._asked = 0
         self._of_grammars = threading.Lock()
 
@@ -286,17 +293,24 @@ class Engine:
         )
         if not request.healing and (not begun or reads_ahead):
             if compiled is not None and (request.canonical or begun):
-                compiled = with_forced_text(compiled, canonical=request.canonical, begun=begun)
+                compiled = self._policy(request, compiled, begun=begun)
             return compiled, prompt, None
         is_free = compiled is None
         if compiled is None:
             compiled = self._any_text
         kept = len(prompt) - prompt_border(compiled, prompt, begun)
         behind = self.tokenizer.decode(prompt[kept:])
-        policy = with_forced_text(compiled, canonical=request.canonical, behind=behind, begun=begun)
+        policy = self._policy(request, compiled, behind=behind, begun=begun)
         half = half_character(self.tokenizer, prompt) if is_free and not begun else b""
         border = PromptBorder(len(behind), half, is_free)
         return None if is_free and not behind else policy, prompt[:kept], border
+
+    def _policy(self, request: Request, compiled: CompiledGrammar, **options: bytes) -> CompiledGrammar:
+        """Return `with_forced_text` of a request's grammar, which is kept as long as that may be."""
+        policy = with_forced_text(compiled, canonical=request.canonical, **options)
+        if not isinstance(request.grammar, CompiledGrammar):
+            self._policies.append(policy)
+        return policy
 
     def _draft_start(
         self, request: Request, prompt: list[int], compiled: CompiledGrammar | None
@@ -348,8 +362,9 @@ class Engine:
             if warns and isinstance(plain := grammar.innermost, TextGrammar):
                 warn_of_special_texts(plain, self._named_tokens)
             compiled = compile(grammar, tokenizer)
-        else:
-            compiled = compiled.fresh()
+        elif (newer := compiled.fresh()) is not compiled:
+            self._policies.clear()
+            compiled = newer
         with self._of_grammars:
             self._compiled[key] = compiled
             self._asked += 1
@@ -361,6 +376,7 @@ class Engine:
         """Keep the compiled form of a grammar no longer: no later request has it."""
         with self._of_grammars:
             self._compiled.pop((grammar, self.tokenizer.fingerprint), None)
+            self._policies.clear()
 
     @property
     def held_grammars(self) -> int:
@@ -383,6 +399,7 @@ class Engine:
         if self.held_bytes <= self.cache_bytes:
             return
         with self._of_grammars:
+            self._policies.clear()
             stores = {compiled.store for compiled in self._compiled.values()}
         for store in stores:
             store.let_go()

@@ -8,7 +8,7 @@ own: their text has. Unknown fields are refused; XGrammar ignores them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
@@ -82,6 +82,10 @@ _METHODS: Final = MappingProxyType(
     {"any_tokens": "any_text", "or": "either", **dict.fromkeys(_COUNTS, "some")}
 )
 """The methods that read formats, where they have other names than these."""
+_KINDS: Final = MappingProxyType(
+    {kind: _METHODS.get(kind, kind) for kind in sorted(_SHAPES.unions["format"].shapes)}
+)
+"""The types of formats, each with the method that reads it."""
 MOST_NESTED: Final = 64
 """The deepest nesting of formats."""
 
@@ -107,7 +111,7 @@ def structural_tag(
     if isinstance(value, dict) and "structures" in value:
         return reader.legacy(value, place)
     alone = value.get("type") if isinstance(value, dict) and "format" not in value else None
-    if isinstance(alone, str) and alone in reader.kinds:
+    if isinstance(alone, str) and alone in _KINDS:
         raise OptionError(
             f"It is the format {alone} alone.",
             where=place,
@@ -130,17 +134,13 @@ class _Reader:
     def __init__(self, specials: Mapping[str, int], policies: Mapping[str, Any]) -> None:
         self.specials, self.policies, self.depth = specials, policies, 0
         self.ends: Ends = ()
-        self.kinds: dict[str, Callable[[Format, str], TextGrammar]] = {
-            kind: getattr(self, _METHODS.get(kind, kind)) for kind in sorted(_SHAPES.unions["format"].shapes)
-        }
 
     def read(self, value: object, place: str, ends: Ends = ()) -> TextGrammar:
         """Return the grammar of a format; `ends`: of the tag whose end follows it."""
         if not isinstance(value, dict):
             raise OptionError("It is no format.", where=place, cure='Write {"type": ...}.')
         kind = value.get("type")
-        known = self.kinds.get(kind) if isinstance(kind, str) else None
-        if known is None:
+        if not isinstance(kind, str) or kind not in _KINDS:
             raise UnsupportedError(
                 f"The format {kind!r} is not offered.",
                 keyword=str(kind),
@@ -154,7 +154,7 @@ class _Reader:
         _SHAPES.check(value, "format", place)
         self.check_excluded(value, place)
         around, self.ends, self.depth = self.ends, ends, self.depth + 1
-        grammar = known(value, place)
+        grammar: TextGrammar = getattr(self, _KINDS[kind])(value, place)
         self.ends, self.depth = around, self.depth - 1
         return grammar
 
@@ -164,8 +164,8 @@ class _Reader:
         names = kind if isinstance(kind, list) else [kind]
         if names and all(isinstance(name, str) and name in TYPES for name in names):
             return 'Write {"type": "json_schema", "json_schema": {...}} around a schema.'
-        close = get_close_matches(kind, self.kinds, 1, 0.8) if isinstance(kind, str) else []
-        return f"Write {close[0]}." if close else f"Offered are {', '.join(self.kinds)}."
+        close = get_close_matches(kind, _KINDS, 1, 0.8) if isinstance(kind, str) else []
+        return f"Write {close[0]}." if close else f"Offered are {', '.join(_KINDS)}."
 
     # --- texts ----------------------------------------------------------------------------------------------
 

@@ -62,9 +62,8 @@ class TextBeforeLanguage(RegularLanguage):
 
 def text_part(of: LanguageGrammar, limits: Limits, target: CompileTarget) -> TextPart:
     """Return free text as a part, compiled once for a store."""
-    kept: OrderedDict[Any, CompiledText] = OrderedDict()
-    if target.is_shared:
-        kept = cast("OrderedDict[Any, CompiledText]", target.store.of(Vocabulary.of(target.tokenizer)).texts)
+    held = target.store.of(Vocabulary.of(target.tokenizer)).recent.held
+    kept = cast("OrderedDict[Any, CompiledText]", held.texts)
     key = of.spelling, limits, target.tokenizer.eos_token_ids
     text = kept.pop(key, None) or CompiledText(of, target.tokenizer, limits, target.store)
     kept[key] = text = text.fresh()

@@ -280,7 +280,8 @@ class CompiledGrammar(ABC):
         self.limits = grammar.limits if limits is None else limits
         self._begin_call = partial(THIS_CALL.begin, self.limits)
         self.vocabulary = Vocabulary.of(tokenizer)
-        self.store = MaskStore() if store is False else (default_store() if store is None else store)
+        store = MaskStore() if store is False else (default_store() if store is None else store)
+        self.store = store.of_grammars
         self._masks: VocabularyStore = self.store.of(self.vocabulary)
         self._tables = GrowingTables(self.limits, self.table_plan)
         self.address = self._tables.address
@@ -298,8 +299,6 @@ class CompiledGrammar(ABC):
         self._words = self.vocabulary.words
         self.vocab_size = self.vocabulary.vocab_size
         self.end_tokens = frozenset(tokenizer.eos_token_ids)
-        self.forced_texts: dict[tuple[bool, bytes, bytes], CompiledGrammar] = {}
-        """The same grammar with other tokens for its forced text (`core.forced_text`)."""
         self._start = 0
         self.sufficient_budgets: dict[int, int] = {}
         """State, by its number -> a budget that takes nothing from its mask, and so does any above it."""

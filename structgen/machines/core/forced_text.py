@@ -22,6 +22,7 @@ from codecs import getincrementaldecoder
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -35,9 +36,6 @@ from structgen.machines.machine_core.layout import ENDED, LARGE
 from structgen.tokens.token_mask import TokenMask
 from structgen.tokens.token_prefixes import first_crossing, tokens_along, tokens_behind
 from structgen.tokens.tokenizer import Tokenizer
-
-_MOST_POLICIES: Final = 256
-"""Borders of prompts that one grammar remembers, at most."""
 
 
 class ForcedPlace(NamedTuple):
@@ -212,6 +210,11 @@ class ForcedText(NarrowedText[ForcedPlace]):
         return made, (self.inner,)
 
 
+_POLICIES: Final[WeakValueDictionary[tuple[int, bool, bytes, bytes], ForcedText]] = WeakValueDictionary()
+"""By the grammar, which each holds, so that no other has its id, and the options. The grammar does not hold
+them: they would be gone only when garbage is collected."""
+
+
 class AnyText(CompiledGrammar, Completions):
     """Every sequence of tokens, as a compiled grammar: what may follow the border of a free text's prompt.
     Before an end token it is in its start."""
@@ -260,8 +263,8 @@ def with_forced_text(
 ) -> CompiledGrammar:
     """Return a compiled grammar with a policy for the tokens of its forced text: with the tokenizer's own
     tokens if `canonical`, behind the bytes `behind` of a prompt (`prompt_border`), with what follows the
-    beginning `begun` of its texts; the grammar itself where nothing is asked for. The last 256 of a grammar
-    are kept.
+    beginning `begun` of its texts; the grammar itself where nothing is asked for. While somebody
+    holds it, it is found again.
 
     Raises OptionError for a beginning of no text, and if `canonical` and the tokenizer does not know how its
     model's texts were split; TokenizerError if the library that splits them is not installed.
@@ -279,13 +282,11 @@ def with_forced_text(
     if canonical:
         tokenizer.canonical(b"a")
     with compiled.lock:
-        known = compiled.forced_texts
-        policy = known.get((canonical, behind, begun))
+        key = id(compiled), canonical, behind, begun
+        policy = _POLICIES.get(key)
         if policy is None:
             policy = ForcedText(compiled, canonical=canonical, behind=behind, begun=begun)
-            known[canonical, behind, begun] = policy
-            if len(known) > _MOST_POLICIES:
-                del known[next(iter(known))]
+            _POLICIES[key] = policy
         return policy
 
 

@@ -15,11 +15,10 @@ from __future__ import annotations
 import os
 import threading
 import zlib
-from collections import OrderedDict
-from collections.abc import Hashable
+from copy import copy
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, TypeAlias
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary, ref
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +32,7 @@ from structgen.base.native.lazy_memory import room
 from structgen.base.system.cache import ENVIRONMENT_VARIABLE, cache_folder
 from structgen.base.system.fork_locks import STORES, new_lock
 from structgen.base.system.source_digests import package_digest
-from structgen.machines.store.recent_grammars import RecentGrammars
+from structgen.machines.store.recent_grammars import HeldGrammars, RecentGrammars
 from structgen.tokens.vocabulary import MOST_ON_DISK, Vocabulary
 
 LEXER_SUFFIX: Final = ".lexer"
@@ -44,7 +43,9 @@ package_digest()  # some milliseconds, which no grammar should wait for
 class VocabularyStore:
     """The part of a store that belongs to one vocabulary. Rows are append-only and never move."""
 
-    def __init__(self, vocabulary: Vocabulary, memory: int) -> None:
+    def __init__(self, vocabulary: Vocabulary, memory: int, held: HeldGrammars[Any]) -> None:
+        """`memory`: the most bytes of rows, and of what grammars share beside them. `held`: where it holds
+        grammars; it does not keep that itself."""
         words = vocabulary.words
         self.capacity = max(1, memory // (4 * words))
         while True:
@@ -66,9 +67,7 @@ class VocabularyStore:
         """Each thread's scratch arrays for walks of this vocabulary."""
         self.words = words
         """32-bit words of a row."""
-        self.texts: OrderedDict[Hashable, object] = OrderedDict()
-        """Compiled free texts of any grammar, by what they are; the most recently used is the last."""
-        self.recent: RecentGrammars[Any] = RecentGrammars(memory // 8)
+        self.recent: RecentGrammars[Any] = RecentGrammars(memory // 8, held)
         """Compiled JSON grammars, by what they say."""
         self.memory = memory
         """The most bytes of what grammars share beside rows."""
@@ -111,13 +110,15 @@ class MaskStore:
 
     `memory` bounds, for each vocabulary, the bytes of the dense rows, and again those of all else: past it
     masks are computed, not kept. An eighth of it holds compiled JSON Schemas: the newest, and the last that
-    came again.
+    came again. They go with this object; its rows and records go with the last grammar that has them.
 
     `path`: a folder for the lexers of Lark grammars, made when first written, which many processes may
     share; each is written when its grammar is first compiled. None: they stay in memory. A damaged file is
     deleted, with a StoreWarning, and what it held made anew; a folder that cannot be written leaves them in
     memory, with one StoreWarning. `disk` bounds the bytes of the folder: past it the oldest files go.
     """
+
+    _twin: MaskStore | None = None
 
     def __init__(
         self,
@@ -127,12 +128,26 @@ class MaskStore:
         disk: int = MOST_ON_DISK,
     ) -> None:
         self.path = None if path is None else Path(path)
-        self.memory, disk = checks.whole("memory", memory, 0), checks.whole("disk", disk, 0)
-        """A change holds for vocabularies whose part of the store is not made yet."""
+        self._memory, disk = checks.whole("memory", memory, 0), checks.whole("disk", disk, 0)
         self._parts: WeakKeyDictionary[Vocabulary, VocabularyStore] = WeakKeyDictionary()
         self._lock = new_lock(STORES)
         self.lexers = None if self.path is None else CacheEntries(self.path, LEXER_SUFFIX, disk)
         """The files of what no vocabulary changes in Lark grammars; None for a store in memory."""
+        held: WeakKeyDictionary[Vocabulary, HeldGrammars[Any]] = WeakKeyDictionary()
+        self._held = ref(held)
+        twin = copy(self)
+        self._twin, self._owned = twin, held
+
+    @property
+    def of_grammars(self) -> MaskStore:
+        """The same store as the grammars have it that are compiled with it: it keeps no grammar. One that
+        held what holds it would be gone only when garbage is collected."""
+        return self._twin or self
+
+    @property
+    def memory(self) -> int:
+        """The most bytes, for each vocabulary, of the rows, and again of all else."""
+        return self._memory
 
     def of(self, vocabulary: Vocabulary) -> VocabularyStore:
         """Return the part of the store for a vocabulary."""
@@ -141,7 +156,10 @@ class MaskStore:
             with self._lock:
                 part = self._parts.get(vocabulary)
                 if part is None:
-                    part = self._parts[vocabulary] = VocabularyStore(vocabulary, self.memory)
+                    held = HeldGrammars[Any]()
+                    part = self._parts[vocabulary] = VocabularyStore(vocabulary, self.memory, held)
+                    if (owned := self._held()) is not None:
+                        owned[vocabulary] = held
         return part
 
     @property
@@ -192,7 +210,7 @@ def store_of(store: StoreOption | str | os.PathLike[str]) -> StoreOption:
     with _Folders.lock:
         found = _Folders.stores.get(path)
         if found is None:
-            found = _Folders.stores[path] = MaskStore(path)
+            found = _Folders.stores[path] = MaskStore(path).of_grammars  # grammars alone hold it
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Final, Generic, Protocol, TypeVar
-from weakref import WeakValueDictionary
+from weakref import WeakValueDictionary, ref
 
 from structgen.base.system.fork_locks import STORES, new_lock
 
@@ -25,6 +25,18 @@ class _Sized(Protocol):
 G = TypeVar("G", bound=_Sized)
 
 
+class HeldGrammars(Generic[G]):
+    """The compiled grammars that a store holds for one vocabulary. Grammars hold what they share of a store,
+    and nothing of that holds these: only whoever has the store itself keeps them."""
+
+    def __init__(self) -> None:
+        self.again: OrderedDict[Hashable, G] = OrderedDict()
+        """Those that came again; the last that did is the last."""
+        self.newest: G | None = None
+        self.texts: OrderedDict[Hashable, object] = OrderedDict()
+        """Compiled free texts of any grammar, by what they are; the most recently used is the last."""
+
+
 class RecentGrammars(Generic[G]):
     """Compiled grammars by what they say. Safe for many threads.
 
@@ -33,73 +45,82 @@ class RecentGrammars(Generic[G]):
     schemas are new, holding 16 of them took 1.3 ms of 6.4 ms a schema, holding one 0.3 ms.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, held: HeldGrammars[G]) -> None:
         """`most`: bytes, about, of the grammars that are held because they came again; one is held in any
-        case."""
+        case. `held`: where they are held, as long as somebody else keeps that; grammars that are held
+        elsewhere are found without it."""
         self._most = most
         self._known: WeakValueDictionary[Hashable, G] = WeakValueDictionary()
-        self._again: OrderedDict[Hashable, G] = OrderedDict()
+        self._held = ref(held)
         self._once: OrderedDict[int, None] = OrderedDict()
         """Hashes of the keys that were asked for."""
-        self._newest: G | None = None
         self._added = 0
         self._lock = new_lock(STORES)
+
+    @property
+    def held(self) -> HeldGrammars[G]:
+        """Where grammars are held; a new place, which goes with its user, where the store is gone."""
+        return self._held() or HeldGrammars()
 
     def get(self, key: Hashable) -> G | None:
         """Return the grammar of a key, which is held then; None where nobody holds it any more. Cost: 1 us;
         where it was not held here, that of `put` for a key that comes again."""
-        dropped: list[object] = []  # the last reference goes when no lock is held
+        held = self.held  # the last reference goes when no lock is held
+        dropped: list[object] = []
         with self._lock:
             grammar = self._known.get(key)
             if grammar is None:
                 return None
-            if self._again.get(key) is grammar:
-                self._again.move_to_end(key)
+            if held.again.get(key) is grammar:
+                held.again.move_to_end(key)
             else:
-                dropped += self._hold(key, grammar)
+                dropped += self._hold(held.again, key, grammar)
             return grammar
 
     def put(self, key: Hashable, grammar: G) -> None:
         """Have a grammar found by a key. Cost: 1 us; each eighth call for a key that comes again some 10 us
         for each grammar that is held."""
-        dropped: list[object] = [self._newest]
+        held = self.held
+        dropped: list[object] = [held.newest]
         with self._lock:
-            self._known[key] = self._newest = grammar
+            self._known[key] = held.newest = grammar
             if hash(key) not in self._once:
                 self._once[hash(key)] = None
                 if len(self._once) > _REMEMBERED:
                     self._once.popitem(last=False)
                 return
-            dropped += self._hold(key, grammar)
+            dropped += self._hold(held.again, key, grammar)
 
-    def _hold(self, key: Hashable, grammar: G) -> list[object]:
-        """Hold a grammar that came again. Return those that are held no more."""
+    def _hold(self, again: OrderedDict[Hashable, G], key: Hashable, grammar: G) -> list[object]:
+        """Hold a grammar that came again among `again`. Return those that are held no more."""
         dropped: list[object] = []
-        self._again[key] = grammar
-        self._again.move_to_end(key)
+        again[key] = grammar
+        again.move_to_end(key)
         self._added += 1
-        much, sizes = 0, [0] * len(self._again)
+        much, sizes = 0, [0] * len(again)
         if self._added % WEIGHED_EVERY == 0:
-            sizes = [grammar.nbytes for grammar in self._again.values()]  # they grow as texts are written
+            sizes = [grammar.nbytes for grammar in again.values()]  # they grow as texts are written
             much = sum(sizes) - self._most
         for size in sizes[:-1]:
-            if much <= 0 and len(self._again) <= _MOST:
+            if much <= 0 and len(again) <= _MOST:
                 break
             much -= size
-            dropped.append(self._again.popitem(last=False))
+            dropped.append(again.popitem(last=False))
         return dropped
 
     def clear(self) -> None:
         """Hold none any more; those that somebody else holds are found all the same."""
+        held = self.held
         with self._lock:
-            dropped = self._newest, self._again
-            self._newest, self._again = None, OrderedDict()
+            dropped = held.newest, held.again
+            held.newest, held.again = None, OrderedDict()
         del dropped
 
     @property
     def grammars(self) -> list[G]:
-        """Those that are held here."""
+        """Those that are held."""
+        held = self.held
         with self._lock:
-            grammars = list(self._again.values())
-            newest = self._newest
+            grammars = list(held.again.values())
+            newest = held.newest
         return grammars if newest is None or newest in grammars else [*grammars, newest]

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nonempty import nonempty
 
 import structgen as sg
 from structgen.asking.tool_calls.custom_tools import grammar_of_text, syntax_of
 from structgen.tokens.tokenizer import byte_tokenizer
 
-GRAMMARS = sorted(Path(__file__).parents[3].joinpath("grammars").glob("*.lark"))
+GRAMMARS = sorted(nonempty(Path(__file__).parents[3].joinpath("grammars").glob("*.lark")))
 BNF = 'rule: NAME "::=" NAME+ ";"\nstart: rule+\nNAME: /[a-z]+/\n%ignore " "\n'
 LARK = {
     "bnf": BNF,

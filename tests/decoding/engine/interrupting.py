@@ -12,6 +12,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from nonempty import nonempty
+
 import structgen
 
 PACKAGE = Path(structgen.__file__).parent
@@ -19,8 +21,8 @@ FILES = frozenset(
     map(
         str,
         [
-            *(PACKAGE / "decoding" / "engine").rglob("*.py"),
-            *(PACKAGE / "decoding" / "speculation").rglob("*.py"),
+            *nonempty((PACKAGE / "decoding" / "engine").rglob("*.py")),
+            *nonempty((PACKAGE / "decoding" / "speculation").rglob("*.py")),
             PACKAGE / "machines/core/batch.py",
             PACKAGE / "machines/core/matcher.py",
         ],

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
+from nonempty import nonempty
+
 import structgen as sg
 
 PACKAGE = Path(sg.__file__).parent
@@ -56,13 +58,14 @@ def test_a_step_of_the_loop_passes_at_most_twelve_files_and_fifty_functions() ->
     assert len(found) <= 50, sorted(code.co_qualname for code in found)
 
 
-def test_a_call_of_run_with_a_schema_passes_at_most_54_files_and_10_of_the_engine() -> None:
+def test_a_call_of_run_with_a_schema_passes_at_most_54_files_and_12_of_the_engine() -> None:
     engine = sg.Engine("structgen/extract")
     sg.run(engine, PROMPT, SCHEMA)
     found = files(passed(lambda: sg.run(engine, PROMPT, SCHEMA)))
     assert len(found) <= 54, sorted(found)
-    of_engine = {file for file in found if file.startswith("engine")}
-    assert len(of_engine) <= 10, sorted(of_engine)
+    # two of them are the forward pass of the model that ships, which other models bring themselves
+    of_engine = nonempty(file for file in found if file.startswith("decoding/engine/"))
+    assert len(of_engine) <= 12, sorted(of_engine)
 
 
 def test_draws_after_read_ids_pass_at_most_30_files_and_after_a_text_at_most_41() -> None:

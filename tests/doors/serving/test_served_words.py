@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nonempty import nonempty
 from served_apps import CHAT, TEXT, app_of, post
 from small_models import write_chat_llama
 
@@ -128,7 +129,7 @@ def cures() -> list[str]:
     """The cures that stand in the package as texts."""
     text = r""" "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' """
     literal = re.compile(rf"\bcure=\(?\s* ((?:(?:{text})\s*)+) [,)]", re.VERBOSE)
-    sources = (file.read_text(encoding="utf-8") for file in Path(sg.__file__).parent.rglob("*.py"))
+    sources = (file.read_text(encoding="utf-8") for file in nonempty(Path(sg.__file__).parent.rglob("*.py")))
     return [ast.literal_eval(f"({cure})") for source in sources for cure in literal.findall(source)]
 
 

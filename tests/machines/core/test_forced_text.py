@@ -295,9 +295,9 @@ def test_a_policy_is_made_again_in_another_process_and_after_limits() -> None:
     assert pickle.loads(pickle.dumps(matcher)).tokens == matcher.tokens
 
 
-def test_a_grammar_keeps_a_number_of_policies() -> None:
-    compiled = _compiled(["abc"])
-    assert with_forced_text(compiled, behind=b"x") is with_forced_text(compiled, behind=b"x")
-    for number in range(300):
-        with_forced_text(compiled, behind=str(number).encode())
-    assert len(compiled.forced_texts) == 256
+def test_a_policy_is_found_again_while_somebody_holds_it() -> None:
+    compiled, other = _compiled(["abc"]), _compiled(["abc"])
+    policy = with_forced_text(compiled, behind=b"x")
+    assert with_forced_text(compiled, behind=b"x") is policy
+    assert with_forced_text(compiled, behind=b"y") is not policy
+    assert with_forced_text(other, behind=b"x") is not policy

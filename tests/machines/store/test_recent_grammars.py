@@ -11,7 +11,7 @@ import pytest
 
 import structgen as sg
 from structgen.machines.store import recent_grammars
-from structgen.machines.store.recent_grammars import RecentGrammars
+from structgen.machines.store.recent_grammars import HeldGrammars, RecentGrammars
 
 BYTES = [bytes((byte,)) for byte in range(256)]
 TOKENIZER = sg.Tokenizer.from_bytes([*BYTES, None], eos_token_id=256)
@@ -105,7 +105,8 @@ class Weight:
 
 
 def test_the_oldest_go_where_all_hold_more_bytes_than_they_may() -> None:
-    recent: RecentGrammars[Weight] = RecentGrammars(100)
+    held: HeldGrammars[Weight] = HeldGrammars()
+    recent: RecentGrammars[Weight] = RecentGrammars(100, held)
     for size in (0, 30, 1000):
         for number in range(recent_grammars.WEIGHED_EVERY):
             recent.put(number, Weight(size))

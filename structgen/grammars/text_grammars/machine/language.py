@@ -42,8 +42,6 @@ class CompileTarget(NamedTuple):
 
     tokenizer: Tokenizer
     store: MaskStore
-    is_shared: bool = False
-    """Whether other grammars are compiled with the store."""
     is_one_of_many: bool = False
     """Whether the part is one of many alternatives, of which a text reaches few."""
 

@@ -69,7 +69,7 @@ class NumberedText(RestMachine):
         store: StoreOption = None,
     ) -> None:
         super().__init__(grammar, tokenizer, limits, store)
-        target = CompileTarget(tokenizer, self.store, store is not False)
+        target = CompileTarget(tokenizer, self.store)
         self._language: Language = grammar.language(self.limits, target)
         self.height = self._language.locks
         self.lock = new_lock(GRAMMARS, self.height)
