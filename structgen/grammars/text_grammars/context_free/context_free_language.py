@@ -105,26 +105,45 @@ class ContextFree(Language):
                 shifted += self.stacks.tops(node, terminal)
         return self.configuration(reading, shifted) if reading or shifted else None
 
+    def _readings(self, config: Config) -> dict[tuple[int, Config], list[int]]:
+        """Return what is being read, a terminal and its configuration, with the stacks on which it is."""
+        tops = config[1]
+        return grouped((reading, node) for node, bundle in tops for reading in self.scanner.bundles[bundle])
+
+    def _place(self, terminal: int, nodes: Iterable[int], at: Config | None, ended: bool = False) -> Tops | None:
+        """Return the configuration in which a terminal is being read on some stacks (`at`: None, it is not),
+        and has ended there too."""
+        bundle = self.scanner.bundle(() if at is None else [(terminal, at)])
+        return self._moved((node, (bundle, (terminal,) if ended else ())) for node in nodes)
+
+    def places(self, config: Config) -> Iterable[Config]:
+        insides, others = self.inside(config)
+        if config[0] or len(insides) + (others is not None) < 2 or not insides:
+            return (config,)
+        begun = ((self.parts[terminal], terminal, at, nodes) for (terminal, at), nodes in self._readings(config).items())
+        return (
+            self._place(terminal, nodes, one)
+            for part, terminal, at, nodes in begun
+            if not part.accepts(at)
+            for one in part.places(at)
+        )
+
     def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
         told: list[InsidePart] = []
         others: list[tuple[int, tuple[int, Iterable[int]]]] = []
-        readings = ((reading, node) for node, bundle in config[1] for reading in self.scanner.bundles[bundle])
-        for (terminal, at), nodes in grouped(readings).items():
-            insides, left = self.scanner.languages[terminal].inside(at)
+        for (terminal, at), nodes in self._readings(config).items():
+            insides, left = self.parts[terminal].inside(at)
             told += [self._lifted(terminal, nodes, inside) for inside in insides]
             if left is not None:
                 others += [(node, (self.scanner.bundle([(terminal, left)]), ())) for node in nodes]
         is_told = any(inside.ends and inside.part.may_end(inside.state) for inside in told)
-        ends = config[0] and not is_told
-        tops = self._moved(others)
+        ends, tops = config[0] and not is_told, self._moved(others)
         return tuple(told), (ends, tops[1] if tops else ()) if ends or tops else None
 
     def _lifted(self, terminal: int, nodes: Iterable[int], inside: InsidePart) -> InsidePart:
         """Return a place inside a part of a terminal, which is read on some stacks, as a place of this
         language."""
-        behind = self.scanner.bundle(() if inside.after_end is None else [(terminal, inside.after_end)])
-        ended = (terminal,) if inside.ends else ()
-        after = self._moved((node, (behind, ended)) for node in nodes)
+        after = self._place(terminal, nodes, inside.after_end, inside.ends)
         return inside._replace(after_end=after if after and after[1] else None, ends=bool(after and after[0]))
 
     def after_inside(self, config: Config, state: int) -> Config:
