@@ -171,12 +171,20 @@ CASES: dict[str, tuple[Callable[[], TextGrammar], list[str]]] = {
         ["<<" + ANSWERED + ">12-3.5{" + '"n":0}>', "<" + ANSWERED * 2 + "<>>"],
     ),
     "parts in rules beside what reads the same": (
-        lambda: ruled("start: A | A start B | C start\n%declare A B C", A=object_of(), B=object_of() + "!", C=sg.regex("{+|x")),
+        lambda: ruled(
+            "start: A | A start B | C start\n%declare A B C",
+            A=object_of(),
+            B=object_of() + "!",
+            C=sg.regex("{+|x"),
+        ),
         [ANSWERED, ANSWERED * 3 + '{"n":1}!' + ANSWERED + "!", "x{{" + ANSWERED],
     ),
     "compositions in rules": (
-        lambda: "(" + ruled("start: A start? B\n%declare A B", A="<" + object_of() + sg.lark(SUM), B=number_of("null")) + ")",
-        ["(<" + ANSWERED + "a=b+c null)", "(<" + ANSWERED + "a=b<" + '{"n":1}c=d nullnull)'],
+        lambda: ruled(
+            'start: "(" more ")"\nmore: A more? B\n%declare A B',
+            A="<" + object_of() + sg.lark(SUM), B=number_of("null")
+        ),
+        ["(<" + ANSWERED + "a=b+c null)", "(<" + ANSWERED + "a=b<" + '{"n":1}c=d null null)'],
     ),
     "any arguments as JSON": (
         lambda: any_arguments("kimi_k3_xml"),

@@ -110,7 +110,9 @@ class ContextFree(Language):
         tops = config[1]
         return grouped((reading, node) for node, bundle in tops for reading in self.scanner.bundles[bundle])
 
-    def _place(self, terminal: int, nodes: Iterable[int], at: Config | None, ended: bool = False) -> Tops | None:
+    def _place(
+        self, terminal: int, nodes: Iterable[int], at: Config | None, ended: bool = False
+    ) -> Tops | None:
         """Return the configuration in which a terminal is being read on some stacks (`at`: None, it is not),
         and has ended there too."""
         bundle = self.scanner.bundle(() if at is None else [(terminal, at)])
@@ -120,7 +122,10 @@ class ContextFree(Language):
         insides, others = self.inside(config)
         if config[0] or len(insides) + (others is not None) < 2 or not insides:
             return (config,)
-        begun = ((self.parts[terminal], terminal, at, nodes) for (terminal, at), nodes in self._readings(config).items())
+        begun = (
+            (self.parts[terminal], terminal, at, nodes)
+            for (terminal, at), nodes in self._readings(config).items()
+        )
         return (
             self._place(terminal, nodes, one)
             for part, terminal, at, nodes in begun

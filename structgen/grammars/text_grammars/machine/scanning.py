@@ -60,7 +60,9 @@ class Scanner:
         known = self._after.get(key)
         if known is None:
             THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(self.bundles[bundle]))
-            after = ((terminal, self.languages[terminal].step(at, symbol)) for terminal, at in self.bundles[bundle])
+            after = (
+                (terminal, self.languages[terminal].step(at, symbol)) for terminal, at in self.bundles[bundle]
+            )
             known = self._after[key] = self._followed(after)
         return known
 
@@ -68,7 +70,8 @@ class Scanner:
         """Return the same after some text inside the one part with masks of its own in which all readings
         are: the part is now in `state`."""
         return self._followed(
-            (terminal, self.languages[terminal].after_inside(at, state)) for terminal, at in self.bundles[bundle]
+            (terminal, self.languages[terminal].after_inside(at, state))
+            for terminal, at in self.bundles[bundle]
         )
 
     def _followed(self, readings: Iterable[Reading]) -> tuple[int, tuple[int, ...]]:

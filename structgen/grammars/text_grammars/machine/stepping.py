@@ -164,7 +164,8 @@ def blank(c: TextContext, index: int) -> None:
     cells = skip(c.cells, index * c.class_count)
     for i in range(c.class_count):
         cells[i] = UNKNOWN
-    c.like[index] = UNKNOWN
+    if c.hooks.read == 0:  # else the states of the lexer are others
+        c.like[index] = UNKNOWN
     if address_of_block(c.token_ends) != 0:
         c.token_ends[index] = UNKNOWN
 
