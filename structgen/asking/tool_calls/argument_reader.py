@@ -220,7 +220,8 @@ class MemberReader:
         top = self.stack[-1]
         member = top.known(key)
         menu = None if member is None else self.planned("menu", member.place)
-        kinds = [kind for kind, said in self.format.types.items() if said == word] if word else []
+        words = (*self.format.types.items(), *self.format.open_types.items()) if word else ()
+        kinds = [kind for kind, said in words if said == word]
         container = (yield from self.container(at, kinds, menu, tail)) if self.format.nested else None
         if container is not None:
             keys = None if menu is None else menu.object

@@ -58,6 +58,7 @@ def any_arguments(
         return values[kind]
 
     words = grouped((style.types[kind], kind) for kind in JSON_TYPES) if style.types else {"": ["string"]}
+    words |= grouped((word, kind) for kind, word in style.open_types.items())
     rules = ["start: object", "object: BLANK (member BLANK)*", "array: BLANK (item BLANK)*"]
     for rule, template in (("member", style.member), ("item", style.item or "$value")):
         said = (

@@ -670,10 +670,9 @@ class RulesGrammar(TextGrammar):
         # start-up time
         from structgen.grammars.text_grammars.context_free.context_free_language import ContextFree
 
-        bound = {
-            name: PartLanguages(limits).if_any(of) if self.missing else of.language(limits)
-            for name, of in self.bound.items()
-        }
+        parts = PartLanguages(limits, target)
+        read = parts.if_any if self.missing else parts.of
+        bound = {name: read(of) for name, of in self.bound.items()}
         terminals: dict[str, Language | Node | None] = {**self.terminals, **bound}
         beside = writable(self.missing) if self.missing else TRUE
         return ContextFree(

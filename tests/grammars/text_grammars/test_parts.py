@@ -43,6 +43,8 @@ SUM = 'start: NAME "=" sum\nsum: NAME | sum "+" NAME\nNAME: /[a-z]+/\n%ignore " 
 BLOCKS = 'start: "if" NAME ":" start "end" | NAME\nNAME: /[a-z]+/\n%ignore /[ \\n]+/\n'
 OPEN = 'start: (WORD | "<" CALL ">")+\nWORD: /[a-z]+/\n%declare CALL\n%ignore " "\n'
 BEHIND = "start: WORD CALL TAIL\nWORD: /[a-z]+/\nTAIL: /(?<=})[.]|(?<=[0-9])!/\n%declare CALL\n"
+NESTED = 'start: "<" (start | OBJECT | NUMBER)* ">"\n%declare OBJECT NUMBER'
+"""Rules over parts, of which one may go on where another begins."""
 ANSWERED = '{"n": 12, "of": "a}b"}'
 
 
@@ -52,6 +54,21 @@ def object_of() -> TextGrammar:
 
 def number_of(*types: str) -> TextGrammar:
     return sg.sequence("", sg.json_schema({"type": list(types)}))
+
+
+def ruled(rules: str, **bound: TextGrammar) -> TextGrammar:
+    """Rules over characters, whose terminals are grammars."""
+    return sg.lark(rules, lexer="characters", bind=bound)
+
+
+def any_arguments(style: str) -> TextGrammar:
+    """Arguments of any names and values in a style."""
+    return sg.structural_tag({"format": {"type": "json_schema", "json_schema": True, "style": style}})
+
+
+def kimi(value: str, kind: str) -> str:
+    """An argument as kimi_k3_xml writes it."""
+    return f'<|open|>argument key="k" type="{kind}"<|sep|>{value}<|close|>argument<|sep|>'
 
 
 def called(**more: object) -> TextGrammar:
@@ -148,6 +165,34 @@ CASES: dict[str, tuple[Callable[[], TextGrammar], list[str]]] = {
     "rules over characters": (
         lambda: sg.ebnf('root ::= root [+-] term | term\nterm ::= "(" root ")" | "1"\n'),
         ["(1+1)-1", "((1))+1"],
+    ),
+    "parts in rules": (
+        lambda: ruled(NESTED, OBJECT=object_of(), NUMBER=number_of("integer", "number")),
+        ["<<" + ANSWERED + ">12-3.5{" + '"n":0}>', "<" + ANSWERED * 2 + "<>>"],
+    ),
+    "parts in rules beside what reads the same": (
+        lambda: ruled(
+            "start: A | A start B | C start\n%declare A B C",
+            A=object_of(),
+            B=object_of() + "!",
+            C=sg.regex("{+|x"),
+        ),
+        [ANSWERED, ANSWERED * 3 + '{"n":1}!' + ANSWERED + "!", "x{{" + ANSWERED],
+    ),
+    "compositions in rules": (
+        lambda: ruled(
+            'start: "(" more ")"\nmore: A more? B\n%declare A B',
+            A="<" + object_of() + sg.lark(SUM), B=number_of("null")
+        ),
+        ["(<" + ANSWERED + "a=b+c null)", "(<" + ANSWERED + "a=b<" + '{"n":1}c=d null null)'],
+    ),
+    "any arguments as JSON": (
+        lambda: any_arguments("kimi_k3_xml"),
+        [kimi('{"k": [1], "l": "<|sep|>"}', "object") + kimi("[null, true]", "array"), kimi("a", "string")],
+    ),
+    "any arguments one by one": (
+        lambda: any_arguments("cohere_xml"),
+        ['<cofl:value name="a" type="list"><cofl:value type="json">1</cofl:value></cofl:value>'],
     ),
     "a pattern that looks around": (lambda: sg.regex("(?:ab|a)(?!b)[ab\né]*"), ["abaé\nab", "aé"]),
     "a pattern at boundaries": (lambda: sg.regex(r"(?:\ba|[^a]){2,4}"), ["bé\nb", "éaéa", "a b"]),
@@ -366,7 +411,10 @@ LEAVES: list[Callable[[], TextGrammar]] = [
     lambda: sg.text(until="1", included=False),
     lambda: sg.in_json_string(sg.lark('start: "a" | "1" start "a"')),
 ]
-PIECES = '"a|a"|1a|a1|11|aa|1]|[1|, 1|"1"|aa1|1aa| a|1 |a a1|"a"1|b1a'.split("|")
+RULES = [
+    f"start: {right}\n%declare A B" for right in ("A | B start", "A start? B", '"<" start? ">" | A | B A')
+]
+PIECES = '"a|a"|1a|<1|a>|1>|a1|11|aa|1]|[1|, 1|"1"|aa1|1aa| a|1 |a a1|"a"1|b1a'.split("|")
 COMPOSED = st.recursive(
     st.sampled_from(LEAVES).map(lambda make: make()),
     lambda of: st.one_of(
@@ -375,6 +423,7 @@ COMPOSED = st.recursive(
         st.tuples(of, st.integers(0, 2), st.sampled_from((None, 2, 3))).map(
             lambda one: one[0].repeat(*one[1:])
         ),
+        st.tuples(st.sampled_from(RULES), of, of).map(lambda one: ruled(one[0], A=one[1], B=one[2])),
     ),
     max_leaves=5,
 )

@@ -341,6 +341,95 @@ def test_a_schema_that_names_none_takes_any_arguments(style: str, schema: Any) -
     assert taken(tag({"type": "object", "properties": {}}, style), good) == [one for one in good if one == ""]
 
 
+def test_where_a_type_is_open_kimi_k3_xml_says_integer_too_as_xgrammar() -> None:
+    """A single type has XGrammar's one word; where the type is open, XGrammar says `integer` of integers."""
+    integer, number, half = (
+        any_argument("kimi_k3_xml", "n", "number", value).replace('"number"', f'"{word}"')
+        for word, value in (("integer", "5"), ("number", "5"), ("integer", "2.5"))
+    )
+    texts = [integer, number, half]
+    for schema in ({}, {"type": ["integer", "null"]}, {"type": ["number", "string"]}, {"enum": [5, "x", []]}):
+        properties = {"type": "object", "properties": {"n": schema}, "required": ["n"]}
+        assert taken(tag(properties, "kimi_k3_xml"), texts) == [integer, number], schema
+    for kind in ("integer", "number"):
+        properties = {"type": "object", "properties": {"n": {"type": kind}}, "required": ["n"]}
+        assert taken(tag(properties, "kimi_k3_xml"), texts) == [number]
+    either = {"type": "object", "properties": {"n": {"enum": [0.5, "x"]}}, "required": ["n"]}
+    assert taken(tag(either, "kimi_k3_xml"), texts) == []
+    for schema in (True, {"type": "object"}):
+        assert taken(tag(schema, "kimi_k3_xml"), texts) == [integer, number]
+
+
+LETTERS = 'ak1" {}[]:,.<>|/sep'
+PIECES = [
+    '"<|sep|>{',
+    '{"k": 1}<',
+    "}</",
+    "]<|close|>",
+    '">',
+    '": [',
+    '"}]',
+    "1}",
+    "</",
+    "<|open|>argu",
+    "><",
+]
+DRAWN_TEXTS = ("".join(of) for size in (2, 3) for of in itertools.product(LETTERS, repeat=size))
+TEXTS = [text.encode() for text in dict.fromkeys([*DRAWN_TEXTS, *PIECES])]
+MANY = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None, *TEXTS], eos_token_id=256)
+"""All texts of three of some letters, and pieces that come past the ends of JSON."""
+FEW = sg.Limits(oracle_steps=3_000)
+INSIDE = ['{"k": 1}', '{"k": [1, "<a"], "ba": {}}', '["k", {"a b": 1}, 1.5]', "[]", "{}"]
+
+
+def hold_to_bytes(value: Any, text: str, chance: random.Random) -> None:
+    """Hold masks along a text, of a vocabulary of many tokens, to what is read byte by byte."""
+    grammar = sg.structural_tag(value)
+    large, single = sg.compile(grammar, MANY, limits=FEW), sg.compile(grammar, BYTES)
+    state, end = large.start, 0
+    there = single.start
+    while True:
+        allowed = set(large.allowed(state))
+        first = MANY.vocab_size - len(PIECES)
+        for token in (*range(256), *chance.sample(range(257, first), 200), *range(first, MANY.vocab_size)):
+            read = single.step_bytes(there, MANY.token_bytes[token] or b"")
+            assert (token in allowed) == (read is not None), (text[:end], MANY.token_bytes[token])
+        if end == len(text):
+            break
+        size = chance.randint(1, 9)
+        data = text[end : end + size].encode()
+        after, read = large.step_bytes(state, data), single.step_bytes(there, data)
+        assert after is not None and read is not None
+        state, there, end = after, read, min(end + size, len(text))
+
+
+def hold_any_to_bytes(count: int) -> None:
+    chance = random.Random(5)
+    for _ in range(count):
+        style = chance.choice([style for style in WRITTEN if style not in ("minimax_m3_xml", "gemma")])
+        schema: Any = chance.choice([True, {"type": "object"}, {"properties": {"a": {}}}])
+        inside = chance.choice(INSIDE)
+        kind = "object" if inside[0] == "{" else "array"
+        if style == "cohere_xml":
+            kind, inside = "number", "-1.5"
+        text = any_argument(style, "a", kind, inside)
+        hold_to_bytes(tag(schema, style), text, chance)
+        rules = 'start: "<" start? json ">"\njson: %json {"type": ["object", "array"]}'
+        inside = chance.choice(INSIDE)
+        nested = {"format": {"type": "grammar", "grammar": rules, "syntax": "lark"}}
+        hold_to_bytes(nested, f"<<{inside}>{inside}", chance)
+
+
+def test_masks_of_any_values_cost_no_step_for_each_token() -> None:
+    """Each key of an object is another state, so that a walk byte by byte has one for each token."""
+    hold_any_to_bytes(12)
+
+
+@pytest.mark.slow
+def test_masks_of_any_values_in_random_tags_are_those_read_byte_by_byte() -> None:
+    hold_any_to_bytes(2_000)
+
+
 def test_objects_and_arrays_of_any_arguments_hold_one_another_in_cohere_xml() -> None:
     items = '<cofl:value type="json">1</cofl:value> <cofl:value type="raw">x</cofl:value>'
     item = f'<cofl:value type="list">{items}</cofl:value>'

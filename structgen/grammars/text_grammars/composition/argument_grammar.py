@@ -165,10 +165,14 @@ class _Writer:
         head, _, tail = template.partition("$value")
         values = {"key": member.key}
         end = filled(tail, values)
-        pairs = self.values(member, where, key, self.stops(end))
+        pairs = list(self.values(member, where, key, self.stops(end)))
         words = grouped((self.style.types.get(kind, ""), grammar) for kind, grammar in pairs)
         if not words:
             return None
+        if len({kind for kind, _ in pairs}) > 1 and member.outcomes is None:
+            for kind, word in self.style.open_types.items():
+                if (narrowed := self.json_of([kind], member.place, where)) is not None:
+                    words[word] = [narrowed]
         return either(
             *(
                 sequence(*self.spelled(head, {**values, "type": word}), either(*of), end)
@@ -262,8 +266,6 @@ class _Writer:
 
     def json(self, place: int, menu: ValueMenu, where: str) -> Iterator[tuple[str, TextGrammar]]:
         """Yield the values of an argument that are no strings, as JSON; those of each word apart."""
-        schema = self.plan.subschema(place, where)
-        stops = (*self.style.stops, *self.excludes)
         types, nested = self.style.types, self.style.nested
         # where objects are usually not JSON, the word for JSON is that of numbers
         groups = grouped(
@@ -271,13 +273,21 @@ class _Writer:
         )
         for of in groups.values():
             is_all = len(groups) == 1 and menu.string is None
-            part = schema if is_all else {**own(schema), "allOf": [schema], "type": of}
-            grammar = without(json_schema(part, **{**self.plan.policies, "strict": None}), stops)
-            if stops and not has_documents(cast(JsonSchemaGrammar, grammar)):
-                continue
-            said = as_text(grammar)
-            kind = "number" if nested else of[0]
-            yield kind, self.padded(said) if self.blank is None else said  # else JSON has it in itself
+            grammar = self.json_of(None if is_all else of, place, where)
+            if grammar is not None:
+                yield "number" if nested else of[0], grammar
+
+    def json_of(self, kinds: Sequence[str] | None, place: int, where: str) -> TextGrammar | None:
+        """Return the values of an argument that have some types (None: all) as JSON, None where there are
+        none."""
+        schema = self.plan.subschema(place, where)
+        part = schema if kinds is None else {**own(schema), "allOf": [schema], "type": [*kinds]}
+        stops = (*self.style.stops, *self.excludes)
+        grammar = without(json_schema(part, **{**self.plan.policies, "strict": None}), stops)
+        if (stops or kinds) and not has_documents(cast(JsonSchemaGrammar, grammar)):
+            return None
+        said = as_text(grammar)
+        return self.padded(said) if self.blank is None else said  # else JSON has it in itself
 
     def array(self, residue: int, where: str) -> TextGrammar:
         places, ends, repeats = self.plan.items(residue, where)

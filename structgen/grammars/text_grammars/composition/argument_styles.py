@@ -46,6 +46,8 @@ class ArgumentStyle:
     too."""
     types: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The word for `$type` of each of JSON Schema's types."""
+    open_types: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Another word for `$type` of some types, where a schema leaves open which of several a value has."""
     keys: str = r"""[^\s\x00-\x1f\x7f"'<>=&,:{}\[\]|]{1,256}"""
     """A pattern of the names of arguments that can be written."""
 
@@ -141,6 +143,7 @@ ARGUMENT_STYLES: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
             "between": "",
             "keys": TAGGED,
             "types": MappingProxyType({kind: "number" if kind == "integer" else kind for kind in JSON_TYPES}),
+            "open_types": MappingProxyType({"integer": "integer"}),
         },
         "gemma": {
             "member": "$key:$value",

@@ -22,10 +22,10 @@ from structgen.base.language.remembering import remembered
 from structgen.base.limits import DEFAULT, Limits
 from structgen.grammars.text_grammars.context_free.parsed_lexemes import ParsedLexemes
 from structgen.grammars.text_grammars.context_free.parser_stacks import ROOT, Items, Stacks
-from structgen.grammars.text_grammars.context_free.rules import Rule, prepare
+from structgen.grammars.text_grammars.context_free.rules import Rule, grouped, prepare
 from structgen.grammars.text_grammars.context_free.shortest_rests import Rests, Tops
-from structgen.grammars.text_grammars.machine.language import Config, Language
-from structgen.grammars.text_grammars.machine.scanning import Scanner
+from structgen.grammars.text_grammars.machine.language import Config, InsidePart, Language
+from structgen.grammars.text_grammars.machine.scanning import Scanner, common_classes
 from structgen.grammars.text_grammars.regular_language import RegularLanguage
 
 
@@ -69,7 +69,9 @@ class ContextFree(Language):
             )
         names = self.rules.names[: self.rules.terminals]
         self.scanner = Scanner([cast(Language, languages[name]) for name in names])
+        self.parts = self.scanner.languages
         self.classes, self.specials = self.scanner.classes, self.scanner.specials
+        self.outer_classes = common_classes(part.outer_classes or part.classes for part in self.parts)
         self.counts_tokens = self.scanner.counts_tokens
         self.locks = max((language.locks for language in self.scanner.languages), default=0)
         self.items = Items(self.rules)
@@ -89,18 +91,68 @@ class ContextFree(Language):
         return self.scanner.fresh(self.items.terminals(state))
 
     def step(self, config: Config, symbol: int) -> Config | None:
+        return self._moved((node, self.scanner.after(bundle, symbol)) for node, bundle in config[1])
+
+    def _moved(self, tops: Iterable[tuple[int, tuple[int, Iterable[int]]]]) -> Tops | None:
+        """Return the configuration of some stacks, each with the bundle that goes on on top of it, and the
+        terminals that have ended there; None where there is neither."""
         reading: dict[int, int] = {}
         shifted: list[int] = []
-        scanner = self.scanner
-        for node, bundle in config[1]:
-            going, ended = scanner.after(bundle, symbol)
-            if going != scanner.nothing:
-                reading[node] = scanner.union(reading[node], going) if node in reading else going
+        for node, (going, ended) in tops:
+            if going != self.scanner.nothing:
+                reading[node] = self.scanner.union(reading[node], going) if node in reading else going
             for terminal in ended:
                 shifted += self.stacks.tops(node, terminal)
-        if not reading and not shifted:
-            return None
-        return self.configuration(reading, shifted)
+        return self.configuration(reading, shifted) if reading or shifted else None
+
+    def _readings(self, config: Config) -> dict[tuple[int, Config], list[int]]:
+        """Return what is being read, a terminal and its configuration, with the stacks on which it is."""
+        tops = config[1]
+        return grouped((reading, node) for node, bundle in tops for reading in self.scanner.bundles[bundle])
+
+    def _place(
+        self, terminal: int, nodes: Iterable[int], at: Config | None, ended: bool = False
+    ) -> Tops | None:
+        """Return the configuration in which a terminal is being read on some stacks (`at`: None, it is not),
+        and has ended there too."""
+        bundle = self.scanner.bundle(() if at is None else [(terminal, at)])
+        return self._moved((node, (bundle, (terminal,) if ended else ())) for node in nodes)
+
+    def places(self, config: Config) -> Iterable[Config]:
+        insides, others = self.inside(config)
+        if config[0] or len(insides) + (others is not None) < 2 or not insides:
+            return (config,)
+        begun = (
+            (self.parts[terminal], terminal, at, nodes)
+            for (terminal, at), nodes in self._readings(config).items()
+        )
+        return (
+            self._place(terminal, nodes, one)
+            for part, terminal, at, nodes in begun
+            if not part.accepts(at)
+            for one in part.places(at)
+        )
+
+    def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
+        told: list[InsidePart] = []
+        others: list[tuple[int, tuple[int, Iterable[int]]]] = []
+        for (terminal, at), nodes in self._readings(config).items():
+            insides, left = self.parts[terminal].inside(at)
+            told += [self._lifted(terminal, nodes, inside) for inside in insides]
+            if left is not None:
+                others += [(node, (self.scanner.bundle([(terminal, left)]), ())) for node in nodes]
+        is_told = any(inside.ends and inside.part.may_end(inside.state) for inside in told)
+        ends, tops = config[0] and not is_told, self._moved(others)
+        return tuple(told), (ends, tops[1] if tops else ()) if ends or tops else None
+
+    def _lifted(self, terminal: int, nodes: Iterable[int], inside: InsidePart) -> InsidePart:
+        """Return a place inside a part of a terminal, which is read on some stacks, as a place of this
+        language."""
+        after = self._place(terminal, nodes, inside.after_end, inside.ends)
+        return inside._replace(after_end=after if after and after[1] else None, ends=bool(after and after[0]))
+
+    def after_inside(self, config: Config, state: int) -> Config:
+        return self._moved((node, self.scanner.after_inside(bundle, state)) for node, bundle in config[1])
 
     def configuration(self, reading: Mapping[int, int], shifted: Iterable[int]) -> Tops:
         """Return the configuration of some stacks: on those of `reading` a terminal is being read, on those

@@ -35,7 +35,7 @@ from structgen.grammars.text_grammars.machine.stepping import TEXT_TABLES, TextC
 from structgen.machines.machine_core.growing_tables import NODES
 from structgen.machines.machine_core.layout import BELOW, READING, REFUSED, REGISTERS
 from structgen.machines.machine_core.lexeme_layout import ASK_RECORD, FULL
-from structgen.machines.machine_core.lexeme_tables import TRIES, RecordTables
+from structgen.machines.machine_core.lexeme_tables import RecordTables
 from structgen.machines.machine_core.questions import call_answered
 from structgen.machines.store.mask_store import StoreOption
 from structgen.tokens.tokenizer import Tokenizer
@@ -89,7 +89,6 @@ class NumberedText(RestMachine):
         self._tables.context[_VISITS] = address_of(self._visit_rows)
         self._steps = StepTable(self._tables.context, self._language)
         self._records = RecordTables(self._tables, self.vocabulary, self._masks)
-        self._tables.append(TRIES, (-1, len(self.vocabulary.nodes), 0, 0, 0, 0))
         self._is_changing = False
         """Whether `_read_whole` is under way: what an exception has left of it is done again."""
         self._lexeme_rows: LexemeRows | None = None

@@ -59,21 +59,34 @@ class Scanner:
         key = (bundle, symbol)
         known = self._after.get(key)
         if known is None:
-            going: list[Reading] = []
-            ended: set[int] = set()
             THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(self.bundles[bundle]))
-            for terminal, config in self.bundles[bundle]:
-                language = self.languages[terminal]
-                following = language.step(config, symbol)
-                if following is None:
-                    continue
-                if language.accepts(following):
-                    ended.add(terminal)
-                    if not self.goes_on((terminal, following)):
-                        continue
-                going.append((terminal, following))
-            known = self._after[key] = (self.bundle(going), tuple(sorted(ended)))
+            after = (
+                (terminal, self.languages[terminal].step(at, symbol)) for terminal, at in self.bundles[bundle]
+            )
+            known = self._after[key] = self._followed(after)
         return known
+
+    def after_inside(self, bundle: int, state: int) -> tuple[int, tuple[int, ...]]:
+        """Return the same after some text inside the one part with masks of its own in which all readings
+        are: the part is now in `state`."""
+        return self._followed(
+            (terminal, self.languages[terminal].after_inside(at, state))
+            for terminal, at in self.bundles[bundle]
+        )
+
+    def _followed(self, readings: Iterable[Reading]) -> tuple[int, tuple[int, ...]]:
+        """Return the bundle of those of some readings that go on, and the terminals that may end there."""
+        going: list[Reading] = []
+        ended: set[int] = set()
+        for terminal, at in readings:
+            if at is None:
+                continue
+            if self.languages[terminal].accepts(at):
+                ended.add(terminal)
+                if not self.goes_on((terminal, at)):
+                    continue
+            going.append((terminal, at))
+        return self.bundle(going), tuple(sorted(ended))
 
     @remembered
     def goes_on(self, reading: Reading) -> bool:

@@ -48,7 +48,7 @@ class StepTable:
         self._final = GrownArray(context, [_word("may_end")], 1, np.uint8, None)
         self._inside = GrownArray(context, [_word("inside")], 1, np.uint8, None)
         self._boundaries = GrownArray(context, counted, 1, np.int32, None)
-        self._like = GrownArray(context, [], 1, np.int32, None)
+        self._like = GrownArray(context, [], 1, np.int32, UNKNOWN)
         """Of each state what records know of it, where it is one of the lexer too."""
         self._arrays = self._table, self._final, self._inside, self._boundaries, self._like
         context[TextContext.class_count] = context[TextContext.width] = width

@@ -39,8 +39,6 @@ ENDS = 4 * (DEEPEST + 4) + BELOW
 MOVE, READ, BEGUN, READINGS = range(4)
 """What an edge tells: the state after a token that is not read byte by byte; of a place of a language with
 lexemes, the place behind a terminal, and the lexer's state; and where the readings of a state are."""
-LEAVING = 1
-"""The trie whose ranges are the nodes below the ends of a part."""
 OUTSIDE, INSIDE, BOTH = 0, 1, 2
 """Where a state's places are: outside parts with masks of their own; in one such part; in several, or in
 both."""
@@ -166,7 +164,8 @@ def blank(c: TextContext, index: int) -> None:
     cells = skip(c.cells, index * c.class_count)
     for i in range(c.class_count):
         cells[i] = UNKNOWN
-    c.like[index] = UNKNOWN
+    if c.hooks.read == 0:  # else the states of the lexer are others
+        c.like[index] = UNKNOWN
     if address_of_block(c.token_ends) != 0:
         c.token_ends[index] = UNKNOWN
 

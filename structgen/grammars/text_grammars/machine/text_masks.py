@@ -15,7 +15,6 @@ from structgen.grammars.text_grammars.machine.stepping import (
     BEGUN,
     ENDS,
     INSIDE,
-    LEAVING,
     NEVER,
     OUTSIDE,
     READ,
@@ -27,13 +26,13 @@ from structgen.grammars.text_grammars.machine.stepping import (
     follow,
     forward,
 )
-from structgen.machines.machine_core.interning import ask, ask_room, edge_key, find
-from structgen.machines.machine_core.layout import ASKED, LARGE, MISS, Core
-from structgen.machines.machine_core.lexeme_layout import ASK_START, FULL, RANGE_WORDS, UNKNOWN
+from structgen.machines.machine_core.interning import ask, edge_key, find
+from structgen.machines.machine_core.layout import ASKED, LARGE, MISS, REFUSED, Core
+from structgen.machines.machine_core.lexeme_layout import ASK_START, FULL, UNKNOWN
 from structgen.machines.machine_core.lexeme_masks import begin_mask, collect, emit_mask
-from structgen.machines.machine_core.lexeme_records import scan_trie
+from structgen.machines.machine_core.lexeme_records import put_found, scan_trie
 from structgen.machines.machine_core.masks import copy_mask, emit, memoise
-from structgen.tokens.trie_nodes import depth_of, end_of
+from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 # --- what scans and records ask (`lexeme_layout.Hooks`) -----------------------------------------------------
 
@@ -139,27 +138,42 @@ def read_state(c: TextContext, index: int, target: int) -> int:
 
 
 @jit
-def scan_behind(c: TextContext, index: int, nodes: Int32s, count: int) -> int:
+def read_below(c: TextContext, index: int, top: int) -> bool:
+    """Add to `found` the tokens below a node of the trie whose bytes behind the node's can be read from a
+    state on. Returns whether all is known; else questions are noted."""
+    v, depths, node, is_known = c.vocabulary, c.depths, top + 1, True
+    depths[0].lexeme = index
+    while node < end_of(v.trie[top]):
+        word = v.trie[node]
+        depth, slot = depth_of(word) - depth_of(v.trie[top]), slot_of(word)
+        after = depths[depth].lexeme = follow(c, depths[depth - 1].lexeme, byte_of(word))
+        ended = end_token(c, after) if slot and after >= 0 else REFUSED
+        if ended >= 0:
+            put_found(c, v.slot_ids, v.slot_start[slot - 1], v.slot_start[slot])
+        is_known = is_known and after != ASKED and ended != ASKED
+        node = node + 1 if after >= 0 else end_of(word)
+    return is_known
+
+
+@jit
+def read_behind(c: TextContext, index: int, nodes: Int32s, count: int) -> int:
     """Find the tokens below some nodes of the trie whose bytes behind the node's can be read from a state on;
-    some may stand in `found` twice. Returns how many, ASKED, or FULL."""
-    trie = c.tries[LEAVING]
-    if c.ranges.count + RANGE_WORDS * count > c.ranges.capacity:
-        ask_room(c, c.ranges, RANGE_WORDS * count)
-        return ASKED
-    trie.ranges, trie.range_count = c.ranges.count, count
+    some may stand in `found` twice. Returns how many, ASKED, or FULL. They are read byte by byte: the states
+    of the lexer, of a language with lexemes, are others."""
+    is_known = True
+    c.scan.owner, c.scan.found, c.scan.is_full = 0, 0, 0
     for i in range(count):
-        node_range = skip(c.ranges.numbers, c.ranges.count + RANGE_WORDS * i)
-        word = c.vocabulary.trie[nodes[i]]
-        node_range[0], node_range[1], node_range[2] = nodes[i] + 1, end_of(word), depth_of(word)
-    c.scan.owner = 0  # the nodes may be others than those of the scan before
-    return scan_trie(c, LEAVING, index, -1)
+        is_known = read_below(c, index, nodes[i]) and is_known
+    if c.scan.is_full:
+        return FULL
+    return c.scan.found if is_known else ASKED
 
 
 @entry("int64(int64, int64, int64, int64)")
 def leaving(context: int, index: int, nodes: int, count: int) -> int:
     """Find the tokens below some nodes (int32) that go on behind the part, from a state. Returns how many,
-    ASKED, or FULL (`scan_behind`)."""
-    return scan_behind(TextContext(context), index, Int32s(nodes), count)
+    ASKED, or FULL (`read_behind`)."""
+    return read_behind(TextContext(context), index, Int32s(nodes), count)
 
 
 @jit
@@ -185,7 +199,7 @@ def join_part(c: TextContext, index: int, target: int) -> int:
         return MISS
     if left < 0 or v.behind < 0:
         return UNKNOWN
-    count = scan_behind(c, v.behind, ends, left)
+    count = read_behind(c, v.behind, ends, left)
     if count < 0:
         return count
     c.buffer_count = 0
