@@ -133,8 +133,11 @@ def checked(seed: int, policies: Any, tokenizer: sg.Tokenizer) -> bool:
         return False
     text = b"".join(tokenizer.token_bytes[one] or b"" for one in tokens)
     # Python's `$` stands before a line feed, too
-    if "propertyDependencies" not in json.dumps(schema) and b"\\n" not in text:
-        jsonschema.Draft202012Validator(schema).validate(json.loads(text))
+    document = json.loads(text)
+    # 1e999 is an integer to JSON Schema, and infinite to Python's json
+    is_finite = "Infinity" not in json.dumps(document)
+    if "propertyDependencies" not in json.dumps(schema) and b"\\n" not in text and is_finite:
+        jsonschema.Draft202012Validator(schema).validate(document)
     return True
 
 
