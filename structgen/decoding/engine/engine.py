@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -16,7 +15,7 @@ from collections.abc import (
 )
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,7 +50,7 @@ from structgen.machines.core.matcher import Matcher
 from structgen.tokens.tokenizer import Tokenizer
 
 _MOST_POLICIES: Final = 256
-"""Requests whose policies for forced text are kept."""
+"""Policies for forced text that are kept."""
 
 
 class Engine:
@@ -118,9 +117,8 @@ class Engine:
         self._driver = Driver(self._loop, most)
         self._compiled: dict[tuple[Grammar, str], CompiledGrammar] = {}
         """What was asked for least recently comes first."""
-        self._policies: deque[CompiledGrammar] = deque(maxlen=_MOST_POLICIES)
-        """What the last requests made of these by their options for forced text: a grammar does not hold
-        it."""
+        self._policies = lru_cache(_MOST_POLICIES)(with_forced_text)
+        """What requests made of these by their options for forced text: a grammar does not hold it."""
         self._asked = 0
         self._of_grammars = threading.Lock()
 
@@ -291,26 +289,21 @@ class Engine:
         reads_ahead = any(
             isinstance(strategy, Mixture | SearchStrategy) for strategy in request.chosen_by.strategies
         )
+        # one that was handed over compiled is its owner's alone
+        policies = with_forced_text if isinstance(grammar, CompiledGrammar) else self._policies
         if not request.healing and (not begun or reads_ahead):
             if compiled is not None and (request.canonical or begun):
-                compiled = self._policy(request, compiled, begun=begun)
+                compiled = policies(compiled, canonical=request.canonical, begun=begun)
             return compiled, prompt, None
         is_free = compiled is None
         if compiled is None:
             compiled = self._any_text
         kept = len(prompt) - prompt_border(compiled, prompt, begun)
         behind = self.tokenizer.decode(prompt[kept:])
-        policy = self._policy(request, compiled, behind=behind, begun=begun)
+        policy = policies(compiled, canonical=request.canonical, behind=behind, begun=begun)
         half = half_character(self.tokenizer, prompt) if is_free and not begun else b""
         border = PromptBorder(len(behind), half, is_free)
         return None if is_free and not behind else policy, prompt[:kept], border
-
-    def _policy(self, request: Request, compiled: CompiledGrammar, **options: bytes) -> CompiledGrammar:
-        """Return `with_forced_text` of a request's grammar, which is kept as long as that may be."""
-        policy = with_forced_text(compiled, canonical=request.canonical, **options)
-        if not isinstance(request.grammar, CompiledGrammar):
-            self._policies.append(policy)
-        return policy
 
     def _draft_start(
         self, request: Request, prompt: list[int], compiled: CompiledGrammar | None
@@ -363,7 +356,7 @@ class Engine:
                 warn_of_special_texts(plain, self._named_tokens)
             compiled = compile(grammar, tokenizer)
         elif (newer := compiled.fresh()) is not compiled:
-            self._policies.clear()
+            self._policies.cache_clear()
             compiled = newer
         with self._of_grammars:
             self._compiled[key] = compiled
@@ -376,7 +369,7 @@ class Engine:
         """Keep the compiled form of a grammar no longer: no later request has it."""
         with self._of_grammars:
             self._compiled.pop((grammar, self.tokenizer.fingerprint), None)
-            self._policies.clear()
+        self._policies.cache_clear()
 
     @property
     def held_grammars(self) -> int:
@@ -398,8 +391,8 @@ class Engine:
         that only the mask stores keep."""
         if self.held_bytes <= self.cache_bytes:
             return
+        self._policies.cache_clear()
         with self._of_grammars:
-            self._policies.clear()
             stores = {compiled.store for compiled in self._compiled.values()}
         for store in stores:
             store.let_go()

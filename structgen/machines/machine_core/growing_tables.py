@@ -17,7 +17,7 @@ from structgen.base.errors import LimitError
 from structgen.base.limits import Limits
 from structgen.base.native.addresses import address_of as address_of
 from structgen.base.native.addresses import retire
-from structgen.base.native.lazy_memory import GROWTH, block
+from structgen.base.native.lazy_memory import GROWTH, with_collection
 from structgen.base.native.lazy_memory import room as lazy_room
 from structgen.base.native.typed_blocks import (
     ByteTable,
@@ -147,15 +147,18 @@ class GrowingTables:
         self._limits, self._plan = limits, plan
         self._shared = frozenset(plan.sizes) if is_shared else _SHARED
         # one block for the tables, the questions, and the registers of a walk and rows being interned
-        self._block = whole = block(plan.needs.stop + plan.scratch)
-        whole[: plan.hashes] = 255
+        self._block: npt.NDArray[np.uint8] = with_collection(
+            np.empty, plan.needs.stop + plan.scratch, np.uint8
+        )
+        block = self._block
+        block[: plan.hashes] = 255
         for part in plan.cleared:
-            whole[part] = 0
+            block[part] = 0
         self.context: npt.NDArray[np.int64] = plan.template.copy()
-        self.context[plan.addresses] += address_of(whole)
+        self.context[plan.addresses] += address_of(block)
         self._words = self.context.data  # a look at a single word costs half as much
         self.address = address_of(self.context)
-        self.needs: npt.NDArray[np.int64] = whole[plan.needs].view(np.int64)
+        self.needs: npt.NDArray[np.int64] = block[plan.needs].view(np.int64)
         self._kept: list[npt.NDArray[Any]] = []
         self._hashes: dict[int, npt.NDArray[np.int32]] = {}
         """The slots of interning tables that have grown."""
@@ -179,8 +182,8 @@ class GrowingTables:
                 self._plan.sizes[table].rows,
                 self._plan.starts[table],
             )
-            raw = self._block[start : start + _bytes(words, count)]
-            view = self._views[table] = self._view(raw, words, count)
+            block = self._block[start : start + _bytes(words, count)]
+            view = self._views[table] = self._view(block, words, count)
         return view
 
     def questions(self) -> list[list[int]]:
@@ -218,7 +221,7 @@ class GrowingTables:
             capacity = max(capacity, 2 * count)
         # lists of masks grow to tens of megabytes: copied seldom, into room that only costs as it is used
         size = _bytes(words, capacity)
-        raw = (lazy_room if table == LISTS else block)(size)
+        raw = lazy_room(size) if table == LISTS else with_collection(np.empty, size, np.uint8)
         rows = self._view(raw, words, capacity)
         old = self.rows(table)
         rows[:count] = old[:count]

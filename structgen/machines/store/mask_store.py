@@ -128,7 +128,7 @@ class MaskStore:
         disk: int = MOST_ON_DISK,
     ) -> None:
         self.path = None if path is None else Path(path)
-        self._memory, disk = checks.whole("memory", memory, 0), checks.whole("disk", disk, 0)
+        self.memory, disk = checks.whole("memory", memory, 0), checks.whole("disk", disk, 0)
         self._parts: WeakKeyDictionary[Vocabulary, VocabularyStore] = WeakKeyDictionary()
         self._lock = new_lock(STORES)
         self.lexers = None if self.path is None else CacheEntries(self.path, LEXER_SUFFIX, disk)
@@ -143,11 +143,6 @@ class MaskStore:
         """The same store as the grammars have it that are compiled with it: it keeps no grammar. One that
         held what holds it would be gone only when garbage is collected."""
         return self._twin or self
-
-    @property
-    def memory(self) -> int:
-        """The most bytes, for each vocabulary, of the rows, and again of all else."""
-        return self._memory
 
     def of(self, vocabulary: Vocabulary) -> VocabularyStore:
         """Return the part of the store for a vocabulary."""

@@ -44,11 +44,11 @@ def drawn(chance: random.Random, depth: int) -> Drawn:
     return Drawn(f"(?:{some.pattern})?", f"({some.rules})?", some.texts | {""})
 
 
-def in_order_of_json(rest: str) -> tuple[int, list[tuple[int, bytes]]]:
+def in_order_of_json(rest: str) -> tuple[int, list[tuple[bool, bytes]]]:
     """The order in regular expressions: bytes; then character by character those first that JSON writes as
     they are."""
     written = [json.dumps(letter, ensure_ascii=False)[1:-1] for letter in rest]
-    return len(rest.encode()), [(len(text), text.encode()) for text in written]
+    return len(rest.encode()), [(len(text) > 1, text.encode()) for text in written]
 
 
 def in_order_of_bytes(rest: str) -> tuple[int, bytes]:
