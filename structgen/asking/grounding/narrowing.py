@@ -238,8 +238,9 @@ class _Narrowing:
         is_whole = bool(parts) and {*rest} <= {"boolean", "null"}
         copy: dict[str, Any] = {}
         conjuncts: list[Any] = []
-        children = _children_of(schema)
-        targets = _targets_of(schema)
+        reference_and_conjuncts = self._document.loops.get(schema.id, (schema.ref, schema.all_of))
+        children = _children_of(schema, *reference_and_conjuncts)
+        targets = _targets_of(schema, *reference_and_conjuncts)
         for keyword, value in raw.items():
             is_below = is_held and not (is_whole and keyword in _CONDITIONS)
             if keyword in _REFERENCES and keyword in dialect.keywords:
@@ -374,10 +375,11 @@ def _kind_of(name: str) -> str:
     return "number" if name == "integer" else name
 
 
-def _children_of(schema: Schema) -> dict[int, Schema]:
-    """Return the schemas that stand in the keywords of one, by the identity of their JSON values."""
+def _children_of(schema: Schema, ref: Schema | None, all_of: tuple[Schema, ...]) -> dict[int, Schema]:
+    """Return the schemas that stand in the keywords of one, by the identity of their JSON values. `ref`,
+    `all_of`: as they are written."""
     children: dict[int, Schema] = {}
-    parts = [*parts_of(vars(schema).values())]
+    parts = [*parts_of((*vars(schema).values(), ref, all_of))]
     while parts:
         part = parts.pop()
         if part.raw is None:  # a keyword is read as others, whose schemas hold those of the text
@@ -387,12 +389,13 @@ def _children_of(schema: Schema) -> dict[int, Schema]:
     return children
 
 
-def _targets_of(schema: Schema) -> Iterator[Schema]:
-    """Yield the targets of the references of a schema, in the order of their keywords."""
-    if schema.ref is not None:
-        yield schema.ref
+def _targets_of(schema: Schema, ref: Schema | None, all_of: tuple[Schema, ...]) -> Iterator[Schema]:
+    """Yield the targets of the references of a schema, in the order of their keywords. `ref`, `all_of`: as
+    they are written."""
+    if ref is not None:
+        yield ref
         members = {*map(id, schema.raw.get("allOf", ()))}
-        yield from (part for part in schema.all_of if part.raw is not None and id(part.raw) not in members)
+        yield from (part for part in all_of if part.raw is not None and id(part.raw) not in members)
 
 
 def _formula_of(schema: Schema) -> Formula | None:

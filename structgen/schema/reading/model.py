@@ -276,6 +276,9 @@ class OpenDocument(ABC):
         """Forget what was read."""
         self.schemas: list[Schema] = []
         """By id: those that were read, and those that the network derived."""
+        self.loops: dict[int, tuple[Schema | None, tuple[Schema, ...]]] = {}
+        """By id, of each schema that comes back to itself by `$ref` and `allOf`: its `ref` and `all_of`, as
+        they are written (`reference_loops`)."""
         self.refusals: list[KeywordRefusal] = []
         self.patterns: dict[str, Schema] = {}
         """Every regular expression of `pattern` and `patternProperties`, and the first schema that has it."""

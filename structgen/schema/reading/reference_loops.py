@@ -98,6 +98,7 @@ def _open(document: OpenDocument, group: list[Schema]) -> None:
     if not said:
         return
     for schema in group:
+        document.loops[schema.id] = schema.ref, schema.all_of
         vars(schema).clear()
         schema.all_of, schema.applicators = tuple(said), ("allOf",)
     document.notes.append(

@@ -379,6 +379,35 @@ def test_what_is_denied_or_counted_is_as_the_schema_says(schema: Any, text: str,
     assert [one for one in (5, 6, 7, "x", [6]) if takes(held, written(one))] == documents
 
 
+@pytest.mark.parametrize(
+    ("definitions", "documents"),
+    [
+        ({"a": {"allOf": [{"type": "number"}, {"$ref": "#/$defs/a"}]}}, [{"p": 12}, {"q": "x"}]),
+        ({"a": {"$ref": "#/$defs/a", "type": "number"}}, [{"p": 12}, {"q": "x"}]),
+        (
+            {"a": {"$ref": "#/$defs/b", "minimum": 3}, "b": {"$ref": "#/$defs/a", **NUMBER, "maximum": 9}},
+            [{"q": 12}, {"q": "x"}],
+        ),
+        (
+            {
+                "a": {
+                    "allOf": [{"$ref": "#/$defs/a/properties/c"}],
+                    "properties": {"c": {"$ref": "#/$defs/a"}},
+                }
+            },
+            [{"p": 7}, {"p": 12}, {"p": "x"}],
+        ),
+    ],
+)
+def test_references_that_come_back_to_themselves_say_what_stands_beside_them(
+    definitions: Any, documents: Any
+) -> None:
+    members = {"p": {"$ref": "#/$defs/a"}, "q": {"not": {"$ref": "#/$defs/a"}}}
+    candidates = [{name: value} for name in "pq" for value in (7, 12, "x")]
+    schema = {"properties": members, "$defs": definitions}
+    assert narrowed_texts(schema, "12", candidates) == documents
+
+
 def test_members_keep_the_order_in_which_the_schema_names_them() -> None:
     branches = [{"properties": {"c": NUMBER}}, {"required": ["d"]}]
     schema = {"allOf": [{"properties": {"b": True}}], "properties": {"a": True}, "oneOf": branches}
