@@ -215,7 +215,7 @@ def test_a_mask_of_one_kind_of_grammar_loads_no_room_of_another_kind(grammar: st
 _ALL = """
 import importlib, pkgutil, sys, types
 import structgen
-MODULES = {"core", "errors", "integrations", "samplers", "speculation", "strategies"}
+MODULES = {"core", "errors", "integrations", "samplers", "speculation", "strategies", "testing"}
 for one in pkgutil.walk_packages(structgen.__path__, "structgen."):
     try:
         importlib.import_module(one.name)
