@@ -346,6 +346,10 @@ def test_a_misplaced_keyword_is_told_with_its_place_and_the_likely_one(schema: A
             "minLength": 1,
         },
         {"enum": ["a"], "minItems": 3},
+        {
+            "items": {"$ref": "#/$defs/a"},
+            "$defs": {"a": {"$ref": "#/$defs/a", "type": "object", "minItems": 1}},
+        },
     ],
 )
 def test_keywords_that_may_act_or_ask_for_nothing_are_left_alone(schema: Any) -> None:

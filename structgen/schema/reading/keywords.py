@@ -78,7 +78,9 @@ SPEAKS_OF: Mapping[str, str] = MappingProxyType(
 def idle_keywords(schema: Schema) -> Iterator[str]:
     """Yield the keywords of a schema that speak of values of types that its own `type` does not allow. Not
     those that ask for nothing, as generators write them, and neither `format` nor `additionalProperties`,
-    which are notes for other tools there."""
+    which are notes for other tools there. A schema that is derived from others has no keywords."""
+    if schema.raw is None:
+        return
     types = schema.types or TYPES
     for field, value in vars(schema).items():
         kind = SPEAKS_OF.get(field)
