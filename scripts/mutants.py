@@ -3,7 +3,7 @@
     python scripts/mutants.py golden|sampling|speculation|strategy|methods|kernel [name ...] [--jobs 2]
 
 faults.txt lists the faults, and says how they are written. A copy, of structgen, its kernels and
-bench/methods, is made of links, but for the file that has the fault, so that nothing else is compiled anew.
+bench/methods, is of files: the digest of a module's imports follows links back to sources without the fault.
 Exit status: 0 where every mutant is red, 1 where one is green, 2 where one no longer fits its source or the
 tests are red without a mutant.
 """
@@ -167,7 +167,7 @@ def tested(part: Faults, fault: Fault | None, tests: tuple[str, ...]) -> tuple[s
     with tempfile.TemporaryDirectory(prefix="mutant-") as temporary:
         copy = Path(temporary)
         for folder in ("structgen", "kernels", "bench"):
-            shutil.copytree(ROOT / folder, copy / folder, copy_function=os.symlink)
+            shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
         if fault is not None:
             text = (copy / fault.file).read_text(encoding="utf-8").replace(fault.old, fault.new)
             (copy / fault.file).unlink()
