@@ -263,3 +263,63 @@ def test_a_mask_is_what_steps_say_whatever_was_asked_before() -> None:
 def test_a_mask_is_what_steps_say_whatever_was_asked_before_whole(first: int) -> None:
     for seed in range(first, first + 500):
         mask_holds(seed)
+
+
+def long_value(chance: random.Random, word: str, depth: int) -> Any:
+    """Return a schema of values in which a long word, or as many characters, must be written somewhere."""
+    kind, inner = chance.randrange(7 if depth else 3), {"const": word}
+    if kind > 2:
+        inner = long_value(chance, word, depth - 1)
+    counts = {"minItems": chance.randint(1, 3), "maxItems": chance.randint(3, 4)}
+    named = {
+        "properties": {word: inner, "b": {"type": "integer"}},
+        "additionalProperties": chance.random() < 0.5,
+    }
+    return [
+        {
+            "enum": chance.choice(
+                [[word], [word, "b"], [0, word, {"b": word}], [[word], None], [[0], [0, word]]]
+            )
+        },
+        {"type": "string", "minLength": len(word)},
+        {"type": "array", "items": {"const": chance.choice([word, [word], {word: 0}])}, **counts},
+        {"type": "array", "items": inner, **counts},
+        {"type": "array", "items": inner, **counts, "not": {"uniqueItems": True}},
+        {"type": "object", **named, "required": chance.choice([[word], ["b", word]])},
+        {"type": "object", **named, "required": ["b"], "dependentRequired": {"b": [word]}},
+    ][kind]
+
+
+def suffices(seed: int) -> None:
+    """Hold the budgets that are known to take nothing from masks to the counts behind each token, in a
+    vocabulary with few tokens of several bytes, which write a long word and what stands beside it."""
+    chance = random.Random(f"sufficient {seed}")
+    word = "a" * chance.choice([2, 40]) + "b"
+    said, options = long_value(chance, word, 2), chance.choice(OPTIONS)
+    heads, tails = (
+        [b"", b'"', b',"', b', "', b',["', b',{"'],
+        [b"", b'"', b'":', b'": ', b'"]', b'":0}', b'"}'],
+    )
+    texts = word.encode(), b" " * len(word)
+    tokens = [*BYTES, *(head + text + tail for head in heads for text in texts for tail in tails)]
+    compiled = compiler(said, options, tokens)()
+    text = compiled.completion(compiled.start)
+    inside = [size for size in range(len(text)) if text[size - 1 : size] != text[size : size + 1]]
+    for size in chance.sample(inside, min(len(inside), 3)):
+        matcher = sg.Matcher(compiled, reached(compiled, text[:size]))
+        matcher.fill_mask(sg.allocate_mask(1, compiled.vocab_size))
+        enough = next(filter(matcher.budget_suffices, range(200)), None)
+        _, _, after = costs(lambda: compiled, text[:size], len(tokens))
+        assert enough is None or max(after.values()) < enough, (said, options, text[:size])
+
+
+def test_a_budget_that_suffices_is_enough_behind_each_token() -> None:
+    for seed in range(25):
+        suffices(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(25, 2025, 200))
+def test_a_budget_that_suffices_is_enough_behind_each_token_whole(first: int) -> None:
+    for seed in range(first, first + 200):
+        suffices(seed)

@@ -95,6 +95,7 @@ class TextCosts:
     def clear(self) -> None:
         """Forget all states but the end."""
         self._chains: dict[tuple[bytes, int], int] = {}  # first: none is known of states that go
+        self._costliest = {0: 0}
         # for each state: its cost, its first token, and its steps as a range of the other two
         self._costs, self._slots = array("i", (0,)), array("i", (0,))
         self._begin, self._end = array("i", (0,)), array("i", (0,))
@@ -136,9 +137,16 @@ class TextCosts:
                 self._targets.append(number)
                 self._targets.frombytes((first + steps[:-1]).tobytes())
                 self._settle(first, count)
-                known = chains[key] = first + count - 1
+                known = first + count - 1
+                self._costliest[known] = max(self._costliest[number], *self._costs[first:])
+                chains[key] = known
             number, end = known, head
         return number
+
+    def costliest_end(self, text: bytes) -> int:
+        """Return the fewest tokens of that end of a text which takes the most: one token may write more than
+        what is left in the middle of it. IMPOSSIBLE where some end cannot be written. Cost: as `chain`."""
+        return self._costliest[self.chain(text)]
 
     def enter(self, states: Iterable[Iterable[tuple[int, int]]]) -> None:
         """Enter states, from number `next` on, each with its steps: bytes, ascending, and the numbers of

@@ -283,7 +283,7 @@ class TokenBounds:
         """Return `_most` of one text."""
         if self._costs.is_full:
             return len(text)
-        count = self._costs[self._costs.chain(text)]
+        count = self._costs.costliest_end(text)
         return count if count < IMPOSSIBLE else L.UNBOUNDED
 
     def _most(self, texts: Iterable[bytes]) -> int:
