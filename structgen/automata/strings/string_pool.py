@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from hashlib import blake2b
@@ -456,12 +457,13 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         if not phases and self.is_infinite(state):
             return None
         words: list[bytes] = []
-        # every state is live, so each entry of the stacks is a prefix of a word
-        stack: list[tuple[int, bytes]] = [(state, b"")]
-        later: list[tuple[int, bytes]] = []  # what goes on in one way alone is no more than one word so far
-        while stack or later:
+        # every state is live, so each entry of the queues is a prefix of a word
+        # the shortest come first: each of them that is gone on with is many
+        branching, later = deque([(state, b"")]), deque[tuple[int, bytes]]()
+        while branching or later:
             THIS_CALL.work(256)
-            at, text = (stack or later).pop()
+            # what goes on in one way alone is no more than one word so far
+            at, text = (branching or later).popleft()
             following = [(after, text + bytes((byte,))) for byte, after in self.going_on(at)]
             if self.outcome[at] >= 0:
                 words.append(text)
@@ -474,8 +476,8 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
                     for to, more, count in counts
                     if phase_at(phases, count).alive(count)[to - state]
                 ]
-            (stack if len(following) > 1 else later).extend(following)
-            if len(words) + len(stack) + len(later) > most:
+            (branching if len(following) > 1 else later).extend(following)
+            if len(words) + len(branching) + len(later) > most:
                 return None
         return sorted(words)
 

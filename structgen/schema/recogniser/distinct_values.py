@@ -58,6 +58,7 @@ class Distinct:
         """Values, each with a text, of which somebody asked whether an array holds them: what else it holds
         made no difference."""
         self._read: dict[bytes, Literal] = {}
+        self._lists: dict[int, list[tuple[JsonPieces, Literal]] | None] = {}
         self._open: WeakValueDictionary[int, Part] = WeakValueDictionary()
         """The demands whose values are being looked for, while a frame holds what stands here."""
         self._enough: dict[int, int] = {}
@@ -226,7 +227,11 @@ class Distinct:
         known: set[Literal] = set()
         if demand in self._open:
             raise self._endless(demand)
-        listed = self._listed(demand)
+        if demand not in self._lists:
+            if sum(1 + len(listed or ()) for listed in self._lists.values()) > _COUNTED:
+                self._lists.clear()
+            self._lists[demand] = self._listed(demand)
+        listed = self._lists[demand]
         if listed is not None:
             yield from listed
             return
