@@ -22,6 +22,7 @@ from structgen.automata.unicode.decoded_text import OTHERS_COLUMN, SPACES_COLUMN
 from structgen.automata.unicode.partition import ASCII, PLAIN
 from structgen.base.language.ir import DEAD, TRUE, All, Any_, Formula, Length, Not, Pattern, Words
 from structgen.base.limits import Limits
+from structgen.base.system.public_calls import THIS_CALL
 from structgen.errors import LimitError, RegexError
 
 
@@ -168,6 +169,12 @@ def test_finitely_many_words_are_listed(words: frozenset[str]) -> None:
 def test_infinitely_many_words_are_not_listed() -> None:
     walker = Walker(Pattern("^(?:ab)*c$"))
     assert walker.pool.is_finite(walker.start, 50) is None
+
+
+def test_that_words_are_many_shows_in_the_short_ones() -> None:
+    walker = Walker(Length(0, 2))
+    with THIS_CALL.begin(Limits(oracle_steps=200)):
+        assert walker.pool.is_finite(walker.start, 4_000) is None
 
 
 def test_a_formula_that_is_always_true_is_the_free_string() -> None:

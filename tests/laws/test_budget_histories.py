@@ -265,6 +265,34 @@ def test_a_mask_is_what_steps_say_whatever_was_asked_before_whole(first: int) ->
         mask_holds(seed)
 
 
+MANY_STRINGS: dict[str, Any] = {
+    "of few characters": {"type": "string", "maxLength": 2},
+    "that are listed": {"type": "string", "pattern": "^[ab]{11}$"},
+    "of two kinds": {"anyOf": [{"type": "string", "pattern": "^[a-z]{1,2}$"}, {"enum": [1, 2]}]},
+}
+
+
+@for_each("name", MANY_STRINGS)
+def test_arrays_of_many_strings_that_must_differ_take_few_steps(name: str) -> None:
+    """Masks and counts stay within the work of one call, which none of the compilation's is."""
+    differing = {"uniqueItems": True, "maxItems": 2}
+    several = {
+        "type": "array",
+        "items": MANY_STRINGS[name],
+        "minItems": 1,
+        "maxItems": 3,
+        "uniqueItems": True,
+    }
+    other = {"type": "array", "items": {"anyOf": [{"const": 1}, {"type": "string"}]}, **differing}
+    said = {"type": "array", "items": {"oneOf": [several, other]}, **differing}
+    compiled = compiler(said, dict(sg.WIDEST), BYTES)()
+    for text in (b"", b"[", b"[[", b"[[1", b'[[1,"', b'[["ab"', b"[[1],["):
+        state = compiled.step_bytes(compiled.start, text)
+        if state is not None:
+            assert compiled.tokens_to_finish(state) <= len(compiled.completion(state))
+            assert compiled.allowed(state)
+
+
 def long_value(chance: random.Random, word: str, depth: int) -> Any:
     """Return a schema of values in which a long word, or as many characters, must be written somewhere."""
     kind, inner = chance.randrange(7 if depth else 3), {"const": word}
