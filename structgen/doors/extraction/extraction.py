@@ -7,6 +7,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, Generic, TypeVar, get_args, get_origin
 
@@ -121,9 +122,10 @@ class Extraction(Sequence[FoundItem], Generic[R]):
         """Return a line of JSON for each item: value, places, confidences, conflicts, pages."""
         return to_jsonl(self.items)
 
-    def to_csv(self) -> str:
-        """Return a table (RFC 4180) with a line for each item, a column for each field."""
-        return to_csv(self.items)
+    def to_csv(self, *, formulas: bool = False) -> str:
+        """Return a table (RFC 4180) with a line for each item, a column for each field. Texts that a
+        spreadsheet could compute have an apostrophe in front, but not with `formulas`."""
+        return to_csv(self.items, formulas=formulas)
 
     def table(self) -> Any:
         """Return a `pandas.DataFrame` of the rows of `to_csv`. Raises StructgenError where pandas is not
@@ -142,11 +144,12 @@ class Extraction(Sequence[FoundItem], Generic[R]):
             [*filter(None, told)],
         )
 
-    def write(self, path: Path | str) -> None:
-        """Write JSON lines, or, to a path that ends in .csv or .html, these: whole or not at all. Raises
-        OSError."""
-        made = {".csv": self.to_csv, ".html": self.page, ".htm": self.page}
-        write_page(Path(path), made.get(Path(path).suffix.lower(), self.to_jsonl)())
+    def write(self, path: Path | str, *, formulas: bool = False) -> None:
+        """Write JSON lines, or, to a path that ends in .csv or .html, these: whole or not at all.
+        `formulas`: as in `to_csv`. Raises OSError."""
+        table = partial(self.to_csv, formulas=formulas)
+        writers = {".csv": table, ".html": self.page, ".htm": self.page}
+        write_page(Path(path), writers.get(Path(path).suffix.lower(), self.to_jsonl)())
 
     def _repr_html_(self) -> str:
         """Return the page in a frame; where it is too long for a notebook, what it is."""

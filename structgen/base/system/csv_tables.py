@@ -1,0 +1,58 @@
+"""Tables as CSV in which no cell of text is a formula to a spreadsheet.
+
+A spreadsheet computes a cell that begins as a formula does, whoever wrote it, and formulas can run programs
+and send cells away: "CSV Injection" of OWASP, CWE-1236. An apostrophe in front makes the cell a text.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable
+from io import StringIO
+from typing import Any, Final
+
+_WIDE: Final = "\uff0b\uff0d\ufe62\ufe63"
+"""Plus and minus as wide and as small characters."""
+_SIGNED: Final = re.compile(f"('*)\\s*[=@+\\-\t\r\n\0\uff1d\uff20\ufe66\ufe6b{_WIDE}]")
+"""The beginning of a formula. OWASP names the signs, tab, the ends of lines, and the wide signs, which
+Japanese spreadsheets read as the others; ASVS adds NUL. Blanks may stand before them: an import can leave
+these out ("Trim spaces" of LibreOffice). So may apostrophes: then the first one is of another cell's text."""
+_BLANK: Final = "[ \u00a0\u2009\u202f]"
+_CURRENCY: Final = "$£¥¢\u20a0-\u20cf"
+_LETTER: Final = r"[^\W\d_]"
+_WORD: Final = rf"(?:{_LETTER}+(?:\.{_LETTER}+)*\.?|[%‰°\u2032\u2033℃℉{_CURRENCY}]{_LETTER}*)"
+_AMOUNT: Final = re.compile(
+    # a sign, a currency, a number with separators, up to three words that are its unit
+    rf"{_BLANK}*[+\-{_WIDE}]{_BLANK}?(?:[{_CURRENCY}]{_BLANK}?|[A-Z]{{3}}{_BLANK})?"
+    rf"(?:\d+(?:(?:[.,'\u2019]|{_BLANK})\d+)*|[.,]\d+)(?:[eE][+-]?\d+)?"
+    rf"(?:{_BLANK}?{_WORD}(?:(?:{_BLANK}|·|(?<={_LETTER})/){_WORD}){{0,2}})?{_BLANK}*"
+    # a phone number: 7 to 15 digits, which blanks, hyphens, dots, slashes and parentheses may part
+    rf"|{_BLANK}*[+\uff0b](?=(?:\D*\d){{7,15}}\D*\Z)(?:(?:[()./-]|{_BLANK}){{0,3}}\d)+{_BLANK}*"
+)
+"""What begins with a sign and is no formula: it has no call, no reference, and, but for the hyphens, slashes
+and parentheses of a phone number, no operator."""
+
+
+def csv_table(rows: Iterable[Iterable[Any]], *, formulas: bool = False) -> str:
+    """Return rows as CSV (RFC 4180). Cells of text that could be formulas are guarded, but not with
+    `formulas`; numbers stay as they are. Halves of characters, which no file can hold, are written as
+    escapes. Cost: linear."""
+    text = StringIO()
+    writer = csv.writer(text)
+    for row in rows:
+        writer.writerow(guard_cell(cell) if isinstance(cell, str) and not formulas else cell for cell in row)
+    return text.getvalue().encode(errors="backslashreplace").decode()
+
+
+def guard_cell(cell: str) -> str:
+    """Return the text of a cell, with an apostrophe in front where a spreadsheet could compute it.
+
+    Guarded are texts that begin with `=`, `@`, a tab or an end of line, and those with `+` or `-` that are
+    not a number, an amount with a unit, or a phone number; also behind blanks. To read it back, remove one
+    apostrophe from a cell that begins with apostrophes, blanks, and one of these signs. So a text that begins
+    with an apostrophe before such a sign has one more.
+    """
+    begin = _SIGNED.match(cell)
+    is_text = begin is None or (not begin[1] and _AMOUNT.fullmatch(cell) is not None)
+    return cell if is_text else f"'{cell}"
