@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from structgen.asking.documents.confined_reading import Read, Text, confined
 from structgen.asking.documents.encoded_texts import decoded_text
+from structgen.asking.documents.folder_files import files_of
 from structgen.asking.documents.html_text import html_text
 from structgen.asking.documents.pdf_text import pdf_text
 from structgen.base.errors import OptionError, within
@@ -27,7 +28,9 @@ _READERS: Final[Mapping[str | bytes, Read]] = {
 }
 """The readers of files that are no plain text, by suffixes and by what such files begin with."""
 _IS_NAME: Final = "This text is the name of a file: give Path(...) to have the file read."
-_GIVEN: Final = "Give a text, a Path, a dict of names and texts or Paths, or a list of these."
+_GIVEN: Final = (
+    "Give a text, the Path of a file or of a folder, a dict of names and these, or a list of these."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +44,26 @@ class TextDocument:
     """What its reader guessed or left out, in sentences."""
 
 
-def documents_of(given: Any, results: Path | None = None) -> tuple[TextDocument, ...]:
-    """Return the documents that are given, in their order. `results`: a file that none of them may be.
+def documents_of(
+    given: Any, results: Path | None = None, unread: dict[str, OptionError] | None = None
+) -> tuple[TextDocument, ...]:
+    """Return the documents that are given, in their order. `results`: a file that none of them may be, and
+    which is left out of a folder. `unread`: takes the errors of documents that cannot be read, by their
+    names; without it the first one is raised.
 
     `given`: a text, the Path of a file, a `TextDocument`; a dict from names to texts or Paths; or a list of
-    all of these, and of pairs of a name and a text or Path. A text alone is named "document", in a list
-    "document 1" by its place; a file is named by the shortest end of its path that no other file has. PDF and
-    HTML are told by the suffix or by how the file begins, all else is text: its encoding is found, and each
-    line break becomes a newline.
+    all of these, and of pairs of a name and a text or Path. The Path of a folder stands for its files
+    (`files_of`). A text alone is named "document", in a list "document 1" by its place; a file is named by
+    the shortest end of its path that no other file has, those of a folder with a name by that and their paths
+    in it. PDF and HTML are told by the suffix or by how the file begins, all else is text: its encoding is
+    found, and each line break becomes a newline.
 
-    Raises OptionError for something else, two documents of one name, a file that cannot be read, and a
-    document of over MOST_CHARACTERS or MOST_BYTES; StructgenError where a package is missing. Cost: linear;
-    PDF and HTML are read in a process with limits, a minute a file at most.
+    A document cannot be read where its file is not there, is not text, is damaged, or has over MOST_BYTES or
+    MOST_CHARACTERS. Raises OptionError where none can be read, for something else, two documents of one name,
+    and a folder of too many files; StructgenError where a package is missing. Cost: linear; PDF and HTML are
+    read in a process with limits, a minute of processor time a file at most.
     """
-    named = _named(given)
+    named = _named(given, results)
     twice = [name for name, times in Counter(name for name, _ in named).items() if times > 1]
     if twice:
         what = f"Two documents have the name {twice[0]!r}."
@@ -64,22 +73,38 @@ def documents_of(given: Any, results: Path | None = None) -> tuple[TextDocument,
             if os.path.exists(source) and os.path.samefile(source, results):
                 what = f"The results would be written over the document {os.fspath(source)!r}."
                 raise OptionError(what, where="out", cure="Name another file for the results.")
+    documents, errors = list[TextDocument](), dict[str, OptionError]() if unread is None else unread
     with confined() as reading:
-        return tuple(_document(name, source, reading) for name, source in named)
+        for name, source in named:
+            try:
+                documents.append(_document(name, source, reading))
+            except OptionError as error:
+                errors[name] = error
+                if unread is None:
+                    raise
+    if not documents:
+        first = next(iter(errors.values()))
+        if len(errors) > 1:
+            what = f"None of {len(errors):,} documents can be read. The first one: {first.what}"
+            raise OptionError(what, where=first.where, cure=first.cure)
+        raise first
+    return tuple(documents)
 
 
-def _named(given: Any) -> list[tuple[str, Any]]:
-    """Return what is given as pairs of a name and a text, a path or a `TextDocument`."""
+def _named(given: Any, results: Path | None) -> list[tuple[str, Any]]:
+    """Return what is given as pairs of a name and a text, a path or a `TextDocument`; the files of folders in
+    place of these."""
     is_alone = isinstance(given, str | os.PathLike | TextDocument)
     if is_alone or isinstance(given, bytes) or not isinstance(given, Iterable):
         entries: list[Any] = [given]
     else:
         entries = list(given.items() if isinstance(given, Mapping) else given)
-    if not entries:
+    numbered = [(at, part) for at, entry in enumerate(entries, 1) for part in _parts_of(entry, results)]
+    if not numbered:
         raise OptionError("There is no document.", where="document", cure=_GIVEN)
-    names = iter(_names_of([entry for entry in entries if isinstance(entry, os.PathLike)]))
+    names = iter(_names_of([part for _, part in numbered if isinstance(part, os.PathLike)]))
     named: list[tuple[str, Any]] = []
-    for at, entry in enumerate(entries, 1):
+    for at, entry in numbered:
         match entry:
             case TextDocument():
                 named.append((entry.name, entry))
@@ -95,6 +120,17 @@ def _named(given: Any) -> list[tuple[str, Any]]:
     return named
 
 
+def _parts_of(entry: Any, results: Path | None) -> Sequence[Any]:
+    """Return the files of a folder, and pairs with them of a name and a folder; else the entry."""
+    match entry:
+        case os.PathLike() if os.path.isdir(entry):
+            return files_of(Path(entry), results)
+        case (str() as name, os.PathLike() as folder) if os.path.isdir(folder):
+            files = files_of(Path(folder), results)
+            return [(_decoded(PurePath(name, file.relative_to(folder))), file) for file in files]
+    return [entry]
+
+
 def _names_of(paths: Sequence[os.PathLike[str]]) -> list[str]:
     """Return the shortest ends of paths that differ; of two equal paths all of both."""
     parts = [PurePath(path).parts for path in paths]
@@ -102,7 +138,12 @@ def _names_of(paths: Sequence[os.PathLike[str]]) -> list[str]:
     for length in range(2, max(map(len, parts), default=0) + 1):
         times = Counter(ends)
         ends = [part[-length:] if times[end] > 1 else end for part, end in zip(parts, ends, strict=True)]
-    return [os.fsencode(PurePath(*end)).decode(errors="replace") for end in ends]
+    return [_decoded(PurePath(*end)) for end in ends]
+
+
+def _decoded(path: PurePath) -> str:
+    """Return a path as text, also where it is not in the encoding of the system."""
+    return os.fsencode(path).decode(errors="replace")
 
 
 def _document(name: str, source: Any, reading: Callable[[Read, bytes], Text]) -> TextDocument:
@@ -123,8 +164,8 @@ def _read(path: Path, reading: Callable[[Read, bytes], Text]) -> Text:
     """Return the text of a file with remarks."""
     try:
         if not path.is_file():
-            cure = "Give the Path of a file; of a folder its files: sorted(Path(folder).glob('*.txt'))."
-            raise OptionError("There is no such file, or it is a folder, a pipe or a device.", cure=cure)
+            what = "There is no such file, or it is a pipe, a device, or a folder that cannot be read."
+            raise OptionError(what, cure="Check the path, and the rights to it.")
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
     except OSError as error:

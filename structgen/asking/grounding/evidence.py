@@ -6,7 +6,7 @@ or without one. Stated is not true: a place says that the text has these words, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 from decimal import Decimal
 from functools import cache, partial
@@ -67,8 +67,8 @@ class Evidence(Sequence[Stated]):
         """Write the page, or, to a path that ends in .json or .csv, these: whole or not at all. `formulas`:
         as in `to_csv`. Raises OSError."""
         table = partial(self.to_csv, formulas=formulas)
-        make_text = {".json": self.to_json, ".csv": table}.get(Path(path).suffix.lower(), self.page)
-        write_page(Path(path), make_text())
+        writers: dict[str, Callable[[], str]] = {".json": self.to_json, ".csv": table}
+        write_page(Path(path), writers.get(Path(path).suffix.lower(), self.page)())
 
     def _repr_html_(self) -> str:
         """Return the page in a frame; what it is, where it is too long for a notebook."""

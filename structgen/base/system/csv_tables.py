@@ -14,10 +14,11 @@ from typing import Any, Final
 
 _WIDE: Final = "\uff0b\uff0d\ufe62\ufe63"
 """Plus and minus as wide and as small characters."""
-_SIGNED: Final = re.compile(f"('*)\\s*[=@+\\-\t\r\n\0\uff1d\uff20\ufe66\ufe6b{_WIDE}]")
+_SIGNED: Final = re.compile(f"'*\\s*[=@+\\-\t\r\n\0\uff1d\uff20\ufe66\ufe6b{_WIDE}]")
 """The beginning of a formula. OWASP names the signs, tab, the ends of lines, and the wide signs, which
 Japanese spreadsheets read as the others; ASVS adds NUL. Blanks may stand before them: an import can leave
-these out ("Trim spaces" of LibreOffice). So may apostrophes: then the first one is of another cell's text."""
+these out ("Trim spaces" of LibreOffice). Apostrophes may too, so that one that stands in a text is told from
+one that was put there."""
 _BLANK: Final = "[ \u00a0\u2009\u202f]"
 _CURRENCY: Final = "$£¥¢\u20a0-\u20cf"
 _LETTER: Final = r"[^\W\d_]"
@@ -53,6 +54,4 @@ def guard_cell(cell: str) -> str:
     apostrophe from a cell that begins with apostrophes, blanks, and one of these signs. So a text that begins
     with an apostrophe before such a sign has one more.
     """
-    begin = _SIGNED.match(cell)
-    is_text = begin is None or (not begin[1] and _AMOUNT.fullmatch(cell) is not None)
-    return cell if is_text else f"'{cell}"
+    return f"'{cell}" if _SIGNED.match(cell) and not _AMOUNT.fullmatch(cell) else cell

@@ -26,6 +26,7 @@ _OF_PAGES = (
     "unverified",
     "at_once",
     "start_over",
+    "formulas",
     "workers",
 )
 _OF_WRITING = (
@@ -45,7 +46,7 @@ def extract(
         list[Path] | None,
         typer.Argument(
             metavar="FILE...",
-            help="Files of text, Markdown, HTML or PDF; - is standard input.",
+            help="Files of text, Markdown, HTML or PDF, or folders of them; - is standard input.",
             show_default=False,
         ),
     ] = None,
@@ -56,8 +57,9 @@ def extract(
     one object a file. The items are printed as JSON lines, or written to --out, and then the same command
     goes on after a kill or Ctrl-C.
 
-    Exit status: 0 done; 1 a page failed, the type refuses an object, or with --strict a page was not asked;
-    2 wrong usage, or the model, a file, the type or schema is not usable; 130 Ctrl-C.
+    Exit status: 0 done; 1 a file could not be read, a page failed, the type refuses an object, or with
+    --strict a page was not asked; 2 wrong usage, or the model, all files, the type or schema are not usable;
+    130 Ctrl-C.
     """
     import structgen as sg
 
@@ -100,6 +102,9 @@ def _check_page(page: Path, files: list[Path]) -> None:
     if page.exists() and any(file.exists() and file.samefile(page) for file in files):
         what = f"The page would be written over {str(page)!r}, which is read."
         raise OptionError(what, where="--page", cure="Name another file.")
+    if any(file.is_dir() and page.resolve().is_relative_to(file.resolve()) for file in files):
+        what = f"{str(page)!r} would be written into a folder that is read."
+        raise OptionError(what, where="--page", cure="Name a file in another folder.")
 
 
 def _target(wanted: WantedTexts) -> Any:
@@ -121,6 +126,8 @@ def _told(extraction: Extraction[Any], given: Given) -> int:
         payload(extraction.to_jsonl(), newline=False)
     if "page" in given:
         extraction.write(given.get("page"))
+    for part in extraction.failed:
+        echo(f"Failed: {part}", err=True)
     for remark in extraction.remarks:
         echo(f"Hint: {remark}", err=True)
     items = counted(len(extraction), "item") + (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -32,13 +32,20 @@ _COUNTS: Final = ("tokens", "prompt_tokens", "requests")
 
 @dataclass(frozen=True, slots=True)
 class FailedPage:
-    """A page that has no answer: the characters `start` to `end` of its document, and the last error."""
+    """A page that has no answer: the characters `start` to `end` of its document, and the last error. Of a
+    document that could not be read, `page`, `start` and `end` are 0."""
 
     document: str
     page: int
     start: int
     end: int
     error: str
+
+    def __str__(self) -> str:
+        fault = (
+            f"page {self.page} of {self.document!r} failed" if self.page else f"{self.document!r} is not read"
+        )
+        return f"{fault} ({self.error})"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -50,7 +57,7 @@ class Extraction(Sequence[FoundItem], Generic[R]):
     doubtful: tuple[FoundItem, ...]
     """Items that the model holds for less likely than `least_confidence`: no part of `value`."""
     documents: tuple[TextDocument, ...]
-    """The texts that places are of."""
+    """The texts that places are of: those that could be read."""
     pages: int
     """How many pages the documents have."""
     asked: int
@@ -59,6 +66,7 @@ class Extraction(Sequence[FoundItem], Generic[R]):
     """Pages, and halves of pages, that the model was not asked about, because they do not state a value that
     each item has."""
     failed: tuple[FailedPage, ...]
+    """Documents that could not be read, and pages without an answer."""
     remarks: tuple[str, ...]
     """What the readers of documents left out or guessed, and what pages say that is not all of it."""
     tokens: int
@@ -82,8 +90,8 @@ class Extraction(Sequence[FoundItem], Generic[R]):
 
     @property
     def is_complete(self) -> bool:
-        """Whether all pages have an answer, or state nothing that could be one: none has failed, and nobody
-        stopped the work."""
+        """Whether all documents could be read, and all pages have an answer, or state nothing that could be
+        one: none has failed, and nobody stopped the work."""
         return not self.failed and not self.is_stopped
 
     @property
@@ -96,24 +104,27 @@ class Extraction(Sequence[FoundItem], Generic[R]):
         """The object of the one document, or the list of its items. Errors: OptionError where there are more
         documents, NotStatedError where no page states a required field, GenerationError where the type
         refuses the object."""
-        if len(self.documents) != 1:
-            what = f"There are {len(self.documents)} documents."
+        count = len(self.documents) + sum(not part.page for part in self.failed)
+        if count != 1:
+            what = f"There are {count} documents."
             raise OptionError(what, where="value", cure="Take .values, which has them by name.")
         return self.values[self.documents[0].name]
 
     @property
     def values(self) -> dict[str, R]:
-        """By the name of each document its object, or the list of its items. Errors: those of `value`."""
+        """By the name of each document that could be read its object, or the list of its items. Errors: those
+        of `value`, but not where there are more documents."""
         for value in self._values.values():
             if isinstance(value, GenerationError):
                 raise value
         return dict(self._values)
 
     def told_missing(self) -> str:
-        """Return a sentence about the pages that have no answer; "" where all have one."""
-        told = [f"page {page.page} of {page.document!r} failed ({page.error})" for page in self.failed[:3]]
+        """Return a sentence about documents that are not read and pages that have no answer; "" where there
+        are none."""
+        told = [*map(str, self.failed[:3])]
         if more := len(self.failed) - len(told):
-            told.append(f"{more:,} more pages failed")
+            told.append(f"{more:,} more failed")
         if left := self.pages - self._done:
             told.append(f"{counted(left, 'page')} of {self.pages:,} were not asked")
         return "; ".join(told)
@@ -148,7 +159,7 @@ class Extraction(Sequence[FoundItem], Generic[R]):
         """Write JSON lines, or, to a path that ends in .csv or .html, these: whole or not at all.
         `formulas`: as in `to_csv`. Raises OSError."""
         table = partial(self.to_csv, formulas=formulas)
-        writers = {".csv": table, ".html": self.page, ".htm": self.page}
+        writers: dict[str, Callable[[], str]] = {".csv": table, ".html": self.page, ".htm": self.page}
         write_page(Path(path), writers.get(Path(path).suffix.lower(), self.to_jsonl)())
 
     def _repr_html_(self) -> str:
@@ -227,9 +238,11 @@ def extraction_of(
     lines: Sequence[Mapping[str, Any]],
     merge: str,
     least: float,
+    unread: Mapping[str, OptionError],
 ) -> Extraction[Any]:
     """Return what the answers to pages say together; their order says nothing. `lines`: those of
-    `page_runs`; `least`: the least probability of an item. Cost: reading the pages, then near n log n
+    `page_runs`; `least`: the least probability of an item; `unread`: why documents could not be read, by
+    their names. Cost: reading the pages, then near n log n
     in the items."""
     read = _Lines(question, pages, lines)
     objects, keys, values = _Objects(question), keys_of(question.item_schema), dict[str, Any]()
@@ -260,7 +273,7 @@ def extraction_of(
         pages=len(pages),
         asked=read.asked,
         unasked=tuple(read.unasked),
-        failed=tuple(read.failed),
+        failed=(*(FailedPage(name, 0, 0, 0, str(error)) for name, error in unread.items()), *read.failed),
         remarks=(*remarks, *unasked_remarks(read.unasked, texts, cure), *read.remarks),
         **{name: read.counts[name] for name in _COUNTS},
         _done=len(lines),
