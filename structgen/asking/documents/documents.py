@@ -164,7 +164,7 @@ def _read(path: Path, reading: Callable[[Read, bytes], Text]) -> Text:
     """Return the text of a file with remarks."""
     try:
         if not path.is_file():
-            what = "There is no such file, or it is a pipe, a device, or a folder that cannot be read."
+            what = "There is no such file, or it is a folder that cannot be read, a pipe or a device."
             raise OptionError(what, cure="Check the path, and the rights to it.")
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
