@@ -54,8 +54,9 @@ def _asked(worker: WorkerProcess, read: Read, data: bytes) -> Text:
     except NotStartedError:
         raise
     except StructgenError as error:
-        is_slow = isinstance(error, EndedError) and error.code == OUT_OF_TIME
-        what = f"The file cannot be read in {SECONDS:g} seconds of processor time." if is_slow else error.what
+        what = error.what
+        if isinstance(error, EndedError) and error.code == OUT_OF_TIME:
+            what = f"The file cannot be read within {SECONDS:g} seconds of processor time."
         raise OptionError(what, cure=_CURE if error.where else error.cure) from error
     except Exception as error:  # whatever a library raises for a file with faults
         what = f"The file cannot be read: {error!r:.200}."

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from codecs import BOM_UTF8
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, Final
 
 from structgen.asking.documents.confined_reading import Read, Text, confined
 from structgen.asking.documents.encoded_texts import decoded_text
-from structgen.asking.documents.folder_files import files_of
 from structgen.asking.documents.html_text import html_text
 from structgen.asking.documents.pdf_text import pdf_text
 from structgen.base.errors import OptionError, within
@@ -27,9 +26,13 @@ _READERS: Final[Mapping[str | bytes, Read]] = {
     **dict.fromkeys((".pdf", b"%pdf-"), pdf_text),
 }
 """The readers of files that are no plain text, by suffixes and by what such files begin with."""
+MOST_ENTRIES: Final = 10_000
+"""Files, folders, links and hidden ones of a folder, and of those inside it."""
+_OF_RESULTS: Final = ("", ".pages", ".pages.run", ".pages.lock")
+"""Ends of the names of results and of the files beside them."""
 _IS_NAME: Final = "This text is the name of a file: give Path(...) to have the file read."
 _GIVEN: Final = (
-    "Give a text, the Path of a file or of a folder, a dict of names and these, or a list of these."
+    "Give a text, the Path of a file or of a folder, a dict of names and texts or files, or a list of these."
 )
 
 
@@ -52,59 +55,54 @@ def documents_of(
     names; without it the first one is raised.
 
     `given`: a text, the Path of a file, a `TextDocument`; a dict from names to texts or Paths; or a list of
-    all of these, and of pairs of a name and a text or Path. The Path of a folder stands for its files
-    (`files_of`). A text alone is named "document", in a list "document 1" by its place; a file is named by
-    the shortest end of its path that no other file has, those of a folder with a name by that and their paths
-    in it. PDF and HTML are told by the suffix or by how the file begins, all else is text: its encoding is
-    found, and each line break becomes a newline.
+    all of these, and of pairs of a name and a text or Path. The Path of a folder, without a name, stands for
+    its files (`files_of`). A text alone is named "document", in a list "document 1" by its place; a file by the shortest end of its path that no other file has. PDF and HTML are told by the suffix or by how the
+    file begins, all else is text: its encoding is found, and each line break becomes a newline.
 
     A document cannot be read where its file is not there, is not text, is damaged, or has over MOST_BYTES or
     MOST_CHARACTERS. Raises OptionError where none can be read, for something else, two documents of one name,
     and a folder of too many files; StructgenError where a package is missing. Cost: linear; PDF and HTML are
     read in a process with limits, a minute of processor time a file at most.
     """
-    named = _named(given, results)
+    own = {os.path.realpath(f"{results}{end}") for end in _OF_RESULTS if results is not None}
+    named = _named(given, own)
     twice = [name for name, times in Counter(name for name, _ in named).items() if times > 1]
     if twice:
         what = f"Two documents have the name {twice[0]!r}."
         raise OptionError(what, where="document", cure="Give each another one: {'name': text, ...}.")
     for _, source in named:
-        if results is not None and isinstance(source, os.PathLike) and os.path.exists(results):
-            if os.path.exists(source) and os.path.samefile(source, results):
-                what = f"The results would be written over the document {os.fspath(source)!r}."
-                raise OptionError(what, where="out", cure="Name another file for the results.")
-    documents, errors = list[TextDocument](), dict[str, OptionError]() if unread is None else unread
+        if isinstance(source, os.PathLike) and os.path.realpath(source) in own:
+            what = f"The results would be written over the document {os.fspath(source)!r}."
+            raise OptionError(what, where="out", cure="Name another file for the results.")
+    documents = list[TextDocument]()
     with confined() as reading:
         for name, source in named:
             try:
                 documents.append(_document(name, source, reading))
             except OptionError as error:
-                errors[name] = error
                 if unread is None:
                     raise
-    if not documents:
-        first = next(iter(errors.values()))
-        if len(errors) > 1:
-            what = f"None of {len(errors):,} documents can be read. The first one: {first.what}"
-            raise OptionError(what, where=first.where, cure=first.cure)
-        raise first
+                unread[name] = error
+    if unread and not documents:
+        raise next(iter(unread.values()))
     return tuple(documents)
 
 
-def _named(given: Any, results: Path | None) -> list[tuple[str, Any]]:
+def _named(given: Any, own: Set[str]) -> list[tuple[str, Any]]:
     """Return what is given as pairs of a name and a text, a path or a `TextDocument`; the files of folders in
-    place of these."""
+    place of these, without `own`."""
     is_alone = isinstance(given, str | os.PathLike | TextDocument)
     if is_alone or isinstance(given, bytes) or not isinstance(given, Iterable):
-        entries: list[Any] = [given]
-    else:
-        entries = list(given.items() if isinstance(given, Mapping) else given)
-    numbered = [(at, part) for at, entry in enumerate(entries, 1) for part in _parts_of(entry, results)]
-    if not numbered:
+        given = [given]
+    entries = given.items() if isinstance(given, Mapping) else given
+    parts = list[Any]()
+    for entry in entries:
+        parts += files_of(Path(entry), own) if isinstance(entry, os.PathLike) else [entry]
+    if not parts:
         raise OptionError("There is no document.", where="document", cure=_GIVEN)
-    names = iter(_names_of([part for _, part in numbered if isinstance(part, os.PathLike)]))
+    names = iter(_names_of([part for part in parts if isinstance(part, os.PathLike)]))
     named: list[tuple[str, Any]] = []
-    for at, entry in numbered:
+    for at, entry in enumerate(parts, 1):
         match entry:
             case TextDocument():
                 named.append((entry.name, entry))
@@ -120,15 +118,32 @@ def _named(given: Any, results: Path | None) -> list[tuple[str, Any]]:
     return named
 
 
-def _parts_of(entry: Any, results: Path | None) -> Sequence[Any]:
-    """Return the files of a folder, and pairs with them of a name and a folder; else the entry."""
-    match entry:
-        case os.PathLike() if os.path.isdir(entry):
-            return files_of(Path(entry), results)
-        case (str() as name, os.PathLike() as folder) if os.path.isdir(folder):
-            files = files_of(Path(folder), results)
-            return [(_decoded(PurePath(name, file.relative_to(folder))), file) for file in files]
-    return [entry]
+def files_of(path: Path, own: Set[str] = frozenset()) -> list[Path]:
+    """Return the files of a folder and of the folders inside it, sorted by their paths, without those of
+    `own`; of a path that is no folder this one alone.
+
+    Hidden files and folders, whose names begin with a dot, are left out. Links are not followed: a file
+    outside the folder is none of it, and one inside is not read twice. A folder that cannot be read is
+    returned in place of its files. Raises OptionError above MOST_ENTRIES.
+    """
+    files, folders, count = list[Path](), [path], 0
+    while folders:
+        folder = folders.pop()
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    count += 1
+                    if count > MOST_ENTRIES:
+                        what = f"The folder has more than {MOST_ENTRIES:,} files and folders."
+                        raise OptionError(
+                            what, where=str(path), cure="Give the folders inside it one by one."
+                        )
+                    is_hidden = entry.name.startswith(".") or entry.is_symlink()
+                    if not is_hidden and os.path.realpath(entry) not in own:
+                        (folders if entry.is_dir() else files).append(folder / entry.name)
+        except (OSError, ValueError):  # no folder, or one that cannot be read
+            files.append(folder)
+    return sorted(files)
 
 
 def _names_of(paths: Sequence[os.PathLike[str]]) -> list[str]:
@@ -138,12 +153,7 @@ def _names_of(paths: Sequence[os.PathLike[str]]) -> list[str]:
     for length in range(2, max(map(len, parts), default=0) + 1):
         times = Counter(ends)
         ends = [part[-length:] if times[end] > 1 else end for part, end in zip(parts, ends, strict=True)]
-    return [_decoded(PurePath(*end)) for end in ends]
-
-
-def _decoded(path: PurePath) -> str:
-    """Return a path as text, also where it is not in the encoding of the system."""
-    return os.fsencode(path).decode(errors="replace")
+    return [os.fsencode(PurePath(*end)).decode(errors="replace") for end in ends]
 
 
 def _document(name: str, source: Any, reading: Callable[[Read, bytes], Text]) -> TextDocument:
@@ -164,8 +174,8 @@ def _read(path: Path, reading: Callable[[Read, bytes], Text]) -> Text:
     """Return the text of a file with remarks."""
     try:
         if not path.is_file():
-            what = "There is no such file, or it is a folder that cannot be read, a pipe or a device."
-            raise OptionError(what, cure="Check the path, and the rights to it.")
+            what = "There is no such file, or it is a folder, a pipe or a device."
+            raise OptionError(what, cure="Check the path and the rights to it; give a folder without a name.")
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
     except OSError as error:

@@ -6,10 +6,10 @@ or without one. Stated is not true: a place says that the text has these words, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 from decimal import Decimal
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,9 +66,9 @@ class Evidence(Sequence[Stated]):
     def write(self, path: Path | str, *, formulas: bool = False) -> None:
         """Write the page, or, to a path that ends in .json or .csv, these: whole or not at all. `formulas`:
         as in `to_csv`. Raises OSError."""
-        table = partial(self.to_csv, formulas=formulas)
-        writers: dict[str, Callable[[], str]] = {".json": self.to_json, ".csv": table}
-        write_page(Path(path), writers.get(Path(path).suffix.lower(), self.page)())
+        ending = Path(path).suffix.lower()
+        table = self.to_csv(formulas=formulas) if ending == ".csv" else ""
+        write_page(Path(path), table or (self.to_json() if ending == ".json" else self.page()))
 
     def _repr_html_(self) -> str:
         """Return the page in a frame; what it is, where it is too long for a notebook."""

@@ -12,27 +12,29 @@ from collections.abc import Iterable
 from io import StringIO
 from typing import Any, Final
 
-_WIDE: Final = "\uff0b\uff0d\ufe62\ufe63"
-"""Plus and minus as wide and as small characters."""
-_SIGNED: Final = re.compile(f"'*\\s*[=@+\\-\t\r\n\0\uff1d\uff20\ufe66\ufe6b{_WIDE}]")
+_SIGNED: Final = re.compile("'*\\s*[=@+\\-\t\r\n\0\uff1d\uff20\uff0b\uff0d\ufe66\ufe6b\ufe62\ufe63]")
 """The beginning of a formula. OWASP names the signs, tab, the ends of lines, and the wide signs, which
 Japanese spreadsheets read as the others; ASVS adds NUL. Blanks may stand before them: an import can leave
 these out ("Trim spaces" of LibreOffice). Apostrophes may too, so that one that stands in a text is told from
 one that was put there."""
-_BLANK: Final = "[ \u00a0\u2009\u202f]"
-_CURRENCY: Final = "$£¥¢\u20a0-\u20cf"
-_LETTER: Final = r"[^\W\d_]"
-_WORD: Final = rf"(?:{_LETTER}+(?:\.{_LETTER}+)*\.?|[%‰°\u2032\u2033℃℉{_CURRENCY}]{_LETTER}*)"
 _AMOUNT: Final = re.compile(
-    # a sign, a currency, a number with separators, up to three words that are its unit
-    rf"{_BLANK}*[+\-{_WIDE}]{_BLANK}?(?:[{_CURRENCY}]{_BLANK}?|[A-Z]{{3}}{_BLANK})?"
-    rf"(?:\d+(?:(?:[.,'\u2019]|{_BLANK})\d+)*|[.,]\d+)(?:[eE][+-]?\d+)?"
-    rf"(?:{_BLANK}?{_WORD}(?:(?:{_BLANK}|·|(?<={_LETTER})/){_WORD}){{0,2}})?{_BLANK}*"
-    # a phone number: 7 to 15 digits, which blanks, hyphens, dots, slashes and parentheses may part
-    rf"|{_BLANK}*[+\uff0b](?=(?:\D*\d){{7,15}}\D*\Z)(?:(?:[()./-]|{_BLANK}){{0,3}}\d)+{_BLANK}*"
+    r"""
+    [^\S\t-\r]*[-+\uff0b\uff0d\ufe62\ufe63][^\S\t-\r]?              # a sign, also a wide or a small one
+    (?: [$£¥¢\u20a0-\u20cf][^\S\t-\r]? | [A-Z]{3}[^\S\t-\r] )?      # a currency
+    (?: \d+ (?: (?:[.,'\u2019]|[^\S\t-\r]) \d+ )* | [.,]\d+ )       # a number with separators
+    (?: [eE][+-]?\d+ )?
+    (?:                                                             # up to three words that are its unit
+        (?: [^\S\t-\r] | · | (?<=[^\W\d_])/ )?
+        (?> [^\W\d_]+ (?:\.[^\W\d_]+)* \.? | [%‰°\u2032\u2033℃℉$£¥¢\u20a0-\u20cf][^\W\d_]* )
+    ){0,3}
+    [^\S\t-\r]*
+    | [^\S\t-\r]*[+\uff0b] (?= (?:\D*\d){7,15} \D*\Z )              # a phone number of 7 to 15 digits, which
+    (?: (?:[()./-]|[^\S\t-\r]){0,3} \d )+ [^\S\t-\r]*               # these may part
+    """,
+    re.VERBOSE,
 )
 """What begins with a sign and is no formula: it has no call, no reference, and, but for the hyphens, slashes
-and parentheses of a phone number, no operator."""
+and parentheses of a phone number, no operator. `[^\\S\\t-\\r]` is a blank, and no tab or end of line."""
 
 
 def csv_table(rows: Iterable[Iterable[Any]], *, formulas: bool = False) -> str:
@@ -40,9 +42,9 @@ def csv_table(rows: Iterable[Iterable[Any]], *, formulas: bool = False) -> str:
     `formulas`; numbers stay as they are. Halves of characters, which no file can hold, are written as
     escapes. Cost: linear."""
     text = StringIO()
-    writer = csv.writer(text)
-    for row in rows:
-        writer.writerow(guard_cell(cell) if isinstance(cell, str) and not formulas else cell for cell in row)
+    csv.writer(text).writerows(
+        [guard_cell(cell) if isinstance(cell, str) and not formulas else cell for cell in row] for row in rows
+    )
     return text.getvalue().encode(errors="backslashreplace").decode()
 
 

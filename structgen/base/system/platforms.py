@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import signal
 import sys
 
 from structgen.base.system.garbage import glibc_trim
@@ -20,8 +19,6 @@ def _has(module: str) -> bool:
 
 HAS_FORK = sys.platform == "linux" and hasattr(os, "fork")
 """Whether a process may begin as a copy of this one. macOS has forks, and its own libraries fail in them."""
-BOUNDS_PROCESSOR_TIME = hasattr(signal, "setitimer")
-"""Whether a process can be held to an amount of processor time."""
 BOUNDS_MEMORY = sys.platform == "linux" and _has("resource")
 """Whether a process can be held to an amount of memory. macOS takes such a limit, and does not keep it."""
 
@@ -33,9 +30,6 @@ def missing_here() -> list[str]:
         "Forks: a checker in a process of its own, and the reader of PDF and HTML, start Python anew; the "
         "checker must be picklable.": HAS_FORK,
         "Limits of memory: the reader of PDF and HTML is bounded by its time alone.": BOUNDS_MEMORY,
-        "Limits of processor time: the reader of PDF and HTML has ten minutes by the clock for a file.": (
-            BOUNDS_PROCESSOR_TIME
-        ),
         "Locks of files by fcntl: processes that need the same inner loops compile each its own.": _has(
             "fcntl"
         ),

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import Final
 
-from structgen.base.system.platforms import BOUNDS_MEMORY, BOUNDS_PROCESSOR_TIME
+from structgen.base.system.platforms import BOUNDS_MEMORY
 
-OUT_OF_TIME: Final = -signal.SIGPROF if BOUNDS_PROCESSOR_TIME else None
-"""The exit code of a process that `bound_processor_time` ended."""
+OUT_OF_TIME: Final = -getattr(signal, "SIGPROF", signal.NSIG)
+"""The exit code of a process that `bound_processor_time` ended; without the signal that of none."""
 _log = logging.getLogger("structgen")
 
 
@@ -50,7 +50,7 @@ def bound_processor_time(seconds: float) -> None:
 
     Without the timers of POSIX (Windows) nothing is bounded.
     """
-    if BOUNDS_PROCESSOR_TIME:
+    if hasattr(signal, "SIGPROF"):
         signal.signal(signal.SIGPROF, signal.SIG_DFL)  # a profiler of the parent may have another handler
         signal.setitimer(signal.ITIMER_PROF, seconds)
 

@@ -99,12 +99,9 @@ def _check_page(page: Path, files: list[Path]) -> None:
     if not page.name or page.is_dir() or not page.parent.is_dir():
         what = f"{str(page)!r} is no path of a file in a folder that is there."
         raise OptionError(what, where="--page", cure="Give the path of a file, such as page.html.")
-    if page.exists() and any(file.exists() and file.samefile(page) for file in files):
-        what = f"The page would be written over {str(page)!r}, which is read."
-        raise OptionError(what, where="--page", cure="Name another file.")
-    if any(file.is_dir() and page.resolve().is_relative_to(file.resolve()) for file in files):
-        what = f"{str(page)!r} would be written into a folder that is read."
-        raise OptionError(what, where="--page", cure="Name a file in another folder.")
+    if any(page.resolve().is_relative_to(file.resolve()) for file in files):
+        what = f"The page would be written over, or into, what is read: {str(page)!r}."
+        raise OptionError(what, where="--page", cure="Name another file, or one in another folder.")
 
 
 def _target(wanted: WantedTexts) -> Any:

@@ -21,10 +21,6 @@ def _is_served(given: Given) -> bool:
     return given.is_served
 
 
-def _is_table_written(given: Given) -> bool:
-    return any(str(given.get(name, "")).lower().endswith(".csv") for name in ("out", "evidence"))
-
-
 def _is_without_language(given: Given) -> bool:
     return not given.some(LANGUAGES)
 
@@ -76,12 +72,6 @@ OF_FLAGS: Final = Exclusions(
     ),
     Exclusion(
         "evidence", "Evidence is of grounded answers.", "Add -o grounded=true.", without=_are_texts_given
-    ),
-    Exclusion(
-        "formulas",
-        "There is no table that could have formulas.",
-        "Name a file that ends in .csv: --out FILE of extract, -o evidence=FILE of generate.",
-        without=_is_table_written,
     ),
     Exclusion(
         OF_GROUNDING,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @reads(
     *("model", "schema", "type", "grammar", "regex", "tools", "prompt", "n", "temperature", "max_tokens"),
     *("seed", "stream", "json"),
-    more=(*OF_TEXTS, *OF_TOOLS, "attempts", "trace", "usage", "evidence", "formulas"),
+    more=(*OF_TEXTS, *OF_TOOLS, "attempts", "trace", "usage", "evidence"),
 )
 def generate(given: Given) -> None:
     """Let a model write a document of a schema, a text of a grammar or a regular expression, or tool calls.
@@ -130,7 +130,7 @@ def _show(
         tried = f", attempts: {outcome.attempts}" * (outcome.attempts > 1)
         echo(f"{outcome.usage.tokens:,} tokens{tried}, {speculation_told(outcome.usage)}", err=True)
     if outcome.evidence is not None:
-        outcome.evidence.write(given.get("evidence"), formulas="formulas" in given)
+        outcome.evidence.write(given.get("evidence"))
     if "trace" in given and engine is not None:
         title = f"structgen generate: {result.finish_reason.value}"
         engine.trace(result, title).write(given.get("trace"))

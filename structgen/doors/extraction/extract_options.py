@@ -103,11 +103,9 @@ class ExtractSettings:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.start_over and self.out is None:
-            raise OptionError("There is no file of results.", where="start_over", cure="Give out= too.")
-        if self.formulas and (self.out is None or self.out.suffix.lower() != ".csv"):
-            what = "There is no table that could have formulas."
-            raise OptionError(what, where="formulas", cure="Give out= a name that ends in .csv.")
+        if (self.start_over or self.formulas) and self.out is None:
+            name = "start_over" if self.start_over else "formulas"
+            raise OptionError("There is no file of results.", where=name, cure="Give out= too.")
         if self.unverified and not self.grounded:
             what = "All numbers and dates are free with grounded=False, so that none is verified."
             raise OptionError(what, where="unverified", cure="Leave one of them out.")

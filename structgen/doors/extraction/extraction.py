@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, Generic, TypeVar, get_args, get_origin
 
@@ -42,10 +41,7 @@ class FailedPage:
     error: str
 
     def __str__(self) -> str:
-        fault = (
-            f"page {self.page} of {self.document!r} failed" if self.page else f"{self.document!r} is not read"
-        )
-        return f"{fault} ({self.error})"
+        return f"page {self.page} of {self.document!r} failed ({self.error})" if self.page else self.error
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -158,8 +154,7 @@ class Extraction(Sequence[FoundItem], Generic[R]):
     def write(self, path: Path | str, *, formulas: bool = False) -> None:
         """Write JSON lines, or, to a path that ends in .csv or .html, these: whole or not at all.
         `formulas`: as in `to_csv`. Raises OSError."""
-        table = partial(self.to_csv, formulas=formulas)
-        writers: dict[str, Callable[[], str]] = {".csv": table, ".html": self.page, ".htm": self.page}
+        writers = {".csv": lambda: self.to_csv(formulas=formulas), ".html": self.page, ".htm": self.page}
         write_page(Path(path), writers.get(Path(path).suffix.lower(), self.to_jsonl)())
 
     def _repr_html_(self) -> str:

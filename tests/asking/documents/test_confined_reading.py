@@ -79,8 +79,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("read", "said"),
     [
-        (work, "The file cannot be read in 0.2 seconds of processor time"),
-        (work_without_python, "The file cannot be read in 0.2 seconds of processor time"),
+        (work, "The file cannot be read within 0.2 seconds of processor time"),
+        (work_without_python, "The file cannot be read within 0.2 seconds of processor time"),
         (die, "ended, with exit code 3"),
         (fill, "The file cannot be read: MemoryError"),
         (raising, "The file cannot be read: ValueError\\('a fault'\\)"),

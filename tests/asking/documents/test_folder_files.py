@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from structgen.asking.documents import documents, folder_files
-from structgen.asking.documents.documents import documents_of
-from structgen.asking.documents.folder_files import files_of
+from structgen.asking.documents import documents
+from structgen.asking.documents.documents import documents_of, files_of
 from structgen.base.errors import OptionError
 
 
@@ -56,14 +55,18 @@ def test_links_in_a_folder_are_not_followed_and_one_that_is_given_is(folder: Pat
     assert texts(tmp_path / "link") == before
 
 
-def test_a_folder_with_a_name_gives_it_to_its_files(folder: Path) -> None:
-    names = [one.name for one in documents_of({"first": folder, "second": folder / "a"})]
-    assert names[:3] == ["first/a/10.txt", "first/a/2.txt", "first/a.txt"]
-    assert names[-2:] == ["second/10.txt", "second/2.txt"]
+def test_a_folder_with_a_name_is_not_read(folder: Path) -> None:
+    with pytest.raises(OptionError, match=r"it is a folder.* give a folder without a name"):
+        documents_of({"mails": folder})
 
 
-def test_texts_beside_a_folder_are_numbered_by_their_places(folder: Path) -> None:
-    assert [one.name for one in documents_of([folder / "a", "a text"])] == ["10.txt", "2.txt", "document 2"]
+def test_a_path_that_is_no_folder_stands_for_itself(folder: Path) -> None:
+    for path in (folder / "a.txt", folder / "absent", Path("/dev/null"), Path("a\0b")):
+        assert files_of(path) == [path]
+
+
+def test_texts_beside_a_folder_are_numbered_among_its_files(folder: Path) -> None:
+    assert [one.name for one in documents_of([folder / "a", "a text"])] == ["10.txt", "2.txt", "document 3"]
 
 
 def test_a_file_of_a_folder_that_is_given_too_is_refused(folder: Path) -> None:
@@ -88,14 +91,11 @@ def order(text: str) -> tuple[str, ...]:
     return Path(text.removeprefix("file ")).parts
 
 
-@pytest.mark.parametrize(("most", "bound"), [("MOST_FILES", 4), ("MOST_ENTRIES", 10)])
-def test_a_folder_of_too_many_files_is_refused(
-    folder: Path, most: str, bound: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_of_too_many_files_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """There are five files in eleven entries."""
-    monkeypatch.setattr(folder_files, most, bound + 1)
+    monkeypatch.setattr(documents, "MOST_ENTRIES", 11)
     assert len(files_of(folder)) == 5
-    monkeypatch.setattr(folder_files, most, bound)
+    monkeypatch.setattr(documents, "MOST_ENTRIES", 10)
     with pytest.raises(OptionError, match=r"mails: The folder has more than .* one by one"):
         documents_of(folder)
 
@@ -120,9 +120,9 @@ def test_a_document_that_cannot_be_read_is_named_with_its_reason_and_the_others_
         "0.png": "The bytes of the file are no text.",
         "long.txt": "The file has more than 100 bytes.",
         "wide.txt": "The document has 95 characters, more than 90.",
-        "pipe": "There is no such file, or it is a folder that cannot be read, a pipe or a device.",
-        "absent.txt": "There is no such file, or it is a folder that cannot be read, a pipe or a device.",
-        "document 3": reasons["document 3"],
+        "pipe": "There is no such file, or it is a folder, a pipe or a device.",
+        "absent.txt": "There is no such file, or it is a folder, a pipe or a device.",
+        "document 11": "Character 5, '\\ud800', is half of a surrogate pair: no text.",
     }
     assert all(name in error.where and error.cure for name, error in unread.items())
 
@@ -163,16 +163,14 @@ def test_what_vanishes_or_is_forbidden_after_the_listing_is_named(
     assert {name: error.what for name, error in unread.items()} == {
         "a.txt": "The file cannot be read: Permission denied.",
         "b.txt": "The file cannot be read: No such file or directory.",
-        "c": "There is no such file, or it is a folder that cannot be read, a pipe or a device.",
+        "c": "There is no such file, or it is a folder, a pipe or a device.",
     }
 
 
-def test_documents_of_which_none_can_be_read_are_an_error(tmp_path: Path) -> None:
+def test_where_no_document_can_be_read_the_first_error_is_raised(tmp_path: Path) -> None:
     for name in ("a.txt", "b.txt"):
         (tmp_path / name).write_bytes(b"\0")
     with pytest.raises(OptionError, match=r"a.txt: The bytes of the file are no text\. Give"):
-        documents_of([tmp_path / "a.txt"], None, {})
-    with pytest.raises(OptionError, match=r"a.txt: None of 2 documents can be read\. The first one: The by"):
         documents_of(tmp_path, None, {})
 
 
