@@ -56,8 +56,9 @@ def documents_of(
 
     `given`: a text, the Path of a file, a `TextDocument`; a dict from names to texts or Paths; or a list of
     all of these, and of pairs of a name and a text or Path. The Path of a folder, without a name, stands for
-    its files (`files_of`). A text alone is named "document", in a list "document 1" by its place; a file by the shortest end of its path that no other file has. PDF and HTML are told by the suffix or by how the
-    file begins, all else is text: its encoding is found, and each line break becomes a newline.
+    its files (`files_of`). A text alone is named "document", in a list "document 1" by its place; a file is
+    named by the shortest end of its path that no other file has. PDF and HTML are told by the suffix or by
+    how the file begins, all else is text: its encoding is found, and each line break becomes a newline.
 
     A document cannot be read where its file is not there, is not text, is damaged, or has over MOST_BYTES or
     MOST_CHARACTERS. Raises OptionError where none can be read, for something else, two documents of one name,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from structgen.base.errors import OptionError
+from structgen.base.errors import OptionError, ShortenedWarning
 from structgen.doors.cli.flags import OF_ENGINE, OF_SAMPLING, POLICIES
 from structgen.doors.cli.named_options import Given, reads
 from structgen.doors.cli.output import echo, payload, read_input
@@ -80,14 +81,16 @@ def extract(
     policies = {**wanted.policies}
     if given.is_served:
         policies.pop("strict", None)  # a server chooses the tokens, so that policies are refused
-    extraction = sg.extract(
-        model,
-        [("standard input", read_input(file, "FILE")) if str(file) == "-" else file for file in files],
-        _target(wanted),
-        sampling=wanted.sampling,
-        policies=policies or None if "type" in given else None,
-        **how,
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "sg.extract: ", ShortenedWarning)  # what failed is printed below
+        extraction = sg.extract(
+            model,
+            [("standard input", read_input(file, "FILE")) if str(file) == "-" else file for file in files],
+            _target(wanted),
+            sampling=wanted.sampling,
+            policies=policies or None if "type" in given else None,
+            **how,
+        )
     raise typer.Exit(_told(extraction, given))
 
 
