@@ -92,30 +92,30 @@ def documents_of(
 def _named(given: Any, own: Set[str]) -> list[tuple[str, Any]]:
     """Return what is given as pairs of a name and a text, a path or a `TextDocument`; the files of folders in
     place of these, without `own`."""
-    is_alone = isinstance(given, str | os.PathLike | TextDocument)
-    if is_alone or isinstance(given, bytes) or not isinstance(given, Iterable):
+    is_alone = isinstance(given, str)
+    if isinstance(given, str | bytes | os.PathLike | TextDocument) or not isinstance(given, Iterable):
         given = [given]
-    entries = given.items() if isinstance(given, Mapping) else given
     parts = list[Any]()
-    for entry in entries:
+    for entry in given.items() if isinstance(given, Mapping) else given:
         parts += files_of(Path(entry), own) if isinstance(entry, os.PathLike) else [entry]
     if not parts:
         raise OptionError("There is no document.", where="document", cure=_GIVEN)
     names = iter(_names_of([part for part in parts if isinstance(part, os.PathLike)]))
-    named: list[tuple[str, Any]] = []
-    for at, entry in enumerate(parts, 1):
-        match entry:
-            case TextDocument():
-                named.append((entry.name, entry))
+    named = list[tuple[str, Any]]()
+    for at, source in enumerate(parts, 1):
+        match source:
+            case TextDocument(name):
+                pass
             case str():
-                named.append(("document" if is_alone else f"document {at}", entry))
+                name = "document" if is_alone else f"document {at}"
             case os.PathLike():
-                named.append((next(names), entry))
+                name = next(names)
             case (str() as name, str() | os.PathLike() as source):
-                named.append((checks.text("name", name), source))
+                checks.text("name", name)
             case _:
-                what = f"A value of type {type(entry).__name__} is no document."
+                what = f"A value of type {type(source).__name__} is no document."
                 raise OptionError(what, where="document", cure=_GIVEN)
+        named.append((name, source))
     return named
 
 
