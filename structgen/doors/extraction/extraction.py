@@ -25,6 +25,7 @@ from structgen.doors.extraction.page_schema import count_fault, unstated, withou
 from structgen.doors.extraction.unasked_pages import UnaskedPiece, unasked_remarks
 
 R = TypeVar("R")
+_CURE: Final = " Set unverified=True to ask about such pages."
 _COUNTS: Final = ("tokens", "prompt_tokens", "requests")
 """What is added up of the lines of pages."""
 
@@ -237,22 +238,21 @@ def extraction_of(
 ) -> Extraction[Any]:
     """Return what the answers to pages say together; their order says nothing. `lines`: those of
     `page_runs`; `least`: the least probability of an item; `unread`: why documents could not be read, by
-    their names. Cost: reading the pages, then near n log n
-    in the items."""
+    their names. Cost: reading the pages, then near n log n in the items."""
     read = _Lines(question, pages, lines)
     objects, keys, values = _Objects(question), keys_of(question.item_schema), dict[str, Any]()
     items, doubtful, remarks = list[FoundItem](), list[FoundItem](), list[str]()
     for document in documents:
         answers = read.answers[document.name]
-        merged_items = merged(
+        sure = list[FoundItem]()
+        for item in merged(
             _of_one_shape(answers) if question.is_union else answers,
             document.text,
             is_object=not question.is_list,
             keys=keys,
             how=merge,
-        )
-        sure = list[FoundItem]()
-        for item in map(objects.made, merged_items):
+        ):
+            item = objects.made(item)
             known = (field.confidence for field in item.fields if field.confidence is not None)
             is_sure = not question.is_list or math.prod(known) >= least
             (sure if is_sure else doubtful).append(item)
@@ -260,7 +260,6 @@ def extraction_of(
         items += sure
         remarks += _remarks_of(document, sure)
     texts = {document.name: document.text for document in documents}
-    cure = "" if question.unverified else " Set unverified=True to ask about such pages."
     return Extraction(
         items=tuple(items),
         doubtful=tuple(doubtful),
@@ -269,7 +268,11 @@ def extraction_of(
         asked=read.asked,
         unasked=tuple(read.unasked),
         failed=(*(FailedPage(name, 0, 0, 0, str(error)) for name, error in unread.items()), *read.failed),
-        remarks=(*remarks, *unasked_remarks(read.unasked, texts, cure), *read.remarks),
+        remarks=(
+            *remarks,
+            *unasked_remarks(read.unasked, texts, "" if question.unverified else _CURE),
+            *read.remarks,
+        ),
         **{name: read.counts[name] for name in _COUNTS},
         _done=len(lines),
         _values=values,
