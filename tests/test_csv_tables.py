@@ -133,7 +133,7 @@ def is_harmless(cell: str) -> bool:
         return False
     if not re.search(r"[^\W\d_]|[$%]", rest):
         return 7 <= digits <= 15 or not set(rest) & set(f"{PLUS_MINUS}()/")
-    has_reference = re.search(r"[^\W\d_]\d|[^\W\d_]\$|[%\d)]\s*/|\d\s*,\s*[^\W\d_]", rest)
+    has_reference = re.search(r"[^\W\d_]\d|[^\W\d_]\$[^\W_]|[%\d)]\s*/|\d\s*,\s*[^\W\d_]", rest)
     return has_reference is None and not set(rest) & set(f"{PLUS_MINUS}()")
 
 
