@@ -21,7 +21,7 @@ UNIX = {
     "getpgid getuid killpg mkfifo nice openpty posix_fadvise posix_spawn pread pwrite register_at_fork "
     "sched_getaffinity setpgid setsid statvfs sysconf uname wait4",
     signal: "SIGALRM SIGCHLD SIGHUP SIGKILL SIGPIPE SIGUSR1 SIGUSR2 alarm pthread_kill pthread_sigmask "
-    "setitimer sigwait",
+    "setitimer sigwait SIGPROF ITIMER_PROF",
     mmap: "MAP_ANONYMOUS MAP_PRIVATE MAP_SHARED PROT_READ PROT_WRITE",
     socket: "AF_UNIX SO_REUSEPORT",
     ctypes: "",

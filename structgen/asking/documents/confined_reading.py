@@ -1,4 +1,4 @@
-"""Readers of files that anybody may have written, in a process with limits of time and memory."""
+"""Readers of files that anybody may have written, in a process with limits of processor time and memory."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Final, TypeAlias
 
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.system.installation import needing
-from structgen.base.system.process_limits import confining
-from structgen.base.system.worker_process import NotStartedError, WorkerProcess
+from structgen.base.system.process_limits import OUT_OF_TIME, bound_processor_time, confining
+from structgen.base.system.worker_process import EndedError, NotStartedError, WorkerProcess
 
 Text: TypeAlias = tuple[str, tuple[str, ...]]
 """The text of a file, and remarks about it."""
@@ -18,7 +18,9 @@ Read: TypeAlias = Callable[[bytes], Text]
 """A function of a module, from the bytes of a file to its text."""
 
 SECONDS: Final = 60.0
-"""The time for a file."""
+"""The processor time for a file: on a machine that is busy, a file is read as on another one."""
+WALL_SECONDS: Final = 600.0
+"""The time for a file by the clock, for a reader that waits and does not work."""
 MEMORY: Final = 1 << 30
 """The bytes that the process may take beyond those that it begins with."""
 _CURE: Final = "Open it in its own program, save it as a text, and give that."
@@ -31,8 +33,8 @@ def confined() -> Iterator[Callable[[Read, bytes], Text]]:
     replaced at the next call.
 
     The function raises StructgenError where a package is missing, OptionError where the reader raises an
-    error, is late, needs too much memory or ends its process. Cost: the start of a process, some 10 ms on
-    Linux, and what is sent.
+    error, needs more than SECONDS of processor time or too much memory, is late, or ends its process. Cost:
+    the start of a process, some 10 ms on Linux, and what is sent.
     """
     worker = WorkerProcess(_called, "reader of documents", "document", begin=confining(MEMORY))
     try:
@@ -48,16 +50,20 @@ def _asked(worker: WorkerProcess, read: Read, data: bytes) -> Text:
         import markdownify  # optional: markdownify  # noqa: F401
         import pypdf  # optional: pypdf  # noqa: F401
     try:
-        text: Text = worker.ask((read, data), SECONDS, "about the file", "")
+        text: Text = worker.ask((read, data, SECONDS), WALL_SECONDS, "about the file", "")
     except NotStartedError:
         raise
     except StructgenError as error:
-        raise OptionError(error.what, cure=_CURE if error.where else error.cure) from error
+        what = error.what
+        if isinstance(error, EndedError) and error.code == OUT_OF_TIME:
+            what = f"The file cannot be read within {SECONDS:g} seconds of processor time."
+        raise OptionError(what, cure=_CURE if error.where else error.cure) from error
     except Exception as error:  # whatever a library raises for a file with faults
         what = f"The file cannot be read: {error!r:.200}."
         raise OptionError(what, cure=_CURE) from error
     return text
 
 
-def _called(read: Read, data: bytes) -> Text:
+def _called(read: Read, data: bytes, seconds: float) -> Text:
+    bound_processor_time(seconds)
     return read(data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from codecs import BOM_UTF8
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, Final
@@ -26,8 +26,14 @@ _READERS: Final[Mapping[str | bytes, Read]] = {
     **dict.fromkeys((".pdf", b"%pdf-"), pdf_text),
 }
 """The readers of files that are no plain text, by suffixes and by what such files begin with."""
+MOST_ENTRIES: Final = 10_000
+"""Files, folders, links and hidden ones of a folder, and of those inside it."""
+_OF_RESULTS: Final = ("", ".pages", ".pages.run", ".pages.lock")
+"""Ends of the names of results and of the files beside them."""
 _IS_NAME: Final = "This text is the name of a file: give Path(...) to have the file read."
-_GIVEN: Final = "Give a text, a Path, a dict of names and texts or Paths, or a list of these."
+_GIVEN: Final = (
+    "Give a text, the Path of a file or of a folder, a dict of names and texts or files, or a list of these."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,58 +47,104 @@ class TextDocument:
     """What its reader guessed or left out, in sentences."""
 
 
-def documents_of(given: Any, results: Path | None = None) -> tuple[TextDocument, ...]:
-    """Return the documents that are given, in their order. `results`: a file that none of them may be.
+def documents_of(
+    given: Any, results: Path | None = None, unread: dict[str, OptionError] | None = None
+) -> tuple[TextDocument, ...]:
+    """Return the documents that are given, in their order. `results`: a file that none of them may be, and
+    which is left out of a folder. `unread`: takes the errors of documents that cannot be read, by their
+    names; without it the first one is raised.
 
     `given`: a text, the Path of a file, a `TextDocument`; a dict from names to texts or Paths; or a list of
-    all of these, and of pairs of a name and a text or Path. A text alone is named "document", in a list
-    "document 1" by its place; a file is named by the shortest end of its path that no other file has. PDF and
-    HTML are told by the suffix or by how the file begins, all else is text: its encoding is found, and each
-    line break becomes a newline.
+    all of these, and of pairs of a name and a text or Path. The Path of a folder, without a name, stands for
+    its files (`files_of`). A text alone is named "document", in a list "document 1" by its place; a file is
+    named by the shortest end of its path that no other file has. PDF and HTML are told by the suffix or by
+    how the file begins, all else is text: its encoding is found, and each line break becomes a newline.
 
-    Raises OptionError for something else, two documents of one name, a file that cannot be read, and a
-    document of over MOST_CHARACTERS or MOST_BYTES; StructgenError where a package is missing. Cost: linear;
-    PDF and HTML are read in a process with limits, a minute a file at most.
+    A document cannot be read where its file is not there, is not text, is damaged, or has over MOST_BYTES or
+    MOST_CHARACTERS. Raises OptionError where none can be read, for something else, two documents of one name,
+    and a folder of too many files; StructgenError where a package is missing. Cost: linear; PDF and HTML are
+    read in a process with limits, a minute of processor time a file at most.
     """
-    named = _named(given)
+    own = {os.path.realpath(f"{results}{end}") for end in _OF_RESULTS if results is not None}
+    named = _named(given, own)
     twice = [name for name, times in Counter(name for name, _ in named).items() if times > 1]
     if twice:
         what = f"Two documents have the name {twice[0]!r}."
         raise OptionError(what, where="document", cure="Give each another one: {'name': text, ...}.")
     for _, source in named:
-        if results is not None and isinstance(source, os.PathLike) and os.path.exists(results):
-            if os.path.exists(source) and os.path.samefile(source, results):
-                what = f"The results would be written over the document {os.fspath(source)!r}."
-                raise OptionError(what, where="out", cure="Name another file for the results.")
+        if isinstance(source, os.PathLike) and os.path.realpath(source) in own:
+            what = f"The results would be written over the document {os.fspath(source)!r}."
+            raise OptionError(what, where="out", cure="Name another file for the results.")
+    documents = list[TextDocument]()
     with confined() as reading:
-        return tuple(_document(name, source, reading) for name, source in named)
+        for name, source in named:
+            try:
+                documents.append(_document(name, source, reading))
+            except OptionError as error:
+                if unread is None:
+                    raise
+                unread[name] = error
+    if unread and not documents:
+        raise next(iter(unread.values()))
+    return tuple(documents)
 
 
-def _named(given: Any) -> list[tuple[str, Any]]:
-    """Return what is given as pairs of a name and a text, a path or a `TextDocument`."""
-    is_alone = isinstance(given, str | os.PathLike | TextDocument)
-    if is_alone or isinstance(given, bytes) or not isinstance(given, Iterable):
-        entries: list[Any] = [given]
-    else:
-        entries = list(given.items() if isinstance(given, Mapping) else given)
-    if not entries:
+def _named(given: Any, own: Set[str]) -> list[tuple[str, Any]]:
+    """Return what is given as pairs of a name and a text, a path or a `TextDocument`; the files of folders in
+    place of these, without `own`."""
+    is_alone = isinstance(given, str)
+    if isinstance(given, str | bytes | os.PathLike | TextDocument) or not isinstance(given, Iterable):
+        given = [given]
+    parts = list[Any]()
+    for entry in given.items() if isinstance(given, Mapping) else given:
+        parts += files_of(Path(entry), own) if isinstance(entry, os.PathLike) else [entry]
+    if not parts:
         raise OptionError("There is no document.", where="document", cure=_GIVEN)
-    names = iter(_names_of([entry for entry in entries if isinstance(entry, os.PathLike)]))
-    named: list[tuple[str, Any]] = []
-    for at, entry in enumerate(entries, 1):
-        match entry:
-            case TextDocument():
-                named.append((entry.name, entry))
+    names = iter(_names_of([part for part in parts if isinstance(part, os.PathLike)]))
+    named = list[tuple[str, Any]]()
+    for at, source in enumerate(parts, 1):
+        match source:
+            case TextDocument(name):
+                pass
             case str():
-                named.append(("document" if is_alone else f"document {at}", entry))
+                name = "document" if is_alone else f"document {at}"
             case os.PathLike():
-                named.append((next(names), entry))
+                name = next(names)
             case (str() as name, str() | os.PathLike() as source):
-                named.append((checks.text("name", name), source))
+                checks.text("name", name)
             case _:
-                what = f"A value of type {type(entry).__name__} is no document."
+                what = f"A value of type {type(source).__name__} is no document."
                 raise OptionError(what, where="document", cure=_GIVEN)
+        named.append((name, source))
     return named
+
+
+def files_of(path: Path, own: Set[str] = frozenset()) -> list[Path]:
+    """Return the files of a folder and of the folders inside it, sorted by their paths, without those of
+    `own`; of a path that is no folder this one alone.
+
+    Hidden files and folders, whose names begin with a dot, are left out. Links are not followed: a file
+    outside the folder is none of it, and one inside is not read twice. A folder that cannot be read is
+    returned in place of its files. Raises OptionError above MOST_ENTRIES.
+    """
+    files, folders, count = list[Path](), [path], 0
+    while folders:
+        folder = folders.pop()
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    count += 1
+                    if count > MOST_ENTRIES:
+                        what = f"The folder has more than {MOST_ENTRIES:,} files and folders."
+                        raise OptionError(
+                            what, where=str(path), cure="Give the folders inside it one by one."
+                        )
+                    is_hidden = entry.name.startswith(".") or entry.is_symlink()
+                    if not is_hidden and os.path.realpath(entry) not in own:
+                        (folders if entry.is_dir() else files).append(folder / entry.name)
+        except (OSError, ValueError):  # no folder, or one that cannot be read
+            files.append(folder)
+    return sorted(files)
 
 
 def _names_of(paths: Sequence[os.PathLike[str]]) -> list[str]:
@@ -123,8 +175,8 @@ def _read(path: Path, reading: Callable[[Read, bytes], Text]) -> Text:
     """Return the text of a file with remarks."""
     try:
         if not path.is_file():
-            cure = "Give the Path of a file; of a folder its files: sorted(Path(folder).glob('*.txt'))."
-            raise OptionError("There is no such file, or it is a folder, a pipe or a device.", cure=cure)
+            what = "There is no such file, or it is a folder, a pipe or a device."
+            raise OptionError(what, cure="Check the path and the rights to it; give a folder without a name.")
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
     except OSError as error:

@@ -6,12 +6,10 @@ or without one. Stated is not true: a place says that the text has these words, 
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 from decimal import Decimal
 from functools import cache
-from io import StringIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +17,7 @@ from structgen.asking.grounding.evidence_page import MOST_LISTED, page_of
 from structgen.asking.grounding.places import PlaceSearch, Stated, Value
 from structgen.asking.grounding.stated_text import StatedText
 from structgen.base.json_text.exact_json import Json, exact, values_in, write
+from structgen.base.system.csv_tables import csv_table
 from structgen.base.system.html_pages import counted, framed, write_page
 
 _MOST_IN_ALL: Final = 100 * MOST_LISTED
@@ -51,26 +50,25 @@ class Evidence(Sequence[Stated]):
             ]
         )
 
-    def to_csv(self) -> str:
-        """Return a table (RFC 4180) with a line for each place, and one for a value without any. Words
-        stand as they are: a spreadsheet may take one that begins with "=" for a formula."""
-        table = StringIO()
-        rows = csv.writer(table)
-        rows.writerow(("path", "value", "text", "start", "end", "words", "others"))
+    def to_csv(self, *, formulas: bool = False) -> str:
+        """Return a table (RFC 4180) with a line for each place, and one for a value without any. Texts that
+        a spreadsheet could compute have an apostrophe in front, but not with `formulas`."""
+        rows: list[tuple[Any, ...]] = [("path", "value", "text", "start", "end", "words", "others")]
         for stated in self:
             for place in map(astuple, stated.places) if stated.places else [("",) * 4]:
-                rows.writerow((stated.path, stated.value, *place, "; ".join(stated.others)))
-        return table.getvalue()
+                rows.append((stated.path, stated.value, *place, "; ".join(stated.others)))
+        return csv_table(rows, formulas=formulas)
 
     def page(self) -> str:
         """Return one file of HTML that shows the texts with marks, and the values. Cost: as `page_of`."""
         return page_of(self.texts, self.values)
 
-    def write(self, path: Path | str) -> None:
-        """Write the page, or, to a path that ends in .json or .csv, these: whole or not at all. Raises
-        OSError."""
-        made = {".json": self.to_json, ".csv": self.to_csv}.get(Path(path).suffix.lower(), self.page)
-        write_page(Path(path), made())
+    def write(self, path: Path | str, *, formulas: bool = False) -> None:
+        """Write the page, or, to a path that ends in .json or .csv, these: whole or not at all. `formulas`:
+        as in `to_csv`. Raises OSError."""
+        ending = Path(path).suffix.lower()
+        table = self.to_csv(formulas=formulas) if ending == ".csv" else ""
+        write_page(Path(path), table or (self.to_json() if ending == ".json" else self.page()))
 
     def _repr_html_(self) -> str:
         """Return the page in a frame; what it is, where it is too long for a notebook."""

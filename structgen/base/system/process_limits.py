@@ -1,14 +1,18 @@
-"""What a process may have that runs code or input of somebody else: memory, and no network."""
+"""What a process may have that runs code or input of somebody else: memory, processor time, no network."""
 
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 from collections.abc import Callable
 from functools import cache, partial
+from typing import Final
 
 from structgen.base.system.platforms import BOUNDS_MEMORY
 
+OUT_OF_TIME: Final = -getattr(signal, "SIGPROF", signal.NSIG)
+"""The exit code of a process that `bound_processor_time` ended; without the signal that of none."""
 _log = logging.getLogger("structgen")
 
 
@@ -38,6 +42,17 @@ def confine(memory: int) -> None:
             memory += int(file.read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     socket.socket = _NoSocket  # type: ignore[assignment,misc]
+
+
+def bound_processor_time(seconds: float) -> None:
+    """End this process when it has used so many more seconds of processor time, whatever it does then. A
+    second call replaces the first. Seconds in which it waits, or other processes run, do not count.
+
+    Without the timers of POSIX (Windows) nothing is bounded.
+    """
+    if hasattr(signal, "SIGPROF"):
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)  # a profiler of the parent may have another handler
+        signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 class _NoSocket:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from structgen.base.errors import OptionError
+from structgen.base.errors import OptionError, ShortenedWarning
 from structgen.base.language import checks
 from structgen.doors.cli.flags import OF_ENGINE, OF_SAMPLING, POLICIES
 from structgen.doors.cli.named_options import Given, reads
@@ -28,6 +29,7 @@ _OF_PAGES = (
     "unverified",
     "at_once",
     "start_over",
+    "formulas",
     "workers",
 )
 _OF_WRITING = (
@@ -47,7 +49,7 @@ def extract(
         list[Path] | None,
         typer.Argument(
             metavar="FILE...",
-            help="Files of text, Markdown, HTML or PDF; - is standard input.",
+            help="Files of text, Markdown, HTML or PDF, or folders of them; - is standard input.",
             show_default=False,
         ),
     ] = None,
@@ -58,8 +60,9 @@ def extract(
     one object a file. The items are printed as JSON lines, or written to --out, and then the same command
     goes on after a kill or Ctrl-C.
 
-    Exit status: 0 done; 1 a page failed, the type refuses an object, or with --strict a page was not asked;
-    2 wrong usage, or the model, a file, the type or schema is not usable; 130 Ctrl-C.
+    Exit status: 0 done; 1 a file could not be read, a page failed, the type refuses an object, or with
+    --strict a page was not asked; 2 wrong usage, or the model, all files, the type or schema are not usable;
+    130 Ctrl-C.
     """
     import structgen as sg
 
@@ -80,14 +83,16 @@ def extract(
     model: Any = wanted.model
     if engine := given.some(OF_ENGINE):
         model = sg.Engine(model, **engine)
-    extraction = sg.extract(
-        model,
-        [("standard input", read_input(file, "FILE")) if str(file) == "-" else file for file in files],
-        _target(wanted),
-        sampling=wanted.sampling,
-        policies=wanted.policies or None if "type" in given else None,
-        **how,
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "sg.extract: ", ShortenedWarning)  # what failed is printed below
+        extraction = sg.extract(
+            model,
+            [("standard input", read_input(file, "FILE")) if str(file) == "-" else file for file in files],
+            _target(wanted),
+            sampling=wanted.sampling,
+            policies=wanted.policies or None if "type" in given else None,
+            **how,
+        )
     raise typer.Exit(_told(extraction, given, is_strict))
 
 
@@ -99,9 +104,9 @@ def _check_page(page: Path, files: list[Path]) -> None:
     if not page.name or page.is_dir() or not page.parent.is_dir():
         what = f"{str(page)!r} is no path of a file in a folder that is there."
         raise OptionError(what, where="--page", cure="Give the path of a file, such as page.html.")
-    if page.exists() and any(file.exists() and file.samefile(page) for file in files):
-        what = f"The page would be written over {str(page)!r}, which is read."
-        raise OptionError(what, where="--page", cure="Name another file.")
+    if any(page.resolve().is_relative_to(file.resolve()) for file in files):
+        what = f"The page would be written over, or into, what is read: {str(page)!r}."
+        raise OptionError(what, where="--page", cure="Name another file, or one in another folder.")
 
 
 def _target(wanted: WantedTexts) -> Any:
@@ -123,6 +128,8 @@ def _told(extraction: Extraction[Any], given: Given, is_strict: bool) -> int:
         payload(extraction.to_jsonl(), newline=False)
     if "page" in given:
         extraction.write(given.get("page"))
+    for part in extraction.failed:
+        echo(f"Failed: {part}", err=True)
     for remark in extraction.remarks:
         echo(f"Hint: {remark}", err=True)
     items = counted(len(extraction), "item") + (

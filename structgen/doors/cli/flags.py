@@ -270,7 +270,7 @@ FLAGS: Final[dict[str, Flag]] = {
 """Flags by name; those of one command, where another one has the name too, by both."""
 SWITCHES: Final = {
     *(name.rpartition(" ")[2] for name, flag in FLAGS.items() if flag.kind is bool),
-    *("usage", "weights"),
+    *("usage", "weights", "formulas"),
 } - {"strict"}
 """Options whose value is true or false; false counts as not given. `strict` of a schema may be null."""
 LISTS: Final = {

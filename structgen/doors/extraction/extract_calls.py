@@ -88,6 +88,7 @@ def extract(
     unverified: bool | Wrong = ...,
     at_once: int | Wrong = ...,
     out: str | Path | Wrong | None = ...,
+    formulas: bool | Wrong = ...,
     start_over: bool | Wrong = ...,
     workers: int | Wrong | None = ...,
     progress: bool | Callable[[ExtractProgress], None] | Wrong = ...,
@@ -105,7 +106,8 @@ def extract(model: Asked, document: Documents, target: Any, **options: Any) -> A
     """Return what a model finds in documents of any length: an `Extraction`. A document is cut into pages,
     the model is asked about each, and its answers are put together.
 
-    `document`: a text, a `Path` (text, Markdown, HTML, PDF), a list of these, or a dict of them by name.
+    `document`: a text, a `Path` (text, Markdown, HTML, PDF, or a folder of these), a list of these, or a dict
+    of them by name.
     `target`: `list[T]` or `Iterator[T]` for all items of a document; any other type or JSON Schema for one
     object a document, whose fields may stand on different pages.
 
@@ -123,14 +125,15 @@ def extract(model: Asked, document: Documents, target: Any, **options: Any) -> A
 
     The work. `at_once`: pages that are asked at a time. `out`: a file of results: JSON lines, or .csv, or
     .html. The answer to each page is in `OUT.pages` as soon as it is there, and the same call goes on where
-    one was stopped; `start_over` deletes these answers. `workers`: on Ray, by so many; 0: one for each GPU
-    or processor. `progress`: whether it is told on standard error; or a function of an `ExtractProgress`.
+    one was stopped; `start_over` deletes these answers. `formulas`: texts of a .csv that a spreadsheet could
+    compute stay as they are, without an apostrophe in front. `workers`: on Ray, by so many; 0: one for each
+    GPU or processor. `progress`: whether it is told on standard error; or a function of an `ExtractProgress`.
     The other options are those of `sg.run`.
 
-    Ctrl-C ends the call with what there is (`is_complete` is then False). A page that fails three times is
-    one of `failed`. Errors: those of `sg.run` for the model, the type and the options; OptionError for a
-    document that cannot be read, and for `out` with answers of another call; the error of the first page
-    where all pages fail.
+    Ctrl-C ends the call with what there is (`is_complete` is then False). A document that cannot be read and
+    a page that fails three times are each one of `failed`. Errors: those of `sg.run` for the model, the type
+    and the options; OptionError where no document can be read, and for `out` with answers of another call;
+    the error of the first page where all pages fail.
     """
     return _prepared(model, document, target, options)(Future())
 
@@ -179,6 +182,7 @@ def aextract(
     unverified: bool | Wrong = ...,
     at_once: int | Wrong = ...,
     out: str | Path | Wrong | None = ...,
+    formulas: bool | Wrong = ...,
     start_over: bool | Wrong = ...,
     workers: int | Wrong | None = ...,
     progress: bool | Callable[[ExtractProgress], None] | Wrong = ...,
@@ -230,7 +234,8 @@ def _prepared(
 
 def _done(question: PageQuestion, how: ExtractSettings, document: Any, stop: Future[None]) -> Extraction[Any]:
     """Return what is found. To cancel `stop` ends the work: it raises CancelledError."""
-    documents = documents_of(document, how.out)
+    unread = dict[str, OptionError]()
+    documents = documents_of(document, how.out, unread)
     most, question = question.page_size(how.page, how.overlap)
     pages = [page for text in documents for page in _pages_of(text, question, most)]
     if pages:
@@ -239,9 +244,11 @@ def _done(question: PageQuestion, how: ExtractSettings, document: Any, stop: Fut
     is_stopped = not _asked(question, how, pages, stop, lines, failed)
     if failed and not is_stopped and not any(line["requests"] for line in lines):
         raise all_failed(failed)
-    made = extraction_of(question, documents, pages, [*lines, *failed], how.merge, how.least_confidence)
+    made = extraction_of(
+        question, documents, pages, [*lines, *failed], how.merge, how.least_confidence, unread
+    )
     if how.out is not None:
-        made.write(how.out)
+        made.write(how.out, formulas=how.formulas)
     if made.failed or is_stopped:
         what = made.told_missing()
         warnings.warn(ShortenedWarning(f"sg.extract: {what}"), stacklevel=warning_level())

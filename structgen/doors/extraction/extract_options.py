@@ -62,6 +62,7 @@ class ExtractOptions(WritingOptions, total=False):
     unverified: bool
     at_once: int
     out: str | Path | None
+    formulas: bool
     start_over: bool
     workers: int | None
     progress: bool | Callable[[ExtractProgress], None]
@@ -95,14 +96,16 @@ class ExtractSettings:
     unverified: Annotated[bool, checks.switch] = False
     at_once: Annotated[int, Whole(1, 1_024)] = 8
     out: Annotated[Path, _path] | None = None
+    formulas: Annotated[bool, checks.switch] = False
     start_over: Annotated[bool, checks.switch] = False
     workers: Annotated[int, Whole(0)] | None = None
     progress: Annotated[bool | Callable[[ExtractProgress], None], _told] = True
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.start_over and self.out is None:
-            raise OptionError("There is no file of results.", where="start_over", cure="Give out= too.")
+        if (self.start_over or self.formulas) and self.out is None:
+            name = "start_over" if self.start_over else "formulas"
+            raise OptionError("There is no file of results.", where=name, cure="Give out= too.")
         if self.unverified and not self.grounded:
             what = "All numbers and dates are free with grounded=False, so that none is verified."
             raise OptionError(what, where="unverified", cure="Leave one of them out.")

@@ -25,19 +25,24 @@ from structgen.doors.extraction.page_schema import count_fault, unstated, withou
 from structgen.doors.extraction.unasked_pages import UnaskedPiece, unasked_remarks
 
 R = TypeVar("R")
+_CURE: Final = " Set unverified=True to ask about such pages."
 _COUNTS: Final = ("tokens", "prompt_tokens", "requests")
 """What is added up of the lines of pages."""
 
 
 @dataclass(frozen=True, slots=True)
 class FailedPage:
-    """A page that has no answer: the characters `start` to `end` of its document, and the last error."""
+    """A page that has no answer: the characters `start` to `end` of its document, and the last error. Of a
+    document that could not be read, `page`, `start` and `end` are 0."""
 
     document: str
     page: int
     start: int
     end: int
     error: str
+
+    def __str__(self) -> str:
+        return f"page {self.page} of {self.document!r} failed ({self.error})" if self.page else self.error
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -49,7 +54,7 @@ class Extraction(Sequence[FoundItem], Generic[R]):
     doubtful: tuple[FoundItem, ...]
     """Items that the model holds for less likely than `least_confidence`: no part of `value`."""
     documents: tuple[TextDocument, ...]
-    """The texts that places are of."""
+    """The texts that places are of: those that could be read."""
     pages: int
     """How many pages the documents have."""
     asked: int
@@ -58,6 +63,7 @@ class Extraction(Sequence[FoundItem], Generic[R]):
     """Pages, and halves of pages, that the model was not asked about, because they do not state a value that
     each item has."""
     failed: tuple[FailedPage, ...]
+    """Documents that could not be read, and pages without an answer."""
     remarks: tuple[str, ...]
     """What the readers of documents left out or guessed, and what pages say that is not all of it."""
     tokens: int
@@ -81,8 +87,8 @@ class Extraction(Sequence[FoundItem], Generic[R]):
 
     @property
     def is_complete(self) -> bool:
-        """Whether all pages have an answer, or state nothing that could be one: none has failed, and nobody
-        stopped the work."""
+        """Whether all documents could be read, and all pages have an answer, or state nothing that could be
+        one: none has failed, and nobody stopped the work."""
         return not self.failed and not self.is_stopped
 
     @property
@@ -95,24 +101,27 @@ class Extraction(Sequence[FoundItem], Generic[R]):
         """The object of the one document, or the list of its items. Errors: OptionError where there are more
         documents, NotStatedError where no page states a required field, GenerationError where the type
         refuses the object."""
-        if len(self.documents) != 1:
-            what = f"There are {len(self.documents)} documents."
+        count = len(self.documents) + sum(not part.page for part in self.failed)
+        if count != 1:
+            what = f"There are {count} documents."
             raise OptionError(what, where="value", cure="Take .values, which has them by name.")
         return self.values[self.documents[0].name]
 
     @property
     def values(self) -> dict[str, R]:
-        """By the name of each document its object, or the list of its items. Errors: those of `value`."""
+        """By the name of each document that could be read its object, or the list of its items. Errors: those
+        of `value`, but not where there are more documents."""
         for value in self._values.values():
             if isinstance(value, GenerationError):
                 raise value
         return dict(self._values)
 
     def told_missing(self) -> str:
-        """Return a sentence about the pages that have no answer; "" where all have one."""
-        told = [f"page {page.page} of {page.document!r} failed ({page.error})" for page in self.failed[:3]]
+        """Return a sentence about documents that are not read and pages that have no answer; "" where there
+        are none."""
+        told = [*map(str, self.failed[:3])]
         if more := len(self.failed) - len(told):
-            told.append(f"{more:,} more pages failed")
+            told.append(f"{more:,} more failed")
         if left := self.pages - self._done:
             told.append(f"{counted(left, 'page')} of {self.pages:,} were not asked")
         return "; ".join(told)
@@ -121,9 +130,10 @@ class Extraction(Sequence[FoundItem], Generic[R]):
         """Return a line of JSON for each item: value, places, confidences, conflicts, pages."""
         return to_jsonl(self.items)
 
-    def to_csv(self) -> str:
-        """Return a table (RFC 4180) with a line for each item, a column for each field."""
-        return to_csv(self.items)
+    def to_csv(self, *, formulas: bool = False) -> str:
+        """Return a table (RFC 4180) with a line for each item, a column for each field. Texts that a
+        spreadsheet could compute have an apostrophe in front, but not with `formulas`."""
+        return to_csv(self.items, formulas=formulas)
 
     def table(self) -> Any:
         """Return a `pandas.DataFrame` of the rows of `to_csv`. Raises StructgenError where pandas is not
@@ -142,11 +152,11 @@ class Extraction(Sequence[FoundItem], Generic[R]):
             [*filter(None, told)],
         )
 
-    def write(self, path: Path | str) -> None:
-        """Write JSON lines, or, to a path that ends in .csv or .html, these: whole or not at all. Raises
-        OSError."""
-        made = {".csv": self.to_csv, ".html": self.page, ".htm": self.page}
-        write_page(Path(path), made.get(Path(path).suffix.lower(), self.to_jsonl)())
+    def write(self, path: Path | str, *, formulas: bool = False) -> None:
+        """Write JSON lines, or, to a path that ends in .csv or .html, these: whole or not at all.
+        `formulas`: as in `to_csv`. Raises OSError."""
+        writers = {".csv": lambda: self.to_csv(formulas=formulas), ".html": self.page, ".htm": self.page}
+        write_page(Path(path), writers.get(Path(path).suffix.lower(), self.to_jsonl)())
 
     def _repr_html_(self) -> str:
         """Return the page in a frame; where it is too long for a notebook, what it is."""
@@ -224,24 +234,25 @@ def extraction_of(
     lines: Sequence[Mapping[str, Any]],
     merge: str,
     least: float,
+    unread: Mapping[str, OptionError],
 ) -> Extraction[Any]:
     """Return what the answers to pages say together; their order says nothing. `lines`: those of
-    `page_runs`; `least`: the least probability of an item. Cost: reading the pages, then near n log n
-    in the items."""
+    `page_runs`; `least`: the least probability of an item; `unread`: why documents could not be read, by
+    their names. Cost: reading the pages, then near n log n in the items."""
     read = _Lines(question, pages, lines)
     objects, keys, values = _Objects(question), keys_of(question.item_schema), dict[str, Any]()
     items, doubtful, remarks = list[FoundItem](), list[FoundItem](), list[str]()
     for document in documents:
         answers = read.answers[document.name]
-        merged_items = merged(
+        sure = list[FoundItem]()
+        for item in merged(
             _of_one_shape(answers) if question.is_union else answers,
             document.text,
             is_object=not question.is_list,
             keys=keys,
             how=merge,
-        )
-        sure = list[FoundItem]()
-        for item in map(objects.made, merged_items):
+        ):
+            item = objects.made(item)
             known = (field.confidence for field in item.fields if field.confidence is not None)
             is_sure = not question.is_list or math.prod(known) >= least
             (sure if is_sure else doubtful).append(item)
@@ -249,7 +260,6 @@ def extraction_of(
         items += sure
         remarks += _remarks_of(document, sure)
     texts = {document.name: document.text for document in documents}
-    cure = "" if question.unverified else " Set unverified=True to ask about such pages."
     return Extraction(
         items=tuple(items),
         doubtful=tuple(doubtful),
@@ -257,8 +267,12 @@ def extraction_of(
         pages=len(pages),
         asked=read.asked,
         unasked=tuple(read.unasked),
-        failed=tuple(read.failed),
-        remarks=(*remarks, *unasked_remarks(read.unasked, texts, cure), *read.remarks),
+        failed=(*(FailedPage(name, 0, 0, 0, str(error)) for name, error in unread.items()), *read.failed),
+        remarks=(
+            *remarks,
+            *unasked_remarks(read.unasked, texts, "" if question.unverified else _CURE),
+            *read.remarks,
+        ),
         **{name: read.counts[name] for name in _COUNTS},
         _done=len(lines),
         _values=values,

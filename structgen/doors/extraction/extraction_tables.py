@@ -6,17 +6,16 @@ line of JSON has everything, the places and the conflicts too.
 
 from __future__ import annotations
 
-import csv
 import json
 from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
-from io import StringIO
 from typing import Any, Final
 
 from structgen.base.errors import LimitError
 from structgen.base.json_text.exact_json import unescape, values_in
 from structgen.base.json_text.raw_json import written
+from structgen.base.system.csv_tables import csv_table
 from structgen.base.system.installation import needing
 from structgen.doors.extraction.found_items import FoundItem
 
@@ -71,20 +70,15 @@ def as_json(value: Any) -> str:
     return str(value) if value.__class__ is Decimal else json.dumps(value)
 
 
-def to_csv(items: Sequence[FoundItem]) -> str:
-    """Return the rows as CSV (RFC 4180), with a line of names.
+def to_csv(items: Sequence[FoundItem], *, formulas: bool = False) -> str:
+    """Return the rows as CSV (RFC 4180), with a line of names, by `csv_table`.
 
-    Words stand as they are: a spreadsheet may take one that begins with "=" for a formula. A missing value
-    and an empty text look alike. Halves of characters, which no file can hold, are written as escapes.
-    Errors, cost: as `rows_of`.
+    Texts that a spreadsheet could compute are guarded, those of names too, but not with `formulas`. A missing
+    value and an empty text look alike. Errors, cost: as `rows_of`.
     """
-    text = StringIO()
-    table = csv.writer(text)
     rows = rows_of(items)
-    table.writerow(_names(rows))
-    for row in rows:
-        table.writerow({**row, "pages": "; ".join(map(str, row["pages"]))}.values())
-    return text.getvalue().encode(errors="backslashreplace").decode()
+    cells = ({**row, "pages": "; ".join(map(str, row["pages"]))}.values() for row in rows)
+    return csv_table([_names(rows), *cells], formulas=formulas)
 
 
 def to_jsonl(items: Sequence[FoundItem]) -> str:

@@ -87,11 +87,6 @@ def test_the_same_file_twice_is_refused(folder: Path) -> None:
         documents_of([folder / "a/x.txt", folder / "a/../a/x.txt", folder / "a/x.txt"])
 
 
-def test_a_folder_is_refused_with_the_way_to_its_files(folder: Path) -> None:
-    with pytest.raises(OptionError, match=r"it is a folder.* Give .*its files: sorted\(Path\(folder\)\.glob"):
-        documents_of(folder)
-
-
 @pytest.mark.parametrize("name", ["absent.txt", "absent/x.txt", "a/x.txt/y", "n" * 300])
 def test_an_absent_file_is_refused(folder: Path, name: str) -> None:
     with pytest.raises(OptionError, match=f"{name}: (There is no such file|The file cannot be read)"):

@@ -9,6 +9,7 @@ import json
 import random
 from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -206,6 +207,7 @@ def test_json_and_csv_say_the_same_as_the_values() -> None:
     known = stated(text, read(text, "1", "number", Decimal(1)), read(text, "1", "number", Decimal("1.0")))
     found = evidence_of({"a,b": 'x"\ny', "n": 1, "none": "z"}, known)
     table = [*csv.DictReader(io.StringIO(found.to_csv(), newline=""))]
+    assert table == [*csv.DictReader(io.StringIO(found.to_csv(formulas=True), newline=""))]
     rows = json.loads(found.to_json())
     assert [row["value"] for row in rows] == ['x"\ny', 1, "z"]
     lines = []
@@ -219,3 +221,14 @@ def test_json_and_csv_say_the_same_as_the_values() -> None:
             for place in row["places"]
         ] or [(one.path, "", "", "", "")]
     assert [tuple(row[name] for name in ("path", "text", "start", "end", "words")) for row in table] == lines
+
+
+def test_no_cell_of_the_table_is_a_formula_unless_it_is_asked_for(tmp_path: Path) -> None:
+    found = evidence_of({"=k": "=1+1", "n": -5}, stated("=1+1"))
+    (first, last) = csv.DictReader(io.StringIO(found.to_csv(), newline=""))
+    assert (first["value"], first["words"], last["value"]) == ("'=1+1", "'=1+1", "-5")
+    found.write(tmp_path / "e.csv")
+    found.write(tmp_path / "f.csv", formulas=True)
+    for name, table in (("e.csv", found.to_csv()), ("f.csv", found.to_csv(formulas=True))):
+        assert (tmp_path / name).read_bytes().decode() == table
+    assert found.to_csv(formulas=True) == found.to_csv().replace("'", "")

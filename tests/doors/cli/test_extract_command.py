@@ -146,6 +146,63 @@ def test_strict_is_true_or_false(folder: Path) -> None:
     assert told.exit_code == 2 and "strict" in told.stderr and "maybe" in told.stderr
 
 
+@pytest.fixture
+def mails(folder: Path) -> Path:
+    mails = folder / "mails"
+    (mails / "more").mkdir(parents=True)
+    (mails / "ada.txt").write_text("Ada Brook is 36 years old.")
+    (mails / "more/tom.txt").write_text("Tom Reed is 41 years old.")
+    return mails
+
+
+def test_a_folder_is_read_and_exits_with_0(mails: Path) -> None:
+    with serving(answer) as server:
+        told = run("mails", "--model", server.model, "--schema", "people.json")
+    assert told.exit_code == 0 and "2 items, 2 of 2 pages" in told.stderr
+    lines = [json.loads(line) for line in told.stdout.splitlines()]
+    assert [(line["document"], line["value"]) for line in lines] == [
+        ("ada.txt", WANTED[0]),
+        ("tom.txt", WANTED[1]),
+    ]
+
+
+@pytest.mark.parametrize("how", [[], ["--out", "found.csv"]])
+def test_each_file_that_cannot_be_read_is_told_and_exits_with_1(how: list[str], mails: Path) -> None:
+    for number in range(5):
+        (mails / f"{number}.bin").write_bytes(b"\0")
+    with serving(answer) as server:
+        for _ in range(2):  # the second one reads the file of answers
+            told = run("mails", "absent.txt", "--model", server.model, "--schema", "people.json", *how)
+            assert told.exit_code == 1 and "2 items, 2 of 2 pages" in told.stderr
+            lines = [line for line in told.stderr.splitlines() if line.startswith("Failed: ")]
+            names = [f"mails/{number}.bin" for number in range(5)]
+            assert [line.split(":")[1].strip() for line in lines] == [*names, "absent.txt"]
+            assert "no text" in lines[0] and "There is no such file" in lines[-1]
+
+
+def test_formulas_are_guarded_in_the_table_and_left_by_the_option(folder: Path) -> None:
+    (folder / "=people.txt").write_text(TEXT)
+    with serving(answer) as server:
+        command = ["=people.txt", "--model", server.model, "--schema", "people.json"]
+        for name, formulas, document in (
+            ("a.csv", "false", "'=people.txt"),
+            ("b.csv", "true", "=people.txt"),
+        ):
+            assert run(*command, "--out", name, "-o", f"formulas={formulas}").exit_code == 0
+            rows = list(csv.DictReader((folder / name).open()))
+            assert {row["document"] for row in rows} == {document}
+        told = run(*command, "-o", "formulas=true")
+        assert told.exit_code == 2 and "no file of results" in told.stderr
+
+
+def test_a_page_in_a_folder_that_is_read_is_refused(mails: Path) -> None:
+    with serving(answer) as server:
+        how = ["--model", server.model, "--schema", "people.json", "--page", "mails/more/found.html"]
+        told = run("mails", *how)
+        assert told.exit_code == 2 and "what is read" in told.stderr and not server.bodies
+        assert run("mails/ada.txt", *how).exit_code == 0
+
+
 def test_standard_input_is_a_file(folder: Path) -> None:
     with serving(answer) as server:
         told = run("-", "--model", server.model, "--schema", "people.json", input=TEXT)

@@ -122,6 +122,7 @@ VALUES: dict[str, Any] = {
     "html": "h",
     "masked": "m",
     "start_over": True,
+    "formulas": True,
     "ray": True,
     "workers": 2,
     "engine": "vllm",

@@ -107,11 +107,18 @@ def test_the_standard_reader_of_csv_reads_the_cells_back() -> None:
     source = random.Random(95)
     for _ in range(100):
         items = [item(random_value(source), pages=(1, 4)) for _ in range(3)]
-        head, *lines = csv.reader(io.StringIO(to_csv(items), newline=""))
+        head, *lines = csv.reader(io.StringIO(to_csv(items, formulas=True), newline=""))
         for row, line in zip(rows_of(items), lines, strict=True):
             assert head == [*row]
             expected = {**row, "pages": "1; 4"}
             assert line == ["" if cell is None else str(cell) for cell in expected.values()]
+
+
+def test_no_name_of_a_document_or_a_column_and_no_value_or_error_is_a_formula() -> None:
+    one = FoundItem("=a.txt", {"=name": "@x", "-p": -5, "t": "-5 °C", "u": "-A1"}, (), error="+b")
+    names = "document,'=name,'-p,t,u,pages,conflicts,error\r\n"
+    assert to_csv([one]) == f"{names}'=a.txt,'@x,-5,-5 °C,'-A1,,0,'+b\r\n"
+    assert to_csv([one], formulas=True) == f"{names}=a.txt,@x,-5,-5 °C,-A1,,0,+b\r\n".replace("'", "")
 
 
 def test_csv_of_no_items_has_the_names_that_every_table_has() -> None:
