@@ -15,8 +15,8 @@ from dataclasses import replace
 from decimal import Context, Decimal
 from typing import Any
 
-from structgen.asking.grounding.reading import FACTORS_OF, PART, RANGE, Reading, mark_span
-from structgen.asking.grounding.signs import signed
+from structgen.asking.grounding.reading import CJK, FACTORS_OF, PART, RANGE, Reading, mark_span
+from structgen.asking.grounding.signs import TOUCHING, Signs, read_negative
 
 _EXACT = Context(prec=2000)
 """Rounds no numeral, and no product of one with the number that a word names."""
@@ -45,7 +45,7 @@ _FRACTION = re.compile(
 )
 """`3/4`, `¾`, `1 3/4`, `1¾`."""
 _FIGURES = re.compile(
-    r"(?P<sign>(?<![^\s(\[=:,;/])-[$€£¥]?)?"
+    rf"(?=[-.\d])(?P<sign>{TOUCHING}[$€£¥]?)?"
     r"(?P<figures>(?:(?<![\w.,])\.)?\d++(?:[.,']\d++|[ \xa0]\d{3}(?!\d))*+(?:e[+-]?\d{1,3}(?![\w.,]))?)",
     re.I,
 )
@@ -59,12 +59,13 @@ _PLAIN = re.compile(r"\d*[.,]?\d+(?:e[+-]?\d+)?", re.I)
 _APART = "x \u00d7 no nr rs kr us fr eur usd gbp chf jpy cny inr cad aud sek nok dkk pln czk brl mxn".split()
 """Words that stand before a number without a blank, and make no identifier of it."""
 _GLUED_BEFORE = re.compile(
-    r"(?:[^\W\d_]|[A-Z][\w-]{0,15}[-/_]|_)\Z"
+    rf"(?:(?<=[^\W\d_{CJK}])|(?<=[-/_])(?:(?<=_)|"
+    + "|".join(rf"(?<=[A-Z][\w-]{{{length}}}.)" for length in range(16))
+    + "))"
     + "".join(rf"(?<!(?<![^\W\d_])(?i:{word}))" for word in _APART)
-    + "".join(rf"(?<!(?<![^\W\d_])(?i:{word})-)" for word in _APART if len(word) == 3)
 )
 """Ends where figures begin that belong to a name: `A4`, `B-12`, but not `EUR5` and `EUR-5`."""
-_GLUED_BEHIND = re.compile(r"(?!(?i:x|h|hrs?|min|m|s|d)\d)[^\W\d_]{1,8}\d|[A-Z]{1,8}[-_/]\d")
+_GLUED_BEHIND = re.compile(rf"(?!(?i:x|h|hrs?|min|m|s|d)\d)[^\W\d_{CJK}]{{1,8}}\d|[A-Z]{{1,8}}[-_/]\d")
 _BEHIND = re.compile(
     RANGE + r"[\s-]{0,2}(?:(?:of\s)?an?\s)?"
     r"([%‰]|(?:per|pour|por)\s(?:cent|ciento|cento)\b|mil\s(?:millones|milhões)\b|[^\W\d_]{2,})"
@@ -89,13 +90,14 @@ def addresses_of(text: str, marks: bytearray) -> Iterator[Reading]:
                 mark_span(marks, *match.span())
 
 
-def numerals_of(text: str, marks: bytearray) -> Iterator[Reading]:
+def numerals_of(signs: Signs, marks: bytearray) -> Iterator[Reading]:
     """Yield the numbers that figures of a folded text state.
 
     `1.204` is two numbers, and `1 204` three: the whole, and its parts. The figures of an identifier, of a
     version, and those that are marked are parts, as is 5 of `-5`. A numeral of over 1,000 characters is cut
     at its signs, and longer figures are no number. Cost: linear.
     """
+    text = signs.text
     for match in _FRACTION.finditer(text):
         whole, above, below, sign = match.groups()
         fraction = unicodedata.numeric(sign) if sign else int(above) / int(below)
@@ -105,8 +107,8 @@ def numerals_of(text: str, marks: bytearray) -> Iterator[Reading]:
             mark_span(marks, *match.span())
     for match in _FIGURES.finditer(text):
         first, end = match.span("figures")
-        before = _GLUED_BEFORE.search(text[max(0, first - 18) : first])
-        is_glued = before is not None or _GLUED_BEHIND.match(text, end) is not None
+        is_name = first not in signs.before and _GLUED_BEFORE.match(text, first) is not None
+        is_glued = is_name or _GLUED_BEHIND.match(text, end) is not None
         for value, start, end, is_part in _values(match["figures"], first, is_glued):
             number = Reading("number", value, start, end, is_part or marks[start] == PART)
             if match["sign"] and start == first:
@@ -135,13 +137,14 @@ def _values(figures: str, start: int, is_part: bool) -> Iterator[tuple[Decimal, 
         yield from _values(piece[0], start + piece.start(), is_part or mark == ".")
 
 
-def multiples_of(text: str, marks: bytearray, numbers: Iterable[Reading]) -> Iterator[Reading]:
+def multiples_of(signs: Signs, marks: bytearray, numbers: Iterable[Reading]) -> Iterator[Reading]:
     """Yield numbers of a folded text, and what the word behind each makes of it.
 
     `19 %` is 19 and 0.19, `1.2 million` is 1.2 and 1200000, `two and a half` 2 and 2.5; `minus five` and
-    `(5)` are the negative and the number (`signed`). The words are marked as parts. A letter alone must stand
+    `(5)` are the negative and the number (`read_negative`). The words are marked as parts. A letter alone must stand
     without a blank (`3k`). Cost: linear.
     """
+    text = signs.text
     for stated in numbers:
         forms = [stated]
         if (half := _AND_A_HALF.match(text, stated.end)) is not None:
@@ -150,7 +153,7 @@ def multiples_of(text: str, marks: bytearray, numbers: Iterable[Reading]) -> Ite
         for form in forms:
             yield form
             counted = [form]
-            if negative := signed(text, marks, form):
+            if negative := read_negative(signs, marks, form):
                 yield negative
                 counted += [negative] * (negative.end > form.end)  # (5) % beside (5 %)
             for number in counted:
@@ -167,6 +170,6 @@ def multiples_of(text: str, marks: bytearray, numbers: Iterable[Reading]) -> Ite
                         yield replace(
                             multiple, value=value.copy_negate(), unsigned=(number.start, match.end())
                         )
-                    elif negative and (opposite := signed(text, marks, multiple)):
+                    elif negative and (opposite := read_negative(signs, marks, multiple)):
                         yield opposite
                     mark_span(marks, match.start(group), match.end())

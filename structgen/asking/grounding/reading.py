@@ -13,6 +13,9 @@ PART: Final = 1
 RANGE = r"(?:\s?(?:[-\u2013]|to|or|bis|oder|à|ou|al?|[oe]|tot|of|até)\s?\d{1,4}(?=[\s%-]))?"
 """Behind the first number of a range whose second has the unit: `2-3 days`, `10 bis 15 %`."""
 
+CJK = "\u3005-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f"
+"""Characters, for a class of a pattern, whose words stand beside figures without a blank."""
+
 _FACTORS = {
     "0.01": "% percent pourcent porciento porcento percento prozent procent pct",
     "0.001": "‰ promille promil",

@@ -11,6 +11,7 @@ from structgen.asking.grounding.durations import durations_of
 from structgen.asking.grounding.number_words import number_words_of
 from structgen.asking.grounding.numerals import addresses_of, multiples_of, numerals_of
 from structgen.asking.grounding.reading import Kind, Reading
+from structgen.asking.grounding.signs import find_signs
 from structgen.base.system.installation import needing
 
 __all__ = ["Kind", "Reading", "readings_of"]
@@ -39,8 +40,9 @@ def readings_of(text: str) -> tuple[Reading, ...]:
     dates = list(dates_of(folded, marks))
     addresses = list(addresses_of(folded, marks))
     times = list(times_of(folded, marks))
-    numbers = list(multiples_of(folded, marks, numerals_of(folded, marks)))
-    numbers += multiples_of(folded, marks, number_words_of(folded, marks))
+    signs = find_signs(folded)
+    numbers = list(multiples_of(signs, marks, numerals_of(signs, marks)))
+    numbers += multiples_of(signs, marks, number_words_of(folded, marks))
     counts = [number for number in numbers if number.unsigned is None]
     times += hours_of(folded, marks, counts)
     if spoken := list(spoken_dates_of(folded, counts)):

@@ -8,81 +8,139 @@ reads it, as one value.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache
+from itertools import product
 
-from structgen.asking.grounding.reading import FACTORS_OF, PART, Reading
+from structgen.asking.grounding.reading import CJK, FACTORS_OF, PART, RANGE, Reading
 
 MONEY = "[$¢-¥֏؋৲৳૱௹฿៛\u20a0-\u20c0﷼\ufe69\uffe0\uffe1\uffe5\uffe6]"
 """Signs of currencies."""
-_DASH = "[-\u2012-\u2015\ufe58]"
+_DASH = "[-\u2012-\u2015\u2e3a\u2e3b\ufe58]"
 """A hyphen of a folded text, and the dashes."""
+_QUOTES = "'\"_`\u201d\xbb\u203a"
+"""Marks that open or close a quote, by what is before them."""
+_CLOSING = rf"[\w.)\]}}%‰°º\u2032\u2033{_QUOTES}\u2012-\u2015-]"
+"""What a word does not begin behind."""
+_BEGINS = (
+    rf"(?:(?<!{_CLOSING}.)|(?<=(?<!{_CLOSING})[{_QUOTES}].)|(?<=(?<!{_CLOSING})[{_QUOTES}]{{2}}.))"
+)
+"""Ends behind the first character of a word; one or two quotes may open before it."""
+TOUCHING = rf"-{_BEGINS}(?<!{MONEY}.)(?<![~\u2026\u301c\uff5e].)"
+"""A hyphen or minus at the beginning of a word, which has no other meaning."""
 _BLANKS = r"[^\S\n]{0,8}"
-_WINDOW = 48
-"""More characters than the longest sign has with its blanks and its currency."""
+_NUMBER = r"(?=\.?\d|[¼-¾⅐-⅞])"
+"""Where the figures of a number begin."""
 _NAMES = (
     r"(?:euro|dollar|dólar|pound|pfund|livre|libra|sterlin|yen|yuan|fran[ck]|kron|peso|reais|rupee|rubel"
     r"|r(?:ou|u)ble|lira|cent)\w{0,4}"
 )
 """Names of currencies."""
+_DEGREES = r"(?:°(?:\s?[CF]\b)?|[℃℉度도CF](?!\w)|(?:degr|grad|graus|celsius|fahrenheit|centigrad)\w{0,4})"
+_NEGATIVE = r"neg\.|n(?:e|é|e\u0301)gati(?:ef|eve|fs?|v(?:[aoi]s?|e[nmrs]?)?)"
+_MINUS = "[负負](?!け)[の的]?|マイナス|ﾏｲﾅｽ|마이너스|음의"
+"""Words of scripts without blanks, which stand before a number."""
+_BELOW = (
+    r"-?(?:below|under|unter(?:\sdem)?|sous|(?:au|en)[\s-]dessous\s(?:de|du)|bajo|(?:por\s)?debajo\sdel?"
+    r"|sotto(?:\s(?:lo|il))?|abaixo\sd[eo]|onder(?:\shet)?)[\s-](?:the\s)?"
+    r"(?:zero|z(?:é|e\u0301)ro|cero|null?|0|freezing|gefrierpunkt|vriespunt)\b"
+)
+"""Words behind a number."""
 
 
-def signed(text: str, marks: bytearray, number: Reading) -> Reading | None:
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """The signs of a folded text. Made by `find_signs`.
+
+    `before`: by the place at which a number may begin, where the sign or bracket before it begins. `behind`:
+    by the place at which a sign behind a number may begin, its end.
+    """
+
+    text: str
+    before: dict[int, int]
+    behind: dict[int, int]
+
+
+def find_signs(text: str) -> Signs:
+    """Return the signs of a folded text. Cost: linear."""
+    before, words, behind, *_ = _patterns()
+    return Signs(
+        text,
+        {sign.end(): sign.start() for pattern in (before, words) for sign in pattern.finditer(text)},
+        dict(sign.span() for sign in behind.finditer(text)),
+    )
+
+
+def read_negative(signs: Signs, marks: bytearray, number: Reading) -> Reading | None:
     """Return the negative of a number that a folded text may state with the sign around it; None where it has
     none. Its place has the sign.
 
-    `- 5`, `$-5`, `▲ 5`, `minus $5`, `negative five`, `(5)`, `$(5)`, `(5 %)`, `5-`, `5 €-`. Figures that
-    belong to something else have no sign. Cost: bounded.
+    `- 5`, `$-5`, `▲ 5`, `minus $5`, `negative five`, `(5)`, `$(5)`, `(5 %)`, `(5)1`, `5-`, `5 € -`,
+    `5 °C below zero`. Figures that belong to something else have no sign. Cost: bounded.
     """
-    value, (start, end) = Decimal(str(number.value)), (number.start, number.end)
+    text, start, end, value = signs.text, number.start, number.end, number.value
     is_word = text[start].isalpha()
-    if value <= 0 or marks[start] == PART or (number.is_part and not is_word):
+    if marks[start] == PART or (number.is_part and not is_word):
         return None
-    word, sign, opening, closing, beginning, minus = _patterns()
-    window = start - _WINDOW  # below 0 it is 0
-    if before := (word if is_word else sign).search(text, window, start):
-        start = before.start()
-    elif is_word:
+    *_, closing, measures, beginning = _patterns()
+    first, last = signs.before.get(start, start), end
+    if is_word and not text[first].isalpha():
+        first = start
+    if text[first] == "(":
+        bracket = closing.match(text, end)
+        first, last = (first, bracket.end()) if bracket else (start, end)
+    if first == start and signs.behind and (measure := measures.match(text, end)):
+        last = signs.behind.get(measure.end(), end)
+        if not text[last - 1].isalnum() and (is_word or measure[1] or not beginning.match(text, start)):
+            last = end  # a dash
+    if (first, last) == (start, end) or not isinstance(value, Decimal) or value <= 0:
         return None
-    elif (before := opening.search(text, window, start)) and (behind := closing.match(text, end)):
-        start, end = before.start(), behind.end()
-    elif (behind := minus.match(text, end)) and beginning.match(text, start):
-        end = behind.end()
-    else:
-        return None
-    unsigned = number.start, number.end
-    return replace(number, value=value.copy_negate(), start=start, end=end, unsigned=unsigned)
+    return replace(number, value=value.copy_negate(), start=first, end=last, unsigned=(start, end))
 
 
 @cache
 def _patterns() -> list[re.Pattern[str]]:
-    """Return the patterns of a word before a number; of a dash, triangle or word there; of the two halves of
-    brackets, with what else stands in them; of the place before a number that a minus may follow; and of this
-    minus. A currency may stand between a sign and the figures."""
+    """Return the patterns of a dash, triangle or bracket before figures; of a word before a number; of a dash
+    or word behind one; of what closes a bracket behind a number; of what may stand between a number and the
+    sign behind it; and of the place before a number that a dash may follow."""
     from babel import Locale  # optional: `readings_of` has asked for it
 
     codes, units = "|".join(Locale("en").currencies), "|".join(FACTORS_OF)
     currency = (
-        rf"(?:[A-Z]{{0,3}}{MONEY}|(?:{codes})(?![^\W\d_])|kr\.?|zł|Kč|Ft|S?Fr\.?|Rs\.?"
+        rf"(?:[A-Z]{{0,3}}{MONEY}|(?=[A-Z]{{3}})(?:{codes})(?![^\W\d_])|kr\.?|zł|Kč|Ft|S?Fr\.?|Rs\.?"
         r"|[百千万億亿兆]{0,2}[円元圆圓원])"
     )
-    ahead = rf"{_BLANKS}(?:{currency}\s?{_BLANKS})?\Z"
-    dash = rf"(?:(?<![\w.)\]}}%‰'\u2012-\u2015\ufe58-])|(?<={MONEY})|(?<=\b(?:{codes}))){_DASH}"
-    word = (
+    ahead = rf"{_BLANKS}(?:{currency}\s?{_BLANKS})?"
+    is_code = rf"(?<=\b[A-Z]{{3}}%s)(?<!\d\s[A-Z]{{3}}%s)(?<=(?:{codes})%s)"
+    second = "|".join(  # of a range: the dash behind another one, behind a number and its unit
+        rf"(?<=[\d%‰°)\]'\"\u2032\u2033{MONEY[1:]}{''.join(unit)}{_DASH}.)"
+        for unit in product(("", r"\s"), ("", r"[^\W\d_]", r"[^\W\d_]{2}"), ("", r"\s"))
+    )
+    dash = (
+        rf"{_BEGINS}|(?<=\.\..)|{second}|(?<=(?<!\d)(?<!\d\s){MONEY}.)|{is_code % (('.',) * 3)}"
+        rf"|(?<=(?<!\d)(?<!\d[{CJK}])[{CJK}].)"
+    )
+    triangle = "[\u25b2-\u25b5\u25bc-\u25bf]"
+    words = (
         # not "au moins", "al menos", "pelo menos", "più o meno", "5 min 30"
         r"(?i:\b(?:(?<!\bo\s)(?<!\b(?:al|ao|au|du|lo|ou)\s)(?<!\bpelo\s)(?:moins|menos|meno)|(?<!\d\s)min"
-        r"|(?:minus|neg\.|n(?:e|é|e\u0301)gati(?:ef|eve|fs?|v(?:[aoi]s?|e[nmrs]?)?))"
-        r"(?:\s(?:of|von|de|di|van))?)\s)"
+        rf"|minus|{_NEGATIVE})(?:\s(?:of|von|de|di|van))?)(?:\s|{_DASH}|(?<=(?i:minus))(?=\d))"
+        rf"|(?:{_MINUS}|零下|氷点下|冰点下|영하|빙점하)\s?{_DASH}?"
     )
-    inside = rf"\.?(?:{_BLANKS}(?:[%‰]|{currency}|{_NAMES}|(?i:{units})\.?(?!\w))){{0,2}}"
-    alone = rf"(?![\w(]|{_DASH}|{MONEY})|(?={currency}(?!\w|\s?\d|{_DASH}))"
+    notes = "[*†‡§¹²³⁰-⁹]"
+    inside = rf"(?:{_BLANKS}(?:[%‰]|{currency}|{_NAMES}|(?i:{units})\.?(?!\w))){{0,2}}"
+    alone = rf"(?!(?!{notes})[\w(]|{_DASH}|{MONEY})|(?={currency}(?!\w|\s?\d|{_DASH}))"
     patterns = (
-        rf"{word}{ahead}",
-        rf"(?:{dash}|[\u25b2-\u25b5\u25bc-\u25bf]|{word}){ahead}",
-        rf"(?<![\d_)\]])(?<!\b[A-Za-z])\({ahead}",
-        rf"{inside}{_BLANKS}\)(?:(?![A-Za-z\d])|(?={currency}(?!\w)))",
-        rf"(?<![\w./'\u2012-\u2015\ufe58-])|(?<=\b(?:{codes}))",
-        rf"(?:\s?(?:[%‰]|{currency}))?{_DASH}(?:{alone})",
+        rf"[({triangle[1:-1]}{_DASH[2:-1]}-](?:(?<={_DASH})(?:{dash})|(?<={triangle})"
+        rf"|(?<=\()(?<![\d_)\]].)(?<!\b[A-Za-z].)){ahead}{_NUMBER}",
+        rf"(?:{words}){ahead}(?={_NUMBER}|[^\W\d_])",
+        rf"(?i:{_BELOW}|(?:minus|moins|menos|meno|negatives?|negatie[fv]|negativ|{_MINUS})(?!\s?\w)"
+        rf"|n(?:e|é|e\u0301)gati(?:fs?|ves?|v[oai]s?)(?!\w|\s?\d))"
+        rf"|{_DASH}(?<![.,].)(?:(?<=\s.)(?!{_DASH}|[ \xa0]?(?:{currency}[ \xa0]?)?\(?\.?\d)|(?<!\s.)(?:{alone}))",
+        rf"[.*†‡§¹²³⁰-⁹]{{0,2}}{inside}{_BLANKS}\)(?:(?![A-Za-z\d])|(?={currency}(?!\w))"
+        r"|(?=(?:\d\d?(?:,\d\d?)*|[A-Za-z]|[ivx]{2,4})(?!\w|\.\d)))",  # the mark of a footnote
+        rf"({RANGE}){notes}{{0,2}}{inside}(?:{_BLANKS}{_DEGREES}){{0,2}}{_BLANKS}",
+        rf"(?<![\w./'\u2012-\u2015\ufe58-])|(?<=[{CJK}])|{is_code % (('',) * 3)}",
     )
     return [*map(re.compile, patterns)]
