@@ -19,7 +19,7 @@ LANGUAGES: Final = ("en", "de", "fr", "es", "it", "pt", "nl")
 _DAY = r"\d{1,2}(?!\d)(?:[.°]|(?:st|nd|rd|th|er|ème|e|ste|de|ª|º|o)\b)?"
 _DAYS = (
     rf"(?P<day>{_DAY}(?:\s?(?:[-\u2013\u2014/&]|to|and|or|bis|und|oder|et|ou|au|y|al?|ed?|en|of|tot|até|à|ao)"
-    rf"\s?{_DAY}){{0,6}})"
+    rf"\s?{_DAY}){{0,6}}+)"
 )
 _MONTH = r"(?P<month>[^\W\d_](?:[^\W\d_]|[\u0300-\u036f]){2,11})"
 _YEAR = (

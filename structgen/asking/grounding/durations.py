@@ -25,8 +25,8 @@ _UNITS: dict[str | int, str] = {
 _SIZES = list(_UNITS)
 _RANK_OF = {word: rank for rank, words in enumerate(_UNITS.values()) for word in words.split()}
 _BEHIND = re.compile(
-    RANGE
-    + r"[\s-]{0,2}(?P<article>(?:of\s)?an?\s(?=hour|day|week|month|year|minute)|d[e']\s?)?([^\W\d_]{2,}|h)"
+    rf"(?:{RANGE})?"
+    r"[\s-]{0,2}(?P<article>(?:of\s)?an?\s(?=hour|day|week|month|year|minute)|d[e']\s?)?([^\W\d_]{2,}|h)"
     r"|([smdw])(?![^\W\d_])",
     re.I,
 )

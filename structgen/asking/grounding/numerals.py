@@ -67,7 +67,8 @@ _GLUED_BEFORE = re.compile(
 """Ends where figures begin that belong to a name: `A4`, `B-12`, but not `EUR5` and `EUR-5`."""
 _GLUED_BEHIND = re.compile(rf"(?!(?i:x|h|hrs?|min|m|s|d)\d)[^\W\d_{CJK}]{{1,8}}\d|[A-Z]{{1,8}}[-_/]\d")
 _BEHIND = re.compile(
-    RANGE + r"[\s-]{0,2}(?:(?:of\s)?an?\s)?"
+    rf"(?:{RANGE})?"
+    r"[\s-]{0,2}(?:(?:of\s)?an?\s)?"
     r"([%‰]|(?:per|pour|por)\s(?:cent|ciento|cento)\b|mil\s(?:millones|milhões)\b|[^\W\d_]{2,})"
     r"|([kmbtKMBT])(?!\w)"
 )
@@ -110,19 +111,20 @@ def numerals_of(signs: Signs, marks: bytearray) -> Iterator[Reading]:
         is_name = first not in signs.before and _GLUED_BEFORE.match(text, first) is not None
         is_glued = is_name or _GLUED_BEHIND.match(text, end) is not None
         for value, start, end, is_part in _values(match["figures"], first, is_glued):
-            number = Reading("number", value, start, end, is_part or marks[start] == PART)
-            if match["sign"] and start == first:
-                yield replace(number, value=value.copy_negate(), start=match.start())
-                number = replace(number, is_part=True)
-            yield number
+            is_part |= marks[start] == PART
+            is_negative = start == first and match["sign"] is not None
+            if is_negative:
+                yield Reading("number", value.copy_negate(), match.start(), end, is_part)
+            yield Reading("number", value, start, end, is_part or is_negative)
 
 
 def _values(figures: str, start: int, is_part: bool) -> Iterator[tuple[Decimal, int, int, bool]]:
     """Yield what a run of figures and signs between them may state: value, start, end, whether it is a
     part."""
     end = start + len(figures)
-    grouped = _GROUPED.fullmatch(figures) if len(figures) <= _LONGEST else None
-    is_plain = len(figures) <= _LONGEST and _PLAIN.fullmatch(figures) is not None
+    is_short, is_whole = len(figures) <= _LONGEST, figures.isdecimal()
+    grouped = _GROUPED.fullmatch(figures) if is_short and not is_whole else None
+    is_plain = is_short and (is_whole or _PLAIN.fullmatch(figures) is not None)
     if grouped is not None:
         tail = (grouped["tail"] or "").replace(",", ".")
         yield Decimal(re.sub(r"\D", "", grouped[1]) + tail), start, end, is_part
@@ -141,8 +143,8 @@ def multiples_of(signs: Signs, marks: bytearray, numbers: Iterable[Reading]) -> 
     """Yield numbers of a folded text, and what the word behind each makes of it.
 
     `19 %` is 19 and 0.19, `1.2 million` is 1.2 and 1200000, `two and a half` 2 and 2.5; `minus five` and
-    `(5)` are the negative and the number (`read_negative`). The words are marked as parts. A letter alone must stand
-    without a blank (`3k`). Cost: linear.
+    `(5)` are the negative and the number (`read_negative`). The words are marked as parts. A letter alone
+    must stand without a blank (`3k`). Cost: linear.
     """
     text = signs.text
     for stated in numbers:

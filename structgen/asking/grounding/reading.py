@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias
 Kind: TypeAlias = Literal["number", "date", "time", "datetime", "duration", "email", "uri", "ip", "uuid"]
 PART: Final = 1
 """The mark of a character whose figures are part of something; 0: they are not."""
-RANGE = r"(?:\s?(?:[-\u2013]|to|or|bis|oder|à|ou|al?|[oe]|tot|of|até)\s?\d{1,4}(?=[\s%-]))?"
+RANGE = r"\s?(?:[-\u2013]|to|or|bis|oder|à|ou|al?|[oe]|tot|of|até)\s?\d{1,4}(?=[\s%-])"
 """Behind the first number of a range whose second has the unit: `2-3 days`, `10 bis 15 %`."""
 
 CJK = "\u3005-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f"

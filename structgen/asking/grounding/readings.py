@@ -16,9 +16,9 @@ from structgen.base.system.installation import needing
 
 __all__ = ["Kind", "Reading", "readings_of"]
 _SIGNS = str.maketrans(
-    "\u2044\u2212\ufe63\uff0d\u2010\u2011\u2019\u02bc\u066b\u066c\uff0e\uff0c\uff1a\uff0f\uff05\u066a\uff04"
+    "\u2044\u2212\u02d7\u2796\ufe63\uff0d\u2010\u2011\u2019\u02bc\u066b\u066c\uff0e\uff0c\uff1a\uff0f\uff05\u066a\uff04"
     "\uff08\uff09\ufe59\ufe5a\u2007\u2009\u202f",
-    "/-----''.'.,:/%%$()()\xa0\xa0\xa0",
+    "/-------''.'.,:/%%$()()\xa0\xa0\xa0",
 )
 """Signs that mean the same as one of ASCII's, and narrow blanks."""
 

@@ -8,7 +8,7 @@ reads it, as one value.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from itertools import product
@@ -17,32 +17,37 @@ from structgen.asking.grounding.reading import CJK, FACTORS_OF, PART, RANGE, Rea
 
 MONEY = "[$¢-¥֏؋৲৳૱௹฿៛\u20a0-\u20c0﷼\ufe69\uffe0\uffe1\uffe5\uffe6]"
 """Signs of currencies."""
-_DASH = "[-\u2012-\u2015\u2e3a\u2e3b\ufe58]"
-"""A hyphen of a folded text, and the dashes."""
+_DASHES = "\u2012-\u2015\u2e3a\u2e3b\ufe58-"
+"""The dashes, and the hyphen of a folded text; for a class of a pattern."""
+_DASH = f"[{_DASHES}]"
+_TRIANGLES = "\u25b2-\u25b5\u25bc-\u25bf"
+_NOTES = "*†‡§¹²³⁰-⁹"
+"""Marks of footnotes."""
 _QUOTES = "'\"_`\u201d\xbb\u203a"
 """Marks that open or close a quote, by what is before them."""
-_CLOSING = rf"[\w.)\]}}%‰°º\u2032\u2033{_QUOTES}\u2012-\u2015-]"
+_CLOSING = rf"[\w.)\]}}%‰°º\u2032\u2033{_QUOTES}{_DASHES}]"
 """What a word does not begin behind."""
 _BEGINS = (
-    rf"(?:(?<!{_CLOSING}.)|(?<=(?<!{_CLOSING})[{_QUOTES}].)|(?<=(?<!{_CLOSING})[{_QUOTES}]{{2}}.))"
+    rf"(?<!{MONEY}.)(?:(?<!{_CLOSING}.)|(?<=(?<!{_CLOSING})[{_QUOTES}].)"
+    rf"|(?<=(?<!{_CLOSING})[{_QUOTES}]{{2}}.))"
 )
 """Ends behind the first character of a word; one or two quotes may open before it."""
-TOUCHING = rf"-{_BEGINS}(?<!{MONEY}.)(?<![~\u2026\u301c\uff5e].)"
+TOUCHING = rf"-{_BEGINS}(?<![~\u2026\u301c\uff5e].)"
 """A hyphen or minus at the beginning of a word, which has no other meaning."""
 _BLANKS = r"[^\S\n]{0,8}"
 _NUMBER = r"(?=\.?\d|[¼-¾⅐-⅞])"
 """Where the figures of a number begin."""
 _NAMES = (
-    r"(?:euro|dollar|dólar|pound|pfund|livre|libra|sterlin|yen|yuan|fran[ck]|kron|peso|reais|rupee|rubel"
+    r"(?i:euro|dollar|dólar|pound|pfund|livre|libra|sterlin|yen|yuan|fran[ck]|kron|peso|reais|rupee|rubel"
     r"|r(?:ou|u)ble|lira|cent)\w{0,4}"
 )
 """Names of currencies."""
-_DEGREES = r"(?:°(?:\s?[CF]\b)?|[℃℉度도CF](?!\w)|(?:degr|grad|graus|celsius|fahrenheit|centigrad)\w{0,4})"
+_DEGREES = r"(?:°(?:\s?[CF]\b)?|[℃℉度도CF](?!\w)|(?i:degr|grad|graus|celsius|fahrenheit|centigrad)\w{0,4})"
 _NEGATIVE = r"neg\.|n(?:e|é|e\u0301)gati(?:ef|eve|fs?|v(?:[aoi]s?|e[nmrs]?)?)"
 _MINUS = "[负負](?!け)[の的]?|マイナス|ﾏｲﾅｽ|마이너스|음의"
 """Words of scripts without blanks, which stand before a number."""
 _BELOW = (
-    r"-?(?:below|under|unter(?:\sdem)?|sous|(?:au|en)[\s-]dessous\s(?:de|du)|bajo|(?:por\s)?debajo\sdel?"
+    r"(?:below|under|unter(?:\sdem)?|sous|(?:au|en)[\s-]dessous\s(?:de|du)|bajo|(?:por\s)?debajo\sdel?"
     r"|sotto(?:\s(?:lo|il))?|abaixo\sd[eo]|onder(?:\shet)?)[\s-](?:the\s)?"
     r"(?:zero|z(?:é|e\u0301)ro|cero|null?|0|freezing|gefrierpunkt|vriespunt)\b"
 )
@@ -96,7 +101,7 @@ def read_negative(signs: Signs, marks: bytearray, number: Reading) -> Reading | 
             last = end  # a dash
     if (first, last) == (start, end) or not isinstance(value, Decimal) or value <= 0:
         return None
-    return replace(number, value=value.copy_negate(), start=first, end=last, unsigned=(start, end))
+    return Reading("number", value.copy_negate(), first, last, number.is_part, (start, end))
 
 
 @cache
@@ -118,29 +123,28 @@ def _patterns() -> list[re.Pattern[str]]:
         for unit in product(("", r"\s"), ("", r"[^\W\d_]", r"[^\W\d_]{2}"), ("", r"\s"))
     )
     dash = (
-        rf"{_BEGINS}|(?<=\.\..)|{second}|(?<=(?<!\d)(?<!\d\s){MONEY}.)|{is_code % (('.',) * 3)}"
+        rf"{_BEGINS}|(?<=\.\..)|(?=\S)(?:{second})|(?<=(?<!\d)(?<!\d\s){MONEY}.)|{is_code % (('.',) * 3)}"
         rf"|(?<=(?<!\d)(?<!\d[{CJK}])[{CJK}].)"
     )
-    triangle = "[\u25b2-\u25b5\u25bc-\u25bf]"
     words = (
         # not "au moins", "al menos", "pelo menos", "più o meno", "5 min 30"
         r"(?i:\b(?:(?<!\bo\s)(?<!\b(?:al|ao|au|du|lo|ou)\s)(?<!\bpelo\s)(?:moins|menos|meno)|(?<!\d\s)min"
         rf"|minus|{_NEGATIVE})(?:\s(?:of|von|de|di|van))?)(?:\s|{_DASH}|(?<=(?i:minus))(?=\d))"
         rf"|(?:{_MINUS}|零下|氷点下|冰点下|영하|빙점하)\s?{_DASH}?"
     )
-    notes = "[*†‡§¹²³⁰-⁹]"
     inside = rf"(?:{_BLANKS}(?:[%‰]|{currency}|{_NAMES}|(?i:{units})\.?(?!\w))){{0,2}}"
-    alone = rf"(?!(?!{notes})[\w(]|{_DASH}|{MONEY})|(?={currency}(?!\w|\s?\d|{_DASH}))"
+    alone = rf"(?!(?![{_NOTES}])[\w(]|{_DASH}|{MONEY})|(?={currency}(?!\w|\s?\d|{_DASH}))"
     patterns = (
-        rf"[({triangle[1:-1]}{_DASH[2:-1]}-](?:(?<={_DASH})(?:{dash})|(?<={triangle})"
+        rf"[({_TRIANGLES}{_DASHES}](?:(?<={_DASH})(?:{dash})|(?<=[{_TRIANGLES}])"
         rf"|(?<=\()(?<![\d_)\]].)(?<!\b[A-Za-z].)){ahead}{_NUMBER}",
         rf"(?:{words}){ahead}(?={_NUMBER}|[^\W\d_])",
-        rf"(?i:{_BELOW}|(?:minus|moins|menos|meno|negatives?|negatie[fv]|negativ|{_MINUS})(?!\s?\w)"
-        rf"|n(?:e|é|e\u0301)gati(?:fs?|ves?|v[oai]s?)(?!\w|\s?\d))"
-        rf"|{_DASH}(?<![.,].)(?:(?<=\s.)(?!{_DASH}|[ \xa0]?(?:{currency}[ \xa0]?)?\(?\.?\d)|(?<!\s.)(?:{alone}))",
-        rf"[.*†‡§¹²³⁰-⁹]{{0,2}}{inside}{_BLANKS}\)(?:(?![A-Za-z\d])|(?={currency}(?!\w))"
-        r"|(?=(?:\d\d?(?:,\d\d?)*|[A-Za-z]|[ivx]{2,4})(?!\w|\.\d)))",  # the mark of a footnote
-        rf"({RANGE}){notes}{{0,2}}{inside}(?:{_BLANKS}{_DEGREES}){{0,2}}{_BLANKS}",
-        rf"(?<![\w./'\u2012-\u2015\ufe58-])|(?<=[{CJK}])|{is_code % (('',) * 3)}",
+        rf"(?i:-?(?:{_BELOW}|(?:minus|moins|menos|meno|negatives?|negatie[fv]|negativ|{_MINUS})(?!\s?\w)"
+        rf"|n(?:e|é|e\u0301)gati(?:fs?|ves?|v[oai]s?)(?!\w|\s?\d)))"
+        rf"|{_DASH}(?<![.,].)(?:(?<=\s.)(?!{_DASH}|[ \xa0]?(?:{currency}[ \xa0]?)?\(?\.?\d)"
+        rf"|(?<!\s.)(?:{alone}))",
+        rf"[.{_NOTES}]{{0,2}}{inside}{_BLANKS}\)(?:(?![A-Za-z\d])|(?={currency}(?!\w))"
+        r"|(?=(?:\d\d?(?:,\d\d?)*|[A-Za-z]|[ivx]{2,4})(?!\w|\.\d)))",
+        rf"(?:({RANGE})(?!{_BLANKS}{_DASH}))?[{_NOTES}]{{0,2}}{inside}(?:{_BLANKS}{_DEGREES}){{0,2}}{_BLANKS}",
+        rf"(?<![\w./'{_DASHES}])|(?<=[{CJK}])|{is_code % (('',) * 3)}",
     )
     return [*map(re.compile, patterns)]

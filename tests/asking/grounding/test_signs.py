@@ -25,7 +25,8 @@ MARKS = (",.", ".,", "\xa0,", "\u202f,", "\u2019.", "'.")
 """Of a spelling, the sign between thousands and that before the decimals."""
 SYMBOLS = ("$", "€", "£", "¥", "\u20b9", "R$", "US$", "\uffe5")
 CODES = ("EUR", "USD", "CHF", "JPY", "SEK", "ZAR")
-DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2212\ufe63\uff0d"
+DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2212\ufe63\uff0d\u02d7\u2796"
+HYPHENS = "-\u2010\u2011\u2212\ufe63\uff0d\u02d7\u2796"
 OPEN_DASHES = "\u2012\u2013\u2014"
 """Those that are no hyphen and no minus."""
 TRIANGLES = "\u25b2\u25b3"
@@ -34,6 +35,92 @@ WORDS = (
     *("menos", "negativo", "negativa", "meno", "negativi", "min", "negatief", "MINUS", "Minus von"),
     *("négatif de", "negativo de", "negativo di", "negatief van"),
 )
+UNSPACED_WORDS = (
+    "負",
+    "负",
+    "負の",
+    "负的",
+    "マイナス",
+    "ﾏｲﾅｽ",
+    "마이너스",
+    "零下",
+    "氷点下",
+    "冰点下",
+    "영하",
+)
+BELOW_ZERO = (
+    *("below zero", "below freezing", "under zero", "unter Null", "unter dem Gefrierpunkt", "sous zéro"),
+    *("au-dessous de zéro", "en dessous de ze\u0301ro", "bajo cero", "por debajo de cero", "sotto zero"),
+    *("sotto lo zero", "abaixo de zero", "onder nul", "onder het vriespunt", "negativos", "négatif"),
+)
+DEGREES = (
+    " ",
+    "-",
+    " °C ",
+    "° ",
+    "°F ",
+    "\u2103 ",
+    " degrees ",
+    " Grad ",
+    " degrés Celsius ",
+    " grados ",
+    " gradi ",
+)
+FOOTNOTES = (
+    "1",
+    "12",
+    "1,2",
+    "a",
+    "B",
+    "ii",
+    "iv",
+    "1)",
+    "a)",
+    "*",
+    "†",
+    "‡‡",
+    "\xb9",
+    "\u2074\u2075",
+    "[1]",
+    "(a)",
+)
+OPENERS = (
+    *(
+        "'",
+        '"',
+        "\u2018",
+        "\u201c",
+        "\u201a",
+        "\u201e",
+        "\xab",
+        "\xbb",
+        "\u2039",
+        "\u203a",
+        "\u201d",
+        "\u2019",
+    ),
+    *(
+        "{",
+        "<",
+        "`",
+        "|",
+        "*",
+        "**",
+        "_",
+        "\u300c",
+        "\u300e",
+        "\u3010",
+        "\u3008",
+        "\u27e8",
+        "\uff02",
+        "\xbf",
+        ">",
+    ),
+    *("\"'", "'(", "['", "\u201c(", '="', ":'"),
+)
+"""What opens a quote, a bracket, or a mark of a page before a word."""
+RANGES = ("..", "...", "\u2026", "~", "\uff5e", "\u301c", "\u2192", *DASHES)
+"""What stands between the numbers of a range without a blank."""
 NUMBER_WORDS = {
     "five": 5,
     "twenty-five": 25,
@@ -72,24 +159,34 @@ def with_sign(figures: str, chance: random.Random) -> tuple[str, int, int, int]:
     symbol, code, gap = chance.choice(SYMBOLS), chance.choice(CODES), chance.choice(("", " ", "\xa0"))
     money = chance.choice(("", "", symbol, symbol + gap, code + " "))
     behind = chance.choice(("", "", gap + symbol, " " + code))
-    match chance.choice(("brackets", "trailing", "dash", "triangle", "word", "currency")):
+    match chance.choice(
+        ("brackets", "trailing", "apart", "dash", "triangle", "word", "unspaced", "currency")
+    ):
         case "brackets":
             outer = chance.choice(("", "", symbol + gap, code + " "))
             before, end = chance.choice(("()", "\uff08\uff09"))
             before += chance.choice(("", "", " ")) + money
-            text = outer + before + figures + behind + end + chance.choice(("", "", " " + code))
-            return text, len(outer), len(outer + before + figures + behind + end), len(outer + before)
+            text = outer + before + figures + behind + end
+            note = chance.choice(("", " " + code, chance.choice(FOOTNOTES)))
+            return text + note, len(outer), len(text), len(outer + before)
         case "trailing":
             money = chance.choice(("", symbol, code + " "))
             text = money + figures + chance.choice(("", "", gap + symbol, " " + code)) + chance.choice(DASHES)
             return text + chance.choice(("", " " + code)), len(money), len(text), len(money)
+        case "apart":
+            money = chance.choice(("", symbol, code + " "))
+            text = money + figures + chance.choice(("", gap + symbol, " " + code, " Euro", " dollars"))
+            text += chance.choice((" ", "  ", "\t", "\xa0", "\u202f")) + chance.choice(DASHES)
+            return text + chance.choice(("", " " + code, code, " and")), len(money), len(text), len(money)
         case "dash":
             before = chance.choice(OPEN_DASHES) + money
             before = chance.choice((before, chance.choice(DASHES) + " " + money))
         case "triangle":
             before = chance.choice(TRIANGLES) + gap + money
         case "word":
-            before = chance.choice(WORDS) + chance.choice((" ", "\n")) + money
+            before = chance.choice(WORDS) + chance.choice((" ", "\n", chance.choice(DASHES))) + money
+        case "unspaced":
+            before = chance.choice(UNSPACED_WORDS) + gap + money
         case "currency":
             sign = chance.choice((chance.choice(DASHES), chance.choice(TRIANGLES)))
             return symbol + sign + figures, len(symbol), len(symbol + sign + figures), len(symbol + sign)
@@ -120,6 +217,47 @@ def test_both_values_of_a_sign_are_read_at_their_places_the_negative_first(seeds
 
 def abs_of(reading: Reading) -> Any:
     return abs(reading.value) if isinstance(reading.value, Decimal) else None
+
+
+@pytest.mark.parametrize("seeds", MANY)
+def test_both_values_are_read_of_a_number_below_zero(seeds: range) -> None:
+    for seed in seeds:
+        chance = random.Random(seed)
+        value = amount(chance)
+        figures = written(value, chance)
+        before, behind = chance.choice(SURROUNDINGS)
+        below = chance.choice(DEGREES) + chance.choice(BELOW_ZERO)
+        text = f"{before}{figures}{below}{behind}"
+        end = len(before) + len(figures)
+        assert -value in found(text, len(before), end + len(below)), (seed, text)
+        assert value in found(text, len(before), end), (seed, text)
+
+
+@pytest.mark.parametrize("seeds", MANY)
+def test_the_second_number_of_a_range_may_be_negative(seeds: range) -> None:
+    for seed in seeds:
+        chance = random.Random(seed)
+        values = [amount(chance), amount(chance)]
+        first, second = (written(value, chance) for value in values)
+        unit = chance.choice(("", "", "%", "°", "°C", " °C", "€", " km"))
+        between, sign = chance.choice(RANGES), chance.choice(DASHES)
+        money = chance.choice(("", "", "$", "€"))
+        before, behind = chance.choice(SURROUNDINGS)
+        text = f"{before}{sign}{first}{unit}{between}{sign}{money}{second}{unit}{behind}"
+        start = len(f"{before}{sign}{first}{unit}{between}")
+        negative = found(text, start, start + len(sign + money + second))
+        assert -values[1] in negative, (seed, text)
+
+
+@pytest.mark.parametrize("seeds", MANY)
+def test_a_sign_behind_opening_marks_that_touches_its_figures_is_one_reading(seeds: range) -> None:
+    for seed in seeds:
+        chance = random.Random(seed)
+        value = amount(chance)
+        before, behind = chance.choice(SURROUNDINGS)
+        text = f"{before}{chance.choice(OPENERS)}{chance.choice(HYPHENS)}{written(value, chance)}{behind}"
+        readings = [(one.value, one.is_part) for one in readings_of(text) if abs_of(one) == value]
+        assert readings == [(-value, False), (value, True)], (seed, text)
 
 
 @for_each("text", ["-5", "\u22125", "a -5", "x=-5", "(-5)", "\uff0d5", "€ \u22125", "-5 €", "-$5"])
@@ -167,6 +305,9 @@ NO_SIGNS = """
 RE-2024-17 | B-12 | A~5 | COVID-19 | f(5) | 5(2) | x_(5) | 1.2.3- | v2-
 au moins 5 | al menos 5 | pelo menos 5
 5 min 30 | 5,- € | 5,~ € | (0) | 0- | ~ 0 | (5 | 5) | () 5 () | (5 years) | 10-Euro-Schein | p.-5 | -- 5 | 5--
+5 -- 3 | 5 -- | (5)th | (5)1.5 | f(5)a | Fr. 5.~ | 5.- CHF | 5'-3" | "5"-3
+5人-10人 | 100億円-200億円 | 5€-10€ | 5 EUR-10 EUR | 5°-3° | au moins-5
+5 below average | 5 degrees below normal
 A4- | 2024-05- | (DE89 3704 0044 0532 0130 00) | 192.168.0.1- | (192.168.0.1) | 5-6-
 """
 """A tilde stands for a dash."""
