@@ -63,6 +63,7 @@ _GLUED_BEFORE = re.compile(
     + "|".join(rf"(?<=[A-Z][\w-]{{{length}}}.)" for length in range(16))
     + "))"
     + "".join(rf"(?<!(?<![^\W\d_])(?i:{word}))" for word in _APART)
+    + "".join(rf"(?<!(?<![^\W\d_])(?i:{word})-)" for word in _APART if len(word) == 3)
 )
 """Ends where figures begin that belong to a name: `A4`, `B-12`, but not `EUR5` and `EUR-5`."""
 _GLUED_BEHIND = re.compile(rf"(?!(?i:x|h|hrs?|min|m|s|d)\d)[^\W\d_{CJK}]{{1,8}}\d|[A-Z]{{1,8}}[-_/]\d")
@@ -108,7 +109,8 @@ def numerals_of(signs: Signs, marks: bytearray) -> Iterator[Reading]:
             mark_span(marks, *match.span())
     for match in _FIGURES.finditer(text):
         first, end = match.span("figures")
-        is_name = first not in signs.before and _GLUED_BEFORE.match(text, first) is not None
+        is_signed = text[signs.before.get(first, first)].isalpha()  # by a word
+        is_name = not is_signed and _GLUED_BEFORE.match(text, first) is not None
         is_glued = is_name or _GLUED_BEHIND.match(text, end) is not None
         for value, start, end, is_part in _values(match["figures"], first, is_glued):
             is_part |= marks[start] == PART

@@ -95,7 +95,8 @@ def read_negative(signs: Signs, marks: bytearray, number: Reading) -> Reading | 
     if text[first] == "(":
         bracket = closing.match(text, end)
         first, last = (first, bracket.end()) if bracket else (start, end)
-    if first == start and signs.behind and (measure := measures.match(text, end)):
+    has_behind = first == start and not number.is_part and signs.behind
+    if has_behind and (measure := measures.match(text, end)):
         last = signs.behind.get(measure.end(), end)
         if not text[last - 1].isalnum() and (is_word or measure[1] or not beginning.match(text, start)):
             last = end  # a dash
@@ -133,14 +134,14 @@ def _patterns() -> list[re.Pattern[str]]:
         rf"|(?:{_MINUS}|零下|氷点下|冰点下|영하|빙점하)\s?{_DASH}?"
     )
     inside = rf"(?:{_BLANKS}(?:[%‰]|{currency}|{_NAMES}|(?i:{units})\.?(?!\w))){{0,2}}"
-    alone = rf"(?!(?![{_NOTES}])[\w(]|{_DASH}|{MONEY})|(?={currency}(?!\w|\s?\d|{_DASH}))"
+    alone = rf"(?!(?![{_NOTES}])[\w(>]|{_DASH}|{MONEY})|(?={currency}(?!\w|\s?\d|{_DASH}))"
     patterns = (
         rf"[({_TRIANGLES}{_DASHES}](?:(?<={_DASH})(?:{dash})|(?<=[{_TRIANGLES}])"
         rf"|(?<=\()(?<![\d_)\]].)(?<!\b[A-Za-z].)){ahead}{_NUMBER}",
         rf"(?:{words}){ahead}(?={_NUMBER}|[^\W\d_])",
         rf"(?i:-?(?:{_BELOW}|(?:minus|moins|menos|meno|negatives?|negatie[fv]|negativ|{_MINUS})(?!\s?\w)"
         rf"|n(?:e|é|e\u0301)gati(?:fs?|ves?|v[oai]s?)(?!\w|\s?\d)))"
-        rf"|{_DASH}(?<![.,].)(?:(?<=\s.)(?!{_DASH}|[ \xa0]?(?:{currency}[ \xa0]?)?\(?\.?\d)"
+        rf"|{_DASH}(?<![.,].)(?:(?<=\s.)(?!>|{_DASH}|[ \xa0]?(?:{currency}[ \xa0]?)?\(?\.?\d)"
         rf"|(?<!\s.)(?:{alone}))",
         rf"[.{_NOTES}]{{0,2}}{inside}{_BLANKS}\)(?:(?![A-Za-z\d])|(?={currency}(?!\w))"
         r"|(?=(?:\d\d?(?:,\d\d?)*|[A-Za-z]|[ivx]{2,4})(?!\w|\.\d)))",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from structgen.base.errors import OptionError
+from structgen.base.language import checks
 from structgen.doors.cli.flags import OF_ENGINE, OF_SAMPLING, POLICIES
 from structgen.doors.cli.named_options import Given, reads
 from structgen.doors.cli.output import echo, payload, read_input
@@ -61,6 +63,9 @@ def extract(
     """
     import structgen as sg
 
+    is_strict = checks.switch("strict", given.get("strict", False))
+    # of a schema, other commands say `strict`
+    given = replace(given, values={name: value for name, value in given.values.items() if name != "strict"})
     wanted = WantedTexts(given)
     wanted.check()
     if not files:
@@ -75,18 +80,15 @@ def extract(
     model: Any = wanted.model
     if engine := given.some(OF_ENGINE):
         model = sg.Engine(model, **engine)
-    policies = {**wanted.policies}
-    if given.is_served:
-        policies.pop("strict", None)  # a server chooses the tokens, so that policies are refused
     extraction = sg.extract(
         model,
         [("standard input", read_input(file, "FILE")) if str(file) == "-" else file for file in files],
         _target(wanted),
         sampling=wanted.sampling,
-        policies=policies or None if "type" in given else None,
+        policies=wanted.policies or None if "type" in given else None,
         **how,
     )
-    raise typer.Exit(_told(extraction, given))
+    raise typer.Exit(_told(extraction, given, is_strict))
 
 
 def _check_page(page: Path, files: list[Path]) -> None:
@@ -113,7 +115,7 @@ def _target(wanted: WantedTexts) -> Any:
     return wanted.grammar
 
 
-def _told(extraction: Extraction[Any], given: Given) -> int:
+def _told(extraction: Extraction[Any], given: Given, is_strict: bool) -> int:
     """Write the page, print the items that have no file, and what is missing. Return the exit status."""
     from structgen.base.system.html_pages import counted
 
@@ -135,5 +137,6 @@ def _told(extraction: Extraction[Any], given: Given) -> int:
     echo(f"{items}, {told}", err=True)
     if extraction.is_stopped:
         return 130
-    is_passed = given.get("strict") is True and bool(unasked)
-    return int(is_passed or bool(extraction.failed) or any(item.error for item in extraction))
+    return int(
+        (is_strict and bool(unasked)) or bool(extraction.failed) or any(item.error for item in extraction)
+    )

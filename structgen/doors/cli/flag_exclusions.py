@@ -94,8 +94,7 @@ OF_FLAGS: Final = Exclusions(
     Exclusion(
         (
             *("logprobs", "trace", "speculation", "edit", "draft_model", "strategy", "banned", "device"),
-            *("dtype", "without", "choices", "canonical", "healing", "end_margin"),
-            *(name for name in POLICIES if name != "strict"),  # the schema is read here
+            *("dtype", "without", "choices", "canonical", "healing", "end_margin", *POLICIES),
         ),
         "It has no meaning for a model on a server, which chooses the tokens itself.",
         "Leave it out, or name a model of this machine.",

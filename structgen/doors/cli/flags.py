@@ -145,9 +145,7 @@ FLAGS: Final[dict[str, Flag]] = {
     ),
     "page": Flag(Path, "Write the documents with their marks and the items: one file of HTML."),
     "extract quotes": Flag(bool, "Strings are words of the page.", default=True),
-    "extract strict": Flag(
-        bool, "Exit with 1 where a page was not asked; refuse a schema with keywords that are not known."
-    ),
+    "extract strict": Flag(bool, "Exit with 1 if a page was not asked."),
     # --- explain --------------------------------------------------------------------------------------------
     "lines": Flag(int, "Lines that tell what a document is.  [default: 400]", least=1),
     "openai": Flag(bool, "Also what a server for OpenAI's strict outputs refuses."),

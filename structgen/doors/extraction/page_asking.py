@@ -341,7 +341,7 @@ class PageQuestion:
         while left:
             start, end = left.pop(0)
             text = page.text[start - page.start : end - page.start]
-            answer, why = await self._told(text, start, line)
+            answer, why = await self._ask_piece(text, start, line)
             is_cut = answer is None or (self.is_list and not _repeats(self.value(answer)))
             is_long = is_cut and not (isinstance(why, GenerationError) and self._may_pass(why.__cause__))
             halves = [*self._halves(text)] if why and is_long else []
@@ -362,7 +362,7 @@ class PageQuestion:
         if most >= max(LEAST_PAGE, 2 * self.overlap + 1) and most < self.count(text):
             yield from cut(text, self.count, most, self.overlap)
 
-    async def _told(self, text: str, start: int, line: dict[str, Any]) -> tuple[Any, Any]:
+    async def _ask_piece(self, text: str, start: int, line: dict[str, Any]) -> tuple[Any, Any]:
         """Return what a model says of a text, None where the text states nothing, and why it is not all of
         it: a sentence, an error, or "". Adds to the counts of a line, and to what was not asked of it.
         `start`: where the text stands in the document."""
