@@ -94,10 +94,9 @@ def grounded_grammar(
         assert isinstance(inner, JsonSchemaGrammar), "it was looked at"
         made = narrowed(inner, stated, values=values, quotes=quotes, free=free)
         if not made.places and tell is not None:
-            what = (
-                "The type has no value that a text could state: numbers, dates, addresses, patterns, quotes."
-            )
-            tell(f"{what} The answer is as without grounded=.")
+            values_of = "value that a text could state: numbers, dates, addresses, patterns, quotes"
+            what, option = (values_of, "grounded") if values else ("string that could be a quote", "quotes")
+            tell(f"The type has no {what}. The answer is as without {option}=.")
         return made.grammar
 
     return schema_grammar_of(grammar, "grounded" if values else "quotes").inside(change)

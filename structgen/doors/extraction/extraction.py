@@ -176,7 +176,7 @@ class _Objects:
         except ValidatorError as error:
             nulls = {field.path for field in item.fields if field.value is None}
             if error.where in nulls:
-                return replace(item, error=f"No page states {error.where}.")
+                return replace(item, error=f"No page states {error.where or 'a value'}.")
             return replace(item, error=str(error))
 
     def _fault(self, value: Json) -> str:

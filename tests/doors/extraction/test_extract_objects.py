@@ -16,7 +16,7 @@ from finding_models import PROMPT, Sale, document, extracted, finder, sales_in
 from pydantic import BaseModel, Field
 
 import structgen as sg
-from structgen.base.errors import BudgetError, GenerationError, NotStatedError, OptionError
+from structgen.base.errors import BudgetError, GenerationError, GroundedWarning, NotStatedError, OptionError
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from openai_server import serving
@@ -86,6 +86,18 @@ def test_a_required_field_that_no_page_states_is_told() -> None:
     assert found[0].error == "No page states /price." and found[0].value["seller"] == "Ada Byron"
     with pytest.raises(NotStatedError, match="/price"):
         _ = found.value
+
+
+def test_a_document_of_one_value_that_no_page_states_has_none() -> None:
+    found = extracted(finder(lambda text: None)[0], "The weather was fine.", int)
+    assert found[0].error == "No page states a value."
+    with pytest.raises(NotStatedError, match="No page states a value"):
+        _ = found.value
+
+
+def test_a_type_without_strings_is_told_of_quotes_alone() -> None:
+    with pytest.warns(GroundedWarning, match="no string that could be a quote.*without quotes="):
+        extracted(finder(lambda text: [5])[0], "The weather was fine.", list[int], grounded=False)
 
 
 def test_a_field_of_two_values_has_the_likelier_one_and_the_other_is_a_conflict() -> None:
