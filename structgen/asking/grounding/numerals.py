@@ -59,7 +59,7 @@ _PLAIN = re.compile(r"\d*[.,]?\d+(?:e[+-]?\d+)?", re.I)
 _APART = "x \u00d7 no nr rs kr us fr eur usd gbp chf jpy cny inr cad aud sek nok dkk pln czk brl mxn".split()
 """Words that stand before a number without a blank, and make no identifier of it."""
 _GLUED_BEFORE = re.compile(
-    rf"(?:(?<=[^\W\d_{CJK}])|(?<=[-/_])(?:(?<=_)|"
+    rf"(?:(?<=[^\W\d_{CJK}])|(?<=[-/_])(?<!--)(?:(?<=_)|"
     + "|".join(rf"(?<=[A-Z][\w-]{{{length}}}.)" for length in range(16))
     + "))"
     + "".join(rf"(?<!(?<![^\W\d_])(?i:{word}))" for word in _APART)

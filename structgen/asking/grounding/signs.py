@@ -25,11 +25,11 @@ _NOTES = "*†‡§¹²³⁰-⁹"
 """Marks of footnotes."""
 _QUOTES = "'\"_`\u201d\xbb\u203a"
 """Marks that open or close a quote, by what is before them."""
-_CLOSING = rf"[\w.)\]}}%‰°º\u2032\u2033{_QUOTES}{_DASHES}]"
-"""What a word does not begin behind."""
+_CLOSING = rf"\w.)\]}}%‰°º\u2032\u2033{_QUOTES}"
+"""What a word does not begin behind, and a quote does not open; for a class of a pattern."""
+_OPENS = rf"(?:(?<![{_CLOSING}])|(?<=[{CJK}]))"
 _BEGINS = (
-    rf"(?<!{MONEY}.)(?:(?<!{_CLOSING}.)|(?<=(?<!{_CLOSING})[{_QUOTES}].)"
-    rf"|(?<=(?<!{_CLOSING})[{_QUOTES}]{{2}}.))"
+    rf"(?<!{MONEY}.)(?:(?<![{_CLOSING}{_DASHES}].)|(?<={_OPENS}[{_QUOTES}].)|(?<={_OPENS}[{_QUOTES}]{{2}}.))"
 )
 """Ends behind the first character of a word; one or two quotes may open before it."""
 TOUCHING = rf"-{_BEGINS}(?<![~\u2026\u301c\uff5e].)"
@@ -42,14 +42,16 @@ _NAMES = (
     r"|r(?:ou|u)ble|lira|cent)\w{0,4}"
 )
 """Names of currencies."""
-_DEGREES = r"(?:°(?:\s?[CF]\b)?|[℃℉度도CF](?!\w)|(?i:degr|grad|graus|celsius|fahrenheit|centigrad)\w{0,4})"
+_DEGREES = r"(?:°(?:\s?[CF]\b)?|[℃℉度도CF](?!\w)|(?i:deg|grad|graus|celsius|fahrenheit|centigrad)\w{0,5}\.?)"
 _NEGATIVE = r"neg\.|n(?:e|é|e\u0301)gati(?:ef|eve|fs?|v(?:[aoi]s?|e[nmrs]?)?)"
-_MINUS = "[负負](?!け)[の的]?|マイナス|ﾏｲﾅｽ|마이너스|음의"
+_MINUS = "[负負](?!け)[の的数數]?|(?:マイナス|ﾏｲﾅｽ)の?|마이너스|음[의수]"
 """Words of scripts without blanks, which stand before a number."""
 _BELOW = (
     r"(?:below|under|unter(?:\sdem)?|sous|(?:au|en)[\s-]dessous\s(?:de|du)|bajo|(?:por\s)?debajo\sdel?"
     r"|sotto(?:\s(?:lo|il))?|abaixo\sd[eo]|onder(?:\shet)?)[\s-](?:the\s)?"
     r"(?:zero|z(?:é|e\u0301)ro|cero|null?|0|freezing|gefrierpunkt|vriespunt)\b"
+    r"|(?:im\s(?:minus|negativen)|in\sthe\s(?:red|negative)|en\s(?:rojo|negativo|n(?:é|e\u0301)gatif)|dans\sle\srouge"
+    r"|in\s(?:rosso|negativo)|no\s(?:vermelho|negativo)|in\shet\s(?:rood|negatief))\b"
 )
 """Words behind a number."""
 
@@ -121,10 +123,11 @@ def _patterns() -> list[re.Pattern[str]]:
     is_code = rf"(?<=\b[A-Z]{{3}}%s)(?<!\d\s[A-Z]{{3}}%s)(?<=(?:{codes})%s)"
     second = "|".join(  # of a range: the dash behind another one, behind a number and its unit
         rf"(?<=[\d%‰°)\]'\"\u2032\u2033{MONEY[1:]}{''.join(unit)}{_DASH}.)"
-        for unit in product(("", r"\s"), ("", r"[^\W\d_]", r"[^\W\d_]{2}"), ("", r"\s"))
+        for unit in product(("", r"\s"), (rf"[^\W\d_]{{{length}}}" for length in range(5)), ("", r"\s"))
     )
     dash = (
-        rf"{_BEGINS}|(?<=\.\..)|(?=\S)(?:{second})|(?<=(?<!\d)(?<!\d\s){MONEY}.)|{is_code % (('.',) * 3)}"
+        rf"{_BEGINS}|(?<=\.\..)|(?=\S)(?:{second})|(?<=(?<!\d)(?<!\d\s){MONEY}.)"
+        rf"|(?<=\b(?:kr|zł|Kč|Ft|Rs|Fr).)|{is_code % (('.',) * 3)}"
         rf"|(?<=(?<!\d)(?<!\d[{CJK}])[{CJK}].)"
     )
     words = (
@@ -144,7 +147,7 @@ def _patterns() -> list[re.Pattern[str]]:
         rf"|{_DASH}(?<![.,].)(?:(?<=\s.)(?!>|{_DASH}|[ \xa0]?(?:{currency}[ \xa0]?)?\(?\.?\d)"
         rf"|(?<!\s.)(?:{alone}))",
         rf"[.{_NOTES}]{{0,2}}{inside}{_BLANKS}\)(?:(?![A-Za-z\d])|(?={currency}(?!\w))"
-        r"|(?=(?:\d\d?(?:,\d\d?)*|[A-Za-z]|[ivx]{2,4})(?!\w|\.\d)))",
+        r"|(?=(?:\d\d?(?:,\d\d?)*[a-z]?|[A-Za-z]|[ivx]{2,4})(?!\w|\.\d)))",
         rf"(?:({RANGE})(?!{_BLANKS}{_DASH}))?[{_NOTES}]{{0,2}}{inside}(?:{_BLANKS}{_DEGREES}){{0,2}}{_BLANKS}",
         rf"(?<![\w./'{_DASHES}])|(?<=[{CJK}])|{is_code % (('',) * 3)}",
     )

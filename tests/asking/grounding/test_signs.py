@@ -36,87 +36,28 @@ WORDS = (
     *("négatif de", "negativo de", "negativo di", "negatief van"),
 )
 UNSPACED_WORDS = (
-    "負",
-    "负",
-    "負の",
-    "负的",
-    "マイナス",
-    "ﾏｲﾅｽ",
-    "마이너스",
-    "零下",
-    "氷点下",
-    "冰点下",
-    "영하",
+    *("負", "负", "負の", "负的", "负数", "マイナス", "マイナスの", "ﾏｲﾅｽ", "마이너스", "음의", "음수"),
+    *("零下", "氷点下", "冰点下", "영하", "負-", "マイナス-"),
 )
 BELOW_ZERO = (
     *("below zero", "below freezing", "under zero", "unter Null", "unter dem Gefrierpunkt", "sous zéro"),
     *("au-dessous de zéro", "en dessous de ze\u0301ro", "bajo cero", "por debajo de cero", "sotto zero"),
     *("sotto lo zero", "abaixo de zero", "onder nul", "onder het vriespunt", "negativos", "négatif"),
+    *("BELOW ZERO", "under 0", "negativi", "in the red", "im Minus", "en rojo", "dans le rouge"),
+    *("in negativo", "no vermelho", "in het rood"),
 )
 DEGREES = (
-    " ",
-    "-",
-    " °C ",
-    "° ",
-    "°F ",
-    "\u2103 ",
-    " degrees ",
-    " Grad ",
-    " degrés Celsius ",
-    " grados ",
-    " gradi ",
+    *(" ", "-", " °C ", "° ", "°F ", "\u2103 ", " degrees ", " Grad ", " degrés Celsius ", " grados "),
+    *(" gradi ", " degrees C ", " deg. F "),
 )
 FOOTNOTES = (
-    "1",
-    "12",
-    "1,2",
-    "a",
-    "B",
-    "ii",
-    "iv",
-    "1)",
-    "a)",
-    "*",
-    "†",
-    "‡‡",
-    "\xb9",
-    "\u2074\u2075",
-    "[1]",
-    "(a)",
+    *("1", "12", "1,2", "2b", "a", "B", "ii", "iv", "1)", "a)", "*", "†", "‡‡", "\xb9"),
+    *("\u2074\u2075", "[1]", "(a)", " 1"),
 )
 OPENERS = (
-    *(
-        "'",
-        '"',
-        "\u2018",
-        "\u201c",
-        "\u201a",
-        "\u201e",
-        "\xab",
-        "\xbb",
-        "\u2039",
-        "\u203a",
-        "\u201d",
-        "\u2019",
-    ),
-    *(
-        "{",
-        "<",
-        "`",
-        "|",
-        "*",
-        "**",
-        "_",
-        "\u300c",
-        "\u300e",
-        "\u3010",
-        "\u3008",
-        "\u27e8",
-        "\uff02",
-        "\xbf",
-        ">",
-    ),
-    *("\"'", "'(", "['", "\u201c(", '="', ":'"),
+    *("'", '"', "\u2018", "\u201c", "\u201a", "\u201e", "\xab", "\xbb", "\u2039", "\u203a", "\u201d"),
+    *("\u2019", "{", "<", "`", "|", "*", "**", "_", "\u300c", "\u300e", "\u3010", "\u3008", "\u27e8"),
+    *("\uff02", "\xbf", ">", "\"'", "'(", "['", "\u201c(", '="', ":'", '\u2014"', '\u6c17\u6e29"', "-'"),
 )
 """What opens a quote, a bracket, or a mark of a page before a word."""
 RANGES = ("..", "...", "\u2026", "~", "\uff5e", "\u301c", "\u2192", *DASHES)
@@ -239,12 +180,12 @@ def test_the_second_number_of_a_range_may_be_negative(seeds: range) -> None:
         chance = random.Random(seed)
         values = [amount(chance), amount(chance)]
         first, second = (written(value, chance) for value in values)
-        unit = chance.choice(("", "", "%", "°", "°C", " °C", "€", " km"))
-        between, sign = chance.choice(RANGES), chance.choice(DASHES)
+        unit = chance.choice(("", "", "%", "°", "°C", " °C", "€", " km", " USD", " Euro", "kWh"))
+        between, sign, other = chance.choice(RANGES), chance.choice(DASHES), chance.choice(DASHES)
         money = chance.choice(("", "", "$", "€"))
         before, behind = chance.choice(SURROUNDINGS)
-        text = f"{before}{sign}{first}{unit}{between}{sign}{money}{second}{unit}{behind}"
-        start = len(f"{before}{sign}{first}{unit}{between}")
+        text = f"{before}{other}{first}{unit}{between}{sign}{money}{second}{unit}{behind}"
+        start = len(f"{before}{other}{first}{unit}{between}")
         negative = found(text, start, start + len(sign + money + second))
         assert -values[1] in negative, (seed, text)
 
