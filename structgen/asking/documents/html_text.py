@@ -7,7 +7,7 @@ import sys
 import warnings
 from typing import Any, Final
 
-from structgen.asking.documents.encoded_texts import decoded_text
+from structgen.asking.documents.page_encodings import decoded_page
 
 _HIDING: Final = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)"
@@ -32,11 +32,9 @@ def html_text(data: bytes) -> tuple[str, tuple[str, ...]]:
     short paragraphs, the square of the depth of tags.
     """
     from bs4 import BeautifulSoup  # optional: beautifulsoup4
-    from bs4.dammit import EncodingDetector  # optional: beautifulsoup4
     from markdownify import MarkdownConverter  # optional: markdownify
 
-    declared = EncodingDetector.find_declared_encoding(data, is_html=True)
-    text, remarks = decoded_text(data, declared or "")
+    text, remarks = decoded_page(data)
     with warnings.catch_warnings(action="ignore"):  # of pages that are XHTML
         page = BeautifulSoup(text, "lxml")
     for tag in page.find_all(["script", "style"]):
