@@ -21,6 +21,9 @@ MOST_CHARACTERS: Final = 50_000_000
 """Of a document."""
 MOST_BYTES: Final = 100_000_000
 """Of a file."""
+MOST_GROWTH: Final = 20
+"""The most characters of a text for each byte of its file, beside GROWN_FREELY."""
+GROWN_FREELY: Final = 1_000
 _READERS: Final[Mapping[str | bytes, Read]] = {
     **dict.fromkeys((".htm", ".html", ".xhtml", b"<!doctype html", b"<html"), html_text),
     **dict.fromkeys((".pdf", b"%pdf-"), pdf_text),
@@ -51,8 +54,8 @@ def documents_of(given: Any, results: Path | None = None) -> tuple[TextDocument,
     line break becomes a newline.
 
     Raises OptionError for something else, two documents of one name, a file that cannot be read, and a
-    document of over MOST_CHARACTERS or MOST_BYTES; StructgenError where a package is missing. Cost: linear;
-    PDF and HTML are read in a process with limits, a minute a file at most.
+    document of over MOST_CHARACTERS, MOST_BYTES or MOST_GROWTH; StructgenError where a package is missing.
+    Cost: linear; PDF and HTML are read in a process with limits, a minute a file at most.
     """
     named = _named(given)
     twice = [name for name, times in Counter(name for name, _ in named).items() if times > 1]
@@ -136,4 +139,7 @@ def _read(path: Path, reading: Callable[[Read, bytes], Text]) -> Text:
     begun = (sign for sign in _READERS if isinstance(sign, bytes) and head.startswith(sign))
     read = _READERS.get(next(begun, path.suffix.lower()))
     text, remarks = decoded_text(data) if read is None else reading(read, data)
+    if len(text) > MOST_GROWTH * len(data) + GROWN_FREELY:
+        what = f"The text is {len(text):,} characters long, over {MOST_GROWTH} times as long as the file."
+        raise OptionError(what, cure="Look for what is repeated in it, or give its text.")
     return text.replace("\r\n", "\n").replace("\r", "\n"), remarks

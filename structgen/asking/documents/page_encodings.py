@@ -2,8 +2,8 @@
 
 The standards are https://encoding.spec.whatwg.org (labels, decoders) and https://html.spec.whatwg.org (its
 section "Determining the character encoding"). A page that says one thing to a reader and another one to a
-program would be evidence for what nobody sees. So no encoding is tried but the one that a browser takes: bytes
-that are not of it become U+FFFD there and here, which splits a word or a number, and makes none.
+program would be evidence for what nobody sees. So no encoding is tried but the one that a browser takes:
+bytes that are not of it become U+FFFD there and here, which splits a word or a number, and makes none.
 
 The decoders are Python's, which differ in few characters: the euro sign at byte 80 of GBK, two letters of
 KOI8-U, one of Windows-1255, four bytes of Shift_JIS, and some hundred rare characters of EUC-JP and Big5, for
