@@ -20,7 +20,6 @@ from typing import Final
 
 from structgen.asking.documents.encoded_texts import decoded_text, no_text
 from structgen.base.errors import OptionError
-from structgen.base.system.html_pages import counted
 
 PRESCANNED: Final = 1_024
 """The first bytes, in which a declaration counts."""
@@ -46,8 +45,9 @@ _CONTENT: Final = re.compile(
 _XML: Final = re.compile(rb"<\?xml[^>]*?encoding[\0- ]*=[\0- ]*(?:\"([^\"\0- ]*)\"|'([^'\0- ]*)')[^>]*>")
 _UNLIKE_JAPANESE: Final = re.compile(rb"[\x0e\x0f]|\x1b(?!\([BJ]|\$[@B])|\x1b..\x1b", re.DOTALL)
 """Where Python reads ISO-2022-JP in another way than browsers do."""
-_FOUR_BYTES: Final = re.compile(rb"[\x81-\xfe][0-9](?:[\x81-\xfe](?:[0-9]|\Z)|\Z)")
-"""A character of GB 18030, or its beginning at the end."""
+_TWO_BYTES: Final = re.compile(rb"[\x81-\xfe][\x80-\xff]")
+_FOUR_BYTES: Final = re.compile(rb"[\x81-\xfe](?:[0-9](?:[\x81-\xfe](?:[0-9]|\Z)|\Z)|[\x80-\xff])")
+"""What is one character, or one U+FFFD; also in GB 18030."""
 
 
 def decoded_page(data: bytes) -> tuple[str, tuple[str, ...]]:
@@ -60,31 +60,30 @@ def decoded_page(data: bytes) -> tuple[str, tuple[str, ...]]:
     from webencodings import lookup  # optional: webencodings
 
     labels = [*_declared_labels(data[:PRESCANNED])]
-    label = next(filter(lookup, labels), (*labels, "")[0])
-    declared = lookup(label)
-    marked = next((name for sign, name in _SIGNS if data.startswith(sign)), "")
-    if not marked and declared is None:
+    known = next(filter(None, map(lookup, labels)), None)
+    declared = known.name if known else ""
+    marks = (name for sign, name in _SIGNS if data.startswith(sign))
+    name, is_refused = next(marks, _MEANT.get(declared, declared)), False
+    if not name:
         text, remarks = decoded_text(data)
-        unknown = (f"It declares the encoding {label!r:.60}, which browsers do not have.",) if label else ()
-        return text, (*unknown, *remarks)
-    name = marked or _MEANT.get(declared.name, declared.name)
-    remarks = ()
-    if declared is not None and declared.name != name:
-        remarks = (f"It declares the encoding {label!r:.60}, and is read as {name}, as browsers do.",)
-    decode = lookup("gb18030" if name == "gbk" else name).codec_info.decode
-    try:
-        text = decode(data, "strict")[0]
-        is_refused = name == "iso-2022-jp" and _UNLIKE_JAPANESE.search(data)
-    except UnicodeDecodeError:
-        text = decode(data, "replace" if name.startswith("utf") else _AS_BROWSERS)[0]
-        is_refused = name in ("iso-2022-jp", "replacement")
-        if lost := text.count("\ufffd"):
-            remarks += (f"Bytes that are not {name} became {counted(lost, 'character')} U+FFFD.",)
+    else:
+        decode, remarks = lookup("gb18030" if name == "gbk" else name).codec_info.decode, ()
+        try:
+            text = decode(data, "strict")[0]
+            is_refused = name == "iso-2022-jp" and bool(_UNLIKE_JAPANESE.search(data))
+        except UnicodeDecodeError:
+            text = decode(data, "replace" if name.startswith("utf") else _AS_BROWSERS)[0]
+            is_refused = name in ("iso-2022-jp", "replacement")
+            if lost := text.count("\ufffd"):
+                remarks = (f"Bytes that are not {name} became U+FFFD, {lost:,} in all.",)
     if is_refused:
-        what = f"It declares the encoding {label!r:.60}, which browsers do not read, or not in this form."
+        what = "It declares an encoding that browsers do not read, or do not read in this form."
         raise OptionError(what, cure="Give its text.")
     if "\0" in text:
         raise no_text()
+    if labels and not name == declared != "":
+        shown = f"{declared or labels[0]!r:.60}"
+        remarks = (f"Its declared encoding, {shown}, does not count, as in browsers.", *remarks)
     return text.removeprefix("\ufeff"), remarks
 
 
@@ -116,15 +115,11 @@ def _replaced(error: UnicodeError) -> tuple[str, int]:
     """Return what stands in place of invalid bytes, and where decoding goes on. As in the standard, an ASCII
     character behind an invalid byte stays, and bytes that Windows encodings lack in Python are controls."""
     assert isinstance(error, UnicodeDecodeError), "it only decodes"
-    data, at, encoding = error.object, error.start, error.encoding
-    byte, end = data[at], at + 1
-    if encoding == "charmap":
-        return chr(byte) if byte < 0xA0 else "\ufffd", end
-    if encoding == "gb18030" and (four := _FOUR_BYTES.match(data, at)):
-        end = four.end()
-    elif byte > (0xA0 if encoding == "euc_jp" else 0x80) and byte < 0xFF:
-        end += data[end : end + 1] > b"\x7f"
-    return "\ufffd", end
+    data, at = error.object, error.start
+    if error.encoding == "charmap":
+        return chr(data[at]) if data[at] < 0xA0 else "\ufffd", at + 1
+    found = (_FOUR_BYTES if error.encoding == "gb18030" else _TWO_BYTES).match(data, at)
+    return "\ufffd", found.end() if found else at + 1
 
 
 _AS_BROWSERS: Final = "structgen.as_browsers"

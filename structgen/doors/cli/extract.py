@@ -25,6 +25,7 @@ _OF_PAGES = (
     "quotes",
     "unverified",
     "at_once",
+    "max_requests",
     "start_over",
     "workers",
 )
@@ -56,8 +57,9 @@ def extract(
     one object a file. The items are printed as JSON lines, or written to --out, and then the same command
     goes on after a kill or Ctrl-C.
 
-    Exit status: 0 done; 1 a page failed, the type refuses an object, or with --strict a page was not asked;
-    2 wrong usage, or the model, a file, the type or schema is not usable; 130 Ctrl-C.
+    Exit status: 0 done; 1 a page failed, the type refuses an object, max_requests left pages out, or with
+    --strict a page was not asked; 2 wrong usage, or the model, a file, the type or schema is not usable;
+    130 Ctrl-C.
     """
     import structgen as sg
 
@@ -134,6 +136,6 @@ def _told(extraction: Extraction[Any], given: Given) -> int:
         told += f"; not asked: {counted(len(unasked), 'piece')} with {reasons}"
     echo(f"{items}, {told}", err=True)
     if extraction.is_stopped:
-        return 130
+        return 1 if extraction.is_limited else 130
     is_passed = given.get("strict") is True and bool(unasked)
     return int(is_passed or bool(extraction.failed) or any(item.error for item in extraction))

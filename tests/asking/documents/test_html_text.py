@@ -113,8 +113,8 @@ def test_another_encoding_than_the_page_names_is_told(tmp_path: Path) -> None:
     found = read(tmp_path, "<meta charset=utf-16><p>Zürich".encode("cp1252"))
     assert found.text == "Z\ufffdrich"
     assert found.remarks == (
-        "It declares the encoding 'utf-16', and is read as utf-8, as browsers do.",
-        "Bytes that are not utf-8 became 1 character U+FFFD.",
+        "Its declared encoding, 'utf-16le', does not count, as in browsers.",
+        "Bytes that are not utf-8 became U+FFFD, 1 in all.",
     )
 
 

@@ -67,7 +67,7 @@ def test_a_name_that_is_no_label_is_passed_over_and_told(declaration: str, label
     page = declaration.format(label) + r"Zürich 36\x30"
     text, remarks = decoded_page(page.encode())
     assert text == page
-    assert remarks == (f"It declares the encoding {label!r}, which browsers do not have.",)
+    assert remarks == (f"Its declared encoding, {label!r}, does not count, as in browsers.",)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_label_means_what_it_means_in_a_browser(declared: str, encoding: str, 
     assert text == page
     assert bool(remarks) is is_told
     if is_told:
-        assert f"{declared!r}, and is read as" in remarks[0]
+        assert f"{lookup(declared).name!r}, does not count" in remarks[0]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_byte_order_mark_wins_and_is_no_text(mark: bytes, encoding: str) -> No
     page = "<?xml version='1.0'?><p>Zürich"
     assert decoded_page(mark + page.encode(encoding)) == (page, ())
     _, remarks = decoded_page(codecs.BOM_UTF8 + b"<meta charset=koi8-r>\xc3\xa9")
-    assert remarks == ("It declares the encoding 'koi8-r', and is read as utf-8, as browsers do.",)
+    assert remarks == ("Its declared encoding, 'koi8-r', does not count, as in browsers.",)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
@@ -194,9 +194,9 @@ def test_bytes_that_are_not_of_the_encoding_are_told_and_hide_no_ascii(
 ) -> None:
     found, remarks = decoded_page(b"<meta charset=%s>%s" % (label.encode(), data))
     assert found.partition(">")[2] == text
-    assert [re.sub(r"\d+ characters?", "N", one) for one in remarks] == [
-        f"Bytes that are not {lookup(label).name} became N U+FFFD."
-    ] * ("\ufffd" in text)
+    lost = text.count("\ufffd")
+    remark = f"Bytes that are not {lookup(label).name} became U+FFFD, {lost} in all."
+    assert remarks == (remark,) * (lost > 0)
 
 
 def test_a_character_that_is_u_fffd_itself_is_no_fault() -> None:
@@ -205,7 +205,7 @@ def test_a_character_that_is_u_fffd_itself_is_no_fault() -> None:
 
 @pytest.mark.parametrize("label", [*REFUSED])
 def test_encodings_that_browsers_do_not_read_are_refused(label: str) -> None:
-    with pytest.raises(OptionError, match=r"which browsers do not read.* Give its text"):
+    with pytest.raises(OptionError, match=r"an encoding that browsers do not read.* Give its text"):
         decoded_page(f"<meta charset={label}>Ada is 36.".encode())
 
 
@@ -214,7 +214,7 @@ def test_encodings_that_browsers_do_not_read_are_refused(label: str) -> None:
 )
 def test_what_python_reads_otherwise_in_japanese_mail_is_refused(piece: bytes) -> None:
     assert decoded_page(b"<meta charset=iso-2022-jp>" + "東京 36".encode("iso2022_jp"))[0].endswith("東京 36")
-    with pytest.raises(OptionError, match="or not in this form"):
+    with pytest.raises(OptionError, match="or do not read in this form"):
         decoded_page(b"<meta charset=iso-2022-jp>" + piece)
 
 
