@@ -28,8 +28,8 @@ _SIGNS: Final = (
     *((b"<\0?\0x\0", "utf-16le"), (b"\0<\0?\0x", "utf-16be")),
 )
 """Byte order marks, and how XML in UTF-16 begins without one."""
-_MEANT: Final = {"utf-16le": "utf-8", "utf-16be": "utf-8", "x-user-defined": "windows-1252"}
-"""What is meant where a page declares these: one whose declaration can be read is in none of them."""
+_MEANT: Final = {"utf-16le": "utf-8", "utf-16be": "utf-8", "user-defined": "windows-1252"}
+"""What is meant where a page declares these, without `x-`: one that says so in ASCII is in none of them."""
 _MARKUP: Final = re.compile(
     rb"<!(?=--)(?:.*?-->|.*)|<(?:(meta)(?=[\t\n\f\r /])|(/?[a-z][^\t\n\f\r >]*)|[!/?][^>]*)",
     re.IGNORECASE | re.DOTALL,
@@ -63,7 +63,7 @@ def decoded_page(data: bytes) -> tuple[str, tuple[str, ...]]:
     known = next(filter(None, map(lookup, labels)), None)
     declared = known.name if known else ""
     marks = (name for sign, name in _SIGNS if data.startswith(sign))
-    name, is_refused = next(marks, _MEANT.get(declared, declared)), False
+    name, is_refused = next(marks, _MEANT.get(declared.removeprefix("x-"), declared)), False
     if not name:
         text, remarks = decoded_text(data)
     else:

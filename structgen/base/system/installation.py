@@ -27,7 +27,15 @@ _TRANSFORMERS: Final = (*_TOKENIZERS, *_TORCH, "transformers")
 EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
     "anthropic": ("anthropic", *_TYPED),
     "gguf": ("accelerate", "gguf", *_TRANSFORMERS),
-    "documents": ("beautifulsoup4", "charset-normalizer", "cryptography", "lxml", "markdownify", "pypdf"),
+    "documents": (
+        "beautifulsoup4",
+        "charset-normalizer",
+        "cryptography",
+        "lxml",
+        "markdownify",
+        "pypdf",
+        "webencodings",
+    ),
     "grounded": ("babel", "rank-bm25", "text2num"),
     "openai": ("openai", *_TYPED),
     "ray": ("ray",),
