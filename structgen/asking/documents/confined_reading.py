@@ -49,6 +49,7 @@ def _asked(worker: WorkerProcess, read: Read, data: bytes) -> Text:
         import lxml  # optional: lxml  # noqa: F401
         import markdownify  # optional: markdownify  # noqa: F401
         import pypdf  # optional: pypdf  # noqa: F401
+        import webencodings  # optional: webencodings  # noqa: F401
     try:
         text: Text = worker.ask((read, data, SECONDS), WALL_SECONDS, "about the file", "")
     except NotStartedError:

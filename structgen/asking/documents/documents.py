@@ -21,6 +21,9 @@ MOST_CHARACTERS: Final = 50_000_000
 """Of a document."""
 MOST_BYTES: Final = 100_000_000
 """Of a file."""
+MOST_GROWTH: Final = 20
+"""The most characters of a text for each byte of its file, beside GROWN_FREELY."""
+GROWN_FREELY: Final = 1_000
 _READERS: Final[Mapping[str | bytes, Read]] = {
     **dict.fromkeys((".htm", ".html", ".xhtml", b"<!doctype html", b"<html"), html_text),
     **dict.fromkeys((".pdf", b"%pdf-"), pdf_text),
@@ -60,10 +63,10 @@ def documents_of(
     named by the shortest end of its path that no other file has. PDF and HTML are told by the suffix or by
     how the file begins, all else is text: its encoding is found, and each line break becomes a newline.
 
-    A document cannot be read where its file is not there, is not text, is damaged, or has over MOST_BYTES or
-    MOST_CHARACTERS. Raises OptionError where none can be read, for something else, two documents of one name,
-    and a folder of too many files; StructgenError where a package is missing. Cost: linear; PDF and HTML are
-    read in a process with limits, a minute of processor time a file at most.
+    A document cannot be read where its file is not there, is not text, is damaged, or has over MOST_BYTES,
+    MOST_CHARACTERS or MOST_GROWTH. Raises OptionError where none can be read, for something else, two
+    documents of one name, and a folder of too many files; StructgenError where a package is missing. Cost:
+    linear; PDF and HTML are read in a process with limits, a minute of processor time a file at most.
     """
     own = {os.path.realpath(f"{results}{end}") for end in _OF_RESULTS if results is not None}
     named = _named(given, own)
@@ -188,4 +191,7 @@ def _read(path: Path, reading: Callable[[Read, bytes], Text]) -> Text:
     begun = (sign for sign in _READERS if isinstance(sign, bytes) and head.startswith(sign))
     read = _READERS.get(next(begun, path.suffix.lower()))
     text, remarks = decoded_text(data) if read is None else reading(read, data)
+    if len(text) > MOST_GROWTH * len(data) + GROWN_FREELY:
+        what = f"The text is {len(text):,} characters long, over {MOST_GROWTH} times as long as the file."
+        raise OptionError(what, cure="Look for what is repeated in it, or give its text.")
     return text.replace("\r\n", "\n").replace("\r", "\n"), remarks

@@ -1,4 +1,4 @@
-"""Decodes bytes: by a byte order mark, the declared encoding, UTF-8, or a guess, which a remark tells."""
+"""Decodes bytes: by a byte order mark, as UTF-8, or by a guess, which a remark tells."""
 
 from __future__ import annotations
 
@@ -17,27 +17,32 @@ _SIGNS: Final = (
 )
 """Byte order marks; those of UTF-32 stand first, for one begins as one of UTF-16 does."""
 _BROADER: Final = {"ascii": "cp1252", "iso8859-1": "cp1252"}
-"""What is meant where a page names these, as in browsers."""
+"""What is meant where these are guessed."""
 _EASTERN: Final = frozenset(("Croatian", "Czech", "Hungarian", "Polish", "Romanian", "Slovak", "Slovene"))
 """Languages whose letters Windows-1250 has."""
 
 
-def decoded_text(data: bytes, declared: str = "") -> tuple[str, tuple[str, ...]]:
+def decoded_text(data: bytes) -> tuple[str, tuple[str, ...]]:
     """Return the text of bytes, without a byte order mark, and a remark where its encoding is a guess.
 
-    `declared`: the encoding that a page of HTML names for itself; one that is unknown or wrong is passed
-    over. UTF-16 and UTF-32 are found without a mark, too. Raises OptionError for bytes that are no text, and
-    without charset-normalizer for those whose encoding must be guessed. Cost: linear, some 10 ns a byte.
+    UTF-16 and UTF-32 are found without a mark, too. What the text says of its encoding has no say. Raises
+    OptionError for bytes that are no text, and without charset-normalizer for those whose encoding must be
+    guessed. Cost: linear, some 10 ns a byte.
     """
     marked = [name for sign, name in _SIGNS if data.startswith(sign)][:1]
-    for encoding in marked or (declared, "utf-8"):
+    for encoding in marked or ("utf-8",):
         if (text := _decoded(data, encoding)) is not None:
             return text, ()
     guess = _guessed(data)
     if marked or (text := _decoded(data, guess)) is None:
-        cure = "Give a file of text, HTML or PDF; of an encoding that is not found, the text itself."
-        raise OptionError("The bytes of the file are no text.", cure=cure)
+        raise no_text()
     return text, (f"Its encoding is a guess: {guess}.",)
+
+
+def no_text() -> OptionError:
+    """Return the error of bytes that are no text."""
+    cure = "Give a file of text, HTML or PDF; of an encoding that is not found, the text itself."
+    return OptionError("The bytes of the file are no text.", cure=cure)
 
 
 def _decoded(data: bytes, encoding: str) -> str | None:
@@ -57,7 +62,7 @@ def _guessed(data: bytes) -> str:
     """
     with needing("A file whose encoding is not UTF-8", "documents"):
         from charset_normalizer import from_bytes  # optional: charset-normalizer
-    best = from_bytes(data).best()
+    best = from_bytes(data, preemptive_behaviour=False).best()
     guess, language, is_clear = (
         ("", "", False) if best is None else (best.encoding, best.language, best.coherence > 0)
     )

@@ -7,7 +7,7 @@ import sys
 import warnings
 from typing import Any, Final
 
-from structgen.asking.documents.encoded_texts import decoded_text
+from structgen.asking.documents.page_encodings import decoded_page
 
 _HIDING: Final = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)"
@@ -15,6 +15,13 @@ _HIDING: Final = re.compile(
     re.IGNORECASE,
 )
 """Styles of what nobody sees: `display: none`, `visibility: hidden`, `font-size: 0px`, `opacity: .0`."""
+_BLANKS: Final = re.compile(r"[\t\r\n ]{64,}")
+"""White space that is made short: the patterns of markdownify take the square of its length."""
+MARKS: Final = 10
+"""Quotes and lists inside each other whose lines begin with a mark or are indented; deeper ones are as those
+around them, so that a line has no more marks than a reader counts."""
+_MARKED: Final = ("blockquote", "dd", "li")
+"""Tags each line of which begins with a mark, or is indented."""
 _BARE: Final = "a b code del em i img kbd s samp strong".split()
 """Tags of which the text alone is taken."""
 FRAMES: Final = 20_000
@@ -28,15 +35,15 @@ def html_text(data: bytes) -> tuple[str, tuple[str, ...]]:
     where the style of a tag says so; what a style sheet says of classes is not read. Scripts, styles and
     pictures have no text. A raised text has `^` before it: a footnote is no digit of the number before.
 
-    Raises RecursionError for tags inside each other, some four calls deep each. Cost: some 4 s a megabyte of
-    short paragraphs, the square of the depth of tags.
+    Lines of quotes and lists have at most MARKS marks. Raises OptionError where `decoded_page` does, and
+    RecursionError for tags inside each other, some four calls deep each. Cost: some 4 s a megabyte of short
+    paragraphs, the square of the depth of tags.
     """
     from bs4 import BeautifulSoup  # optional: beautifulsoup4
-    from bs4.dammit import EncodingDetector  # optional: beautifulsoup4
+    from bs4.element import PreformattedString  # optional: beautifulsoup4
     from markdownify import MarkdownConverter  # optional: markdownify
 
-    declared = EncodingDetector.find_declared_encoding(data, is_html=True)
-    text, remarks = decoded_text(data, declared or "")
+    text, remarks = decoded_page(data)
     with warnings.catch_warnings(action="ignore"):  # of pages that are XHTML
         page = BeautifulSoup(text, "lxml")
     for tag in page.find_all(["script", "style"]):
@@ -49,6 +56,14 @@ def html_text(data: bytes) -> tuple[str, tuple[str, ...]]:
         tag.insert(0, "^")
     for tag in page.find_all("title"):
         tag.name = "p"
+    for string in page.find_all(string=_BLANKS):
+        if not isinstance(string, PreformattedString) and string.find_parent("pre") is None:
+            string.replace_with(_BLANKS.sub(lambda blanks: "\n" if "\n" in blanks[0] else " ", string))
+    depths = {id(page): 0}
+    for tag in page.find_all(True):
+        depths[id(tag)] = depths[id(tag.parent)] + (tag.name in _MARKED)
+        if depths[id(tag)] > MARKS and tag.name in _MARKED:
+            tag.name = "div"
     writer = MarkdownConverter(
         bullets="-",
         escape_asterisks=False,
@@ -56,6 +71,7 @@ def html_text(data: bytes) -> tuple[str, tuple[str, ...]]:
         escape_underscores=False,
         heading_style="ATX",
         strip=_BARE,
+        strip_pre="strip_one",  # in linear time
         table_infer_header=True,
     )
     frames = sys.getrecursionlimit()
@@ -64,7 +80,7 @@ def html_text(data: bytes) -> tuple[str, tuple[str, ...]]:
         written = writer.convert_soup(page)
     finally:
         sys.setrecursionlimit(frames)
-    written = re.sub(r"[^\S\n]+\n", "\n", written)
+    written = re.sub(r"(?<![^\S\n])[^\S\n]++\n", "\n", written)
     return re.sub(r"\n{3,}", "\n\n", written).strip(), remarks + left_out(" ".join(hidden), "hidden")
 
 

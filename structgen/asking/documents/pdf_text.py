@@ -14,6 +14,8 @@ _SHOWING: Final = frozenset((b"Tj", b"TJ", b"'", b'"'))
 """The operators that show a text."""
 INVISIBLE: Final = 3
 """The mode of text that is neither filled nor outlined."""
+MOST_PAGES: Final = 20_000
+"""More are refused at once: the shortest ones take a millisecond each."""
 FAULTS_KEPT: Final = 10_000
 """Messages of pypdf that are kept, one for each fault that it passes over, and those that are told."""
 FAULTS_TOLD: Final = 3
@@ -26,8 +28,8 @@ def pdf_text(data: bytes) -> tuple[str, tuple[str, ...]]:
     Invisible text beside visible text of a page is left out; alone it is what a scanner has read, and is
     taken. White and covered text is not told from other text. The empty password is tried.
 
-    Raises OptionError for a file with another password and for one without text, and the errors of pypdf for
-    one that is no PDF. Its cost is the file's to choose: run it in a process with limits.
+    Raises OptionError for a file with another password, with over MOST_PAGES pages, and without text, and the
+    errors of pypdf for one that is no PDF. Its cost is the file's to choose: run it in a process with limits.
     """
     from pypdf import PdfReader  # optional: pypdf
 
@@ -36,6 +38,9 @@ def pdf_text(data: bytes) -> tuple[str, tuple[str, ...]]:
     reader = PdfReader(BytesIO(data))
     if reader.is_encrypted and not reader.decrypt(""):
         raise OptionError("The PDF has a password.", cure="Save it without one, and give that file.")
+    if (count := len(reader.pages)) > MOST_PAGES:
+        what = f"The PDF has {count:,} pages, more than {MOST_PAGES:,}."
+        raise OptionError(what, cure="Split it, and give the parts.")
     pages = [_texts(page) for page in reader.pages]
     texts = [(seen or unseen).strip() for seen, unseen in pages]
     if not any(texts):

@@ -28,6 +28,7 @@ _OF_PAGES = (
     "quotes",
     "unverified",
     "at_once",
+    "max_requests",
     "start_over",
     "formulas",
     "workers",
@@ -60,9 +61,9 @@ def extract(
     one object a file. The items are printed as JSON lines, or written to --out, and then the same command
     goes on after a kill or Ctrl-C.
 
-    Exit status: 0 done; 1 a file could not be read, a page failed, the type refuses an object, or with
-    --strict a page was not asked; 2 wrong usage, or the model, all files, the type or schema are not usable;
-    130 Ctrl-C.
+    Exit status: 0 done; 1 a file could not be read, a page failed, the type refuses an object, max_requests
+    left pages out, or with --strict a page was not asked; 2 wrong usage, or the model, all files, the type or
+    schema are not usable; 130 Ctrl-C.
     """
     import structgen as sg
 
@@ -143,7 +144,7 @@ def _told(extraction: Extraction[Any], given: Given, is_strict: bool) -> int:
         told += f"; not asked: {counted(len(unasked), 'piece')} with {reasons}"
     echo(f"{items}, {told}", err=True)
     if extraction.is_stopped:
-        return 130
+        return 1 if extraction.is_limited else 130
     return int(
         (is_strict and bool(unasked)) or bool(extraction.failed) or any(item.error for item in extraction)
     )

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import sys
 import time
 import warnings
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Never, TypeAlias, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, Never, TypeAlias, TypeVar, Unpack, overload
 
 from structgen.asking.documents.documents import TextDocument, documents_of
 from structgen.asking.documents.page_cuts import cut
 from structgen.base.errors import OptionError, ShortenedWarning, options_named, warning_level
+from structgen.base.system.html_pages import counted
 from structgen.base.system.progress import progress
 from structgen.doors.extraction.extract_options import (
     EXTRACT_DEFAULTS,
@@ -30,6 +34,9 @@ from structgen.doors.extraction.page_runs import Line, all_failed, page_lines
 from structgen.doors.typed.run import Asked
 
 T = TypeVar("T")
+MANY: Final = 100
+"""Standard error has a line about more requests than these, before the first one."""
+_log = logging.getLogger("structgen")
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
@@ -87,6 +94,7 @@ def extract(
     quotes: bool | Wrong = ...,
     unverified: bool | Wrong = ...,
     at_once: int | Wrong = ...,
+    max_requests: int | Wrong = ...,
     out: str | Path | Wrong | None = ...,
     formulas: bool | Wrong = ...,
     start_over: bool | Wrong = ...,
@@ -123,7 +131,8 @@ def extract(model: Asked, document: Documents, target: Any, **options: Any) -> A
     product of the probabilities of an item's values is at least this, or it is one of `doubtful`; the items
     of a server, which tells none, are not doubtful.
 
-    The work. `at_once`: pages that are asked at a time. `out`: a file of results: JSON lines, or .csv, or
+    The work. `at_once`: pages that are asked at a time. `max_requests`: after so many requests no further
+    page is asked, and a remark says how many are left. `out`: a file of results: JSON lines, or .csv, or
     .html. The answer to each page is in `OUT.pages` as soon as it is there, and the same call goes on where
     one was stopped; `start_over` deletes these answers. `formulas`: texts of a .csv that a spreadsheet could
     compute stay as they are, without an apostrophe in front. `workers`: on Ray, by so many; 0: one for each
@@ -181,6 +190,7 @@ def aextract(
     quotes: bool | Wrong = ...,
     unverified: bool | Wrong = ...,
     at_once: int | Wrong = ...,
+    max_requests: int | Wrong = ...,
     out: str | Path | Wrong | None = ...,
     formulas: bool | Wrong = ...,
     start_over: bool | Wrong = ...,
@@ -247,9 +257,16 @@ def _done(question: PageQuestion, how: ExtractSettings, document: Any, stop: Fut
     made = extraction_of(
         question, documents, pages, [*lines, *failed], how.merge, how.least_confidence, unread
     )
+    if made.is_stopped and not is_stopped:
+        unasked = counted(len(pages) - len(lines) - len(failed), "page")
+        remark = (
+            f"max_requests={how.max_requests:,} ended the work: {unasked} of {len(pages):,} were not asked. "
+            "Set it higher, or call again with the same out."
+        )
+        made = replace(made, is_limited=True, remarks=(remark, *made.remarks))
     if how.out is not None:
         made.write(how.out, formulas=how.formulas)
-    if made.failed or is_stopped:
+    if made.failed or made.is_stopped:
         what = made.told_missing()
         warnings.warn(ShortenedWarning(f"sg.extract: {what}"), stacklevel=warning_level())
     return made
@@ -266,7 +283,27 @@ def _asked(
     """Ask for all pages, whose lines go to `lines` and `failed`. Return False where Ctrl-C ended the work."""
     rows = None if how.out is None else how.out.with_name(f"{how.out.name}.pages")
     begun, asked, items, tokens = time.monotonic(), 0, 0, 0
-    answers = page_lines(question, pages, rows, stop, failed, start_over=how.start_over, workers=how.workers)
+    most = 0
+
+    def tell_requests(count: int) -> None:
+        nonlocal most
+        most = min(count, how.max_requests)
+        what = f"extract: {counted(count, 'page')} to ask about, {counted(most, 'request')}"
+        _log.info(what)
+        if how.progress is True and count > MANY:
+            print(what, file=sys.stderr, flush=True)
+
+    answers = page_lines(
+        question,
+        pages,
+        rows,
+        stop,
+        failed,
+        tell_requests,
+        max_requests=how.max_requests,
+        start_over=how.start_over,
+        workers=how.workers,
+    )
     with _telling(how.progress) as tell, closing(answers):
         try:
             for line, is_new in answers:
@@ -276,7 +313,7 @@ def _asked(
                 items += sum(len(question.value(part)) for part in line["parts"] if question.is_list)
                 seconds = time.monotonic() - begun
                 left = seconds / asked * (len(pages) - len(lines)) if asked else None
-                tell(ExtractProgress(len(lines), len(pages), items, tokens, seconds, left))
+                tell(ExtractProgress(len(lines), len(pages), items, tokens, seconds, left, most))
         except KeyboardInterrupt:
             return False
     return True

@@ -42,6 +42,9 @@ class ExtractProgress:
     """Since this run began."""
     left: float | None
     """Seconds that the other pages take, if they are as fast; None before the first one."""
+    requests: int
+    """Requests that this run makes in all, one for each page that had no answer when it began, up to
+    `max_requests`: fewer where pages state too little to be asked, more where they are asked again."""
 
     def __str__(self) -> str:
         rate = f"{self.items:,} items, {self.tokens / max(self.seconds, 1e-9):,.0f} tokens/s"
@@ -61,6 +64,7 @@ class ExtractOptions(WritingOptions, total=False):
     quotes: bool
     unverified: bool
     at_once: int
+    max_requests: int
     out: str | Path | None
     formulas: bool
     start_over: bool
@@ -95,6 +99,7 @@ class ExtractSettings:
     quotes: Annotated[bool, checks.switch] = True
     unverified: Annotated[bool, checks.switch] = False
     at_once: Annotated[int, Whole(1, 1_024)] = 8
+    max_requests: Annotated[int, Whole(1)] = 10_000
     out: Annotated[Path, _path] | None = None
     formulas: Annotated[bool, checks.switch] = False
     start_over: Annotated[bool, checks.switch] = False

@@ -74,6 +74,8 @@ class Extraction(Sequence[FoundItem], Generic[R]):
     """Pages that were asked, failed, or need not be asked."""
     _values: Mapping[str, Any]
     """By the name of a document its object, its list, or the error that it has none."""
+    is_limited: bool
+    """Whether `max_requests` ended the work."""
 
     def __len__(self) -> int:
         return len(self.items)
@@ -93,7 +95,7 @@ class Extraction(Sequence[FoundItem], Generic[R]):
 
     @property
     def is_stopped(self) -> bool:
-        """Whether pages were not asked, because somebody stopped the work."""
+        """Whether pages were not asked, because somebody stopped the work, or `max_requests` ended it."""
         return self._done < self.pages
 
     @property
@@ -276,6 +278,7 @@ def extraction_of(
         **{name: read.counts[name] for name in _COUNTS},
         _done=len(lines),
         _values=values,
+        is_limited=False,
     )
 
 

@@ -13,6 +13,7 @@ from concurrent.futures import CancelledError, Future
 from contextlib import closing, suppress
 from functools import partial
 from hashlib import blake2b
+from math import inf
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final, TypeAlias
@@ -40,14 +41,17 @@ def page_lines(
     results: Path | None,
     stop: Future[None],
     failed: list[Line],
+    begin: Callable[[int], None],
     *,
+    max_requests: int,
     start_over: bool = False,
     workers: int | None = None,
 ) -> Generator[tuple[Line, bool], None, None]:
     """Yield the line of each page, and whether it is new: those of an earlier run first, then the others as
     they end. A page that failed goes to `failed`, and is in no file. Closing it cancels the pages that are
-    under way.
+    under way. `begin` is told, before the first request, how many pages have no line.
 
+    `max_requests`: no page is asked once so many requests are made; on Ray, so many pages are looked at.
     `results`: the file of lines; `workers`: on Ray, by so many actors, 0 for one a processor or GPU; None:
     in this process. Errors: those of `results_of`, `ray_answers` and `PageQuestion.answer`; GenerationError
     where many pages fail, and none has an answer.
@@ -57,10 +61,11 @@ def page_lines(
     """Whether a page has an answer, those of earlier runs included."""
 
     def answers(left: Sequence[Page]) -> Answers:
+        begin(len(left))
         if workers is None:
-            said = _answers(question, stop, left)
+            said = _answers(question, stop, left, max_requests)
         else:
-            make = partial(_ray_worker, question)
+            make, left = partial(_ray_worker, question), left[:max_requests]
             said = ray_answers(make, left, question.at_once, workers or None, gpu=None, at_once=2)
         with closing(said):
             yield next(said)
@@ -93,7 +98,9 @@ def all_failed(lines: Sequence[Line]) -> GenerationError:
     return GenerationError(what, attempts=len(lines), where="model", cure="Mend it, and call again.")
 
 
-def _answers(question: PageQuestion, stop: Future[None], pages: Sequence[Page]) -> Answers:
+def _answers(
+    question: PageQuestion, stop: Future[None], pages: Sequence[Page], max_requests: float = inf
+) -> Answers:
     """Yield what answers depend on, then the line of each page as it ends."""
     writer, model = question.writer, question.model
     if isinstance(writer, Local):
@@ -103,7 +110,7 @@ def _answers(question: PageQuestion, stop: Future[None], pages: Sequence[Page]) 
     else:
         name = str(model if isinstance(model, str | Path) else model.name)
         yield engine_parts(model_digest(name) if name else type(model.model).__qualname__, "")
-    with closing(_as_answered(question.answer, pages, question.at_once, stop)) as lines:
+    with closing(_as_answered(question.answer, pages, question.at_once, stop, max_requests)) as lines:
         yield from lines
 
 
@@ -113,21 +120,29 @@ def _ray_worker(question: PageQuestion) -> Callable[[Sequence[Page]], Answers]:
 
 
 def _as_answered(
-    answer: Callable[[Page], Awaitable[Line]], pages: Sequence[Page], at_once: int, stop: Future[None]
+    answer: Callable[[Page], Awaitable[Line]],
+    pages: Sequence[Page],
+    at_once: int,
+    stop: Future[None],
+    max_requests: float = inf,
 ) -> Generator[Line, None, None]:
     """Yield the answers to pages as they come, so many pages at a time. An event loop in a thread waits for
     them; to close this cancels them, and waits for the thread. Raises CancelledError once `stop` is
     cancelled.
 
     The next page is asked when the caller has taken an answer and comes back for more: where the caller
-    stops, at most `at_once - 1` pages are under way, whose answers are lost.
+    stops, at most `at_once - 1` pages are under way, whose answers are lost. A page under way counts as one
+    request, until its line says how many it took: none is asked that could be one more than `max_requests`.
     """
     come, left = SimpleQueue[tuple[Line, asyncio.Event] | BaseException | None](), iter(pages)
 
     async def ask() -> None:
-        for page in left:
-            taken = asyncio.Event()
-            come.put((await answer(page), taken))
+        nonlocal max_requests
+        while max_requests > 0 and (page := next(left, None)) is not None:
+            max_requests -= 1
+            line, taken = await answer(page), asyncio.Event()
+            max_requests += 1 - line.get("requests", 1)
+            come.put((line, taken))
             await taken.wait()
 
     async def all_of_them() -> None:

@@ -232,3 +232,13 @@ def test_a_page_that_cannot_be_written_is_refused_before_a_page_is_asked(page: s
         told = run("people.txt", "--model", server.model, "--schema", "people.json", "--page", page)
         assert told.exit_code == 2 and "--page" in str(told.exception) + told.stderr and not server.bodies
     assert (folder / "people.txt").read_text() == TEXT
+
+
+def test_pages_that_max_requests_left_out_are_told_and_exit_with_1(folder: Path) -> None:
+    with serving(answer) as server:
+        how = ["people.txt", "--model", server.model, "--schema", "people.json", "-o", "page_tokens=16"]
+        told = run(*how, "-o", "overlap=0", "-o", "max_requests=1")
+        assert len(server.bodies) == 1
+    assert told.exit_code == 1, told.output
+    assert "Hint: max_requests=1 ended the work: 1 page of 2 were not asked." in told.stderr
+    assert told.stderr.splitlines()[-1].startswith("1 item, 1 of 2 pages")

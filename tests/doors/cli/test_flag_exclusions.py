@@ -96,6 +96,7 @@ VALUES: dict[str, Any] = {
     "overlap": 4,
     "merge": "none",
     "at_once": 2,
+    "max_requests": 9,
     "least_confidence": 0.5,
     "unverified": True,
     "edit": "b.json",
