@@ -265,7 +265,10 @@ class ArrayWitness:
             return
         ask = self.ask if with_text else self.distinct.text
         if not shape.unique:
-            for each in (demand, *self._pairs(now.progress, demand, now.size + 1, self._end)):
+            yield text, None
+            # Two equal items are enough: one value is remembered.
+            pairs = () if now.chosen else self._pairs(now.progress, demand, now.size + 1, self._end)
+            for each in pairs:
                 found = self.ask(each) and ask(each)
                 if found is not None:
                     yield found, self.distinct.literal(found.flat())

@@ -55,11 +55,14 @@ class Oracle:
             {ANYTHING: scalars.shortest(TRUE, NUMBER), NOTHING: None},
         )
         """The answers, without and with a text."""
+        self._is_searching = False
+        """Whether a search without a text is under way."""
 
     def alive(self, demand: int) -> bool:
         """Return whether some value meets a demand; LimitError past `limits.oracle_steps`."""
         known = self._known[False]
         if demand not in known:
+            outer, self._is_searching = self._is_searching, True
             try:
                 self.witness(demand, False)
             except LimitError:
@@ -68,6 +71,8 @@ class Oracle:
                 known[demand] = EMPTY
                 for pointer in self.tables.sources((demand,))[:1]:
                     self.undecided[pointer] = None
+            finally:
+                self._is_searching = outer
         return known[demand] is not None
 
     def known(self, demand: int) -> JsonPieces | None:
@@ -89,7 +94,9 @@ class Oracle:
     def _at_once(self, demand: int, with_text: bool) -> bool:
         """Note the answer for a demand that needs no search; return whether it is one."""
         if with_text:
-            is_alive = self.alive(demand)
+            # A search without a text may ask for texts, and these for its own demand: they do not wait for it.
+            alive = self._known[False]
+            is_alive = alive.get(demand, EMPTY) is not None if self._is_searching else self.alive(demand)
             text = self._leaf(demand) if is_alive else None
             if is_alive and text is None:
                 return False
