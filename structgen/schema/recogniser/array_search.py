@@ -64,6 +64,8 @@ class ArrayWitness:
     """The values of the items before."""
     _end: int | None = None
     """No rest that is looked for goes beyond it; None where the values of items do not matter."""
+    _most: int | None = None
+    """The length of the longest array that is of use; None: of any length."""
 
     def exists(self, progress: Progress, live: Live) -> bool:
         """Return whether there is a rest. `live` holds what is known of others, and takes what is found."""
@@ -76,8 +78,9 @@ class ArrayWitness:
             return self.critical(progress) is not None
         return self._search(progress, False, live) is not None
 
-    def shortest(self, progress: Progress) -> JsonPieces | None:
-        """Return the shortest rest, closing bracket included, or None."""
+    def shortest(self, progress: Progress, best: JsonPieces | None = None) -> JsonPieces | None:
+        """Return the shortest rest, closing bracket included, or None; none longer than `best`, if given."""
+        self._most = None if best is None else best.length
         required = self.required()
         # What is not known yet is asked for at once, not one at a time.
         if required is None or None in [self.ask(demand) for demand in required]:
@@ -91,6 +94,11 @@ class ArrayWitness:
         shape = self.shape
         required: dict[int, int] = {}
         if shape.hi is not None and shape.lo > shape.hi:
+            return None
+        for counter in shape.counters:
+            if counter.least:
+                required[self.effects.tables.demand((counter.literal,))] = 0
+        if NOTHING in required:
             return None
         for at in range(self.index, min(shape.lo, max(shape.settled, self.index) + 1)):
             demand = self.effects.item(shape, at)
@@ -119,6 +127,8 @@ class ArrayWitness:
         def shorter(following: Iterable[ItemsAdded]) -> Iterator[ItemsAdded]:
             for after in following:
                 self._spend(1, len(met))
+                if self._most is not None and after.text.length + 2 > self._most:
+                    continue
                 if after.text.before(met.get(after[:3])):
                     met[after[:3]] = after.text
                     yield after
@@ -174,6 +184,8 @@ class ArrayWitness:
         seen = taken if repeats(now.progress) else _NONE
         for demand, (unmet, counts) in self.effects.options(shape, now.progress, count, seen):
             self._spend(1)
+            if (unmet, counts) == now.progress and self._is_enough(now):
+                continue  # the array is no less whole without the item
             for text, literal in self._values(now, demand, taken, with_text):
                 for times in self._times(now, (unmet, counts), with_text):
                     after = (unmet, counts) if times == 1 else self._repeated(now, (unmet, counts), times)
@@ -182,6 +194,14 @@ class ArrayWitness:
                         chosen = chosen if watches(shape, after) else _NONE
                         items = _joined(now, [text], times) if with_text else EMPTY
                         yield ItemsAdded(after, self._counted(count + times), chosen, items, now)
+
+    def _is_enough(self, now: ItemsAdded) -> bool:
+        """Return whether nothing asks for the next item as such, nor for its value to come again."""
+        return (
+            now.size >= max(self.shape.settled, self.shape.lo)
+            and not repeats(now.progress)
+            and not any(isinstance(each, AtLeast) for obligation in now.progress[0] for each in obligation)
+        )
 
     def _of_each_kind(self, now: ItemsAdded) -> Iterator[ItemsAdded]:
         """Yield the array after an item for each kind that is owed: there may be a shorter rest, but the

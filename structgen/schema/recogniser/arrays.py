@@ -104,7 +104,7 @@ class Arrays:
         search = self._search(shape, 0, self.progress.cap(shape), ask)
         if not with_text:
             return EMPTY if search.exists(self.progress.begin(shape), {}) else best
-        rest = search.shortest(self.progress.begin(shape))
+        rest = search.shortest(self.progress.begin(shape), best)
         whole = best if rest is None else JsonPieces((b"[", rest))
         return whole if whole is not None and whole.before(best) else best
 
