@@ -303,7 +303,8 @@ class ArrayWitness:
         """Return the demands on an item that one of the later items up to an end can repeat."""
         tables = self.effects.tables
         pairs: dict[int, None] = {}
-        for later in range(start, end):
+        # what an item may be does not grow from the settled one on
+        for later in range(start, min(end, max(start, self.shape.settled) + 1)):
             for other, _ in self.effects.options(self.shape, progress, later):
                 self._spend(1)
                 both = tables.both(demand, tables.demands[other])
