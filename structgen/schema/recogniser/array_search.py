@@ -62,6 +62,8 @@ class ArrayWitness:
     ask: Ask
     seen: Values = _NONE
     """The values of the items before."""
+    any_will_do: bool = False
+    """Whether the text of any rest is asked for, and no shortest."""
     _end: int | None = None
     """No rest that is looked for goes beyond it; None where the values of items do not matter."""
     _most: int | None = None
@@ -121,7 +123,8 @@ class ArrayWitness:
         )
         start = ItemsAdded(progress, self._counted(self.index), _NONE, EMPTY, None)
         met: dict[tuple[Progress, int, Values], JsonPieces] = {}
-        frontier: list[tuple[Any, Iterator[ItemsAdded]]] = [(EMPTY if with_text else 0, iter((start,)))]
+        is_ordered = with_text and not self.any_will_do
+        frontier: list[tuple[Any, Iterator[ItemsAdded]]] = [(EMPTY if is_ordered else 0, iter((start,)))]
         steps = 0
 
         def shorter(following: Iterable[ItemsAdded]) -> Iterator[ItemsAdded]:
@@ -151,7 +154,7 @@ class ArrayWitness:
                 return now
             steps += 1
             following = shorter(self._following(now, with_text))
-            if with_text:
+            if is_ordered:
                 for after in following:
                     heappush(frontier, (after.text, iter((after,))))
             else:

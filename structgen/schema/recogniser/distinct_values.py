@@ -49,7 +49,7 @@ class Distinct:
         self.scalars = scalars
         self.shapes = shapes
         self.text: Callable[[int], JsonPieces | None]
-        """Set by the network: the shortest text of a demand."""
+        """Set by the network: the text of some value of a demand."""
         self.of_point: Callable[[str], Json] = nearest_double
         """Set by the network: the value of a numeral with a point or an exponent."""
         self.item, self.member = item, member
