@@ -296,7 +296,7 @@ class ArrayWitness:
                 if found is not None:
                     yield found, self.distinct.literal(found.flat())
         elif not with_text and self.distinct.has(
-            demand, self._end - self.index + len(self.seen) + 2, self.ask
+            demand, self._end - self.index + len(self.seen) + 2, self.ask, True
         ):
             yield text, None
         else:
