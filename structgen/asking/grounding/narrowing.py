@@ -276,9 +276,7 @@ class _Narrowing:
                 if keyword == "propertyNames":
                     is_below = is_below and isinstance(value, dict) and "format" in value
                 stays = keyword == "oneOf" or (keyword == "anyOf" and self._is_evaluated)
-                copy[keyword] = self._copies(
-                    value, children, is_below and keyword in _POSITIVE and not stays
-                )
+                copy[keyword] = self._copies(value, children, is_below and keyword in _POSITIVE and not stays)
                 if stays and is_below and (held := self._copies(value, children, True)) != copy[keyword]:
                     only = {"anyOf": held}
                     conjuncts.append({"not": {"not": only}} if self._is_evaluated else only)

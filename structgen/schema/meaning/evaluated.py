@@ -268,7 +268,7 @@ class Evaluation:
 
     def _facet(self, schema: Schema, kind: int, members: EvaluatedMembers) -> Schema:
         """Return an equivalent schema of `additionalProperties` or `items` alone."""
-        names, patterns, contains = map(tuple, (members.names, members.patterns, members.contains.values()))
+        names, patterns, contains = (*members.names,), (*members.patterns,), (*members.contains.values(),)
         return self._facet_beside(schema, kind, names, patterns, members.prefix, contains)
 
     @remembered

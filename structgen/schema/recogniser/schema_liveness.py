@@ -106,7 +106,8 @@ class Oracle:
     def _at_once(self, demand: int, with_text: bool) -> bool:
         """Note the answer for a demand that needs no search; return whether it is one."""
         if with_text:
-            # A search without a text may ask for texts, and these for its own demand: they do not wait for it.
+            # A search that ends with any value may ask for a text, which may rest on its own demand: it does
+            # not wait for the answer.
             alive = self._known[False]
             is_alive = alive.get(demand, EMPTY) is not None if self._any_will_do else self.alive(demand)
             text = self._leaf(demand) if is_alive else None

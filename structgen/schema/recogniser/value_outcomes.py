@@ -88,7 +88,9 @@ class ValueOutcomes:
             divided: list[_Cell] = []
             # What a value misses of several literals at once is not followed: it may miss any of them. Nor is
             # a string that is no text of a grammar.
-            is_followed = len(literals) == 1 and not speaks_of_texts(self.scalars.literal(literals[0], STRING))
+            is_followed = len(literals) == 1 and not speaks_of_texts(
+                self.scalars.literal(literals[0], STRING)
+            )
             missed = (tables.negate(literals[0]),) if is_followed else ()
             for cell in cells:
                 outside = self._within(cell, missed, cell.met)
