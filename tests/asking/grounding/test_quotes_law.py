@@ -17,7 +17,7 @@ pytest.importorskip("text_to_num")
 import structgen as sg
 from structgen.asking.grounding.narrowing import narrowed
 from structgen.asking.grounding.stated_text import StatedText
-from structgen.base.errors import NotStatedError, StructgenError
+from structgen.base.errors import LimitError, NotStatedError, StructgenError
 from structgen.machines.core.string_values import accepts, over_bytes
 
 jsonschema_rs = pytest.importorskip("jsonschema_rs")
@@ -127,6 +127,14 @@ def check(seed: int) -> str:
     except StructgenError as error:
         return type(error).__name__
     try:
+        return judged(schema, grammar, rng)
+    except LimitError:  # a tangle that is too large to be searched
+        return "too large"
+
+
+def judged(schema: Any, grammar: Any, rng: random.Random) -> str:
+    """Hold a schema that compiles to the law."""
+    try:
         held = over_bytes(narrowed(grammar, StatedText(rng.choice(TEXTS)), quotes=True).grammar)
     except NotStatedError:
         held = None
@@ -143,14 +151,28 @@ def check(seed: int) -> str:
 
 @pytest.mark.parametrize("start", range(0, 60, 20))
 def test_quotes_refuse_no_schema_and_narrow_it(start: int) -> None:
-    assert "some" in {check(seed) for seed in range(start, start + 20)}
+    outcomes = {check(seed) for seed in range(start, start + 20)}
+    assert "some" in outcomes and "too large" not in outcomes
 
 
 @pytest.mark.parametrize(
     "schema",
     [
-        {"anyOf": [{}, {"properties": {"p": STRING}}], "unevaluatedProperties": {"type": ["string", "null"]}},
-        {"oneOf": [{"required": ["q"], "properties": {"p": STRING}}, {}], "unevaluatedProperties": {}},
+        {
+            "oneOf": [{"properties": {"r": STRING}, "required": ["p"]}, {}],
+            "unevaluatedProperties": {"additionalProperties": {}},
+        },
+        {
+            "properties": {
+                "q": {
+                    "if": STRING,
+                    "else": {
+                        "dependentSchemas": {"p": {"properties": {"q": STRING}}},
+                        "oneOf": [{"additionalProperties": {"$ref": "#"}}],
+                    },
+                }
+            }
+        },
         {"anyOf": [{}, {"unevaluatedItems": STRING}], "unevaluatedItems": {"maxLength": 9}},
         {
             "if": {"required": ["q"]},
@@ -161,11 +183,12 @@ def test_quotes_refuse_no_schema_and_narrow_it(start: int) -> None:
     ],
 )
 @pytest.mark.parametrize("texts", TEXTS)
-def test_quotes_are_read_beside_unevaluated_members(schema: Any, texts: dict[str, str]) -> None:
+def test_quotes_are_no_values_that_somebody_denies(schema: Any, texts: dict[str, str]) -> None:
     over_bytes(narrowed(sg.json_schema(schema), StatedText(texts), quotes=True).grammar)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("start", range(1_000, 21_000, 200))
 def test_the_law_of_quotes_over_many_schemas(start: int) -> None:
-    assert "some" in {check(seed) for seed in range(start, start + 200)}
+    outcomes = [check(seed) for seed in range(start, start + 200)]
+    assert "some" in outcomes and outcomes.count("too large") < 4
