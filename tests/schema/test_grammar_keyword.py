@@ -377,7 +377,7 @@ def test_no_file_is_opened(syntax: str, tmp_path: Any, monkeypatch: pytest.Monke
                 "dependentSchemas": {"z": {"properties": {"x": strings(SHARP)}}},
             },
             "#",
-            "is not a text of",
+            "neither of which is regular and small",
         ),
     ],
 )

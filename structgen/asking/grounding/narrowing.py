@@ -8,7 +8,9 @@ addresses and strings of a pattern or a format stand in the texts.
    Names of members are held where they have a format (`dict[date, int]`), and are free with a pattern.
 3. Places are held where fewer values of a place mean fewer documents (`_POSITIVE`), so that each document of
    the narrowed schema is one of the given schema. What stands below `not`, `if` and `contains` stays as it
-   is, and so does `oneOf`, beside which stands an `anyOf` of its held branches.
+   is, and so does `oneOf`, beside which stands an `anyOf` of its held branches. Where `unevaluated*` may ask
+   which branches fail, and strings are runs, `anyOf` stays too; the held branches are twice denied, so that
+   the keyword does not see them.
 4. `x-inferred` leaves a schema, and all inside of it, as it is.
 5. A place at which nothing is stated, or that contradicts itself, takes no value: optional members are null
    or left out, and lists are empty. Where a value is required, `NotStatedError` names it; or it is free,
@@ -21,8 +23,9 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache, partial, reduce
 from itertools import islice
+from operator import or_
 from typing import Any, Final, NamedTuple
 
 from structgen.asking.grounding.readings import Reading
@@ -32,7 +35,8 @@ from structgen.base.errors import GrammarError, NotStatedError, OptionError, Uns
 from structgen.base.json_text.exact_json import escape, read, write
 from structgen.base.language.ir import All, Format, Formula, Pattern
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
-from structgen.grammars.text_grammars.word_runs import WordRuns, runs_of
+from structgen.grammars.text_grammars.text_grammar import TextGrammar
+from structgen.grammars.text_grammars.word_runs import runs_of
 from structgen.machines.core.string_values import accepts, over_bytes
 from structgen.schema.reading.draft_names import URI_OF_DRAFT
 from structgen.schema.reading.model import Schema, parts_of
@@ -64,8 +68,16 @@ _IDENTIFIERS: Final = frozenset(
 _BASE: Final = "urn:structgen:narrowed"
 """The URI of a narrowed schema whose parts are of several drafts."""
 
-_runs_of: Final = lru_cache(maxsize=32)(runs_of)
-"""Equal quotes of a text are one grammar, whose masks are made once."""
+
+@lru_cache(maxsize=32)
+def _runs_of(texts: tuple[str, ...], **how: Any) -> TextGrammar | None:
+    """Return the grammar of the runs of some texts, None where none has any. It is one grammar, since a
+    string can be asked for only one, and the same for equal texts: its masks are made once."""
+    runs: list[TextGrammar] = []
+    for text in texts:
+        with suppress(GrammarError):  # it has no words
+            runs.append(runs_of(text, **how))
+    return reduce(or_, runs) if runs else None
 
 
 MOST_SCHEMAS: Final = 32
@@ -151,8 +163,13 @@ class _Narrowing:
         self._values, self._quotes, self._freed = values, quotes, freed
         self._document = grammar.document()
         self._dialect = self._document.top.dialect
-        is_mixed = any(schema.scope.dialect is not self._dialect for schema in self._document.schemas)
+        schemas = self._document.schemas
+        is_mixed = any(schema.scope.dialect is not self._dialect for schema in schemas)
         self._base = _BASE if is_mixed else ""
+        self._is_evaluated = (
+            quotes or any(isinstance(schema.raw, dict) and QUOTE in schema.raw for schema in schemas)
+        ) and any(schema.unevaluated_items or schema.unevaluated_properties for schema in schemas)
+        """Whether `unevaluated*` may ask which branches fail: runs of a text cannot be denied."""
         self.places = 0
         """How many copies of places are held, or would be if something were stated."""
         self._definitions: dict[str, Any] = {}
@@ -162,7 +179,7 @@ class _Narrowing:
         """By identity: the schemas of no value that stand for places at which nothing is stated."""
         self._lacks: dict[str, dict[_Lack, str]] = {}
         """By reference: what its target lacks."""
-        self.runs: list[WordRuns] = []
+        self.runs: list[TextGrammar] = []
         """The grammars of quotes, which the schema names: it holds them as soon as it is read."""
 
     def narrowed_schema(self) -> Any:
@@ -190,6 +207,8 @@ class _Narrowing:
                 self._lacks[reference] = {}  # a definition may lead to itself
                 self._lacks[reference] = self.lacks_of(self._definitions.get(reference.rpartition("/")[2]))
             required.append(("", self._lacks[reference]))
+        if isinstance(denied := schema.get("not"), dict):
+            required.append(("", self.lacks_of(denied.get("not"))))
         if schema.get("type") == "object":
             members = schema.get("properties", {})
             names = schema.get("required", ())
@@ -256,10 +275,11 @@ class _Narrowing:
             elif keyword in dialect.keywords:
                 if keyword == "propertyNames":
                     is_below = is_below and isinstance(value, dict) and "format" in value
-                held = self._copies(value, children, True) if is_below and keyword == "oneOf" else None
-                copy[keyword] = self._copies(value, children, is_below and keyword in _POSITIVE)
-                if held is not None and held != copy[keyword]:
-                    conjuncts.append({"anyOf": held})
+                stays = keyword == "oneOf" or (keyword == "anyOf" and self._is_evaluated)
+                copy[keyword] = self._copies(value, children, is_below and keyword in _POSITIVE and not stays)
+                if stays and is_below and (held := self._copies(value, children, True)) != copy[keyword]:
+                    only = {"anyOf": held}
+                    conjuncts.append({"not": {"not": only}} if self._is_evaluated else only)
         if parts:
             is_simple = raw.keys() <= _SIMPLE and not dialect.plain_integers
             if rest:
@@ -355,14 +375,12 @@ class _Narrowing:
 
     def _quoted(self, raw: Mapping[str, Any], how: Mapping[str, Any]) -> Any:
         """Return the schema of the strings that are runs of a text; None where no text has any."""
+        runs = _runs_of((*self._stated.texts.values(),), **how)
+        if runs is None:
+            return None
+        self.runs.append(runs)
         kept = {key: value for key, value in raw.items() if key in _OF_STRINGS}
-        schemas: list[dict[str, Any]] = []
-        for text in self._stated.texts.values():
-            with suppress(GrammarError):  # it has no words
-                runs = _runs_of(text, **how)
-                self.runs.append(runs)
-                schemas.append({**kept, "type": "string", GRAMMAR: runs.keyword})
-        return None if not schemas else schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+        return {**kept, "type": "string", GRAMMAR: runs.keyword}
 
 
 def _types_of(raw: Mapping[str, Any]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from structgen.base.language.remembering import remembered
 from structgen.schema.meaning.facts import (
     Choice,
     FactConjunction,
@@ -100,8 +101,7 @@ class Denials:
             if counter.most is not None:
                 yield (Counter(counter.literal, counter.most + 1, None),)
         for watch in said.watching:
-            rest = tables.variant(watch.schema, unevaluated_properties=None, unevaluated_items=None)
-            yield Hold(tables.literal(rest), rank), Watch(watch.schema, rank, True)
+            yield Hold(tables.literal(self._unwatched(watch.schema)), rank), Watch(watch.schema, rank, True)
         yield from ((Hold(tables.negate(literal), rank),) for literal in said.asserted if literal.denied)
         for choice in said.choices:
             if all(len(branch) == 1 for branch in choice):
@@ -115,6 +115,11 @@ class Denials:
             yield tuple([self._denied(branch, rank) for branch in branches])
             for both in self.overlaps.pairs(schema, rank, kind):
                 yield tuple([Hold(tables.judging(branch.literal), branch.rank) for branch in both])
+
+    @remembered
+    def _unwatched(self, schema: Schema) -> Schema:
+        """Return a schema without `unevaluated*`."""
+        return self.tables.variant(schema, unevaluated_properties=None, unevaluated_items=None)
 
     def _denied(self, step: Step, rank: Rank) -> Hold:
         assert isinstance(step, Hold)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from structgen.base.language.remembering import remembered
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.schema.meaning.assertions import Condition, Ranked, ranked, unevaluated
@@ -267,18 +268,31 @@ class Evaluation:
 
     def _facet(self, schema: Schema, kind: int, members: EvaluatedMembers) -> Schema:
         """Return an equivalent schema of `additionalProperties` or `items` alone."""
+        names, patterns, contains = (*members.names,), (*members.patterns,), (*members.contains.values(),)
+        return self._facet_beside(schema, kind, names, patterns, members.prefix, contains)
+
+    @remembered
+    def _facet_beside(
+        self,
+        schema: Schema,
+        kind: int,
+        names: tuple[str, ...],
+        patterns: tuple[str, ...],
+        prefix: int,
+        contains: tuple[Schema, ...],
+    ) -> Schema:
+        """Return the schema of `_facet`: one for equal members, or a recursive schema would have ever new
+        demands."""
         tables = self.tables
         child = unevaluated(schema, kind)
         assert child is not None
         if kind == OBJECT:
             return tables.schema(
                 pointer=schema.pointer,
-                properties=dict.fromkeys(members.names, tables.anything),
-                pattern_properties=tuple((source, tables.anything) for source in members.patterns),
+                properties=dict.fromkeys(names, tables.anything),
+                pattern_properties=tuple((source, tables.anything) for source in patterns),
                 additional=child,
             )
-        if members.contains:
-            either = (*members.contains.values(), child)
-            child = tables.schema(pointer=child.pointer, any_of=either, applicators=("anyOf",))
-        prefix = (tables.anything,) * members.prefix
-        return tables.schema(pointer=schema.pointer, prefix=prefix, items=child)
+        if contains:
+            child = tables.schema(pointer=child.pointer, any_of=(*contains, child), applicators=("anyOf",))
+        return tables.schema(pointer=schema.pointer, prefix=(tables.anything,) * prefix, items=child)

@@ -62,8 +62,12 @@ class ArrayWitness:
     ask: Ask
     seen: Values = _NONE
     """The values of the items before."""
+    any_will_do: bool = False
+    """Whether the text of any rest is asked for, and no shortest."""
     _end: int | None = None
     """No rest that is looked for goes beyond it; None where the values of items do not matter."""
+    _most: int | None = None
+    """The length of the longest array that is of use; None: of any length."""
 
     def exists(self, progress: Progress, live: Live) -> bool:
         """Return whether there is a rest. `live` holds what is known of others, and takes what is found."""
@@ -76,8 +80,9 @@ class ArrayWitness:
             return self.critical(progress) is not None
         return self._search(progress, False, live) is not None
 
-    def shortest(self, progress: Progress) -> JsonPieces | None:
-        """Return the shortest rest, closing bracket included, or None."""
+    def shortest(self, progress: Progress, best: JsonPieces | None = None) -> JsonPieces | None:
+        """Return the shortest rest, closing bracket included, or None; none longer than `best`, if given."""
+        self._most = None if best is None else best.length
         required = self.required()
         # What is not known yet is asked for at once, not one at a time.
         if required is None or None in [self.ask(demand) for demand in required]:
@@ -91,6 +96,11 @@ class ArrayWitness:
         shape = self.shape
         required: dict[int, int] = {}
         if shape.hi is not None and shape.lo > shape.hi:
+            return None
+        for counter in shape.counters:
+            if counter.least:
+                required[self.effects.tables.demand((counter.literal,))] = 0
+        if NOTHING in required:
             return None
         for at in range(self.index, min(shape.lo, max(shape.settled, self.index) + 1)):
             demand = self.effects.item(shape, at)
@@ -113,12 +123,15 @@ class ArrayWitness:
         )
         start = ItemsAdded(progress, self._counted(self.index), _NONE, EMPTY, None)
         met: dict[tuple[Progress, int, Values], JsonPieces] = {}
-        frontier: list[tuple[Any, Iterator[ItemsAdded]]] = [(EMPTY if with_text else 0, iter((start,)))]
+        is_ordered = with_text and not self.any_will_do
+        frontier: list[tuple[Any, Iterator[ItemsAdded]]] = [(EMPTY if is_ordered else 0, iter((start,)))]
         steps = 0
 
         def shorter(following: Iterable[ItemsAdded]) -> Iterator[ItemsAdded]:
             for after in following:
                 self._spend(1, len(met))
+                if self._most is not None and after.text.length + 2 > self._most:
+                    continue
                 if after.text.before(met.get(after[:3])):
                     met[after[:3]] = after.text
                     yield after
@@ -141,7 +154,7 @@ class ArrayWitness:
                 return now
             steps += 1
             following = shorter(self._following(now, with_text))
-            if with_text:
+            if is_ordered:
                 for after in following:
                     heappush(frontier, (after.text, iter((after,))))
             else:
@@ -174,6 +187,8 @@ class ArrayWitness:
         seen = taken if repeats(now.progress) else _NONE
         for demand, (unmet, counts) in self.effects.options(shape, now.progress, count, seen):
             self._spend(1)
+            if (unmet, counts) == now.progress and self._is_enough(now):
+                continue  # the array is no less whole without the item
             for text, literal in self._values(now, demand, taken, with_text):
                 for times in self._times(now, (unmet, counts), with_text):
                     after = (unmet, counts) if times == 1 else self._repeated(now, (unmet, counts), times)
@@ -182,6 +197,14 @@ class ArrayWitness:
                         chosen = chosen if watches(shape, after) else _NONE
                         items = _joined(now, [text], times) if with_text else EMPTY
                         yield ItemsAdded(after, self._counted(count + times), chosen, items, now)
+
+    def _is_enough(self, now: ItemsAdded) -> bool:
+        """Return whether nothing asks for the next item as such, nor for its value to come again."""
+        return (
+            now.size >= max(self.shape.settled, self.shape.lo)
+            and not repeats(now.progress)
+            and not any(isinstance(each, AtLeast) for obligation in now.progress[0] for each in obligation)
+        )
 
     def _of_each_kind(self, now: ItemsAdded) -> Iterator[ItemsAdded]:
         """Yield the array after an item for each kind that is owed: there may be a shorter rest, but the
@@ -265,12 +288,15 @@ class ArrayWitness:
             return
         ask = self.ask if with_text else self.distinct.text
         if not shape.unique:
-            for each in (demand, *self._pairs(now.progress, demand, now.size + 1, self._end)):
+            yield text, None
+            # Two equal items are enough: one value is remembered.
+            pairs = () if now.chosen else self._pairs(now.progress, demand, now.size + 1, self._end)
+            for each in pairs:
                 found = self.ask(each) and ask(each)
                 if found is not None:
                     yield found, self.distinct.literal(found.flat())
         elif not with_text and self.distinct.has(
-            demand, self._end - self.index + len(self.seen) + 2, self.ask
+            demand, self._end - self.index + len(self.seen) + 2, self.ask, True
         ):
             yield text, None
         else:
@@ -280,7 +306,8 @@ class ArrayWitness:
         """Return the demands on an item that one of the later items up to an end can repeat."""
         tables = self.effects.tables
         pairs: dict[int, None] = {}
-        for later in range(start, end):
+        # what an item may be does not grow from the settled one on
+        for later in range(start, min(end, max(start, self.shape.settled) + 1)):
             for other, _ in self.effects.options(self.shape, progress, later):
                 self._spend(1)
                 both = tables.both(demand, tables.demands[other])

@@ -95,16 +95,17 @@ class Arrays:
     # Liveness and completion
 
     def witness(
-        self, shape: ArrayShape, ask: Ask, best: JsonPieces | None, with_text: bool
+        self, shape: ArrayShape, ask: Ask, best: JsonPieces | None, with_text: bool, any_will_do: bool
     ) -> JsonPieces | None:
-        """Return an array of a shape, given the values of items: the shortest text, or an empty one that
-        stands for any; `best` where there is none, or none shorter."""
+        """Return an array of a shape, given the values of items: the shortest text, or that of any array, or
+        an empty one that stands for it; `best` where there is none, or none shorter."""
         if best is not None and best.length < 2 * max(shape.lo, 1):
             return best
         search = self._search(shape, 0, self.progress.cap(shape), ask)
         if not with_text:
             return EMPTY if search.exists(self.progress.begin(shape), {}) else best
-        rest = search.shortest(self.progress.begin(shape))
+        search.any_will_do = any_will_do
+        rest = search.shortest(self.progress.begin(shape), best)
         whole = best if rest is None else JsonPieces((b"[", rest))
         return whole if whole is not None and whole.before(best) else best
 

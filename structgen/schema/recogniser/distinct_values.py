@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
-from weakref import WeakValueDictionary
 
 from structgen.automata.strings.live_strings import speaks_of_texts
 from structgen.base.errors import LimitError, SchemaError
 from structgen.base.json_text.exact_json import Json, nearest_double, read
 from structgen.base.language.ir import FALSE, TRUE, Formula, Length, Not, PlainInteger, Words, conjuncts
 from structgen.base.language.number_ranges import Ranges, points
-from structgen.base.system.public_calls import Part
 from structgen.schema.meaning.formulas import EXACT_EXPONENT, LISTED, steps_and_ranges
 from structgen.schema.meaning.literals import ARRAY, NUMBER, OBJECT, STRING, Literal
 from structgen.schema.meaning.place import PlaceTables
@@ -50,7 +48,7 @@ class Distinct:
         self.scalars = scalars
         self.shapes = shapes
         self.text: Callable[[int], JsonPieces | None]
-        """Set by the network: the shortest text of a demand."""
+        """Set by the network: the text of some value of a demand."""
         self.of_point: Callable[[str], Json] = nearest_double
         """Set by the network: the value of a numeral with a point or an exponent."""
         self.item, self.member = item, member
@@ -59,8 +57,6 @@ class Distinct:
         made no difference."""
         self._read: dict[bytes, Literal] = {}
         self._lists: dict[int, list[tuple[JsonPieces, Literal]] | None] = {}
-        self._open: WeakValueDictionary[int, Part] = WeakValueDictionary()
-        """The demands whose values are being looked for, while a frame holds what stands here."""
         self._enough: dict[int, int] = {}
         self._fewer: dict[int, int] = {}
 
@@ -225,8 +221,6 @@ class Distinct:
     def values(self, demand: int, ask: Ask) -> Iterator[tuple[JsonPieces, Literal]]:
         """Yield the values of a demand, the shortest text first, each with its literal."""
         known: set[Literal] = set()
-        if demand in self._open:
-            raise self._endless(demand)
         if demand not in self._lists:
             if sum(1 + len(listed or ()) for listed in self._lists.values()) > _COUNTED:
                 self._lists.clear()
@@ -240,8 +234,7 @@ class Distinct:
             if known:
                 # A set, not the order of finding: equal sets are one literal.
                 now = self.tables.both(demand, (self.tables.constants.none_of(frozenset(known)),))
-            with self._opened(demand):
-                text = None if self.tables.hopeless(now) else ask(now)
+            text = None if self.tables.hopeless(now) else ask(now)
             if text is None:
                 return
             if len(known) >= _COUNTED:
@@ -249,10 +242,6 @@ class Distinct:
             literal = self.literal(text.flat())
             known.add(literal)
             yield text, literal
-
-    def _opened(self, demand: int) -> Part:
-        part = self._open[demand] = Part()
-        return part
 
     def _listed(self, demand: int) -> list[tuple[JsonPieces, Literal]] | None:
         """Return the values of a demand that has finitely many scalars alone, where that shows, else None."""

@@ -98,8 +98,9 @@ class Witness:
         """Return whether there is a rest. LimitError past `limits.oracle_steps`."""
         return next(self._plans(unmet), None) is not None
 
-    def shortest(self, unmet: Unmet, begun: bool) -> JsonPieces | None:
-        """Return the shortest rest, closing brace included, or None; `begun`: a member was written.
+    def shortest(self, unmet: Unmet, begun: bool, any_will_do: bool = False) -> JsonPieces | None:
+        """Return the shortest rest, closing brace included, or None; `begun`: a member was written;
+        `any_will_do`: the first rest, and no shortest.
         LimitError past `limits.oracle_steps`."""
         self._with_text = True
         best: JsonPieces | None = None
@@ -107,6 +108,8 @@ class Witness:
             text = self._text(plan, begun)
             if text.before(best):
                 best, self._room = text, self._cost(plan)
+            if any_will_do:
+                break
         return best
 
     def _plans(self, unmet: Unmet) -> Iterator[MemberPlan]:

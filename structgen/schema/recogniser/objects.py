@@ -93,16 +93,22 @@ class Objects:
         return self.state(self.frames.frame(demands), _NOTHING, False, tuple(threads))
 
     def witness(
-        self, demand: int, shape: ObjectShape, ask: Ask, best: JsonPieces | None, with_text: bool
+        self,
+        demand: int,
+        shape: ObjectShape,
+        ask: Ask,
+        best: JsonPieces | None,
+        with_text: bool,
+        any_will_do: bool,
     ) -> JsonPieces | None:
-        """Return an object of one shape of a demand, given the values of members: the shortest text, or an
-        empty one that stands for any; `best` where there is none, or none shorter."""
+        """Return an object of one shape of a demand, given the values of members: the shortest text, or that
+        of any object, or an empty one that stands for it; `best` where there is none, or none shorter."""
         if not with_text:
             return EMPTY if self._begins((demand,), shape, ask) else best
         if best is not None and best.length < 1 + 5 * max(len(shape.required), shape.lo):
             return best
         frame = self.frames.frame((demand,))
-        rest = self._search(frame, shape, _NOTHING, ask).shortest(shape.obligations, False)
+        rest = self._search(frame, shape, _NOTHING, ask).shortest(shape.obligations, False, any_will_do)
         whole = best if rest is None else JsonPieces((b"{", rest))
         return whole if whole is not None and whole.before(best) else best
 

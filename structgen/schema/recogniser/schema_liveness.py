@@ -53,15 +53,18 @@ class Oracle:
         self._known: tuple[dict[int, JsonPieces | None], ...] = (
             {ANYTHING: EMPTY, NOTHING: None},
             {ANYTHING: scalars.shortest(TRUE, NUMBER), NOTHING: None},
+            {NOTHING: None},
         )
-        """The answers, without and with a text."""
+        """The answers: without a text, with the shortest one, with any."""
+        self._any_will_do = False
+        """Whether the search that is under way asks for any value, and for no shortest text."""
 
     def alive(self, demand: int) -> bool:
         """Return whether some value meets a demand; LimitError past `limits.oracle_steps`."""
         known = self._known[False]
         if demand not in known:
             try:
-                self.witness(demand, False)
+                self._any(demand, False)
             except LimitError:
                 if self.limits.liveness != "flag":
                     raise
@@ -78,10 +81,24 @@ class Oracle:
         """Return the shortest compact JSON text that meets a demand (ties: the smaller bytes), or None."""
         return self.witness(demand, True)
 
+    def some_text(self, demand: int) -> JsonPieces | None:
+        """Return the text of some value that meets a demand, or None."""
+        return self._any(demand, True)
+
+    def _any(self, demand: int, with_text: bool) -> JsonPieces | None:
+        outer, self._any_will_do = self._any_will_do, True
+        try:
+            return self.witness(demand, with_text)
+        finally:
+            self._any_will_do = outer
+
+    def _answers(self, with_text: bool) -> dict[int, JsonPieces | None]:
+        return self._known[1 + self._any_will_do if with_text else 0]
+
     def witness(self, demand: int, with_text: bool) -> JsonPieces | None:
         """Return the shortest text of a value that meets a demand, or without a text whether there is one:
         an empty text. None where no value meets it; LimitError past `limits.oracle_steps`."""
-        known = self._known[with_text]
+        known = self._answers(with_text)
         if demand not in known and not self._at_once(demand, with_text):
             self._search(demand, with_text)
         return known[demand]
@@ -89,7 +106,10 @@ class Oracle:
     def _at_once(self, demand: int, with_text: bool) -> bool:
         """Note the answer for a demand that needs no search; return whether it is one."""
         if with_text:
-            is_alive = self.alive(demand)
+            # A search that ends with any value may ask for a text, which may rest on its own demand: it does
+            # not wait for the answer.
+            alive = self._known[False]
+            is_alive = alive.get(demand, EMPTY) is not None if self._any_will_do else self.alive(demand)
             text = self._leaf(demand) if is_alive else None
             if is_alive and text is None:
                 return False
@@ -97,16 +117,17 @@ class Oracle:
             text = EMPTY
         else:
             return False
-        self._known[with_text][demand] = text
+        self._answers(with_text)[demand] = text
         return True
 
     def _search(self, root: int, with_text: bool) -> None:
         """Note the answer for a demand, and for those on which it rests.
 
-        Without a text the search goes down at once, and ends when the root has a value. With a text, who
-        asked is asked again when what is on the stack has been answered: not after each of many members.
+        Where any value will do the search goes down at once, and ends when the root has one. For a shortest
+        text, who asked is asked again when what is on the stack has been answered: not after each of many
+        members.
         """
-        known = self._known[with_text]
+        known = self._answers(with_text)
         best: dict[int, JsonPieces | None] = {}
         waiting: dict[int, set[int]] = {}
         lookups: list[int] = []
@@ -135,7 +156,7 @@ class Oracle:
             text = self._value(demand, best.get(demand), ask, with_text)
             improved = text is not None and text is not best.get(demand)
             best[demand] = text
-            if text is not None and not with_text:
+            if text is not None and self._any_will_do:
                 known[demand] = text
                 if demand == root:
                     return
@@ -145,7 +166,7 @@ class Oracle:
             if improved:
                 again = [parent for parent in waiting.get(demand, ()) if parent not in queued]
                 queued.update(again)
-                (stack.extendleft if with_text else stack.extend)(again)
+                (stack.extend if self._any_will_do else stack.extendleft)(again)
             for child in lookups:
                 if child not in best:
                     queued.add(child)
@@ -164,14 +185,14 @@ class Oracle:
             return EMPTY
         if types & OBJECT:
             for shape in self.shapes.objects(demand):
-                best = self.objects.witness(demand, shape, ask, best, with_text)
-                if best is EMPTY:
+                if best is not None and self._any_will_do:
                     return best
+                best = self.objects.witness(demand, shape, ask, best, with_text, self._any_will_do)
         if types & ARRAY:
             for array in self.shapes.arrays(demand):
-                best = self.arrays.witness(array, ask, best, with_text)
-                if best is EMPTY:
+                if best is not None and self._any_will_do:
                     return best
+                best = self.arrays.witness(array, ask, best, with_text, self._any_will_do)
         return best
 
     def _has_scalar(self, demand: int, types: int) -> bool:

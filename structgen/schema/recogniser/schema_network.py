@@ -104,7 +104,7 @@ class SchemaNetwork:
             member=self.objects.frames.value,
         )
         self.oracle = Oracle(tables, self.scalars, self.shapes, self.objects, self.arrays, limits)
-        self.arrays.distinct.text = self.oracle.text
+        self.arrays.distinct.text = self.oracle.some_text
         self.arrays.distinct.of_point = policies.of_point
         alive = self.oracle.alive
         self.objects.alive = self.objects.wide_unions.alive = self.arrays.alive = alive

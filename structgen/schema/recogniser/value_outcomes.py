@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from structgen.automata.strings.live_strings import speaks_of_texts
 from structgen.base.limits import Limits
-from structgen.schema.meaning.literals import Literal
+from structgen.schema.meaning.literals import STRING, Literal
 from structgen.schema.meaning.place import NOTHING, PlaceTables
 from structgen.schema.meaning.scalars import Scalars, ValueSet
 
@@ -85,9 +86,13 @@ class ValueOutcomes:
             if at in apart:
                 continue
             divided: list[_Cell] = []
+            # What a value misses of several literals at once is not followed: it may miss any of them. Nor is
+            # a string that is no text of a grammar.
+            is_followed = len(literals) == 1 and not speaks_of_texts(
+                self.scalars.literal(literals[0], STRING)
+            )
+            missed = (tables.negate(literals[0]),) if is_followed else ()
             for cell in cells:
-                # What a value misses of several literals at once is not followed: it may miss any of them.
-                missed = (tables.negate(literals[0]),) if len(literals) == 1 else ()
                 outside = self._within(cell, missed, cell.met)
                 if outside is not None:
                     divided.append(outside._replace(inside=cell.inside))
