@@ -37,6 +37,7 @@ from structgen.machines.machine_core.growing_tables import GrowingTables
 _CELLS, _PLACES = word_of(L.LarkContext, "cells"), word_of(L.LarkContext, "places")
 _OF_PROOF: Final = 4
 """What it costs to ask letters whether a reading goes on, in steps of 10 us."""
+_GREED: Final = 8
 _FEW: Final = 64
 """So many readings are looked at before the costs of symbols are made, which say where to look."""
 _LIKED: Final = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 \"'()[]{};,\n"
@@ -325,12 +326,19 @@ class _Search:
             return rests.endings_as(state, self._wanted)
         return rests.endings(state)
 
+    def _ahead(self, reading: LarkReading) -> int:
+        """Return what is expected of the rest of a reading: bytes at least; in a proof a multiple."""
+        if self._is_blind:
+            return 0
+        return self._rests.distance(reading.place) * (_GREED if self._wanted else 1)
+
     def _follow(self, estimate: int, text: Word, reading: LarkReading, endings: Iterator[Ending]) -> None:
         """Follow the ends of a reading's lexeme, until one leads on as it was estimated."""
+        ahead = self._ahead(reading) if self._wanted else 0
         for ending in endings:
             reached = text.length + len(ending.text)
-            if reached > estimate:  # this way is no longer the best
-                self._push(reached, text, reading, chain((ending,), endings))
+            if reached + ahead > estimate:  # this way is no longer the best
+                self._push(reached + ahead, text, reading, chain((ending,), endings))
                 return
             lasts, fresh = self._rests.behind(reading, ending)
             further = Word(text, ending.text)
@@ -338,10 +346,10 @@ class _Search:
             if lasts:
                 self._push(further.length, further, None)
             for behind in fresh:
-                left = 0 if self._is_blind else self._rests.distance(behind.place)
+                left = self._ahead(behind)
                 if left < UNREACHABLE:
-                    total = max(further.length + left, estimate)
-                    is_best = is_best or total == estimate
+                    total = further.length + left if self._wanted else max(further.length + left, estimate)
+                    is_best = is_best or total <= estimate
                     self._push(total, further, behind)
             if is_best:  # go on there; the other endings come where that was wrong
                 self._push(estimate, text, reading, endings)
