@@ -309,8 +309,12 @@ class _Search:
         """Return whether some text goes on in a reading; None: letters do not tell."""
         if self._wanted is None:
             return self._call(reading_lives, *reading) == 1
+        # letters of a state that owes something cost more than some lexemes more do
+        is_dear = self._answers.lexer.states[reading.lexeme].owed and len(self._best) <= _FEW
+        if is_dear or reading in self._lexing:
+            return None
         spend(self._limits, _OF_PROOF * NUMBERS_PER_STEP)
-        return None if reading in self._lexing else self._answers.told(reading.place, reading.lexeme)
+        return self._answers.told(reading.place, reading.lexeme)
 
     def _opened(self, estimate: int, text: Word, reading: LarkReading) -> Iterator[Ending]:
         """Return the ends of a reading's lexeme; a newline goes on byte by byte."""
