@@ -144,6 +144,9 @@ class ShortestRests:
         self.answers, self._grown = answers, tables
         self.newline = -1 if indentation is None else indentation.newline
         self._tab = 0 if indentation is None else indentation.tab_size
+        self.is_vain = False
+        """Whether letters did not tell when they were last asked for a state that owes something. To ask
+        costs more than some lexemes more, so a proof does without at first."""
         self._distances: Distances | None = None
         self._forgotten = 0
 
@@ -309,12 +312,14 @@ class _Search:
         """Return whether some text goes on in a reading; None: letters do not tell."""
         if self._wanted is None:
             return self._call(reading_lives, *reading) == 1
-        # letters of a state that owes something cost more than some lexemes more do
-        is_dear = self._answers.lexer.states[reading.lexeme].owed and len(self._best) <= _FEW
-        if is_dear or reading in self._lexing:
+        rests, owes = self._rests, bool(self._answers.lexer.states[reading.lexeme].owed)
+        if reading in self._lexing or (owes and rests.is_vain and len(self._best) <= _FEW):
             return None
         spend(self._limits, _OF_PROOF * NUMBERS_PER_STEP)
-        return self._answers.told(reading.place, reading.lexeme)
+        told = self._answers.told(reading.place, reading.lexeme)
+        if owes:
+            rests.is_vain = told is None
+        return told
 
     def _opened(self, estimate: int, text: Word, reading: LarkReading) -> Iterator[Ending]:
         """Return the ends of a reading's lexeme; a newline goes on byte by byte."""
