@@ -115,6 +115,11 @@ class Letters:
         values = {name: value for name, value in vars(self).items() if name not in _MADE_AGAIN}
         return values | {"widths": tuple(self.widths)}
 
+    def kinds_behind_ignored(self) -> dict[int, set[int]]:
+        """Return the kinds that ignored lexemes leave, with the contexts in which each may be met."""
+        kinds = {kind for terminal, kind in self.letters if terminal in self._ignored[1] and kind != UNSETTLED}
+        return {kind: self._where[kind] for kind in kinds if kind in self._where}
+
     def _behind_newline(self, carry: int) -> list[int]:
         """Return the letters behind a newline that leaves a carry, by contexts. A carry of which these are
         not known is like no other one; in a grammar with many kinds none is returned: it is left out."""
