@@ -357,11 +357,9 @@ class Liveness:
         letters, bits = self._letters, 0
         for letter in some:
             bits |= 1 << letter
-            terminal, kind = letters.letters[letter]
+            terminal, _kind = letters.letters[letter]
             if letters.keeps_column and not inside and terminal == self._newline:
                 return None
-            if terminal in self._tables.ignored or (inside and terminal == self._newline):
-                self._put_certain(states[-1], kind, inside)
         lives, is_sure = self._reached(states, inside, bits)
         return lives if self.is_exact and (lives or is_sure) else None
 
@@ -373,16 +371,6 @@ class Liveness:
         following = self._letters.letters_in(int(self._tables.context_of[states[-1]]), inside, lexeme)
         lives, is_sure = self._reached(states, inside, following)
         return lives if (self.is_exact if lives else is_sure) else None
-
-    def _put_certain(self, state: int, kind: int, inside: bool) -> None:
-        """Note whether a boundary behind an ignored lexeme is certain. It is if the boundary of nothing owed
-        is, and every letter that may come there may come here too, unsettled letters left aside."""
-        if kind == UNSETTLED or not self.certain[state, 0, int(inside)]:
-            return
-        context = int(self._tables.context_of[state])
-        free, owing = (self._letters_at(context, PLAIN, behind, inside) for behind in (0, kind))
-        # the letters that may come there and not here: none but unsettled ones
-        self.certain[state, kind, int(inside)] |= not free & ~owing & ~self._letters.unsettled
 
     def _reached(self, states: Sequence[int], inside: bool, letters: int) -> tuple[bool, bool]:
         """Return whether some text goes on from a stack with some letters, and whether these and those behind
