@@ -117,7 +117,9 @@ class Letters:
 
     def kinds_behind_ignored(self) -> dict[int, set[int]]:
         """Return the kinds that ignored lexemes leave, with the contexts in which each may be met."""
-        kinds = {kind for terminal, kind in self.letters if terminal in self._ignored[1] and kind != UNSETTLED}
+        kinds = {
+            kind for terminal, kind in self.letters if terminal in self._ignored[1] and kind != UNSETTLED
+        }
         return {kind: self._where[kind] for kind in kinds if kind in self._where}
 
     def _behind_newline(self, carry: int) -> list[int]:
