@@ -3,7 +3,9 @@
 
 A step writes one lexeme, as the shortest text that makes the lexer end it with some terminal and carry; what
 the stack needs at least behind it is the estimate (`costs`). So the search goes straight on where the
-estimate is right, and what it finds is a shortest text of all.
+estimate is right, and what it finds is a shortest text of all. A proof asks for any text: there the estimate
+counts several times (weighted A*: I. Pohl, 1970), so it goes down the stack although what is owed costs
+detours.
 """
 
 from __future__ import annotations
@@ -37,9 +39,11 @@ from structgen.machines.machine_core.growing_tables import GrowingTables
 _CELLS, _PLACES = word_of(L.LarkContext, "cells"), word_of(L.LarkContext, "places")
 _OF_PROOF: Final = 4
 """What it costs to ask letters whether a reading goes on, in steps of 10 us."""
-_GREED: Final = 8
+_WEIGHT: Final = 8
+"""How often a proof counts what the stack needs. Lower ones look to the sides, at up to twice the cost."""
 _FEW: Final = 64
-"""So many readings are looked at before the costs of symbols are made, which say where to look."""
+"""So many readings are looked at before the costs of symbols are made, which say where to look; and before
+letters are asked, where they did not tell last time."""
 _LIKED: Final = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 \"'()[]{};,\n"
 """Bytes that are written rather than others that do as well: people and tokens have them more often."""
 _RANKS: Final = [_LIKED.index(byte) if byte in _LIKED else 256 + byte for byte in range(256)]
@@ -144,7 +148,7 @@ class ShortestRests:
         self.answers, self._grown = answers, tables
         self.newline = -1 if indentation is None else indentation.newline
         self._tab = 0 if indentation is None else indentation.tab_size
-        self.is_vain = False
+        self.letters_failed = False
         """Whether letters did not tell when they were last asked for a state that owes something. To ask
         costs more than some lexemes more, so a proof does without at first."""
         self._distances: Distances | None = None
@@ -313,12 +317,12 @@ class _Search:
         if self._wanted is None:
             return self._call(reading_lives, *reading) == 1
         rests, owes = self._rests, bool(self._answers.lexer.states[reading.lexeme].owed)
-        if reading in self._lexing or (owes and rests.is_vain and len(self._best) <= _FEW):
+        if reading in self._lexing or (owes and rests.letters_failed and len(self._best) <= _FEW):
             return None
         spend(self._limits, _OF_PROOF * NUMBERS_PER_STEP)
         told = self._answers.told(reading.place, reading.lexeme)
         if owes:
-            rests.is_vain = told is None
+            rests.letters_failed = told is None
         return told
 
     def _opened(self, estimate: int, text: Word, reading: LarkReading) -> Iterator[Ending]:
@@ -335,15 +339,15 @@ class _Search:
             return rests.endings_as(state, self._wanted)
         return rests.endings(state)
 
-    def _ahead(self, reading: LarkReading) -> int:
+    def _estimate_rest(self, reading: LarkReading) -> int:
         """Return what is expected of the rest of a reading: bytes at least; in a proof a multiple."""
         if self._is_blind:
             return 0
-        return self._rests.distance(reading.place) * (_GREED if self._wanted else 1)
+        return self._rests.distance(reading.place) * (_WEIGHT if self._wanted else 1)
 
     def _follow(self, estimate: int, text: Word, reading: LarkReading, endings: Iterator[Ending]) -> None:
         """Follow the ends of a reading's lexeme, until one leads on as it was estimated."""
-        ahead = self._ahead(reading) if self._wanted else 0
+        ahead = self._estimate_rest(reading) if self._wanted else 0
         for ending in endings:
             reached = text.length + len(ending.text)
             if reached + ahead > estimate:  # this way is no longer the best
@@ -355,7 +359,7 @@ class _Search:
             if lasts:
                 self._push(further.length, further, None)
             for behind in fresh:
-                left = self._ahead(behind)
+                left = self._estimate_rest(behind)
                 if left < UNREACHABLE:
                     total = further.length + left if self._wanted else max(further.length + left, estimate)
                     is_best = is_best or total <= estimate

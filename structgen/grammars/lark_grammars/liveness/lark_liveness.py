@@ -272,6 +272,7 @@ class Liveness:
         ]
         where = (by_letter > 0) & np.array(noted)
         has_boundary[by_letter[where] - 1, np.broadcast_to(self._boundary, where.shape)[where]] = True
+        # an ignored lexeme leaves the state as it is, and what it owes
         for kind, contexts in self._letters.kinds_behind_ignored().items():
             has_boundary[np.isin(tables.context_of, list(contexts)), kind] = True
         has_boundary[tables.start, self._letters.first_kind] = True
