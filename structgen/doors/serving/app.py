@@ -155,19 +155,29 @@ class ModelServer:
             raise ApiError("The API key is missing or wrong.", status=401, code="invalid_api_key")
         return given
 
-    async def received(self, http: Request, most: int, seconds: float) -> bytes:
-        """Return what was posted: so many bytes at most, in so much time. Errors: ApiError."""
+    async def pieces(self, http: Request, seconds: float) -> AsyncGenerator[bytes, None]:
+        """Yield what is posted as it comes: all of it in so much time, and no byte later than `body_seconds`
+        after the one before. Raises ApiError."""
+        stream, clock = http.stream(), asyncio.get_running_loop().time
+        end, piece = clock() + seconds, b"."
+        while piece:
+            try:
+                async with asyncio.timeout_at(min(end, clock() + self.options.body_seconds)):
+                    piece = await anext(stream, b"")
+            except TimeoutError:
+                raise ApiError("The body took too long to arrive.", status=408, code="timeout") from None
+            if piece:
+                yield piece
+
+    async def received(self, http: Request) -> bytearray:
+        """Return what was posted. Raises ApiError for more than `max_body` bytes, or `body_seconds`."""
         data = bytearray()
-        try:
-            async with asyncio.timeout(seconds):
-                async for piece in http.stream():
-                    data += piece
-                    if len(data) > most:
-                        what = f"The body has more than {most:,} bytes."
-                        raise ApiError(what, status=413, code="too_large")
-        except TimeoutError:
-            raise ApiError("The body took too long to arrive.", status=408, code="timeout") from None
-        return bytes(data)
+        async for piece in self.pieces(http, self.options.body_seconds):
+            data += piece
+            if len(data) > self.options.max_body:
+                what = f"The body has more than {self.options.max_body:,} bytes."
+                raise ApiError(what, status=413, code="too_large")
+        return data
 
     async def body(self, http: Request) -> JsonObject:
         """Return the object that was posted. Errors: ApiError."""
@@ -175,7 +185,7 @@ class ModelServer:
         if kind != "application/json" and not kind.endswith("+json"):
             # browsers send other kinds to any address without asking it
             raise ApiError("The body's content-type must be application/json.", status=415)
-        data = await self.received(http, self.options.max_body, self.options.body_seconds)
+        data = await self.received(http)
         wrong: list[str] = []
 
         def number(text: str) -> float:

@@ -16,7 +16,6 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, closing, suppress
-from email import message_from_string
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
@@ -40,6 +39,7 @@ from structgen.base.system.text_files import naming
 from structgen.doors.serving.answer_shape import ObjectResponse
 from structgen.doors.serving.api_errors import ApiError, answer_to
 from structgen.doors.serving.batch_runs import URLS, batch_results, read_batch
+from structgen.doors.serving.uploads import FILE_BYTES, SUFFIX, Upload, Uploads
 
 _SHAPES: Final = JsonShapes(
     f"batch: word input_file_id!; {'|'.join(map(repr, URLS))} endpoint!; '24h' completion_window!; "
@@ -57,6 +57,7 @@ class Batches:
 
     def __init__(self, server: Any) -> None:
         self.server, self.options = server, server.options
+        self.uploads = Uploads(_kept_bytes, self.options.key_bytes, self.options.files_bytes)
         self.queue = SimpleQueue[Path | None]()
         self.is_over = False
         self.lock = FileLock((self.options.files or Path()) / "lock", 0, 0o600, thread_local=False)
@@ -68,6 +69,8 @@ class Batches:
             except Timeout:
                 what = "Another server has this folder."
                 raise OptionError(what, where="files", cure="Name another one.") from None
+            for path in self.options.files.glob(f"*/*{SUFFIX}"):
+                path.unlink()
 
     def routes(self) -> Iterator[Route]:
         """Yield what is served."""
@@ -126,36 +129,38 @@ class Batches:
         """Keep a file of requests, and return its record."""
         if "origin" in http.headers:  # a page in a browser may send a form to any address
             raise ApiError("A page in a browser may send no files.", status=403)
-        data = await self.server.received(http, self.options.key_bytes, 20 * self.options.body_seconds)
-        fields = _form(data, http.headers.get("content-type", ""))
-        name = min(fields.keys() ^ {"file", "purpose"}, default="purpose")
-        if len(fields) != 2 or fields[name][1] != b"batch":
-            raise ApiError(f"{name}: A form has file and purpose, which is batch, and no more.", param=name)
-        filename, content = fields["file"]
-        self._check_room(folder, len(content))
-        return self._keep_file(folder, secrets.token_hex(12), filename, "batch", [content])
+        pieces = self.server.pieces(http, 20 * self.options.body_seconds)
+        async with self.uploads.receive(folder, folder, http, pieces) as upload:
+            fields = upload.form.fields
+            name = min(fields.keys() ^ {"purpose"}, default="purpose")
+            if fields.get(name) != b"batch" or name != "purpose":
+                what = "A form has file and purpose, which is batch, and no more."
+                raise ApiError(f"{name}: {what}", param=name)
+            return await anyio.to_thread.run_sync(self._keep_upload, folder, upload)
+
+    def _keep_upload(self, folder: Path, upload: Upload) -> JsonObject:
+        """Keep an upload that has come whole, and return its record."""
+        number = secrets.token_hex(12)
+        os.replace(upload.path, folder / f"file-{number}")
+        return self._keep_record(folder, number, upload.form.filename, "batch", upload.size)
 
     def _keep_file(
         self, folder: Path, number: str, filename: str, purpose: str, content: Iterable[bytes]
     ) -> JsonObject:
         """Keep a file, and return its record."""
-        place, now = folder / f"file-{number}.json", int(time.time())
-        with replacing(place.with_suffix("")) as file:
+        with replacing(folder / f"file-{number}") as file:
             file.writelines(content)
             size = file.tell()
+        return self._keep_record(folder, number, filename, purpose, size)
+
+    def _keep_record(
+        self, folder: Path, number: str, filename: str | None, purpose: str, size: int
+    ) -> JsonObject:
+        """Keep the record of a file that is there, and return it."""
+        place, now = folder / f"file-{number}.json", int(time.time())
         record = {"id": place.stem, "object": "file", "bytes": size, "created_at": now, "filename": filename}
         record |= {"purpose": purpose, "status": "processed"}
         return _keep(place, {**record, "expires_at": now + self.options.files_days * DAY})
-
-    def _check_room(self, folder: Path, size: int) -> None:
-        """Raise ApiError where an owner may not keep so many bytes more. Each file counts for 4,096 more."""
-        own = every = size
-        for path, facts in _facts(folder.parent):
-            every += facts.st_size + 4096
-            own += facts.st_size + 4096 if path.parent == folder else 0
-        if own > self.options.key_bytes or every > self.options.files_bytes:
-            what = "The files of this key, or of all, would have more bytes than they may. Delete some."
-            raise ApiError(what, status=413, code="too_large")
 
     # --- batches --------------------------------------------------------------------------------------------
 
@@ -163,7 +168,7 @@ class Batches:
         """Begin a batch, and return its record."""
         _SHAPES.check(body, "batch", "")
         _known(folder, "files", body["input_file_id"])
-        self._check_room(folder, len(json.dumps(body)))
+        self.uploads.check(folder, len(json.dumps(body)))
         place, now = folder / f"batch_{secrets.token_hex(12)}.json", int(time.time())
         said = {"id": place.stem, "object": "batch", "status": "validating", "created_at": now}
         record = _keep(place, {**body, **said, "expires_at": now + DAY})
@@ -242,7 +247,7 @@ class Batches:
         """Write the record of a batch that goes on, and return the status that ends it, or "". Raises
         ApiError where its owner may keep no more."""
         _keep(place, record)
-        self._check_room(place.parent, 0)
+        self.uploads.check(place.parent, 0)
         if place.with_suffix(".cancel").exists():
             return "cancelled"
         return "expired" if record["expires_at"] < time.time() else ""
@@ -294,24 +299,15 @@ def _facts(files: Path) -> Iterator[tuple[Path, os.stat_result]]:
             yield path, path.stat()
 
 
+def _kept_bytes(folder: Path) -> tuple[int, int]:
+    """Return the bytes that an owner keeps, and all owners; each file counts for some more."""
+    own = every = 0
+    for path, facts in _facts(folder.parent):
+        size = (facts.st_size + FILE_BYTES) * (path.suffix != SUFFIX)
+        every += size
+        own += size * (path.parent == folder)
+    return own, every
+
+
 def _outcome(line: JsonObject) -> str:
     return "completed" if line["response"]["status_code"] == 200 else "failed"
-
-
-def _form(data: bytes, kind: str) -> dict[str, tuple[str, bytes]]:
-    """Return the members of a form by name: the name of a file, or "", and what the member holds. Raises
-    ApiError."""
-    form, fields = message_from_string(f"content-type: {kind}"), dict[str, tuple[str, bytes]]()
-    if form.get_content_type() != "multipart/form-data":
-        raise ApiError("The body's content-type must be multipart/form-data.", status=415)
-    *parts, last = (b"\r\n" + data).split(f"\r\n--{form.get_boundary()}".encode())
-    if not last.startswith(b"--"):
-        raise ApiError("The form was cut off. Send it whole.")
-    for part in parts[1:]:
-        head, _, content = part.partition(b"\r\n\r\n")
-        said = message_from_string(head.decode("utf-8", "replace").strip())
-        name = str(said.get_param("name", "", "content-disposition"))
-        if name in fields:
-            raise ApiError(f"{name}: The form has it twice. Send it once.", param=name)
-        fields[name] = said.get_filename(""), content
-    return fields

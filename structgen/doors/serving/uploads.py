@@ -1,0 +1,117 @@
+"""Files that clients send: each goes to the disk as it comes, into room that was reserved for it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable, Hashable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from threading import Lock
+from typing import IO, Any, Final
+
+import anyio
+from anyio.to_thread import run_sync
+from starlette.requests import Request
+
+from structgen.doors.serving.api_errors import ApiError
+from structgen.doors.serving.form_reading import FormReader
+
+MOST_UPLOADS: Final = 4
+"""Uploads of one owner at the same time."""
+FILE_BYTES: Final = 4096
+"""What a file counts in addition to its bytes."""
+SUFFIX: Final = ".upload"
+"""The end of the names of files that have not come whole. Only a server that was killed leaves one."""
+FIELDS: Final = ("purpose", "expires_after[anchor]", "expires_after[seconds]")
+
+
+class Upload:
+    """A file that comes, at `path`, and the form that holds it."""
+
+    def __init__(self, owner: Hashable, path: Path, content_type: str) -> None:
+        """Errors: those of `FormReader`."""
+        self.owner, self.path = owner, path
+        self.form = FormReader(content_type, FIELDS, self._write)
+        self.received = self.size = self.reserved = 0
+        """Bytes of the form, of the file, and for which there is room."""
+        self._file: IO[bytes]
+
+    def feed(self, piece: bytes) -> None:
+        """Read more of the form, and write what of it is the file's. The file is open meanwhile: who sends
+        nothing holds no descriptor. Raises ApiError, OSError."""
+        with open(os.open(self.path, os.O_WRONLY | os.O_APPEND), "ab") as self._file:
+            self.form.feed(piece)
+
+    def _write(self, data: bytes) -> None:
+        self.size += self._file.write(data)
+
+
+class Uploads:
+    """The uploads that are under way. The bytes of the files of an owner, and of all owners, have limits:
+    what is kept and what is reserved is never more."""
+
+    def __init__(
+        self, kept_bytes: Callable[[Any], tuple[int, int]], owner_bytes: int, all_bytes: int
+    ) -> None:
+        """`kept_bytes`: returns how many bytes an owner keeps, and how many all keep; it is called in
+        threads. `owner_bytes`, `all_bytes`: the limits."""
+        self.kept_bytes, self.owner_bytes, self.all_bytes = kept_bytes, owner_bytes, all_bytes
+        self._uploads: list[Upload] = []
+        """Those that are under way. The event loop alone adds and removes them."""
+        self._lock = Lock()
+
+    @asynccontextmanager
+    async def receive(
+        self, owner: Hashable, folder: Path, http: Request, pieces: AsyncIterator[bytes]
+    ) -> AsyncIterator[Upload]:
+        """Lend an upload that has come whole. Its file is deleted at the end of the block, unless it was moved,
+        and its reservation ends. The length that the request declares is reserved before anything is
+        read.
+
+        `folder`: where the file is made; `pieces`: the body of the request. Errors: ApiError for a form that
+        cannot be read, for too many uploads of the owner (429) and for too many bytes (413); OSError.
+        """
+        path = folder / f"{secrets.token_hex(12)}{SUFFIX}"
+        upload = Upload(owner, path, http.headers.get("content-type", ""))
+        length = http.headers.get("content-length", "")
+        if sum(one.owner == owner for one in self._uploads) >= MOST_UPLOADS:
+            what = f"This key sends {MOST_UPLOADS} files already. Send this one when one of them has come."
+            raise ApiError(what, status=429, code="too_many_uploads")
+        self._uploads.append(upload)
+        try:
+            await run_sync(self._reserve, upload, int(length[:19]) if length.isdecimal() else 0)
+            await run_sync(path.touch, 0o600)
+            async for piece in pieces:
+                await run_sync(self._feed, upload, piece)
+            upload.form.close()
+            yield upload
+        finally:
+            try:
+                with anyio.CancelScope(shield=True):
+                    await run_sync(path.unlink, True)
+            finally:
+                self._uploads.remove(upload)
+
+    def check(self, owner: Hashable, size: int) -> None:
+        """Raise ApiError where an owner may not keep so many bytes more."""
+        own, every = self.kept_bytes(owner)
+        for upload in self._uploads.copy():
+            own += upload.reserved * (upload.owner == owner)
+            every += upload.reserved
+        if own + size > self.owner_bytes or every + size > self.all_bytes:
+            what = "The files of this key, or of all, would have more bytes than they may. Delete some."
+            raise ApiError(what, status=413, code="too_large")
+
+    def _reserve(self, upload: Upload, size: int) -> None:
+        """Reserve room for a form of so many bytes. Raises ApiError where there is none."""
+        with self._lock:
+            more = size + FILE_BYTES - upload.reserved
+            if more > 0:
+                self.check(upload.owner, more)
+                upload.reserved += more
+
+    def _feed(self, upload: Upload, piece: bytes) -> None:
+        upload.received += len(piece)
+        self._reserve(upload, upload.received)
+        upload.feed(piece)
