@@ -65,8 +65,8 @@ class Uploads:
     async def receive(
         self, owner: Hashable, folder: Path, http: Request, pieces: AsyncIterator[bytes]
     ) -> AsyncIterator[Upload]:
-        """Lend an upload that has come whole. Its file is deleted at the end of the block, unless it was moved,
-        and its reservation ends. The length that the request declares is reserved before anything is
+        """Lend an upload that has come whole. At the end of the block its file is deleted, unless it was
+        moved, and its reservation ends. The length that the request declares is reserved before anything is
         read.
 
         `folder`: where the file is made; `pieces`: the body of the request. Errors: ApiError for a form that
