@@ -68,6 +68,9 @@ class AnswerShape(ABC):
         self.replies: Sequence[ReplyParts] = ()
         """One for each text, as far as it has come; set before `began`."""
         self.id = f"{self.prefix}{secrets.token_hex(12)}"
+        self.warning = self._warning()
+        """What of the body was taken and cannot act, or was cut, and what looks like a mistake in a schema:
+        one header, in ASCII. One that is too long is cut, and ends with the number of remarks."""
 
     @property
     def told(self) -> JsonObject:
@@ -75,10 +78,7 @@ class AnswerShape(ABC):
         repeats = self.asked.repeats
         return {} if repeats is None else {"repeats_beginning": repeats}
 
-    @property
-    def warning(self) -> str:
-        """What of the body was taken and cannot act, or was cut, and what looks like a mistake in a schema:
-        one header, in ASCII. One that is too long is cut, and ends with the number of remarks."""
+    def _warning(self) -> str:
         told = list(self.remarks)
         if self.body.get("context_management"):
             told.append("context_management: nothing of a prompt is left out; one too long is refused")

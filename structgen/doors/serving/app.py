@@ -13,6 +13,7 @@ import time
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
+    Callable,
     Coroutine,
     Generator,
     Iterable,
@@ -26,6 +27,7 @@ from itertools import chain
 from typing import Any, Final, TypeVar
 
 import anyio
+from anyio.to_thread import run_sync
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -105,7 +107,7 @@ class _OwnNames:
                 said = host.encode("latin-1").decode("utf-8", "replace")
                 what = f"The server is not called {said[:80]!r}. Ask it under its address, or have it started"
                 refusal = ApiError(f"{what} with --allowed-host NAME.", code="unknown_host")
-                await (await _error(http, refusal))(scope, receive, send)
+                await _error(http, refusal)(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 
@@ -170,7 +172,12 @@ class ModelServer:
                 yield piece
 
     async def received(self, http: Request) -> bytearray:
-        """Return what was posted. Raises ApiError for more than `max_body` bytes, or `body_seconds`."""
+        """Return the JSON that was posted. Raises ApiError for another kind, and for more than `max_body`
+        bytes or `body_seconds`."""
+        kind = http.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json" and not kind.endswith("+json"):
+            # browsers send other kinds to any address without asking it
+            raise ApiError("The body's content-type must be application/json.", status=415)
         data = bytearray()
         async for piece in self.pieces(http, self.options.body_seconds):
             data += piece
@@ -181,51 +188,19 @@ class ModelServer:
 
     async def body(self, http: Request) -> JsonObject:
         """Return the object that was posted. Errors: ApiError."""
-        kind = http.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != "application/json" and not kind.endswith("+json"):
-            # browsers send other kinds to any address without asking it
-            raise ApiError("The body's content-type must be application/json.", status=415)
-        data = await self.received(http)
-        wrong: list[str] = []
+        return await self.in_reader(partial(read_object, await self.received(http)))
 
-        def number(text: str) -> float:
-            value = float(text)
-            if not math.isfinite(value):
-                wrong.append(text)
-            return value
-
-        try:
-            body = json.loads(data, parse_float=number, parse_constant=number)
-        except (ValueError, RecursionError) as error:
-            raise ApiError(f"The body is no JSON: {str(error)[:200]}.") from None
-        if wrong:
-            place = _not_finite(body)
-            what = f"{place}: The body is no JSON: the number {wrong[0][:40]} is not finite."
-            raise ApiError(what, param=place)
-        if not isinstance(body, dict):
-            raise ApiError(f"The body is a {type(body).__name__}, and must be an object.")
-        return body
-
-    async def read(self, kind: type[AnswerShape], body: JsonObject) -> AnswerShape:
-        """Read a body in a thread: a large schema holds up nobody. Errors: ApiError."""
+    async def in_reader(self, work: Callable[[], T]) -> T:
+        """Return what some work on a body returns. A thread does it, so that a large body holds up nobody,
+        and ends it at its next step when nobody waits. Raises what `work` raises."""
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(self.options.readers)
         stop = Stop()
-        reading = partial(THIS_CALL.until, stop, partial(self._read, kind, body))
         try:
-            return await anyio.to_thread.run_sync(reading, limiter=self._limiter, abandon_on_cancel=True)
-        except StructgenError as error:
-            raise answer_to(error) from error
-        except RecursionError:
-            raise ApiError("The body is nested too deeply.") from None
+            reading = partial(THIS_CALL.until, stop, work)
+            return await run_sync(reading, limiter=self._limiter, abandon_on_cancel=True)
         finally:
             stop.set()
-
-    def _read(self, kind: type[AnswerShape], body: JsonObject) -> AnswerShape:
-        """Read a body as one call, whose steps its limits bound."""
-        SCHEMA_REMARKS.set([])  # of this call: its thread has a context of its own
-        with THIS_CALL.begin(self.named.limits):
-            return kind(self.named, body)
 
     async def begin(self, asked: AskedTexts) -> list[Handle]:
         """Return the texts of a request, which the engine brings on. Errors: ApiError."""
@@ -256,10 +231,10 @@ class ModelServer:
         kind = next(kind for kind in SHAPES if kind.path == path)
         line = _Line(self, kind, {"type": "http", "method": "POST", "path": path})
         of_streams = ("stream", "stream_options")
-        line.body = {name: value for name, value in body.items() if name not in of_streams}
-        await line.traced({}, line.run_kept())
+        asked = {name: value for name, value in body.items() if name not in of_streams}
+        await line.traced({}, line.run_kept(lambda: asked))
         warning = line.response.headers.get("x-structgen-warning", "")
-        return line.status, json.loads(bytes(line.response.body)), warning
+        return line.status, await run_sync(json.loads, bytes(line.response.body)), warning
 
 
 class _ClientGoneError(Exception):
@@ -294,12 +269,12 @@ class _Answer:
         began = time.perf_counter()
         try:
             self.server.check_key(http)
-            self.body = await self.server.body(http)
-            await _unless_gone(self.receive, self.answer(self.body))
+            load = partial(read_object, await self.server.received(http))
+            await _unless_gone(self.receive, self.answer(load))
         except (_ClientGoneError, ClientDisconnect):
             pass
         except ApiError as error:
-            await self.respond(await _error(http, self.kind.in_its_words(error, self.body)))
+            await self.refuse(error)
         except Exception:
             self.status = 500
             raise
@@ -317,7 +292,7 @@ class _Answer:
             try:
                 await work
             finally:
-                self.tell(span)
+                await run_sync(self.tell, span)
 
     def tell(self, span: CallSpan) -> None:
         """Have a span tell what became of its request."""
@@ -341,9 +316,9 @@ class _Answer:
         _cancel(self.handles)
         self.server.answered(self.kind.path, self.status, time.perf_counter() - began, self.done)
 
-    async def answer(self, body: JsonObject) -> None:
-        """Answer a body that was received, whole or as a stream. Errors: ApiError."""
-        shape = await self.server.read(self.kind, body)
+    async def answer(self, load: Callable[[], JsonObject]) -> None:
+        """Answer the body that `load` returns, whole or as a stream. Errors: ApiError."""
+        shape = await self.server.in_reader(partial(self.read, load))
         self.handles = await self.server.begin(shape.asked)
         shape.replies = [replace(shape.asked.parts, parts={}) for _ in self.handles]
         told = {"x-structgen-warning": shape.warning} if shape.warning else {}
@@ -351,10 +326,38 @@ class _Answer:
             await self.send_lines(self.lines(shape), told)
             return
         async for index in _changes(self.handles, pieces=False):
-            for _ in shape.piece(index, shape.replies[index].ended(self.result(index))):
-                pass
+            self.result(index)
+        await self.respond(await run_sync(self.whole, shape, told))
+
+    def read(self, load: Callable[[], JsonObject]) -> AnswerShape:
+        """Read the body as one call, whose steps its limits bound. Errors: ApiError."""
+        SCHEMA_REMARKS.set([])  # of this call: its thread has a context of its own
+        try:
+            self.body = load()
+            with THIS_CALL.begin(self.server.named.limits):
+                return self.kind(self.server.named, self.body)
+        except StructgenError as error:
+            raise answer_to(error) from error
+        except RecursionError:
+            raise ApiError("The body is nested too deeply.") from None
+
+    def whole(self, shape: AnswerShape, told: Mapping[str, str]) -> Response:
+        """Return the answer of texts that have ended; `told`: more headers."""
         results = [self.result(index) for index in range(len(self.handles))]
-        await self.respond(ObjectResponse(shape.whole(results), headers=told))
+        for index, result in enumerate(results):
+            for _ in shape.piece(index, shape.replies[index].ended(result)):
+                pass
+        return ObjectResponse(shape.whole(results), headers=told)
+
+    async def refuse(self, error: Exception) -> None:
+        """Answer with an error, which names the members that were sent."""
+
+        def refusal() -> Response:
+            if isinstance(error, ApiError):
+                self.kind.in_its_words(error, self.body)
+            return _error(Request(self.scope), error)
+
+        await self.respond(await run_sync(refusal))
 
     def result(self, index: int) -> Result:
         """Return the result of a text that has ended. Raises ApiError where it ended in an error."""
@@ -367,19 +370,20 @@ class _Answer:
     async def lines(self, shape: AnswerShape) -> AsyncIterator[str]:
         """Yield the events of a stream as text, those that come together at once."""
         try:
-            yield "".join(map(shape.line, shape.began()))
+            yield await run_sync(_text_of, shape, shape.began())
             async with aclosing(_changes(self.handles, pieces=True)) as changed:
                 async for index in changed:
                     handle, reply = self.handles[index], shape.replies[index]
                     if handle.result is None:
-                        events = shape.piece(index, reply.grown(handle.written, handle.thoughts))
+                        yield _text_of(
+                            shape, shape.piece(index, reply.grown(handle.written, handle.thoughts))
+                        )
                     else:
                         result = self.result(index)
                         piece = shape.piece(index, reply.ended(result))
-                        events = chain(piece, shape.ended(index, result))
-                    yield "".join(map(shape.line, events))
+                        yield await run_sync(_text_of, shape, chain(piece, shape.ended(index, result)))
             results = [self.result(index) for index in range(len(self.handles))]
-            yield "".join(map(shape.line, shape.closed(results))) + shape.last
+            yield _text_of(shape, shape.closed(results)) + shape.last
         except ApiError as error:
             yield shape.line(shape.failed(shape.in_its_words(error, shape.body)))
 
@@ -410,14 +414,13 @@ class _Answer:
 class _Line(_Answer):
     """The answer to a line of a batch, which is kept."""
 
-    async def run_kept(self) -> None:
-        """Answer the body, and count the answer."""
+    async def run_kept(self, load: Callable[[], JsonObject]) -> None:
+        """Answer the body that `load` returns, and count the answer."""
         began = time.perf_counter()
         try:
-            await self.answer(self.body)
+            await self.answer(load)
         except Exception as error:
-            said = self.kind.in_its_words(error, self.body) if isinstance(error, ApiError) else error
-            await self.respond(await _error(Request(self.scope), said))
+            await self.refuse(error)
         finally:
             self.over(began)
 
@@ -464,6 +467,36 @@ async def _changes(handles: Sequence[Handle], *, pieces: bool) -> AsyncGenerator
                 yield index
 
 
+def read_object(data: bytes | bytearray) -> JsonObject:
+    """Return the JSON object in a body. Raises ApiError for what is none, and for numbers that are not
+    finite, which no answer could repeat. Cost: proportional to the bytes."""
+    wrong: list[str] = []
+
+    def number(text: str) -> float:
+        value = float(text)
+        if not math.isfinite(value):
+            wrong.append(text)
+        return value
+
+    try:
+        body = json.loads(data, parse_float=number, parse_constant=number)
+    except (ValueError, RecursionError) as error:
+        raise ApiError(f"The body is no JSON: {str(error)[:200]}.") from None
+    if wrong:
+        place = _not_finite(body)
+        raise ApiError(
+            f"{place}: The body is no JSON: the number {wrong[0][:40]} is not finite.", param=place
+        )
+    if not isinstance(body, dict):
+        raise ApiError(f"The body is a {type(body).__name__}, and must be an object.")
+    return body
+
+
+def _text_of(shape: AnswerShape, events: Iterable[JsonObject]) -> str:
+    """Return events as they are sent."""
+    return "".join(map(shape.line, events))
+
+
 def _not_finite(body: Any) -> str:
     """Return where the first number is in a body that no JSON can repeat, as a JSON pointer."""
     places = (at for at, value in values_in(body) if isinstance(value, float) and not math.isfinite(value))
@@ -483,7 +516,7 @@ def _cancel(handles: Iterable[Handle]) -> None:
         handle.cancel()
 
 
-async def _error(http: Request, error: Exception) -> Response:
+def _error(http: Request, error: Exception) -> Response:
     """Answer a request with an error as the clients of its address read it. It is a refusal, an address that
     is not there, or a fault, of which the log says all and the answer nothing."""
     if isinstance(error, HTTPException):

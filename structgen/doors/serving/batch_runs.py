@@ -17,6 +17,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+from anyio.to_thread import run_sync
+
 from structgen.base.errors import OptionError, within
 from structgen.base.language.shapes import JsonShapes
 from structgen.base.system.result_files import Answers, as_done, results_of
@@ -106,7 +108,7 @@ async def answered(
     answer: Callable[..., Awaitable[tuple[int, Any, str]]], model: str, line: bytes
 ) -> dict[str, Any]:
     """Return the line of results of a request. A server that has no room for another text is asked again."""
-    asked = json.loads(line)
+    asked = await run_sync(json.loads, line)
     body = {**asked.get("body", asked.get("params")), **({"model": model} if model else {})}
     while (reply := await answer(asked.get("url", "/v1/messages"), body))[0] == 429:
         await asyncio.sleep(1)

@@ -23,8 +23,8 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Final
 
-import anyio
 from anyio.from_thread import BlockingPortal
+from anyio.to_thread import run_sync
 from filelock import FileLock, Timeout
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -95,7 +95,7 @@ class Batches:
             return Response()
         except StructgenError as error:
             raise answer_to(error) from error
-        return reply if isinstance(reply, Response) else ObjectResponse(reply)
+        return reply if isinstance(reply, Response) else await run_sync(ObjectResponse, reply)
 
     async def _found(self, kind: str, folder: Path, http: Request) -> Any:
         """Return the answer to a request of an owner, or the object in it. Errors: ApiError, OptionError."""
@@ -115,7 +115,7 @@ class Batches:
             case "POST", "files", "":
                 return await self._upload(folder, http)
             case "POST", "batches", "":
-                return self._begin(folder, await self.server.body(http))
+                return await run_sync(self._begin, folder, await self.server.body(http))
             case "POST", "batches", name, "cancel":
                 place = _known(folder, kind, name)
                 if _record(place)["status"] not in _ENDED:
@@ -136,7 +136,7 @@ class Batches:
             if fields.get(name) != b"batch" or name != "purpose":
                 what = "A form has file and purpose, which is batch, and no more."
                 raise ApiError(f"{name}: {what}", param=name)
-            return await anyio.to_thread.run_sync(self._keep_upload, folder, upload)
+            return await run_sync(self._keep_upload, folder, upload)
 
     def _keep_upload(self, folder: Path, upload: Upload) -> JsonObject:
         """Keep an upload that has come whole, and return its record."""
@@ -184,7 +184,7 @@ class Batches:
             async with self._answering(self.options.files):
                 yield
         # the threads of the engine may be in the middle of a step
-        await anyio.to_thread.run_sync(self.server.named.engine.close)
+        await run_sync(self.server.named.engine.close)
 
     @asynccontextmanager
     async def _answering(self, files: Path) -> AsyncIterator[None]:
@@ -199,7 +199,7 @@ class Batches:
             self.is_over = True
             self.queue.put(None)
             await portal.stop(cancel_remaining=True)
-        await anyio.to_thread.run_sync(thread.join)
+        await run_sync(thread.join)
         os.umask(umask)
         self.lock.release()
 
