@@ -25,7 +25,7 @@ from structgen.base.errors import (
     warning_level,
     within,
 )
-from structgen.base.language.checks import shown
+from structgen.base.language.checks import shortened, shown
 from structgen.base.language.shapes import nearest
 from structgen.base.limits import Limits
 from structgen.grammars.json_grammars.schema_grammar import unwarned_schema, without_grammars
@@ -317,9 +317,10 @@ def _object_schema(schema: Any, where: str, name: str) -> JsonObject:
     listed = kinds if isinstance(kinds, list) else [kinds]
     if any(isinstance(kind, Mapping) or kind in ("object", "any") for kind in listed):  # draft 3 has these
         return dict(schema)
+    kinds = shortened(", ".join(map(str, listed)))
     other = "false, which nothing satisfies" if schema is False else f"a {type(schema).__name__}"
     raise SchemaError(
-        f"The arguments of {name} are an object, and its schema is one of {', '.join(map(str, listed))}."
+        f"The arguments of {name} are an object, and its schema is one of {kinds}."
         if listed
         else f"The schema of the arguments of {name} is {other}.",
         where=where,

@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import BudgetError, BusyError, GenerationError, LimitError, StructgenError
 from structgen.base.json_text.events import escape
-from structgen.doors.serving.error_places import path_of, readable
+from structgen.base.language.checks import shortened
+from structgen.doors.serving.error_places import MOST_PLACE, MOST_SHOWN, abridge, path_of, readable, shorten
 
 Body: TypeAlias = Mapping[str, Any]
 """The body of a request."""
@@ -30,17 +31,22 @@ class ApiError(Exception):
     `code`: a name for programs."""
 
     def __init__(self, message: str, *, status: int = 400, param: str | None = None, code: str | None = None):
-        message = readable(message)
-        if len(message) > MOST_MESSAGE:
-            message = f"{message[: MOST_MESSAGE // 2]} ... {message[-MOST_MESSAGE // 2 :]}"
+        if param and message.startswith(f"{param}: "):
+            message = _place(param) + message[len(param) :]
+        message = readable(abridge(message, MOST_MESSAGE))
         self.message, self.status, self.code, self.param = message, status, code, param
         super().__init__(message)
 
     @property
     def body(self) -> JsonObject:
         """The body of the answer."""
+        place = self.message.partition(": ")[0]
+        shown = len(place) if len(place) <= MOST_PLACE else 0
+        path = path_of(self.param or "")[: MOST_SHOWN - MOST_PLACE]
+        left = MOST_SHOWN - len(path) - shown
+        message = self.message[:shown] + shorten(self.message[shown:], left)
         kind = "server_error" if self.status >= 500 else _TYPES.get(self.status, "invalid_request_error")
-        said = {"message": self.message, "type": kind, "param": path_of(self.param or "") or None}
+        said = {"message": message, "type": kind, "param": path or None}
         return {"error": {**said, "code": self.code}}
 
 
@@ -49,7 +55,7 @@ def answer_to(error: StructgenError, *, is_begun: bool = False) -> ApiError:
     error. It has the message with the cure that an HTTP client can follow. Its code is the name of the
     error's class as codes are written: unsatisfiable_schema. Status 400; 429 where too many texts wait; 504
     where the time is over; 500 for a text that neither a limit nor its model ended."""
-    told = str(StructgenError(error.what, where=error.where, cure=client_cure(error)))
+    told = str(StructgenError(error.what, where=_place(error.where), cure=client_cure(error)))
     if isinstance(error, BusyError):
         return ApiError(told, status=429, code="too_many_waiting")
     if is_begun and error.where == "timeout":
@@ -83,7 +89,12 @@ def client_cure(error: StructgenError) -> str:
 def unsupported(name: str, known: str = "") -> ApiError:
     """Return the answer to a member that is not offered."""
     return ApiError(
-        f"{name} is not supported. {known or 'Leave it out.'}",
+        f"{shortened(name)} is not supported. {known or 'Leave it out.'}",
         param=escape(name),
         code="unsupported_parameter",
     )
+
+
+def _place(place: str) -> str:
+    """Return a place as messages begin with it."""
+    return abridge(readable(place), MOST_PLACE)

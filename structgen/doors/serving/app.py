@@ -48,6 +48,7 @@ from structgen.doors.serving.answer_shape import AnswerShape, ObjectResponse
 from structgen.doors.serving.api_errors import ApiError, answer_to
 from structgen.doors.serving.batches import Batches
 from structgen.doors.serving.chat_shape import ChatShape, CompletionShape
+from structgen.doors.serving.error_places import MOST_PLACE, abridge
 from structgen.doors.serving.message_shape import CountShape, MessageShape
 from structgen.doors.serving.reply_parts import ReplyParts
 from structgen.doors.serving.response_shape import InputTokensShape, ResponseShape
@@ -521,7 +522,8 @@ def _error(http: Request, error: Exception) -> Response:
     is not there, or a fault, of which the log says all and the answer nothing."""
     if isinstance(error, HTTPException):
         what = "There is no such address" if error.status_code == 404 else error.detail
-        error = ApiError(f"{what}: {http.method} {http.scope['path']}.", status=error.status_code)
+        path = abridge(http.scope["path"], MOST_PLACE)
+        error = ApiError(f"{what}: {http.method} {path}.", status=error.status_code)
     elif not isinstance(error, ApiError):
         _log.error("%s %s failed", http.method, http.scope["path"], exc_info=error)
         error = ApiError("The server failed. Its log says why.", status=500, code="internal_error")

@@ -9,13 +9,22 @@ from typing import Any, Final
 from structgen.base.json_text.exact_json import unescape
 
 MOST_SHOWN: Final = 200
-"""Characters of what was sent that an answer repeats in one place."""
+"""Characters of what was sent that a refusal repeats."""
+MOST_PLACE: Final = 100
+"""Those of them in the place that begins a message."""
+_SHORT: Final = 30
+"""Characters of a quotation that is never cut: our own messages quote such names."""
 _CONTROL: Final = re.compile(
     r"(?<!\\)\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8}))"
     r"|([\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff])"
 )
 """What `repr` and `printable` write for a character (`\\x1b`), and the characters that a terminal obeys."""
-_LONG: Final = re.compile(rf"(?<![\w'])'[^']{{{MOST_SHOWN},}}'|\S{{{MOST_SHOWN},}}")
+_REPEATED: Final = re.compile(
+    r"""(?<!\w)'(?:(?!\.\.\.)[^'\\]|\\.)*(?:'|\.\.\.)|"(?:(?!\.\.\.)[^"\\]|\\.)*(?:"|\.\.\.)"""
+    r"""|[\[{].*(?:[\]}]|\.\.\.)|\S{60,}""",
+    re.DOTALL,
+)
+"""How messages repeat what was sent: in quotes or in brackets, perhaps cut, or as a long word."""
 _FORMS: Final = (
     *("response_format", "text", "output_config", "output_format", "structured_outputs"),
     *("json_schema", "regex", "ebnf", "structural_tag", "tools", "functions"),
@@ -31,13 +40,32 @@ _OF_TOOLS: Final = ("parameters", "input_schema", "inputSchema", "format")
 
 def readable(text: str) -> str:
     """Return a text that repeats what was sent, its letters as they are. The characters that a terminal obeys
-    are written as U+202E, and no more of one word or quotation stands there than a person reads."""
+    are written as U+202E."""
 
     def letter(match: re.Match[str]) -> str:
         code = int(match[1] or match[2] or match[3], 16) if match[4] is None else ord(match[4])
         return f"U+{code:04X}" if _CONTROL.fullmatch(chr(code)) else chr(code)
 
-    return _LONG.sub(lambda match: f"{match[0][: MOST_SHOWN - 9]}...", _CONTROL.sub(letter, text))
+    return _CONTROL.sub(letter, text)
+
+
+def abridge(text: str, most: int) -> str:
+    """Return a text, without its middle where it has more than so many characters."""
+    head = max(most, 1) // 2
+    # one character: "..." is where a value was cut before, at which a quotation ends
+    return text if len(text) <= most else f"{text[:head]}\u2026{text[len(text) + 1 + head - max(most, 1) :]}"
+
+
+def shorten(message: str, most: int) -> str:
+    """Return a message that repeats at most so many characters of what was sent, in all places together."""
+
+    def shortened(match: re.Match[str]) -> str:
+        nonlocal most
+        found = match[0] if len(match[0]) <= _SHORT else abridge(match[0], most)
+        most -= len(found)
+        return found
+
+    return _REPEATED.sub(shortened, message)
 
 
 def _parts(place: str) -> list[str]:
@@ -48,7 +76,7 @@ def _parts(place: str) -> list[str]:
 
 def path_of(place: str) -> str:
     """Return a place as clients have it: `messages.0.content`."""
-    return readable(".".join(_parts(place)))[:MOST_SHOWN]
+    return readable(".".join(_parts(place)))
 
 
 def place_in(body: Mapping[str, Any], place: str, known: Collection[str]) -> str:
