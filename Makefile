@@ -41,7 +41,7 @@ PUBLIC ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs triton smollm2 quick golden checked lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-oldest test-chance test-serving test-clients test-all lint fmt house bench-masks bench-coverage bench-engine bench-answers bench-extract bench-grammars bench-strings bench-tools bench-samplers bench-strategies bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-first-use bench-serving release suite schemastore walks hostile silent-loss maskbench models clean
+.PHONY: help demo docs triton smollm2 quick golden checked lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-oldest test-chance test-serving loop-steps test-clients test-all lint fmt house bench-masks bench-coverage bench-engine bench-answers bench-extract bench-grammars bench-strings bench-tools bench-samplers bench-strategies bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-first-use bench-serving release suite schemastore walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -113,6 +113,9 @@ test-serving: $(VENV)/.installed-serving ## what starts servers, engines or Ray:
 	$(BIN)/python -m pytest -q -n 0 -m serving $(or $(TESTS),tests/doors/serving)
 	$(if $(TESTS),,for check in engines thoughts faults; do \
 		$(BIN)/python scripts/serving_checks.py $$check --schemas $(or $(MASKBENCH),$(SCHEMAS)) || exit 1; done)
+
+loop-steps: $(VENV)/.installed-dev ## the longest step of the server's event loop, in CPU ms, for the largest body of each kind; five minutes
+	$(BIN)/python scripts/loop_steps.py
 
 # Each client has an environment of its own in .clients, where its newest version is installed.
 test-clients: $(VENV)/.installed-dev smollm2 ## sixteen clients that others wrote ask `structgen serve` for their features; writes the table of docs/serving.md (CLIENTS="openai langchain")

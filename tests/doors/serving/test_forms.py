@@ -6,11 +6,14 @@ import random
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import pytest
+from served_apps import app_of, http_client, run
 
+import structgen as sg
 from structgen.doors.serving import form_reading
 from structgen.doors.serving.api_errors import ApiError
 from structgen.doors.serving.form_reading import (
@@ -19,6 +22,7 @@ from structgen.doors.serving.form_reading import (
     FormReader,
     read_parameters,
 )
+from structgen.doors.serving.server_options import ServerOptions
 
 KIND = "multipart/form-data; boundary=XY"
 FIELDS = ("purpose", "expires_after[anchor]", "expires_after[seconds]")
@@ -277,3 +281,73 @@ def test_a_header_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     header = "form-data" + "".join(f'; a{at}="{";" * 9}"' for at in range(500))
     assert len(read_parameters(header)[1]) == 500
     assert read_bytes == len(header) - len("form-data")
+
+
+# --- mutated forms ------------------------------------------------------------------------------------------
+
+HEADERS = (
+    "form-data",
+    "name=",
+    "filename*=utf-8''",
+    "boundary",
+    "\r\n",
+    '"',
+    ";",
+    "\0",
+    "\\",
+    "--XY",
+    "%",
+    "=",
+)
+
+
+def mutated_form(draw: random.Random) -> tuple[str, bytes]:
+    """Return a content-type and a form, in which some bytes are others, are there twice, or are not there."""
+    fields = [part("purpose"), part("file", b"{}\n" * draw.choice([0, 3]), '; filename="a"'), b""]
+    draw.shuffle(fields)
+    found = []
+    for text in (KIND.encode(), b"".join(fields) + END):
+        data = bytearray(text)
+        for _ in range(draw.choice([0, 1, 1, 2, 5])):
+            at = draw.randrange(len(data) + 1)
+            end = min(len(data), at + draw.choice([0, 1, 2, 20]))
+            others = [draw.randbytes(2), draw.choice(HEADERS).encode(), bytes(data[at:end]) * 2, b""]
+            data[at:end] = draw.choice(others)
+        found.append(bytes(data))
+    return found[0].decode("latin-1"), found[1]
+
+
+def check_mutated_forms(app: Any, seeds: range) -> None:
+    async def work() -> None:
+        kept = list[str]()
+        async with http_client(app) as http:
+            for seed in seeds:
+                kind, data = mutated_form(random.Random(seed))
+                headers = [(b"content-type", kind.encode("latin-1").replace(b"\r", b"").replace(b"\n", b""))]
+                answer = await http.post("/v1/files", content=data, headers=headers)
+                told = (seed, kind, data, answer.text)
+                assert answer.status_code in (200, 400, 415), told
+                if answer.status_code == 200:
+                    kept.append(answer.json()["id"])
+                    continue
+                error = answer.json()["error"]
+                assert error.keys() == {"message", "type", "param", "code"} and error["message"], told
+                assert "Traceback" not in answer.text and len(answer.text) < 900, told
+            for name in kept:
+                assert (await http.get(f"/v1/files/{name}/content")).status_code == 200
+                assert (await http.delete(f"/v1/files/{name}")).status_code == 200
+        assert len(kept) > len(seeds) / 20
+
+    run(work)
+
+
+def test_mutated_forms_are_no_fault_of_ours(engine: sg.Engine, tmp_path: Path) -> None:
+    check_mutated_forms(app_of(engine, ServerOptions(files=tmp_path / "files")), range(300))
+    assert not list((tmp_path / "files").glob("*/*"))
+
+
+@pytest.mark.slow
+def test_ten_thousand_mutated_forms_are_no_fault_of_ours(engine: sg.Engine, tmp_path: Path) -> None:
+    app = app_of(engine, ServerOptions(files=tmp_path / "files"))
+    for first in range(1000, 11_000, 500):  # what is kept counts
+        check_mutated_forms(app, range(first, first + 500))
