@@ -2,8 +2,8 @@
 
     python scripts/loop_steps.py [SIZE]
 
-A step is one callback between two looks for events; nothing else is served meanwhile. SIZE: bytes of a body (the
-server's limit, 8 MiB). The clock is that of the loop's own thread, so that a busy machine changes little.
+A step is one callback between two looks for events; nothing else is served meanwhile. SIZE: bytes of a body
+(the server's limit, 8 MiB). The clock is that of the loop's own thread: a busy machine changes little.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "doors" / "serving"))
 
-from large_bodies import FORM, large_bodies, send  # noqa: E402
-from served_apps import CHAT, FORMAT, app_of  # noqa: E402
+from large_bodies import FORM, large_bodies, send
+from served_apps import CHAT, FORMAT, app_of
 
-import structgen as sg  # noqa: E402
-from structgen.doors.serving.server_options import ServerOptions  # noqa: E402
+import structgen as sg
+from structgen.doors.serving.server_options import ServerOptions
 
 MOST_MS = 50.0
 PIECE = 1 << 16
@@ -59,6 +59,7 @@ async def measure(folder: Path, size: int) -> dict[str, tuple[float, str]]:
         await asyncio.sleep(0)
         name = f"form: {kind}" if content_type == FORM else kind
         took = 1000 * steps.longest
+        print(f"{address}, {name}: {took:.1f} ms", file=sys.stderr)
         longest[name] = max(longest.get(name, (0.0, "")), (took, f"{address} ({status})"))
         if status >= 500:
             raise SystemExit(f"{address}, {kind}: status {status}")

@@ -161,16 +161,21 @@ class ModelServer:
     async def pieces(self, http: Request, seconds: float) -> AsyncGenerator[bytes, None]:
         """Yield what is posted as it comes: all of it in so much time, and no byte later than `body_seconds`
         after the one before. Raises ApiError."""
-        stream, clock = http.stream(), asyncio.get_running_loop().time
-        end, piece = clock() + seconds, b"."
-        while piece:
+        clock, is_open = asyncio.get_running_loop().time, True
+        last = clock()
+        end = last + seconds
+        while is_open:
             try:
-                async with asyncio.timeout_at(min(end, clock() + self.options.body_seconds)):
-                    piece = await anext(stream, b"")
+                async with asyncio.timeout_at(min(end, last + self.options.body_seconds)):
+                    message = await http.receive()
             except TimeoutError:
                 raise ApiError("The body took too long to arrive.", status=408, code="timeout") from None
-            if piece:
-                yield piece
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            is_open = message.get("more_body", False)
+            if message.get("body"):
+                yield message.pop("body")  # who waits for the next piece does not hold this one
+                last = clock()
 
     async def received(self, http: Request) -> bytearray:
         """Return the JSON that was posted. Raises ApiError for another kind, and for more than `max_body`

@@ -84,6 +84,7 @@ class Uploads:
             await run_sync(path.touch, 0o600)
             async for piece in pieces:
                 await run_sync(self._feed, upload, piece)
+                del piece  # a client that sends nothing more would hold it
             upload.form.close()
             yield upload
         finally:

@@ -193,18 +193,43 @@ def held_bytes(uploads: Uploads) -> int:
     return found
 
 
+class Piece(bytes):
+    """Bytes of a client, of which all that live are counted."""
+
+    living = 0
+
+    def __init__(self, _: bytes) -> None:
+        Piece.living += 1
+
+    def __del__(self) -> None:
+        Piece.living -= 1
+
+
 def test_a_thousand_stalled_uploads_hold_no_bytes_and_no_file(tmp_path: Path) -> None:
+    server = ModelServer.__new__(ModelServer)
+    server.options = ServerOptions(body_seconds=600.0)
+    sizes = len(PURPOSE + HEAD) + 20_000, len(b"\r\n--X")
+
+    async def one(uploads: Uploads, owner: int, go_on: asyncio.Event) -> int:
+        left = [b"y" + TAIL, b"\r\n--X", PURPOSE + HEAD + b"x" * 20_000]
+
+        async def receive() -> dict[str, Any]:
+            if len(left) == 1:
+                await go_on.wait()
+            return {"type": "http.request", "body": Piece(left.pop()), "more_body": bool(left)}
+
+        http = Request(request().scope, receive)
+        async with uploads.receive(owner, tmp_path, http, server.pieces(http, 600.0)) as upload:
+            return upload.size
+
     async def work() -> None:
         uploads, go_on = Uploads(nothing, 10**9, 10**9), asyncio.Event()
-        pieces = PURPOSE + HEAD + b"x" * 20_000, b"\r\n--X", go_on.wait, b"y" + TAIL
-        tasks = [
-            asyncio.ensure_future(ended(uploads, tmp_path, in_pieces(*pieces), owner=at // MOST_UPLOADS))
-            for at in range(1000)
-        ]
-        while sum(upload.received for upload in uploads._uploads) < 1000 * sum(
-            len(one) for one in pieces[:2]
-        ):
+        tasks = [asyncio.ensure_future(one(uploads, at // MOST_UPLOADS, go_on)) for at in range(1000)]
+        while sum(upload.received for upload in uploads._uploads) < 1000 * sum(sizes):
             await asyncio.sleep(0.01)
+        for _ in range(300):  # a thread may be about to let one go
+            await asyncio.sleep(0.01 * bool(Piece.living))
+        assert Piece.living == 0
         assert held_bytes(uploads) < 1000 * 200
         opened = [Path(f"/proc/self/fd/{name.name}") for name in Path("/proc/self/fd").glob("*")]
         assert not [one for one in opened if one.exists() and str(one.resolve()).startswith(str(tmp_path))]
