@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import partial
 from typing import Final
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
@@ -144,7 +144,7 @@ def _decode_extended(value: str) -> str:
     """Return the text of a parameter of RFC 5987, such as `UTF-8''%C3%A4`. Raises ApiError."""
     if match := _EXTENDED.fullmatch(value):
         with suppress(UnicodeDecodeError):
-            return unquote_to_bytes(match[2]).decode(match[1])
+            return unquote(match[2], match[1], "strict")
     raise ApiError("filename*: The value must be UTF-8'' or ISO-8859-1'' and a text, as in RFC 5987.")
 
 
