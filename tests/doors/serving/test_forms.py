@@ -351,3 +351,10 @@ def test_ten_thousand_mutated_forms_are_no_fault_of_ours(engine: sg.Engine, tmp_
     app = app_of(engine, ServerOptions(files=tmp_path / "files"))
     for first in range(1000, 11_000, 500):  # what is kept counts
         check_mutated_forms(app, range(first, first + 500))
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_mutated_forms_are_read_or_refused() -> None:
+    for seed in range(20_000, 120_000):
+        kind, data = mutated_form(random.Random(seed))
+        assert status(data, kind) in (200, 400, 415), seed
