@@ -1,7 +1,7 @@
 """`structgen serve`: an address in OpenAI's protocol for one model of this process.
 
 What comes in: requests of OpenAI's and Anthropic's protocols, from anybody. What goes out: replies, whole or
-as they are written. The engine batches them; nothing here waits in a thread.
+as they are written. The engine batches them; nobody waits for a text in a thread.
 
 1. `app` makes the application: addresses, keys, limits, errors, streams, clients that go away.
    `server_options` is what may be chosen, `server_metrics` what is counted, `connections` what one may cost.
@@ -10,7 +10,11 @@ as they are written. The engine batches them; nothing here waits in a thread.
 3. `request_fields` reads what all bodies share, and messages; `served_model` turns a body into requests of
    the engine: prompts by the chat template, grammars by `sg.read_request`.
 4. `reply_parts` splits a text, whole or so far, into thoughts, text and calls.
-5. `batch_runs` reads files of requests, and answers them; `batches` keeps those of clients.
+5. `batch_runs` reads files of requests, and answers them; `batches` keeps those of clients. `uploads` takes
+   their files as they come, in forms that `form_reading` reads.
+
+The event loop receives and sends bytes. What grows with a request is done in threads: bodies are read,
+answers and errors are written, files are handled.
 
 Helpers: `api_errors` are errors as clients read them, `error_places` says where in a body one is,
 `token_logprobs` has the shapes of log-probabilities.

@@ -7,6 +7,7 @@ work is proportional to the bytes.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -19,6 +20,7 @@ from python_multipart.multipart import MultipartParser
 
 from structgen.doors.serving.api_errors import ApiError
 
+logging.getLogger("python_multipart").setLevel(logging.ERROR)  # what it warns of is told the client
 MOST_HEADER_BYTES: Final = 8 << 10
 """Of the names and values of all headers of a part."""
 MOST_FIELD_BYTES: Final = 1 << 10

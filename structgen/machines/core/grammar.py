@@ -193,7 +193,7 @@ class Grammar(ABC):
     @property
     def fingerprint(self) -> str:
         """The BLAKE2b hash (32 hexadecimal digits) of the canonical form, the same in every process."""
-        return blake2b(self.canonical.encode("utf-8"), digest_size=16).hexdigest()
+        return blake2b(self.canonical.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
     # The grammar beside a type in `Annotated`: pydantic asks what it says of the type's strings.
 

@@ -131,7 +131,7 @@ def check_steps(engine: sg.Engine, folder: Path, size: int, share: int) -> None:
 
 
 def test_the_loop_does_as_much_for_twice_the_bytes(engine: sg.Engine, tmp_path: Path) -> None:
-    check_steps(engine, tmp_path / "files", SIZE, 13)
+    check_steps(engine, tmp_path / "files", SIZE // 2, 19)
 
 
 @pytest.mark.slow

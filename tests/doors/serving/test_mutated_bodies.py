@@ -355,3 +355,18 @@ def test_what_was_sent_is_repeated_in_its_own_letters(app: Any, text: str) -> No
         message = answer["error"]["message"]
         assert status in (400, 404) and shown[:50] in message, message
         assert max(map(len, message.split())) <= 200 and len(answer["error"]["param"]) <= 200
+
+
+@pytest.mark.parametrize("pattern", ["\ud800", "a\udfff", "[\ud800-\udfff]x"])
+def test_half_a_character_in_the_grammar_of_a_tool_is_no_fault_of_ours(app: Any, pattern: str) -> None:
+    grammar = {"type": "grammar", "syntax": "regex", "definition": pattern}
+    tools = [{"type": "custom", "name": "sum", "format": grammar}]
+    body = {
+        "model": "extract",
+        "input": "Hi",
+        "max_output_tokens": 30,
+        "tools": tools,
+        "tool_choice": "required",
+    }
+    ((status, _),) = asked_for(app, [("responses", body)])
+    assert status in (200, 400)
