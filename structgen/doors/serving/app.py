@@ -46,6 +46,7 @@ from structgen.doors.serving.answer_shape import AnswerShape, ObjectResponse
 from structgen.doors.serving.api_errors import ApiError, answer_to
 from structgen.doors.serving.batches import Batches
 from structgen.doors.serving.chat_shape import ChatShape, CompletionShape
+from structgen.doors.serving.folder_import import open_store
 from structgen.doors.serving.message_shape import CountShape, MessageShape
 from structgen.doors.serving.reply_parts import ReplyParts
 from structgen.doors.serving.response_shape import InputTokensShape, ResponseShape
@@ -115,6 +116,7 @@ class ModelServer:
 
     def __init__(self, model: ServedModel, options: ServerOptions) -> None:
         self.named, self.options = model, options
+        self.store = open_store(options)
         self.metrics = ServerMetrics(model.engine)
         self.answers = 0
         self._trim = glibc_trim()

@@ -1,32 +1,28 @@
 """`/v1/files` and `/v1/batches`: files of requests, which are answered while nobody waits.
 
-All lies in a folder for each key, under names that no client gives: digests of keys and random numbers. A
-record is a file of JSON; it goes some days after its last change, with what belongs to it. One thread answers
-a batch after another, and goes on with those that a server before it left.
+All is kept in the store of the server, under names that no client gives: digests of keys and random numbers.
+One thread answers a batch after another, and goes on with those that a server before it left. A record goes
+some days after its last change: a task removes what has expired.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
 import secrets
+import sqlite3
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, closing, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, closing
 from email import message_from_string
 from functools import partial
-from hashlib import blake2b
-from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Final
 
 import anyio
 from anyio.from_thread import BlockingPortal
-from filelock import FileLock, Timeout
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
@@ -35,39 +31,57 @@ from starlette.routing import Route
 from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.language.shapes import JsonShapes
-from structgen.base.system.cache import make_folders, replacing
-from structgen.base.system.text_files import naming
+from structgen.base.system.cache import replacing
+from structgen.base.system.result_files import as_line, run_difference
 from structgen.doors.serving.answer_shape import ObjectResponse
 from structgen.doors.serving.api_errors import ApiError, answer_to
-from structgen.doors.serving.batch_runs import URLS, batch_results, read_batch
+from structgen.doors.serving.batch_runs import URLS, batch_answers, batch_run, outcome_of, read_batch
+from structgen.doors.serving.record_store import (
+    DAY,
+    ENDED,
+    FILE_BYTES,
+    OPEN,
+    RecordStore,
+    StoredRecord,
+    as_bytes,
+    disk_checked,
+    owner_of,
+)
 
 _SHAPES: Final = JsonShapes(
+    f"expiry: 'created_at' anchor!; count seconds!\n"
     f"batch: word input_file_id!; {'|'.join(map(repr, URLS))} endpoint!; '24h' completion_window!; "
-    "object metadata\nlisting: word after; count limit; word purpose; 'asc'|'desc' order"
+    "object metadata; expiry output_expires_after\n"
+    "listing: word after; count limit; word purpose; 'asc'|'desc' order"
 )
-DAY: Final = 24 * 60 * 60
 _PREFIXES: Final = {"files": "file-", "batches": "batch_"}
-_ENDED: Final = ("completed", "failed", "expired", "cancelled")
+_OUTPUTS: Final = {"completed": "output_file_id", "failed": "error_file_id"}
+"""The members of a batch that name its files, by the outcome of the requests in them."""
+_EXPIRY: Final = {"expires_after[anchor]": "anchor", "expires_after[seconds]": "seconds"}
+"""The members of a form that say when its file expires."""
+_SHORTEST, _LONGEST = 3600, 30 * DAY
+EXPIRY_SECONDS: Final = 60.0
+"""The time between two searches for what has expired."""
 _log = logging.getLogger("structgen.doors.serving")
 
 
 class Batches:
-    """The addresses, and what they keep. `server` has the options, reads keys and bodies, and answers the
-    requests of batches. Errors: OptionError for a folder that another server has; OSError."""
+    """The addresses, and the thread that answers batches. `server` has the options and the store, reads keys
+    and bodies, and answers the requests of batches."""
 
     def __init__(self, server: Any) -> None:
         self.server, self.options = server, server.options
-        self.queue = SimpleQueue[Path | None]()
+        self.queue = SimpleQueue[str | None]()
         self.is_over = False
-        self.lock = FileLock((self.options.files or Path()) / "lock", 0, 0o600, thread_local=False)
-        if self.options.files is not None:
-            with naming(self.options.files):
-                make_folders(self.options.files)
-            try:
-                self.lock.acquire()
-            except Timeout:
-                what = "Another server has this folder."
-                raise OptionError(what, where="files", cure="Name another one.") from None
+
+    @property
+    def store(self) -> RecordStore:
+        """The store of the server. Raises ApiError where it has none."""
+        if self.server.store is None:
+            what = "The server keeps no files and no batches. Have it started with --files FOLDER."
+            raise ApiError(what, status=404, code="no_files")
+        store: RecordStore = self.server.store
+        return store
 
     def routes(self) -> Iterator[Route]:
         """Yield what is served."""
@@ -76,226 +90,258 @@ class Batches:
                 yield Route(path, partial(self._answer, kind), methods=["GET", "POST", "DELETE"])
 
     async def _answer(self, kind: str, http: Request) -> Response:
-        """Answer a request at one of the addresses; what has lain too long goes before. Errors: ApiError."""
-        key, files = self.server.check_key(http), self.options.files
-        if files is None:
-            what = "The server keeps no files and no batches. Have it started with --files FOLDER."
-            raise ApiError(what, status=404, code="no_files")
-        for path, facts in _facts(files):
-            if facts.st_mtime + self.options.files_days * DAY < time.time():
-                path.unlink(missing_ok=True)
-        folder = files / blake2b(key, digest_size=16).hexdigest()
-        make_folders(folder)
+        """Answer a request at one of the addresses. Errors: ApiError."""
+        owner, _ = owner_of(self.server.check_key(http)), self.store
+        is_new = http.method == "POST" and not http.path_params.get("rest")
         try:
-            reply = await self._found(kind, folder, http)
+            with disk_checked():
+                if is_new and kind == "files":
+                    return ObjectResponse(await self._upload(owner, http))
+                body = await self.server.body(http) if is_new else {}
+                return await anyio.to_thread.run_sync(self._reply, owner, kind, http, body)
         except ClientDisconnect:
             return Response()
         except StructgenError as error:
             raise answer_to(error) from error
-        return reply if isinstance(reply, Response) else ObjectResponse(reply)
 
-    async def _found(self, kind: str, folder: Path, http: Request) -> Any:
-        """Return the answer to a request of an owner, or the object in it. Errors: ApiError, OptionError."""
+    def _reply(self, owner: str, kind: str, http: Request, body: JsonObject) -> Response:
+        """Return the answer to a request of an owner, whose body is read. Errors: ApiError, OptionError."""
+        store = self.store
         match http.method, kind, *http.path_params.get("rest", "").split("/"):
             case "GET", _, "":
-                return _listed(folder, kind, http.query_params)
+                return ObjectResponse(store.page(kind, owner, **_listing(http.query_params)))
             case "GET", _, name:
-                return _record(_known(folder, kind, name))
+                return ObjectResponse(store.find(kind, name, owner).record)
             case "GET", "files", name, "content":
-                held = _known(folder, kind, name).with_suffix("")
-                return FileResponse(held, media_type="application/octet-stream")
+                place = store.place(owner, store.find(kind, name, owner).record["id"])
+                return FileResponse(place, media_type="application/octet-stream")
             case "DELETE", "files", name:
-                place = _known(folder, kind, name)
-                place.unlink()
-                place.with_suffix("").unlink(missing_ok=True)
-                return {"id": name, "object": "file", "deleted": True}
-            case "POST", "files", "":
-                return await self._upload(folder, http)
+                store.remove(store.find(kind, name, owner))
+                return ObjectResponse({"id": name, "object": "file", "deleted": True})
             case "POST", "batches", "":
-                return self._begin(folder, await self.server.body(http))
+                return ObjectResponse(self._begin(owner, body))
             case "POST", "batches", name, "cancel":
-                place = _known(folder, kind, name)
-                if _record(place)["status"] not in _ENDED:
-                    place.with_suffix(".cancel").touch()
-                return _record(place)
+                with store.transaction():
+                    batch = store.find(kind, name, owner)
+                    if batch.record["status"] not in ENDED:
+                        store.change(batch.number, None, "cancelling")
+                return ObjectResponse(store.find(kind, name, owner).record)
         raise HTTPException(404)
 
     # --- files ----------------------------------------------------------------------------------------------
 
-    async def _upload(self, folder: Path, http: Request) -> JsonObject:
+    async def _upload(self, owner: str, http: Request) -> JsonObject:
         """Keep a file of requests, and return its record."""
         if "origin" in http.headers:  # a page in a browser may send a form to any address
             raise ApiError("A page in a browser may send no files.", status=403)
         data = await self.server.received(http, self.options.key_bytes, 20 * self.options.body_seconds)
         fields = _form(data, http.headers.get("content-type", ""))
-        name = min(fields.keys() ^ {"file", "purpose"}, default="purpose")
-        if len(fields) != 2 or fields[name][1] != b"batch":
-            raise ApiError(f"{name}: A form has file and purpose, which is batch, and no more.", param=name)
-        filename, content = fields["file"]
-        self._check_room(folder, len(content))
-        return self._keep_file(folder, secrets.token_hex(12), filename, "batch", [content])
+        filename, content = fields.get("file", ("", b""))
+        values = {name: value for name, (_, value) in fields.items()}
+        record = self._file_record(filename, "batch", _form_expiry(values), "expires_after")
 
-    def _keep_file(
-        self, folder: Path, number: str, filename: str, purpose: str, content: Iterable[bytes]
+        def keep() -> JsonObject:
+            path = self.store.incoming / record["id"]
+            with replacing(path) as file:
+                file.write(content)
+            return self.store.add_file(owner, record, path)
+
+        return await anyio.to_thread.run_sync(keep)
+
+    def _file_record(
+        self, filename: str, purpose: str, expiry: JsonObject | None, where: str = ""
     ) -> JsonObject:
-        """Keep a file, and return its record."""
-        place, now = folder / f"file-{number}.json", int(time.time())
-        with replacing(place.with_suffix("")) as file:
-            file.writelines(content)
-            size = file.tell()
-        record = {"id": place.stem, "object": "file", "bytes": size, "created_at": now, "filename": filename}
-        record |= {"purpose": purpose, "status": "processed"}
-        return _keep(place, {**record, "expires_at": now + self.options.files_days * DAY})
+        """Return the record of a new file. `expiry`: what the client said of its time, and `where`. Errors:
+        OptionError."""
+        now = int(time.time())
+        record = {"id": f"file-{secrets.token_hex(12)}", "created_at": now, "filename": filename}
+        seconds = self._seconds(expiry, where)
+        return {**record, "purpose": purpose, "expires_at": now + seconds}
 
-    def _check_room(self, folder: Path, size: int) -> None:
-        """Raise ApiError where an owner may not keep so many bytes more. Each file counts for 4,096 more."""
-        own = every = size
-        for path, facts in _facts(folder.parent):
-            every += facts.st_size + 4096
-            own += facts.st_size + 4096 if path.parent == folder else 0
-        if own > self.options.key_bytes or every > self.options.files_bytes:
-            what = "The files of this key, or of all, would have more bytes than they may. Delete some."
-            raise ApiError(what, status=413, code="too_large")
+    def _seconds(self, expiry: JsonObject | None, where: str) -> int:
+        """Return for how long a file is kept: as long as the client wants it, and no longer than the server
+        keeps any. Raises OptionError."""
+        longest: int = self.options.files_days * DAY
+        if expiry is None:
+            return longest
+        _SHAPES.check(expiry, "expiry", where)
+        seconds: int = expiry["seconds"]
+        if not _SHORTEST <= seconds <= _LONGEST:
+            what = f"It must be from {_SHORTEST:,} to {_LONGEST:,}, got {seconds:,}."
+            raise OptionError(what, where=f"{where}/seconds", cure="Give seconds from an hour to 30 days.")
+        return min(seconds, longest)
 
     # --- batches --------------------------------------------------------------------------------------------
 
-    def _begin(self, folder: Path, body: JsonObject) -> JsonObject:
+    def _begin(self, owner: str, body: JsonObject) -> JsonObject:
         """Begin a batch, and return its record."""
         _SHAPES.check(body, "batch", "")
-        _known(folder, "files", body["input_file_id"])
-        self._check_room(folder, len(json.dumps(body)))
-        place, now = folder / f"batch_{secrets.token_hex(12)}.json", int(time.time())
-        said = {"id": place.stem, "object": "batch", "status": "validating", "created_at": now}
-        record = _keep(place, {**body, **said, "expires_at": now + DAY})
-        self.queue.put(place)
-        return record
+        self._seconds(body.get("output_expires_after"), "output_expires_after")
+        now, status = int(time.time()), "validating"
+        named = {"id": f"batch_{secrets.token_hex(12)}", "object": "batch"}
+        record = {**body, **named, "created_at": now, "expires_at": now + DAY}
+        with self.store.transaction():
+            self.store.find("files", body["input_file_id"], owner)
+            self.store.check_room(owner, len(as_bytes(record)) + FILE_BYTES)
+            self.store.add(owner, "batches", record, OPEN, status=status)
+        self.queue.put(record["id"])
+        return {**record, "status": status}
 
     @asynccontextmanager
     async def running(self, _app: Any) -> AsyncIterator[None]:
         """Answer batches during a block, at whose end the engine is closed."""
-        if self.options.files is None:
+        if self.server.store is None:
             yield
         else:
-            async with self._answering(self.options.files):
+            async with self._answering(self.server.store):
                 yield
         # the threads of the engine may be in the middle of a step
         await anyio.to_thread.run_sync(self.server.named.engine.close)
 
     @asynccontextmanager
-    async def _answering(self, files: Path) -> AsyncIterator[None]:
-        """Answer the batches of a folder during a block: those that are there, and then what comes."""
-        umask = os.umask(0o077)
-        for place in sorted(files.glob("*/batch_*.json"), key=lambda path: int(_record(path)["created_at"])):
-            self.queue.put(place)
-        async with BlockingPortal() as portal:
+    async def _answering(self, store: RecordStore) -> AsyncIterator[None]:
+        """Answer the batches of a store during a block, those that are there and then what comes, and remove
+        what has expired."""
+        for name in store.open_batches():
+            self.queue.put(name)
+        async with BlockingPortal() as portal, anyio.create_task_group() as tasks:
             thread = Thread(None, self._work, "structgen-batches", [portal], daemon=True)
             thread.start()
+            tasks.start_soon(_remove_expired, store)
             yield
             self.is_over = True
             self.queue.put(None)
+            tasks.cancel_scope.cancel()
             await portal.stop(cancel_remaining=True)
         await anyio.to_thread.run_sync(thread.join)
-        os.umask(umask)
-        self.lock.release()
+        store.close()
 
     def _work(self, portal: BlockingPortal) -> None:
         """Answer batches until the server stops, which cancels what the portal does."""
-        while (place := self.queue.get()) and not self.is_over:
+        while (name := self.queue.get()) and not self.is_over:
             try:
-                self._run(place, portal)
-                for path in place.parent.glob(f"{place.stem}.[!j]*"):
-                    path.unlink()
+                batch = self.store.open_batch(name)
+                if batch.record["status"] not in ENDED:
+                    self._finish(batch, *self._answer_lines(batch, portal))
+                self.store.close_batch(batch.number)
             except Exception as error:  # the batch goes on when the server is started again
                 if not self.is_over:
-                    _log.error("%s stopped", place.stem, exc_info=error)
+                    _log.error("%s stopped", name, exc_info=error)
 
-    def _run(self, place: Path, portal: BlockingPortal) -> None:
-        """Answer the requests of a batch."""
-        record, results, counts = _record(place), place.with_suffix(".results"), Counter(total=0)
-        if record["status"] in _ENDED:
-            return
-        record |= {"status": "in_progress", "in_progress_at": int(time.time()), "request_counts": counts}
+    def _answer_lines(self, batch: StoredRecord, portal: BlockingPortal) -> tuple[str, JsonObject]:
+        """Answer the requests of a batch that have no line yet. Return the status with which it ends, and the
+        members that have changed."""
+        store, owner, name = self.store, batch.owner, batch.record["input_file_id"]
+        counts = {"total": 0, "completed": 0, "failed": 0}
+        changes: JsonObject = {"in_progress_at": int(time.time()), "request_counts": counts}
+        with store.transaction():
+            is_new = store.status(batch.number) == "validating"
+            store.change(batch.number, changes, "in_progress" if is_new else None)
         try:
-            file, rows = place.with_name(record["input_file_id"]), self.server.named.engine.max_rows
-            lines = read_batch(file, "openai", file.name, self.options.max_body, [record["endpoint"]])
-            counts.update(total=len(lines), completed=0, failed=0)
-            with closing(batch_results(portal, self.server, lines, results, max(1, rows // 4))) as done:
-                while not (status := self._ended(place, record)) and (line := next(done, (None,))[0]):
-                    counts[_outcome(line)] += 1
+            store.find("files", name, owner)
+            urls = [batch.record["endpoint"]]
+            requests = read_batch(store.place(owner, name), "openai", name, self.options.max_body, urls)
+            numbers = {custom_id: number for number, custom_id in enumerate(requests, 1)}
+            counts["total"] = len(requests)
+            answered = set[int]()
+            for number, outcome, _ in store.lines(batch.number):
+                answered.add(number)
+                counts[outcome] += 1
+            remaining = [line for number, line in enumerate(requests.values(), 1) if number not in answered]
+            engine = self.server.named.engine
+            at_once = max(1, engine.max_rows // 4)
+            answers = batch_answers(portal, engine, self.server.answer_line, at_once, remaining)
+            with closing(answers):
+                self._check_run(batch, batch_run(next(answers), [*requests.values()]))
+                while not (status := self._status_of_end(batch)) and (answer := next(answers, None)):
+                    outcome = outcome_of(answer)
+                    counts[outcome] += 1
+                    number, item = numbers[answer["custom_id"]], (outcome, None, as_line(answer))
+                    with store.transaction():
+                        store.add_item(owner, batch.number, number, item)
+                        store.change(batch.number, changes)
+            return status or "completed", changes
         except (StructgenError, ApiError, OSError) as error:
-            what = str(error).replace(f"{place.parent}{os.sep}", "")
-            fault = {"code": "invalid_request", "message": what, "line": None, "param": None}
-            record["errors"], status = {"object": "list", "data": [fault]}, "failed"
-        *whole, _ = results.read_bytes().split(b"\n") if results.exists() else [b""]  # a kill cuts lines
-        for member, outcome in (("output_file_id", "completed"), ("error_file_id", "failed")):
-            said = [line + b"\n" for line in whole if _outcome(json.loads(line)) == outcome]
-            counts[outcome] = len(said)
-            if said:
-                # the same one after a kill
-                number = blake2b(f"{outcome} {place.stem}".encode(), digest_size=12).hexdigest()
-                made = self._keep_file(place.parent, number, f"{place.stem}.jsonl", "batch_output", said)
-                record[member] = made["id"]
-        status = status or "completed"
-        _keep(place, {**record, "status": status, f"{status}_at": int(time.time())})
+            place = re.match(r"file-\w+:(\d+)(?:, (.+))?", getattr(error, "where", ""), re.S)
+            message = str(error).replace(f"{store.place(owner, '')}{os.sep}", "")
+            fault: JsonObject = {"code": "invalid_request", "message": message, "line": None, "param": None}
+            if place:
+                fault |= {"line": int(place[1]), "param": place[2]}
+            return "failed", {**changes, "errors": {"object": "list", "data": [fault]}}
 
-    def _ended(self, place: Path, record: JsonObject) -> str:
-        """Write the record of a batch that goes on, and return the status that ends it, or "". Raises
-        ApiError where its owner may keep no more."""
-        _keep(place, record)
-        self._check_room(place.parent, 0)
-        if place.with_suffix(".cancel").exists():
+    def _check_run(self, batch: StoredRecord, parts: Mapping[str, str]) -> None:
+        """Raise OptionError where the lines of a batch are of another run, as that of another model is."""
+        before = self.store.run_parts(batch.number)
+        if before is None:
+            self.store.set_run_parts(batch.owner, batch.number, parts)
+        elif what := run_difference(before, parts):
+            raise OptionError(what, cure="Begin another batch with the same file.")
+
+    def _status_of_end(self, batch: StoredRecord) -> str:
+        """Return the status that ends a batch now, or "". Raises ApiError where its owner has no room."""
+        self.store.check_room(batch.owner, 0)
+        if self.store.status(batch.number) == "cancelling":
             return "cancelled"
-        return "expired" if record["expires_at"] < time.time() else ""
+        return "expired" if batch.record["expires_at"] < time.time() else ""
+
+    def _finish(self, batch: StoredRecord, status: str, changes: JsonObject) -> None:
+        """Make files of the lines of a batch, and end it: all in one transaction."""
+        store, counts, made = self.store, changes["request_counts"], dict[str, str]()
+        expiry, name = batch.record.get("output_expires_after"), f"{batch.record['id']}.jsonl"
+        records = {outcome: self._file_record(name, "batch_output", expiry) for outcome in _OUTPUTS}
+        paths = {outcome: store.incoming / record["id"] for outcome, record in records.items()}
+        counts.update(completed=0, failed=0)
+        with ExitStack() as opened:
+            files = {outcome: opened.enter_context(replacing(path)) for outcome, path in paths.items()}
+            for _, outcome, content in store.lines(batch.number):
+                files[outcome].write(content)
+                counts[outcome] += 1
+        with store.transaction():
+            for outcome, member in _OUTPUTS.items():
+                if counts[outcome]:
+                    store.add_file(batch.owner, records[outcome], paths[outcome], checks_room=False)
+                    made[member] = records[outcome]["id"]
+                else:
+                    paths[outcome].unlink()
+            changes = {**changes, **made, f"{status}_at": int(time.time())}
+            store.change(batch.number, changes, status)
 
 
-def _listed(folder: Path, kind: str, query: Mapping[str, str]) -> JsonObject:
-    """Return the records of an owner, as a query asks for them. Errors: ApiError, OptionError."""
-    asked: JsonObject = {name: int(said[:9]) if said.isdecimal() else said for name, said in query.items()}
-    _SHAPES.check(asked, "listing", "")
-    records = map(_record, folder.glob(f"{_PREFIXES[kind]}*.json"))
-    data = sorted(records, key=lambda record: (-record["created_at"], record["id"]))
-    if asked.get("order") == "asc":
-        data.reverse()
-    if "after" in asked:
-        last = _known(folder, kind, asked["after"]).stem
-        data = data[1 + [record["id"] for record in data].index(last) :]
-    if "purpose" in asked:
-        data = [record for record in data if record.get("purpose") == asked["purpose"]]
-    most = asked.get("limit") or len(data)
-    return {"object": "list", "data": data[:most], "has_more": len(data) > most}
+async def _remove_expired(store: RecordStore) -> None:
+    """Remove what has expired, now and then, until it is cancelled."""
+    while True:
+        try:
+            while await anyio.to_thread.run_sync(store.remove_expired):
+                pass
+        except (OSError, sqlite3.Error) as error:
+            _log.error("What has expired cannot be removed", exc_info=error)
+        await anyio.sleep(EXPIRY_SECONDS)
 
 
-def _known(folder: Path, kind: str, name: str) -> Path:
-    """Return the path of a record. Raises ApiError where the owner has none of this name."""
-    place = folder / f"{name}.json"
-    if not re.fullmatch(f"{_PREFIXES[kind]}[0-9a-f]{{24}}", name) or not place.exists():
-        raise ApiError(f"There is no {name[:80]!r} here.", status=404, code="not_found")
-    return place
+def _listing(query: Mapping[str, str]) -> JsonObject:
+    """Return what a query says of a page. Errors: OptionError."""
+    members: JsonObject = {name: _whole(text) for name, text in query.items()}
+    _SHAPES.check(members, "listing", "")
+    return members
 
 
-def _keep(place: Path, record: JsonObject) -> JsonObject:
-    """Write a record, whole or not at all, and return it."""
-    with replacing(place) as file:
-        file.write(json.dumps(record).encode())
-    return record
+def _whole(text: str) -> int | str:
+    """Return the whole number that a text is, of nine digits at most, or the text."""
+    return int(text[:9]) if text.isdecimal() else text
 
 
-def _record(place: Path) -> JsonObject:
-    """Return a record as it is now."""
-    record: JsonObject = json.loads(place.read_bytes())
-    is_cancelled = record["status"] not in _ENDED and place.with_suffix(".cancel").exists()
-    return {**record, "status": "cancelling"} if is_cancelled else record
-
-
-def _facts(files: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Yield the paths of all owners, and what the system says of each."""
-    for path in files.glob("*/*"):
-        with suppress(FileNotFoundError):  # it has gone meanwhile
-            yield path, path.stat()
-
-
-def _outcome(line: JsonObject) -> str:
-    return "completed" if line["response"]["status_code"] == 200 else "failed"
+def _form_expiry(fields: Mapping[str, bytes]) -> JsonObject | None:
+    """Return `expires_after` of a form, and check which members it has. Raises ApiError."""
+    needed = {"file", "purpose"}
+    wrong = (fields.keys() - needed - _EXPIRY.keys()) | (needed - fields.keys())
+    if wrong or fields["purpose"] != b"batch":
+        name, which = min(wrong, default="purpose"), ", ".join(_EXPIRY)
+        what = f"{name}: A form has file and purpose, which is batch, and may have {which}."
+        raise ApiError(what, param=name)
+    texts = {
+        member: fields[name].decode("utf-8", "replace") for name, member in _EXPIRY.items() if name in fields
+    }
+    return {member: _whole(text) for member, text in texts.items()} or None
 
 
 def _form(data: bytes, kind: str) -> dict[str, tuple[str, bytes]]:
