@@ -14,7 +14,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from threading import RLock
@@ -46,6 +46,8 @@ MAX_PAGE: Final = 10_000
 _RUN: Final = -1
 """The number of the item that says what run the lines of a batch are of."""
 _REMOVED_AT_ONCE: Final = 20
+_UNWRITABLE: Final = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL)
+"""Errors that are those of the disk or the folder, and not of the database."""
 _TABLES: Final = """
 CREATE TABLE records(
     number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, owner TEXT NOT NULL,
@@ -88,8 +90,9 @@ class RecordStore:
         """Where a file is written before it is kept. What a server leaves here is gone at the next start."""
         self.path = folder / "records.sqlite3"
         self._mutex = RLock()
-        self._moves: list[tuple[Path, Path]] = []
-        """Files that a transaction has kept: from where to where they go at its end."""
+        self._moves: list[tuple[Path, Path | None, Path | None]] = []
+        """Files in `incoming`, where they go once a transaction is kept, and where after an error. None: they
+        are deleted."""
         self._file_lock = FileLock(folder / "lock", 0, 0o600, thread_local=False)
         with self._usable():
             make_folders(self.incoming)
@@ -112,23 +115,24 @@ class RecordStore:
             cure = "Name another one."
             raise OptionError("Another server has this folder.", where="files", cure=cure) from None
         except (OSError, sqlite3.Error) as error:
-            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CANTOPEN) & 0xFF
-            if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL):
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if isinstance(error, OSError) or code in _UNWRITABLE:
                 what = f"The folder cannot be written: {getattr(error, 'strerror', None) or error}."
                 cure = "Name a folder that can be written, on a disk with room."
             else:
-                what = f"{self.path} is damaged, or is not a database of structgen: {error}."
+                fault = " ".join(str(error).split())
+                what = f"{self.path} is damaged, or is not a database of structgen: {fault}."
                 cure = f"Restore it from a backup, or move {self.path.name}* away, to start without records."
             raise OptionError(what, where="files", cure=cure) from error
 
     def _open(self) -> None:
         """Check the database, and create the tables of a new one."""
-        if self.version > READY:
-            what = f"{self.path} has version {self.version}, and this structgen reads up to {READY}."
-            raise OptionError(what, where="files", cure="Start a newer structgen, or name another folder.")
         execute = self._database.execute
         if (fault := execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise sqlite3.DatabaseError(fault)
+        if self.version > READY:
+            what = f"{self.path} has version {self.version}, and this structgen reads up to {READY}."
+            raise OptionError(what, where="files", cure="Start a newer structgen, or name another folder.")
         for setting in ("auto_vacuum = INCREMENTAL", "journal_mode = WAL", "synchronous = NORMAL"):
             execute(f"PRAGMA {setting}")
         execute("PRAGMA secure_delete = ON")
@@ -180,20 +184,21 @@ class RecordStore:
             try:
                 yield self._database.execute
                 self._database.execute("COMMIT")
-                # a server that is killed here moves them at its next start
-                for source, target in self._moves:
-                    os.replace(source, target)
+                # a server that is killed here moves the files at its next start
+                self._move(is_kept=True)
             except BaseException:
-                self._roll_back()
+                self._move(is_kept=False)
                 raise
-            finally:
-                self._moves.clear()
 
-    def _roll_back(self) -> None:
-        """Undo a transaction that is not kept yet."""
+    def _move(self, *, is_kept: bool) -> None:
+        """Move the files of a transaction, which is undone if it is not kept."""
         if self._database.in_transaction:
             self._database.execute("ROLLBACK")
-            for source, _ in self._moves:
+        moves, self._moves = self._moves, []
+        for source, place, former in moves:
+            if target := place if is_kept else former:
+                os.replace(source, target)
+            else:
                 source.unlink(missing_ok=True)
 
     def _rows(self, statement: str, values: Sequence[Any]) -> list[Any]:
@@ -256,7 +261,7 @@ class RecordStore:
         source, target = self.incoming / name, self.place(owner, name)
         os.replace(path, source)
         with self.transaction():
-            self._moves.append((source, target))
+            self._moves.append((source, target, None))
             if checks_room:
                 self.check_room(owner, size + FILE_BYTES)
             make_folders(target.parent)
@@ -322,9 +327,12 @@ class RecordStore:
 
     def remove(self, stored: StoredRecord) -> None:
         """Delete a record with all that belongs to it."""
+        name = stored.record["id"]
+        place, source = self.place(stored.owner, name), self.incoming / name
         with self.transaction() as execute:
-            # the bytes first: a full disk has no room for a transaction before
-            self.place(stored.owner, stored.record["id"]).unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                os.replace(place, source)
+                self._moves.append((source, None, place))
             execute("DELETE FROM items WHERE record = ?", (stored.number,))
             execute("DELETE FROM records WHERE number = ?", (stored.number,))
 
