@@ -48,11 +48,13 @@ from structgen.doors.serving.batches import Batches
 from structgen.doors.serving.chat_shape import ChatShape, CompletionShape
 from structgen.doors.serving.folder_import import open_store
 from structgen.doors.serving.message_shape import CountShape, MessageShape
+from structgen.doors.serving.record_store import disk_checked, owner_of
 from structgen.doors.serving.reply_parts import ReplyParts
 from structgen.doors.serving.response_shape import InputTokensShape, ResponseShape
 from structgen.doors.serving.served_model import AskedTexts, ServedModel
 from structgen.doors.serving.server_metrics import ServerMetrics
 from structgen.doors.serving.server_options import ServerOptions
+from structgen.doors.serving.stored_responses import StoredResponses
 from structgen.grammars.json_grammars.schema_grammar import SCHEMA_REMARKS
 
 T = TypeVar("T")
@@ -198,12 +200,12 @@ class ModelServer:
             raise ApiError(f"The body is a {type(body).__name__}, and must be an object.")
         return body
 
-    async def read(self, kind: type[AnswerShape], body: JsonObject) -> AnswerShape:
-        """Read a body in a thread: a large schema holds up nobody. Errors: ApiError."""
+    async def read(self, kind: type[AnswerShape], body: JsonObject, owner: str) -> AnswerShape:
+        """Read a body of an owner in a thread: a large schema holds up nobody. Errors: ApiError."""
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(self.options.readers)
         stop = Stop()
-        reading = partial(THIS_CALL.until, stop, partial(self._read, kind, body))
+        reading = partial(THIS_CALL.until, stop, partial(self._read, kind, body, owner))
         try:
             return await anyio.to_thread.run_sync(reading, limiter=self._limiter, abandon_on_cancel=True)
         except StructgenError as error:
@@ -213,11 +215,12 @@ class ModelServer:
         finally:
             stop.set()
 
-    def _read(self, kind: type[AnswerShape], body: JsonObject) -> AnswerShape:
+    def _read(self, kind: type[AnswerShape], body: JsonObject, owner: str) -> AnswerShape:
         """Read a body as one call, whose steps its limits bound."""
         SCHEMA_REMARKS.set([])  # of this call: its thread has a context of its own
         with THIS_CALL.begin(self.named.limits):
-            return kind(self.named, body)
+            responses = None if self.store is None else StoredResponses(self.store, owner)
+            return kind(self.named, body, responses)
 
     async def begin(self, asked: AskedTexts) -> list[Handle]:
         """Return the texts of a request, which the engine brings on. Errors: ApiError."""
@@ -242,11 +245,11 @@ class ModelServer:
         if self._trim is not None and self.answers % _ANSWERS == 0:
             threading.Thread(target=self._trim, name="structgen-freed-memory", daemon=True).start()
 
-    async def answer_line(self, path: str, body: JsonObject) -> tuple[int, Any, str]:
-        """Return the status, the body and the warning of the whole answer to a body that came over no
-        connection."""
+    async def answer_line(self, path: str, body: JsonObject, owner: str = "") -> tuple[int, Any, str]:
+        """Return the status, the body and the warning of the whole answer to a body of an owner, which came
+        over no connection."""
         kind = next(kind for kind in SHAPES if kind.path == path)
-        line = _Line(self, kind, {"type": "http", "method": "POST", "path": path})
+        line = _Line(self, kind, {"type": "http", "method": "POST", "path": path}, owner=owner)
         of_streams = ("stream", "stream_options")
         line.body = {name: value for name, value in body.items() if name not in of_streams}
         await line.traced({}, line.run_kept())
@@ -273,6 +276,7 @@ class _Answer:
     handles: list[Handle] = field(default_factory=list)
     body: JsonObject = field(default_factory=dict)
     status: int = _ClientGoneError.status
+    owner: str = ""
 
     def __await__(self) -> Generator[Any, None, None]:
         return self.run().__await__()
@@ -285,7 +289,7 @@ class _Answer:
     async def _run(self, http: Request) -> None:
         began = time.perf_counter()
         try:
-            self.server.check_key(http)
+            self.owner = owner_of(self.server.check_key(http))
             self.body = await self.server.body(http)
             await _unless_gone(self.receive, self.answer(self.body))
         except (_ClientGoneError, ClientDisconnect):
@@ -335,7 +339,7 @@ class _Answer:
 
     async def answer(self, body: JsonObject) -> None:
         """Answer a body that was received, whole or as a stream. Errors: ApiError."""
-        shape = await self.server.read(self.kind, body)
+        shape = await self.server.read(self.kind, body, self.owner)
         self.handles = await self.server.begin(shape.asked)
         shape.replies = [replace(shape.asked.parts, parts={}) for _ in self.handles]
         told = {"x-structgen-warning": shape.warning} if shape.warning else {}
@@ -346,7 +350,9 @@ class _Answer:
             for _ in shape.piece(index, shape.replies[index].ended(self.result(index))):
                 pass
         results = [self.result(index) for index in range(len(self.handles))]
-        await self.respond(ObjectResponse(shape.whole(results), headers=told))
+        answer = shape.whole(results)
+        await _keep(shape)
+        await self.respond(ObjectResponse(answer, headers=told))
 
     def result(self, index: int) -> Result:
         """Return the result of a text that has ended. Raises ApiError where it ended in an error."""
@@ -369,7 +375,10 @@ class _Answer:
                         result = self.result(index)
                         piece = shape.piece(index, reply.ended(result))
                         events = chain(piece, shape.ended(index, result))
-                    yield "".join(map(shape.line, events))
+                    text = "".join(map(shape.line, events))
+                    if handle.result is not None:
+                        await _keep(shape)
+                    yield text
             results = [self.result(index) for index in range(len(self.handles))]
             yield "".join(map(shape.line, shape.closed(results))) + shape.last
         except ApiError as error:
@@ -415,6 +424,13 @@ class _Line(_Answer):
 
     async def respond(self, response: Response) -> None:
         self.status, self.response = response.status_code, response
+
+
+async def _keep(shape: AnswerShape) -> None:
+    """Keep an answer that has ended, if its client wants it kept. Errors: ApiError."""
+    if shape.keep is not None:
+        with disk_checked():
+            await anyio.to_thread.run_sync(shape.keep)
 
 
 async def _unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:

@@ -1,4 +1,5 @@
-"""`/v1/files` and `/v1/batches`: files of requests, which are answered while nobody waits.
+"""`/v1/files` and `/v1/batches`: files of requests, which are answered while nobody waits. Also what is read of
+stored responses.
 
 All is kept in the store of the server, under names that no client gives: digests of keys and random numbers.
 One thread answers a batch after another, and goes on with those that a server before it left. A record goes
@@ -34,7 +35,7 @@ from structgen.base.language.shapes import JsonShapes
 from structgen.base.system.cache import replacing
 from structgen.base.system.result_files import as_line, run_difference
 from structgen.doors.serving.answer_shape import ObjectResponse
-from structgen.doors.serving.api_errors import ApiError, answer_to
+from structgen.doors.serving.api_errors import ApiError, answer_to, unsupported
 from structgen.doors.serving.batch_runs import URLS, batch_answers, batch_run, outcome_of, read_batch
 from structgen.doors.serving.record_store import (
     DAY,
@@ -52,9 +53,9 @@ _SHAPES: Final = JsonShapes(
     f"expiry: 'created_at' anchor!; count seconds!\n"
     f"batch: word input_file_id!; {'|'.join(map(repr, URLS))} endpoint!; '24h' completion_window!; "
     "object metadata; expiry output_expires_after\n"
-    "listing: word after; count limit; word purpose; 'asc'|'desc' order"
+    "items: word after; count limit; 'asc'|'desc' order\n"
+    "listing: +items; word purpose"
 )
-_PREFIXES: Final = {"files": "file-", "batches": "batch_"}
 _OUTPUTS: Final = {"completed": "output_file_id", "failed": "error_file_id"}
 """The members of a batch that name its files, by the outcome of the requests in them."""
 _EXPIRY: Final = {"expires_after[anchor]": "anchor", "expires_after[seconds]": "seconds"}
@@ -85,9 +86,11 @@ class Batches:
 
     def routes(self) -> Iterator[Route]:
         """Yield what is served."""
-        for kind in _PREFIXES:
+        for kind in ("files", "batches"):
             for path in (f"/v1/{kind}", f"/v1/{kind}/{{rest:path}}"):
                 yield Route(path, partial(self._answer, kind), methods=["GET", "POST", "DELETE"])
+        path = "/v1/responses/{rest:path}"
+        yield Route(path, partial(self._answer, "responses"), methods=["GET", "DELETE"])
 
     async def _answer(self, kind: str, http: Request) -> Response:
         """Answer a request at one of the addresses. Errors: ApiError."""
@@ -108,16 +111,21 @@ class Batches:
         """Return the answer to a request of an owner, whose body is read. Errors: ApiError, OptionError."""
         store = self.store
         match http.method, kind, *http.path_params.get("rest", "").split("/"):
-            case "GET", _, "":
+            case "GET", "files" | "batches", "":
                 return ObjectResponse(store.page(kind, owner, **_listing(http.query_params)))
             case "GET", _, name:
+                if http.query_params.get("stream") == "true":
+                    raise unsupported("stream", "What is kept is sent whole.")
                 return ObjectResponse(store.find(kind, name, owner).record)
             case "GET", "files", name, "content":
                 place = store.place(owner, store.find(kind, name, owner).record["id"])
                 return FileResponse(place, media_type="application/octet-stream")
-            case "DELETE", "files", name:
+            case "GET", "responses", name, "input_items":
+                query = _listing(http.query_params, "items")
+                return ObjectResponse(store.input_items(store.find(kind, name, owner), **query))
+            case "DELETE", "files" | "responses", name:
                 store.remove(store.find(kind, name, owner))
-                return ObjectResponse({"id": name, "object": "file", "deleted": True})
+                return ObjectResponse({"id": name, "object": kind[:-1], "deleted": True})
             case "POST", "batches", "":
                 return ObjectResponse(self._begin(owner, body))
             case "POST", "batches", name, "cancel":
@@ -250,7 +258,8 @@ class Batches:
             remaining = [line for number, line in enumerate(requests.values(), 1) if number not in answered]
             engine = self.server.named.engine
             at_once = max(1, engine.max_rows // 4)
-            answers = batch_answers(portal, engine, self.server.answer_line, at_once, remaining)
+            answer_line = partial(self.server.answer_line, owner=owner)
+            answers = batch_answers(portal, engine, answer_line, at_once, remaining)
             with closing(answers):
                 self._check_run(batch, batch_run(next(answers), [*requests.values()]))
                 while not (status := self._status_of_end(batch)) and (answer := next(answers, None)):
@@ -318,10 +327,10 @@ async def _remove_expired(store: RecordStore) -> None:
         await anyio.sleep(EXPIRY_SECONDS)
 
 
-def _listing(query: Mapping[str, str]) -> JsonObject:
-    """Return what a query says of a page. Errors: OptionError."""
+def _listing(query: Mapping[str, str], shape: str = "listing") -> JsonObject:
+    """Return what a query of a shape says of a page. Errors: OptionError."""
     members: JsonObject = {name: _whole(text) for name, text in query.items()}
-    _SHAPES.check(members, "listing", "")
+    _SHAPES.check(members, shape, "")
     return members
 
 

@@ -59,7 +59,7 @@ CREATE INDEX records_by_end ON records(kept_until);
 CREATE TABLE items(
     record INTEGER NOT NULL, number INTEGER NOT NULL, owner TEXT NOT NULL, part TEXT NOT NULL, id BLOB,
     content BLOB NOT NULL, UNIQUE(record, number));
-CREATE INDEX items_by_id ON items(owner, id) WHERE id IS NOT NULL;
+CREATE INDEX items_by_id ON items(owner, id, record) WHERE id IS NOT NULL;
 CREATE TABLE sums(owner TEXT PRIMARY KEY, bytes INTEGER NOT NULL) WITHOUT ROWID"""
 _TRIGGER: Final = """
 CREATE TRIGGER {table}_{event} AFTER {event} ON {table} BEGIN
@@ -346,6 +346,33 @@ class RecordStore:
         if rows:
             self._rows("PRAGMA incremental_vacuum(1000)", ())
         return bool(rows)
+
+    # --- responses ------------------------------------------------------------------------------------------
+
+    def item(self, owner: str, name: str) -> bytes | None:
+        """Return the item of an id, as the last record of an owner has it that is kept; None without one."""
+        statement = (
+            "SELECT content FROM items CROSS JOIN records ON records.number = record "
+            "WHERE items.owner = ? AND items.id = ? AND kept_until > ? ORDER BY record DESC LIMIT 1"
+        )
+        rows = self._rows(statement, (owner, _item_id(name), time.time()))
+        return rows[0][0] if rows else None
+
+    def input_items(
+        self, stored: StoredRecord, *, limit: int = 20, after: str = "", order: str = "desc"
+    ) -> JsonObject:
+        """Return a page of the items that a response answers, as `page` does it."""
+        sign, number = ("<", OPEN) if order == "desc" else (">", 0)
+        if after:
+            statement = "SELECT number FROM items WHERE owner = ? AND id = ? AND record = ?"
+            rows = self._rows(statement, (stored.owner, _item_id(after), stored.number))
+            if not rows:
+                raise ApiError(f"after: There is no {after[:80]!r} here.", status=404, param="after")
+            ((number,),) = rows
+        limit = min(limit or MAX_PAGE, MAX_PAGE)
+        where = f"record = ? AND number {sign} ? AND part = 'input' ORDER BY number {order} LIMIT ?"
+        rows = self._rows(f"SELECT content FROM items WHERE {where}", (stored.number, number, limit + 1))
+        return self._listed((json.loads(content) for (content,) in rows), limit)
 
     # --- batches --------------------------------------------------------------------------------------------
 
