@@ -1,7 +1,7 @@
-"""`/v1/files` and `/v1/batches`: files of requests, which are answered while nobody waits. Also what is read of
-stored responses.
+"""`/v1/files` and `/v1/batches`: files of requests, which are answered while nobody waits.
 
 All is kept in the store of the server, under names that no client gives: digests of keys and random numbers.
+Stored responses are read here too.
 One thread answers a batch after another, and goes on with those that a server before it left. A record goes
 some days after its last change: a task removes what has expired.
 """

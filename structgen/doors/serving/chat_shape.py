@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.decoding.engine.requests import FinishReason, Result

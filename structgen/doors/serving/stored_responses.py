@@ -1,8 +1,8 @@
 """Responses that a client wants kept (`store: true`): the conversations that later requests go on with.
 
-A stored response has its whole conversation: the items before it, those of its request, and those of its output.
-So it needs no other response, which may be deleted or expire, and none can refer to itself. A conversation
-has at most as many bytes as a body.
+A stored response has its whole conversation: the items before it, those of its request, and those of its
+output. So it needs no other response, which may be deleted or expire, and none can refer to itself. A
+conversation has at most as many bytes as a body.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class StoredResponses(NamedTuple):
         """Return the item of an `item_reference`. Raises ApiError where the owner has none of this id."""
         content = self.store.item(self.owner, name)
         if content is None:
-            what = f"{where}: Item with id {name[:80]!r} not found. Items are kept of answers with `store`: true."
+            what = f"{where}: Item with id {name[:80]!r} not found. Answers to `store: true` have items."
             raise ApiError(what, status=404, param=where)
         item: JsonObject = json.loads(content)
         return item
@@ -79,6 +79,6 @@ def _whole_item(item: Mapping[str, Any]) -> JsonObject:
     whole = {"status": "completed", **item, "id": name, "type": kind}
     if isinstance(content, str):
         text = "output_text" if item.get("role") == "assistant" else "input_text"
-        more = {"annotations": []} if text == "output_text" else {}
+        more: JsonObject = {"annotations": []} if text == "output_text" else {}
         whole["content"] = [{"type": text, "text": content, **more}]
     return whole
