@@ -7,89 +7,38 @@ import io
 import json
 import random
 import re
-import sqlite3
 import stat
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import openai
 import pytest
-import uvicorn
 from renewed_engine import renew
-from served_apps import ADA, FORMAT, MESSAGES, TOOL, app_of, post
+from served_apps import ADA, TOOL, app_of, post
+from served_batches import (
+    CHAT_PATH,
+    ENDED,
+    KEYS,
+    LINES,
+    OF_BATCHES,
+    begun,
+    client_of,
+    ended,
+    kept_rows,
+    lines,
+    request,
+    results,
+    served,
+)
 
 import structgen as sg
 from structgen.doors.serving import record_store
 from structgen.doors.serving.record_store import RecordStore
 from structgen.doors.serving.server_options import ServerOptions
-
-KEYS = ("sk-one", "sk-two")
-ENDED = {"completed", "failed", "expired", "cancelled"}
-CHAT = "/v1/chat/completions"
-
-
-def request(name: str, url: str = CHAT, **body: Any) -> dict[str, Any]:
-    body = {"model": "extract", "messages": MESSAGES, "response_format": FORMAT, **body}
-    return {"custom_id": name, "method": "POST", "url": url, "body": body}
-
-
-def lines(*requests: Any) -> bytes:
-    return "".join(json.dumps(one) + "\n" for one in requests).encode()
-
-
-@contextmanager
-def served(engine: sg.Engine, folder: Path | None, **options: Any) -> Iterator[str]:
-    """Serve at a port of this machine, as `structgen serve` does; yield the address."""
-    app = app_of(engine, ServerOptions(files=folder, **options))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.01)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/v1"
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
-def client_of(address: str, key: str = KEYS[0]) -> openai.OpenAI:
-    return openai.OpenAI(base_url=address, api_key=key, max_retries=0)
-
-
-OF_BATCHES = "FROM items JOIN records ON record = records.number WHERE kind = 'batches'"
-LINES = f"SELECT content {OF_BATCHES} AND items.number > 0"
-
-
-def kept_rows(folder: Path, statement: str, *values: Any) -> list[Any]:
-    """Return the rows of a statement in the database of a folder."""
-    with closing(sqlite3.connect(folder / "records.sqlite3")) as database, database:
-        return database.execute(statement, values).fetchall()
-
-
-def begun(client: openai.OpenAI, content: bytes, endpoint: Any = CHAT) -> Any:
-    file = client.files.create(file=("../../my.jsonl", content), purpose="batch")
-    return client.batches.create(input_file_id=file.id, endpoint=endpoint, completion_window="24h")
-
-
-def ended(client: openai.OpenAI, batch: Any) -> Any:
-    """Return a batch that has ended; the tests' own limit bounds the waiting."""
-    while batch.status not in ENDED:
-        time.sleep(0.02)
-        batch = client.batches.retrieve(batch.id)
-    return batch
-
-
-def results(client: openai.OpenAI, file: str) -> dict[str, Any]:
-    found = [json.loads(line) for line in client.files.content(file).text.splitlines()]
-    assert len({one["custom_id"] for one in found}) == len(found), "a request was answered twice"
-    return {one["custom_id"]: one for one in found}
 
 
 def test_a_file_becomes_results_and_errors(engine: sg.Engine, tmp_path: Path) -> None:
@@ -102,10 +51,10 @@ def test_a_file_becomes_results_and_errors(engine: sg.Engine, tmp_path: Path) ->
         assert client.files.content(file.id).content == lines(*asked)
         assert (file.bytes, file.filename, file.purpose) == (len(lines(*asked)), "mine.jsonl", "batch")
         batch = client.batches.create(
-            input_file_id=file.id, endpoint=CHAT, completion_window="24h", metadata={"night": "1"}
+            input_file_id=file.id, endpoint=CHAT_PATH, completion_window="24h", metadata={"night": "1"}
         )
         batch = ended(client, batch)
-        assert (batch.status, batch.endpoint, batch.input_file_id) == ("completed", CHAT, file.id)
+        assert (batch.status, batch.endpoint, batch.input_file_id) == ("completed", CHAT_PATH, file.id)
         assert batch.metadata == {"night": "1"} and batch.completed_at >= batch.in_progress_at
         counts = batch.request_counts
         assert (counts.total, counts.completed, counts.failed) == (4, 3, 1)
@@ -118,7 +67,7 @@ def test_a_file_becomes_results_and_errors(engine: sg.Engine, tmp_path: Path) ->
         (call,) = good["calls"]["response"]["body"]["choices"][0]["message"]["tool_calls"]
         assert json.loads(call["function"]["arguments"]) == ADA
         # the answer is that of the address itself
-        said = post(app_of(engine), CHAT, asked[3]["body"])
+        said = post(app_of(engine), CHAT_PATH, asked[3]["body"])
         assert bad["wrong"]["response"]["status_code"] == said.status_code == 400
         assert bad["wrong"]["response"]["body"] == said.json()
         assert {one.id for one in client.files.list()} == {
@@ -165,7 +114,7 @@ def test_a_file_with_a_faulty_line_fails_as_a_whole_with_its_place(engine: sg.En
             {"completion_window": "1h"},
             {"input_file_id": "file-0"},
         ):
-            given = {"input_file_id": file, "endpoint": CHAT, "completion_window": "24h", **body}
+            given = {"input_file_id": file, "endpoint": CHAT_PATH, "completion_window": "24h", **body}
             with pytest.raises(openai.APIStatusError) as caught:
                 client.batches.create(**given)
             assert caught.value.status_code in (400, 404)
@@ -184,7 +133,9 @@ def test_a_file_is_its_keys_alone(engine: sg.Engine, tmp_path: Path) -> None:
             with pytest.raises(openai.NotFoundError):
                 ask(batch.id)
         with pytest.raises(openai.NotFoundError):
-            other.batches.create(input_file_id=batch.input_file_id, endpoint=CHAT, completion_window="24h")
+            other.batches.create(
+                input_file_id=batch.input_file_id, endpoint=CHAT_PATH, completion_window="24h"
+            )
         assert not list(other.files.list()) and not list(other.batches.list())
         assert results(mine, batch.output_file_id)["a"]
         with pytest.raises(openai.AuthenticationError):
@@ -248,7 +199,7 @@ def test_what_is_old_is_not_there_and_is_deleted_later(
             with pytest.raises(openai.NotFoundError):
                 ask(old.id)
         with pytest.raises(openai.NotFoundError):
-            client.batches.create(input_file_id=old.id, endpoint=CHAT, completion_window="24h")
+            client.batches.create(input_file_id=old.id, endpoint=CHAT_PATH, completion_window="24h")
     renew(engine)
     with served(engine, folder):
         while list(folder.glob(f"*/{old.id}")):
@@ -382,7 +333,10 @@ def test_a_file_lives_as_long_as_its_client_wants_it(engine: sg.Engine, tmp_path
             assert file.expires_at - file.created_at == granted
             expiry = {**anchor, "seconds": seconds}
             batch = client.batches.create(
-                input_file_id=file.id, endpoint=CHAT, completion_window="24h", output_expires_after=expiry
+                input_file_id=file.id,
+                endpoint=CHAT_PATH,
+                completion_window="24h",
+                output_expires_after=expiry,
             )
             output = client.files.retrieve(ended(client, batch).output_file_id)
             assert output.expires_at - output.created_at == granted
@@ -395,7 +349,7 @@ def test_a_file_lives_as_long_as_its_client_wants_it(engine: sg.Engine, tmp_path
             with pytest.raises(openai.BadRequestError, match="output_expires_after"):
                 client.batches.create(
                     input_file_id=file.id,
-                    endpoint=CHAT,
+                    endpoint=CHAT_PATH,
                     completion_window="24h",
                     output_expires_after=expiry,
                 )
@@ -462,7 +416,7 @@ def test_pages_are_slices_of_the_list(engine: sg.Engine, tmp_path: Path) -> None
         for file in files[:5]:
             ended(
                 client,
-                client.batches.create(input_file_id=file, endpoint=CHAT, completion_window="24h"),
+                client.batches.create(input_file_id=file, endpoint=CHAT_PATH, completion_window="24h"),
             )
         for ask in (client.files.list, client.batches.list):
             listed: Any = ask
@@ -499,7 +453,7 @@ def test_batches_count_as_files_do(engine: sg.Engine, tmp_path: Path) -> None:
     with served(engine, tmp_path / "files", key_bytes=40_000) as address:
         client = client_of(address)
         file = client.files.create(file=("a", b"x"), purpose="batch").id
-        asked: Any = {"input_file_id": file, "endpoint": CHAT, "completion_window": "24h"}
+        asked: Any = {"input_file_id": file, "endpoint": CHAT_PATH, "completion_window": "24h"}
         with pytest.raises(openai.APIStatusError) as caught:
             client.batches.create(**asked, metadata={"a": "x" * 40_000})
         assert (caught.value.status_code, caught.value.code) == (413, "too_large")
