@@ -52,7 +52,7 @@ def import_folder(store: RecordStore) -> None:
             store.version = IMPORTED
     if store.version == IMPORTED:
         for path in _record_files(store):
-            if store.has(path.stem):
+            if store.owner(path.stem):
                 # the record itself last: what a kill leaves is found by it
                 for file in (*path.parent.glob(f"{path.stem}.[!j]*"), path):
                     file.unlink(missing_ok=True)

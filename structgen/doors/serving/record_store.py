@@ -69,6 +69,7 @@ CREATE TRIGGER {table}_{event} AFTER {event} ON {table} BEGIN
 _RECORD: Final = """
 SELECT records.number, records.owner, status, changes, content FROM records
 CROSS JOIN items ON items.record = records.number AND items.number = 0 WHERE """
+_ITEM: Final = "SELECT number, owner, NULL, '{}', content FROM items WHERE "
 
 
 class StoredRecord(NamedTuple):
@@ -150,12 +151,15 @@ class RecordStore:
     def _end_moves(self) -> None:
         """Put the files into their places whose records a killed server had kept, and delete the others."""
         for path in self.incoming.iterdir():
-            name = os.fsencode(path.name).decode("utf-8", "replace")
-            row = self._database.execute("SELECT owner FROM records WHERE id = ?", (name,)).fetchone()
-            if row:
-                os.replace(path, self.place(row[0], name))
+            if owner := self.owner(path.name):
+                os.replace(path, self.place(owner, path.name))
             else:
                 path.unlink()
+
+    def owner(self, name: str) -> str:
+        """Return whose record has a name; "" where nobody has it."""
+        rows = self._rows("SELECT owner FROM records WHERE id = ?", (printed(name),))
+        return str(rows[0][0]) if rows else ""
 
     @property
     def version(self) -> int:
@@ -283,10 +287,6 @@ class RecordStore:
             raise ApiError(f"There is no {name[:80]!r} here.", status=404, code="not_found")
         return _stored(rows[0])
 
-    def has(self, name: str) -> bool:
-        """Return whether anybody keeps a record of this name."""
-        return bool(self._rows("SELECT 1 FROM records WHERE id = ?", (name,)))
-
     def page(
         self,
         kind: str,
@@ -300,30 +300,33 @@ class RecordStore:
         """Return a page of the records of an owner, in the order of their creation, as OpenAI's listings are:
         at most `limit` behind the record `after`, and no more bytes than a body may have. Raises ApiError for
         an `after` that is not there. Cost: that of what is returned."""
-        sign, first = ("<", OPEN) if order == "desc" else (">", 0)
-        values: list[Any] = [owner, kind, self.find(kind, after, owner).number if after else first]
-        statement = f"{_RECORD} records.owner = ? AND kind = ? AND records.number {sign} ?"
+        number = self.find(kind, after, owner).number if after else None
+        where = f"{_RECORD} records.owner = ? AND kind = ? AND kept_until > ?"
+        values = [owner, kind, time.time()]
         if purpose is not None:
-            statement += " AND purpose = ?"
+            where += " AND purpose = ?"
             values.append(purpose)
-        limit = min(limit or MAX_PAGE, MAX_PAGE)
-        statement += f" AND kept_until > ? ORDER BY records.number {order} LIMIT ?"
-        with self._mutex:
-            rows = self._database.execute(statement, (*values, time.time(), limit + 1))
-            return self._listed((_stored(row).record for row in rows), limit)
+        return self._page(where, values, "records.number", number, limit, order)
 
-    def _listed(self, records: Iterator[JsonObject], limit: int) -> JsonObject:
-        """Return a page that begins with some records."""
-        data, size = list[JsonObject](), 0
-        for record in records:
-            if len(data) == limit or size > self.options.max_body:
-                break
-            data.append(record)
-            size += len(as_bytes(record))
-        else:
-            limit = 0
-        ends = {"first_id": data[0].get("id"), "last_id": data[-1].get("id")} if data else {}
-        return {"object": "list", "data": data, "has_more": limit > 0, **ends}
+    def _page(
+        self, where: str, values: list[Any], key: str, after: int | None, limit: int, order: str
+    ) -> JsonObject:
+        """Return a page of the rows of a statement, behind the one whose `key` is `after`."""
+        sign, first = ("<", OPEN) if order == "desc" else (">", 0)
+        limit = min(limit or MAX_PAGE, MAX_PAGE)
+        statement = f"{where} AND {key} {sign} ? ORDER BY {key} {order} LIMIT ?"
+        data, size, has_more = list[JsonObject](), 0, False
+        with self._mutex:
+            for row in self._database.execute(
+                statement, (*values, first if after is None else after, limit + 1)
+            ):
+                has_more = len(data) == limit or size > self.options.max_body
+                if has_more:
+                    break
+                data.append(_stored(row).record)
+                size += len(row[-1])
+        ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {}
+        return {"object": "list", "data": data, "has_more": has_more, **ends}
 
     def remove(self, stored: StoredRecord) -> None:
         """Delete a record with all that belongs to it."""
@@ -362,17 +365,15 @@ class RecordStore:
         self, stored: StoredRecord, *, limit: int = 20, after: str = "", order: str = "desc"
     ) -> JsonObject:
         """Return a page of the items that a response answers, as `page` does it."""
-        sign, number = ("<", OPEN) if order == "desc" else (">", 0)
+        number = None
         if after:
             statement = "SELECT number FROM items WHERE owner = ? AND id = ? AND record = ?"
             rows = self._rows(statement, (stored.owner, _item_id(after), stored.number))
             if not rows:
                 raise ApiError(f"after: There is no {after[:80]!r} here.", status=404, param="after")
             ((number,),) = rows
-        limit = min(limit or MAX_PAGE, MAX_PAGE)
-        where = f"record = ? AND number {sign} ? AND part = 'input' ORDER BY number {order} LIMIT ?"
-        rows = self._rows(f"SELECT content FROM items WHERE {where}", (stored.number, number, limit + 1))
-        return self._listed((json.loads(content) for (content,) in rows), limit)
+        where = f"{_ITEM} record = ? AND part = 'input'"
+        return self._page(where, [stored.number], "number", number, limit, order)
 
     # --- batches --------------------------------------------------------------------------------------------
 

@@ -81,7 +81,8 @@ def add_file(
 
 def add_batch(store: RecordStore, owner: str, number: int) -> Any:
     record = {"id": f"batch_{number:024x}", "object": "batch", "created_at": 7, "expires_at": LATER}
-    store.add(owner, "batches", record, OPEN, status="validating")
+    number = store.add(owner, "batches", record, OPEN, status="validating")
+    store.add_item(owner, number, 5_000_000, ("input", "msg_1", b'{"id": "msg_1"}'))
     return store.open_batch(record["id"])
 
 
@@ -178,7 +179,8 @@ def fill(store: RecordStore, count: int) -> None:
     with store.transaction():
         for number in range(10_000, 10_000 + count):
             record = {"id": file_name(number), "created_at": 7, "purpose": "batch", "expires_at": LATER}
-            store.add(OWNERS[number % len(OWNERS)], "files", record, LATER, size=9)
+            items = [("input", "msg_1", b'{"id": "msg_1"}')]  # as copies of a conversation have it
+            store.add(OWNERS[number % len(OWNERS)], "files", record, LATER, size=9, items=items)
 
 
 def steps_of(store: RecordStore, work: Callable[[], Any]) -> int:
@@ -216,9 +218,12 @@ def work_of(store: RecordStore) -> dict[str, Callable[[], Any]]:
         "parts": lambda: store.set_run_parts(owner, batch.number, {}),
         "run": lambda: store.run_parts(batch.number),
         "status": lambda: store.status(batch.number),
+        "item": lambda: store.item(owner, "msg_1"),
+        "input items": lambda: store.input_items(batch, limit=1),
+        "items behind one": lambda: store.input_items(batch, limit=1, after="msg_1"),
         "close": lambda: store.close_batch(batch.number),
         "expiry": store.remove_expired,
-        "has": lambda: store.has(file_name(0)),
+        "owner": lambda: store.owner(file_name(0)),
         "delete": lambda: store.remove(store.find("files", file_name(2), owner)),
         "restart": store.open_batches,
     }
