@@ -435,7 +435,7 @@ def test_a_kill_loses_nothing_that_was_done(tmp_path: Path) -> None:
             missing = {file_name(int(number)) for number in present} - names
             assert len(extra) <= 1 and missing <= {file_name(int(number)) for number in unsure}
             present = {str(int(name.removeprefix("file-"), 16)) for name in names}
-            (count,) = store._rows("SELECT count(*) FROM items WHERE number > 0", ())[0]
+            (count,) = store._rows("SELECT count(*) FROM items WHERE part = 'completed'", ())[0]
             assert lines <= count <= lines + seed
 
 
