@@ -463,6 +463,23 @@ def test_a_kill_at_the_move_of_a_file_leaves_it_whole_or_gone(
             assert again.place(OWNERS[0], file_name(1)).read_bytes() == b"content"
 
 
+def test_a_deletion_that_fails_leaves_the_file(tmp_path: Path) -> None:
+    def refuse(action: int, *_: Any) -> int:
+        return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_DELETE else sqlite3.SQLITE_OK
+
+    with store_of(tmp_path) as store:
+        add_file(store, OWNERS[0], 1, b"content")
+        store._database.set_authorizer(refuse)
+        with pytest.raises(sqlite3.DatabaseError):
+            store.remove(store.find("files", file_name(1), OWNERS[0]))
+        store._database.set_authorizer(None)
+        check(store)
+        assert store.place(OWNERS[0], file_name(1)).read_bytes() == b"content"
+        store.remove(store.find("files", file_name(1), OWNERS[0]))
+        check(store)
+        assert kept_files(store) == set()
+
+
 def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
     with store_of(tmp_path) as store:
         (pages,) = store._rows("PRAGMA page_count", ())[0]
