@@ -240,7 +240,11 @@ class Batches:
         """Answer the requests of a batch that have no line yet. Return the status with which it ends, and the
         members that have changed."""
         store, owner, name = self.store, batch.owner, batch.record["input_file_id"]
-        counts = {"total": 0, "completed": 0, "failed": 0}
+        counts = {"total": 0, **batch.record.get("request_counts", {}), "completed": 0, "failed": 0}
+        answered = set[int]()
+        for number, outcome, _ in store.lines(batch.number):
+            answered.add(number)
+            counts[outcome] += 1
         changes: JsonObject = {"in_progress_at": int(time.time()), "request_counts": counts}
         with store.transaction():
             is_new = store.status(batch.number) == "validating"
@@ -251,10 +255,6 @@ class Batches:
             requests = read_batch(store.place(owner, name), "openai", name, self.options.max_body, urls)
             numbers = {custom_id: number for number, custom_id in enumerate(requests, 1)}
             counts["total"] = len(requests)
-            answered = set[int]()
-            for number, outcome, _ in store.lines(batch.number):
-                answered.add(number)
-                counts[outcome] += 1
             remaining = [line for number, line in enumerate(requests.values(), 1) if number not in answered]
             engine = self.server.named.engine
             at_once = max(1, engine.max_rows // 4)

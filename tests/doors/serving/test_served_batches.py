@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import random
 import re
 import stat
+import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -490,3 +493,35 @@ def test_a_kill_at_the_end_of_a_batch_leaves_nothing_twice(
         for file, name in ((batch.output_file_id, "a"), (batch.error_file_id, "b")):
             assert list(results(client, file)) == [name]
     assert kept_rows(folder, LINES) == [] and not list((folder / "incoming").iterdir())
+
+
+@pytest.mark.slow
+def test_a_server_that_is_killed_again_and_again_answers_each_request_once(tmp_path: Path) -> None:
+    names, rng, batch = [str(at) for at in range(400)], random.Random(5), None
+    command = [sys.executable, "-m", "structgen", "serve", "structgen/extract", "--port", "0"]
+    command += ["--name", "extract", "--files", str(tmp_path / "files")]
+    settings = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    counts = [0]
+    for _ in range(30):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=settings) as process:
+            assert process.stdout is not None
+            try:
+                (address,) = re.findall(r"served at (http\S+/v1)", process.stdout.readline())
+                client = client_of(address)
+                if batch is None:
+                    batch = begun(client, lines(*(request(name) for name in names)))
+                most = counts[-1] + rng.randint(1, 150)
+                while batch.status not in ENDED and getattr(batch.request_counts, "completed", 0) < most:
+                    time.sleep(0.005)
+                    batch = client.batches.retrieve(batch.id)
+                counts.append(batch.request_counts.completed)
+                if batch.status in ENDED:
+                    break
+            finally:
+                process.kill()
+    assert batch is not None and batch.status == "completed" and len(counts) > 3
+    assert counts == sorted(counts) and counts[-1] == 400, counts
+    with served(sg.Engine("structgen/extract"), tmp_path / "files") as address:
+        client = client_of(address)
+        assert list(results(client, batch.output_file_id)) == names
+        assert len(list(client.files.list())) == 2
