@@ -289,7 +289,8 @@ class _Answer:
     async def _run(self, http: Request) -> None:
         began = time.perf_counter()
         try:
-            self.owner = owner_of(self.server.check_key(http))
+            key = self.server.check_key(http)
+            self.owner = "" if self.server.store is None else owner_of(key)
             self.body = await self.server.body(http)
             await _unless_gone(self.receive, self.answer(self.body))
         except (_ClientGoneError, ClientDisconnect):

@@ -239,7 +239,7 @@ class Batches:
     def _answer_lines(self, batch: StoredRecord, portal: BlockingPortal) -> tuple[str, JsonObject]:
         """Answer the requests of a batch that have no line yet. Return the status with which it ends, and the
         members that have changed."""
-        store, owner, name = self.store, batch.owner, batch.record["input_file_id"]
+        store = self.store
         counts = {"total": 0, **batch.record.get("request_counts", {}), "completed": 0, "failed": 0}
         answered = set[int]()
         for number, outcome, _ in store.lines(batch.number):
@@ -250,33 +250,40 @@ class Batches:
             is_new = store.status(batch.number) == "validating"
             store.change(batch.number, changes, "in_progress" if is_new else None)
         try:
-            store.find("files", name, owner)
-            urls = [batch.record["endpoint"]]
-            requests = read_batch(store.place(owner, name), "openai", name, self.options.max_body, urls)
-            numbers = {custom_id: number for number, custom_id in enumerate(requests, 1)}
-            counts["total"] = len(requests)
-            remaining = [line for number, line in enumerate(requests.values(), 1) if number not in answered]
-            engine = self.server.named.engine
-            at_once = max(1, engine.max_rows // 4)
-            answer_line = partial(self.server.answer_line, owner=owner)
-            answers = batch_answers(portal, engine, answer_line, at_once, remaining)
-            with closing(answers):
-                self._check_run(batch, batch_run(next(answers), [*requests.values()]))
-                while not (status := self._status_of_end(batch)) and (answer := next(answers, None)):
-                    outcome = outcome_of(answer)
-                    counts[outcome] += 1
-                    number, item = numbers[answer["custom_id"]], (outcome, None, as_line(answer))
-                    with store.transaction():
-                        store.add_item(owner, batch.number, number, item)
-                        store.change(batch.number, changes)
-            return status or "completed", changes
+            return self._answer_others(batch, portal, changes, answered), changes
         except (StructgenError, ApiError, OSError) as error:
             place = re.match(r"file-\w+:(\d+)(?:, (.+))?", getattr(error, "where", ""), re.S)
-            message = str(error).replace(f"{store.place(owner, '')}{os.sep}", "")
+            message = str(error).replace(f"{store.place(batch.owner, '')}{os.sep}", "")
             fault: JsonObject = {"code": "invalid_request", "message": message, "line": None, "param": None}
             if place:
                 fault |= {"line": int(place[1]), "param": place[2]}
             return "failed", {**changes, "errors": {"object": "list", "data": [fault]}}
+
+    def _answer_others(
+        self, batch: StoredRecord, portal: BlockingPortal, changes: JsonObject, answered: set[int]
+    ) -> str:
+        """Answer the requests whose numbers are not among some, and count them in `changes`. Return the
+        status with which the batch ends. Raises what makes it fail."""
+        store, owner, counts = self.store, batch.owner, changes["request_counts"]
+        name, urls = batch.record["input_file_id"], [batch.record["endpoint"]]
+        store.find("files", name, owner)
+        requests = read_batch(store.place(owner, name), "openai", name, self.options.max_body, urls)
+        numbers = {custom_id: number for number, custom_id in enumerate(requests, 1)}
+        counts["total"] = len(requests)
+        remaining = [line for custom_id, line in requests.items() if numbers[custom_id] not in answered]
+        engine, answer_line = self.server.named.engine, partial(self.server.answer_line, owner=owner)
+        with closing(
+            batch_answers(portal, engine, answer_line, max(1, engine.max_rows // 4), remaining)
+        ) as answers:
+            self._check_run(batch, batch_run(next(answers), [*requests.values()]))
+            while not (status := self._status_of_end(batch)) and (answer := next(answers, None)):
+                outcome = outcome_of(answer)
+                counts[outcome] += 1
+                item = outcome, None, as_line(answer)
+                with store.transaction():
+                    store.add_item(owner, batch.number, numbers[answer["custom_id"]], item)
+                    store.change(batch.number, changes)
+        return status or "completed"
 
     def _check_run(self, batch: StoredRecord, parts: Mapping[str, str]) -> None:
         """Raise OptionError where the lines of a batch are of another run, as that of another model is."""

@@ -43,9 +43,10 @@ FILE_BYTES: Final = 4096
 """Bytes that each record counts more than it has."""
 MAX_PAGE: Final = 10_000
 """Records of a page of a listing."""
-_RUN: Final = -1
+RUN_ITEM: Final = -1
 """The number of the item that says what run the lines of a batch are of."""
-_REMOVED_AT_ONCE: Final = 20
+REMOVED_AT_ONCE: Final = 20
+"""Expired records that one transaction removes: nobody waits long for it."""
 _UNWRITABLE: Final = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL)
 """Errors that are those of the disk or the folder, and not of the database."""
 _TABLES: Final = """
@@ -343,7 +344,7 @@ class RecordStore:
         """Delete some of the records whose time is over. Return whether there were any."""
         statement = "SELECT number, owner, id FROM records WHERE kept_until <= ? ORDER BY kept_until LIMIT ?"
         with self.transaction():
-            rows = self._rows(statement, (time.time(), _REMOVED_AT_ONCE))
+            rows = self._rows(statement, (time.time(), REMOVED_AT_ONCE))
             for number, owner, name in rows:
                 self.remove(StoredRecord(number, owner, {"id": name}))
         if rows:
@@ -408,12 +409,12 @@ class RecordStore:
 
     def run_parts(self, number: int) -> JsonObject | None:
         """Return what run the lines of a batch are of, as `set_run_parts` kept it, or None."""
-        rows = self._rows("SELECT content FROM items WHERE record = ? AND number = ?", (number, _RUN))
+        rows = self._rows("SELECT content FROM items WHERE record = ? AND number = ?", (number, RUN_ITEM))
         return json.loads(rows[0][0]) if rows else None
 
     def set_run_parts(self, owner: str, number: int, parts: Mapping[str, str]) -> None:
         """Keep what run the lines of a batch are of."""
-        self.add_item(owner, number, _RUN, ("run", None, as_bytes(parts)))
+        self.add_item(owner, number, RUN_ITEM, ("run", None, as_bytes(parts)))
 
     def close_batch(self, number: int) -> None:
         """Delete the lines of a batch that has ended, some at a time, and have it expire as others do."""

@@ -480,6 +480,20 @@ def test_a_deletion_that_fails_leaves_the_file(tmp_path: Path) -> None:
         assert kept_files(store) == set()
 
 
+def test_what_is_deleted_is_not_in_the_database_of_a_server_that_has_stopped(tmp_path: Path) -> None:
+    found = []
+    for deletes in (False, True):
+        with store_of(tmp_path / str(deletes)) as store:
+            fill(store, 100)
+            record = {"id": f"resp_{0:024x}", "created_at": 7, "text": "a secret of Ada " * 99}
+            store.add(OWNERS[0], "responses", record, LATER)
+            if deletes:
+                store.remove(store.find("responses", record["id"], OWNERS[0]))
+        (path,) = (tmp_path / str(deletes)).glob("records*")
+        found.append(b"a secret of Ada" in path.read_bytes())
+    assert found == [True, False]
+
+
 def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
     with store_of(tmp_path) as store:
         (pages,) = store._rows("PRAGMA page_count", ())[0]
@@ -509,11 +523,12 @@ def test_a_full_disk_of_files_is_told(number: int) -> None:
 
 def damaged(content: bytes) -> Iterator[bytes]:
     """Yield a database in which something is wrong."""
+    noise = random.Random(7)
     yield b"no database at all, but a long enough text " * 99
     yield b"\0" * len(content)
     yield content[: len(content) // 2]
-    yield bytes(content[:40]) + os.urandom(60) + content[100:]
-    yield content[:4_096] + os.urandom(len(content) - 4_096)
+    yield bytes(content[:40]) + noise.randbytes(60) + content[100:]
+    yield content[:4_096] + noise.randbytes(len(content) - 4_096)
 
 
 def test_a_damaged_database_is_told_and_stays(tmp_path: Path) -> None:
