@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import quote
 
 import openai
 import pytest
@@ -371,3 +372,74 @@ def test_a_line_of_a_batch_keeps_its_response_for_the_owner(engine: sg.Engine, t
         assert json.loads(mine.responses.retrieve(name).output_text) == ADA
         with pytest.raises(openai.NotFoundError):
             other.responses.retrieve(name)
+
+
+ODD: Any = (
+    *(
+        None,
+        0,
+        -1,
+        1.5,
+        True,
+        "",
+        "x",
+        "resp_",
+        "\ud800",
+        "\0",
+        "'; --",
+        "%",
+        "*",
+        "x" * 3_000,
+        10**30,
+        [],
+        [[]],
+        {},
+    ),
+    *([{}], {"id": "x"}, ["asc"], "desc", "9" * 5_000, "resp_" + "0" * 24),
+)
+
+
+@pytest.mark.parametrize("count", [400, pytest.param(20_000, marks=pytest.mark.slow)])
+def test_no_odd_value_is_an_error_of_the_server(engine: sg.Engine, tmp_path: Path, count: int) -> None:
+    app, rng = app_of(engine, ServerOptions(files=tmp_path / "files")), random.Random(count)
+    kept = create(app, input=[{"role": "user", "content": TEXT, "id": "msg_1"}], store=True)
+    file = post(app, "/v1/files", b"", **{"content-type": "multipart/form-data; boundary=x"})
+    assert file.status_code == 400
+    names = [kept.id, "msg_1", *(str(one) for one in ODD if "\ud800" not in str(one))]
+    statuses = set[int]()
+
+    async def work() -> None:
+        async with http_client(app) as http:
+            for _ in range(count):
+                if rng.random() < 0.5:
+                    kind, more = (
+                        rng.choice(("responses", "files", "batches")),
+                        ["", "/input_items", "/content", "/cancel"],
+                    )
+                    path = f"/v1/{kind}/{quote(rng.choice(names), safe='')}{rng.choice(more)}"
+                    members = ("limit", "after", "order", "purpose", "stream")
+                    query = {name: rng.choice(names) for name in members if rng.random() < 0.3}
+                    method = rng.choice(("GET", "GET", "POST"))
+                    answer = await http.request(method, path, params=query)
+                else:
+                    reference = {"type": "item_reference", "id": rng.choice((*ODD, "msg_1"))}
+                    body: dict[str, Any] = {
+                        "model": "extract",
+                        "max_output_tokens": 1,
+                        "store": rng.choice(ODD),
+                    }
+                    body |= {
+                        "input": rng.choice(
+                            (TEXT, [reference], [reference, {"role": "user", "content": "x"}])
+                        )
+                    }
+                    if rng.random() < 0.5:
+                        body["previous_response_id"] = rng.choice((*ODD, kept.id))
+                    head = {"content-type": "application/json"}
+                    answer = await http.post("/v1/responses", content=json.dumps(body), headers=head)
+                statuses.add(answer.status_code)
+                assert answer.status_code < 500, (answer.request.url, answer.text)
+                assert len(answer.text) < 20_000
+
+    run(work)
+    assert {200, 400, 404} <= statuses
