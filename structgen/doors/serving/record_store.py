@@ -47,8 +47,16 @@ RUN_ITEM: Final = -1
 """The number of the item that says what run the lines of a batch are of."""
 REMOVED_AT_ONCE: Final = 20
 """Expired records that one transaction removes: nobody waits long for it."""
-_UNWRITABLE: Final = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL)
+_UNWRITABLE: Final = (
+    *(sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL),
+    *(sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY),
+)
 """Errors that are those of the disk or the folder, and not of the database."""
+_SETTINGS: Final = (
+    *("auto_vacuum = INCREMENTAL", "journal_mode = WAL"),
+    # a kill loses nothing; what is deleted is overwritten
+    *("synchronous = NORMAL", "secure_delete = ON"),
+)
 _TABLES: Final = """
 CREATE TABLE records(
     number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, owner TEXT NOT NULL,
@@ -135,9 +143,8 @@ class RecordStore:
         if self.version > READY:
             what = f"{self.path} has version {self.version}, and this structgen reads up to {READY}."
             raise OptionError(what, where="files", cure="Start a newer structgen, or name another folder.")
-        for setting in ("auto_vacuum = INCREMENTAL", "journal_mode = WAL", "synchronous = NORMAL"):
+        for setting in _SETTINGS:
             execute(f"PRAGMA {setting}")
-        execute("PRAGMA secure_delete = ON")
         if self.version:
             return
         with self.transaction():
@@ -243,15 +250,14 @@ class RecordStore:
         items: Iterable[Item] = (),
         size: int = 0,
         status: str | None = None,
-        changes: JsonObject | None = None,
     ) -> int:
         """Keep a record with its items, and return its number. `kind`: "files", "batches" or "responses";
-        `size`: the bytes of its file; `status`, `changes`: members that may change, as `change` sets them.
+        `size`: the bytes of its file; `status`: that of a batch, which `change` sets.
         Cost: about 0.1 ms. Example: `add(owner, "batches", record, OPEN, status="validating")`."""
         row = record["id"], owner, kind, record.get("purpose"), kept_until
         with self.transaction() as execute:
             statement = "INSERT INTO records VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)"
-            number = execute(statement, (*row, size + FILE_BYTES, status, as_bytes(changes or {}))).lastrowid
+            number = execute(statement, (*row, size + FILE_BYTES, status, b"{}")).lastrowid
             assert number is not None, "a row was inserted"
             for at, item in enumerate((("record", None, as_bytes(record)), *items)):
                 self.add_item(owner, number, at, item)
