@@ -43,6 +43,9 @@ from structgen.doors.serving import record_store
 from structgen.doors.serving.record_store import RecordStore
 from structgen.doors.serving.server_options import ServerOptions
 
+MANY = 300
+"""Requests of a batch that does not end before its server is stopped."""
+
 
 def test_a_file_becomes_results_and_errors(engine: sg.Engine, tmp_path: Path) -> None:
     calls = request("calls", tools=[TOOL], tool_choice="required", response_format=None)
@@ -230,7 +233,7 @@ def test_a_batch_that_is_cancelled_keeps_what_it_has(engine: sg.Engine, tmp_path
 def test_a_server_that_stops_leaves_no_thread_and_the_next_one_goes_on(
     engine: sg.Engine, tmp_path: Path
 ) -> None:
-    folder, names = tmp_path / "files", [str(at) for at in range(60)]
+    folder, names = tmp_path / "files", [str(at) for at in range(MANY)]
     with served(engine, folder) as address:
         client = client_of(address)
         batch = begun(client, lines(*(request(name) for name in names)))
@@ -238,12 +241,12 @@ def test_a_server_that_stops_leaves_no_thread_and_the_next_one_goes_on(
             batch = client.batches.retrieve(batch.id)
     assert not [one for one in threading.enumerate() if "batch" in one.name]
     before = {json.loads(line)["id"] for (line,) in kept_rows(folder, LINES)}
-    assert 0 < len(before) < 60
+    assert 0 < len(before) < MANY
     renew(engine)
     with served(engine, folder) as address:
         client = client_of(address)
         batch = ended(client, client.batches.retrieve(batch.id))
-        assert batch.status == "completed" and batch.request_counts.completed == 60
+        assert batch.status == "completed" and batch.request_counts.completed == MANY
         good = results(client, batch.output_file_id)
         assert list(good) == names and before <= {one["id"] for one in good.values()}
     assert kept_rows(folder, LINES) == []
@@ -256,7 +259,7 @@ def test_a_batch_that_cannot_go_on_says_why_and_keeps_what_it_has(
     folder = tmp_path / "files"
     with served(engine, folder) as address:
         client = client_of(address)
-        batch = begun(client, lines(*(request(str(at)) for at in range(60))))
+        batch = begun(client, lines(*(request(str(at)) for at in range(MANY))))
         while not (batch.request_counts and batch.request_counts.completed):
             batch = client.batches.retrieve(batch.id)
     renew(engine)
@@ -276,7 +279,7 @@ def test_a_batch_that_cannot_go_on_says_why_and_keeps_what_it_has(
             assert "another version of structgen (0.0)" in batch.errors.data[0].message
         else:
             assert batch.expired_at
-        assert len(results(client, batch.output_file_id)) == len(before) < 60
+        assert len(results(client, batch.output_file_id)) == len(before) < MANY
         assert batch.request_counts.completed == len(before)
 
 
