@@ -73,15 +73,19 @@ def results_of(
                 if out.tell() > end:
                     out.truncate(end)
                 for line in lines:
-                    # a text may hold half of a surrogate pair, which is escaped
-                    text = json.dumps(line, ensure_ascii=False)
-                    out.write(text.encode("utf-8", "backslashreplace") + b"\n")
+                    out.write(as_line(line))
                     out.flush()
                     yield line, True
         lines_of = dict(_whole_lines(results, member))
         if len(lines_of) == len(tasks) and [*lines_of] != [*tasks]:
             with writing(results, sync=True) as file:
                 file.writelines(lines_of[name] for name in tasks)
+
+
+def as_line(line: Mapping[str, Any]) -> bytes:
+    """Return a line of results as it stands in a file. A text may hold half of a surrogate pair, which is
+    escaped."""
+    return json.dumps(line, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
 
 
 def as_done(
@@ -140,19 +144,22 @@ def _settle(
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             what = f"Beside the results is no {path.name} of this version that says what run they are of."
             raise _refused(results, what) from error
-        now = run_of(tasks[:count])
-        other = [name for name in now if now[name] != parts.get(name)]
-        if other:
-            if len(tasks) < count:  # what stands behind the tasks follows from them
-                del other[1:]
-            told = (f"{name} ({parts.get(name)})" if "version" in name else name for name in other)
-            what = f"The results are of another run, which had another {' and '.join(told)}."
+        # what stands behind tasks that are missing follows from them
+        if what := run_difference(parts, run_of(tasks[:count]), 1 if len(tasks) < count else None):
             raise _refused(results, what)
         if len(tasks) == count:
             return
     said = {"format": _FORMAT, "tasks": len(tasks), "parts": run_of(tasks)}
     with writing(path, sync=True) as file:
         file.write(json.dumps(said, indent=1).encode() + b"\n")
+
+
+def run_difference(before: Mapping[str, str], now: Mapping[str, str], most: int | None = None) -> str:
+    """Return a sentence with the parts, or the first `most` of them, in which the run of some results differs
+    from one that would go on; "" if it may."""
+    names = [name for name in now if now[name] != before.get(name)][:most]
+    told = (f"{name} ({before.get(name)})" if "version" in name else name for name in names)
+    return f"The results are of another run, which had another {' and '.join(told)}." if names else ""
 
 
 def _refused(results: Path, what: str) -> OptionError:

@@ -6,7 +6,7 @@ import json
 import re
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final, TypeAlias
 
@@ -20,6 +20,7 @@ from structgen.doors.serving.error_places import place_in
 from structgen.doors.serving.reply_parts import Delta, ReplyParts
 from structgen.doors.serving.request_fields import check_members
 from structgen.doors.serving.served_model import AskedTexts, ServedModel
+from structgen.doors.serving.stored_responses import KEPT_BY_NOBODY, StoredResponses
 from structgen.grammars.json_grammars.schema_grammar import SCHEMA_REMARKS
 
 MOST_WARNING: Final = 1000
@@ -59,9 +60,15 @@ class AnswerShape(ABC):
     last: ClassVar[str] = ""
     """What stands behind the last event of a stream."""
 
-    def __init__(self, model: ServedModel, body: JsonObject) -> None:
-        """Read a body. Errors: ApiError, and StructgenError for what is refused."""
-        self.model, self.body = model, check_members(body, self.address)
+    keep: Callable[[], None] | None = None
+    """Keeps the whole answer, before its end is sent; None: it is not kept."""
+
+    def __init__(
+        self, model: ServedModel, body: JsonObject, responses: StoredResponses | None = None
+    ) -> None:
+        """Read a body. `responses`: what its owner keeps, if the server keeps anything. Errors: ApiError, and
+        StructgenError for what is refused."""
+        self.model, self.body, self.responses = model, check_members(body, self.address), responses
         model.check_name(body)
         self.asked = self.read()
         self.remarks = dict.fromkeys([*self.asked.warnings, *(SCHEMA_REMARKS.get() or ())])
@@ -80,6 +87,8 @@ class AnswerShape(ABC):
 
     def _warning(self) -> str:
         told = list(self.remarks)
+        if self.body.get("store") and self.keep is None:
+            told.append(KEPT_BY_NOBODY)
         if self.body.get("context_management"):
             told.append("context_management: nothing of a prompt is left out; one too long is refused")
         words = [self.in_its_words(ApiError(one), self.body).message for one in told[:MOST_REMARKS]]
@@ -148,12 +157,13 @@ class CountedPrompt(AnswerShape):
 
     operation = "count_tokens"
 
-    def __init__(self, model: ServedModel, body: JsonObject) -> None:
-        super().__init__(model, body)
+    def __init__(self, model: ServedModel, body: JsonObject, *stored: Any) -> None:
+        super().__init__(model, body, *stored)
         self.body = {**self.body, "stream": False}
 
     def read(self) -> AskedTexts:
         asked = super().read()  # type: ignore[safe-super]
+        self.keep = None
         self.input_tokens = len(asked.requests[0].prompt)
         return replace(asked, requests=(), warnings=())
 

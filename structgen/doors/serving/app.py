@@ -49,12 +49,15 @@ from structgen.doors.serving.api_errors import ApiError, answer_to
 from structgen.doors.serving.batches import Batches
 from structgen.doors.serving.chat_shape import ChatShape, CompletionShape
 from structgen.doors.serving.error_places import MOST_PLACE, abridge
+from structgen.doors.serving.folder_import import open_store
 from structgen.doors.serving.message_shape import CountShape, MessageShape
+from structgen.doors.serving.record_store import disk_checked, owner_of
 from structgen.doors.serving.reply_parts import ReplyParts
 from structgen.doors.serving.response_shape import InputTokensShape, ResponseShape
 from structgen.doors.serving.served_model import AskedTexts, ServedModel
 from structgen.doors.serving.server_metrics import ServerMetrics
 from structgen.doors.serving.server_options import ServerOptions
+from structgen.doors.serving.stored_responses import StoredResponses
 from structgen.grammars.json_grammars.schema_grammar import SCHEMA_REMARKS
 
 T = TypeVar("T")
@@ -118,6 +121,7 @@ class ModelServer:
 
     def __init__(self, model: ServedModel, options: ServerOptions) -> None:
         self.named, self.options = model, options
+        self.store = open_store(options)
         self.metrics = ServerMetrics(model.engine)
         self.answers = 0
         self._trim = glibc_trim()
@@ -231,11 +235,11 @@ class ModelServer:
         if self._trim is not None and self.answers % _ANSWERS == 0:
             threading.Thread(target=self._trim, name="structgen-freed-memory", daemon=True).start()
 
-    async def answer_line(self, path: str, body: JsonObject) -> tuple[int, Any, str]:
-        """Return the status, the body and the warning of the whole answer to a body that came over no
-        connection."""
+    async def answer_line(self, path: str, body: JsonObject, owner: str = "") -> tuple[int, Any, str]:
+        """Return the status, the body and the warning of the whole answer to a body of an owner, which came
+        over no connection."""
         kind = next(kind for kind in SHAPES if kind.path == path)
-        line = _Line(self, kind, {"type": "http", "method": "POST", "path": path})
+        line = _Line(self, kind, {"type": "http", "method": "POST", "path": path}, owner=owner)
         of_streams = ("stream", "stream_options")
         asked = {name: value for name, value in body.items() if name not in of_streams}
         await line.traced({}, line.run_kept(lambda: asked))
@@ -262,6 +266,7 @@ class _Answer:
     handles: list[Handle] = field(default_factory=list)
     body: JsonObject = field(default_factory=dict)
     status: int = _ClientGoneError.status
+    owner: str = ""
 
     def __await__(self) -> Generator[Any, None, None]:
         return self.run().__await__()
@@ -274,7 +279,8 @@ class _Answer:
     async def _run(self, http: Request) -> None:
         began = time.perf_counter()
         try:
-            self.server.check_key(http)
+            key = self.server.check_key(http)
+            self.owner = "" if self.server.store is None else owner_of(key)
             load = partial(read_object, await self.server.received(http))
             await _unless_gone(self.receive, self.answer(load))
         except (_ClientGoneError, ClientDisconnect):
@@ -333,15 +339,19 @@ class _Answer:
             return
         async for index in _changes(self.handles, pieces=False):
             self.result(index)
-        await self.respond(await run_sync(self.whole, shape, told))
+        answer = await run_sync(self.whole, shape, told)
+        await _keep(shape)
+        await self.respond(answer)
 
     def read(self, load: Callable[[], JsonObject]) -> AnswerShape:
         """Read the body as one call, whose steps its limits bound. Errors: ApiError."""
         SCHEMA_REMARKS.set([])  # of this call: its thread has a context of its own
         try:
             self.body = load()
+            store = self.server.store
+            responses = None if store is None else StoredResponses(store, self.owner)
             with THIS_CALL.begin(self.server.named.limits):
-                return self.kind(self.server.named, self.body)
+                return self.kind(self.server.named, self.body, responses)
         except StructgenError as error:
             raise answer_to(error) from error
         except RecursionError:
@@ -387,7 +397,9 @@ class _Answer:
                     else:
                         result = self.result(index)
                         piece = shape.piece(index, reply.ended(result))
-                        yield await run_sync(_text_of, shape, chain(piece, shape.ended(index, result)))
+                        text = await run_sync(_text_of, shape, chain(piece, shape.ended(index, result)))
+                        await _keep(shape)
+                        yield text
             results = [self.result(index) for index in range(len(self.handles))]
             yield _text_of(shape, shape.closed(results)) + shape.last
         except ApiError as error:
@@ -432,6 +444,13 @@ class _Line(_Answer):
 
     async def respond(self, response: Response) -> None:
         self.status, self.response = response.status_code, response
+
+
+async def _keep(shape: AnswerShape) -> None:
+    """Keep an answer that has ended, if its client wants it kept. Errors: ApiError."""
+    if shape.keep is not None:
+        with disk_checked():
+            await run_sync(shape.keep)
 
 
 async def _unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:

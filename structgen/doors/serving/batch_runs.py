@@ -85,17 +85,34 @@ def batch_results(
     model: str = "",
     start_over: bool = False,
 ) -> Generator[tuple[dict[str, Any], bool], None, None]:
-    """Yield the lines of `results_of` of requests, so many of which a server answers at a time in the event
-    loop of a portal. `model`: whose name stands in place of that in each body."""
+    """Yield the lines of `results_of` of requests, answered as `batch_answers` does it."""
+    answers = partial(batch_answers, portal, server.named.engine, server.answer_line, at_once, model=model)
+    return results_of(results, lines, answers, batch_run, start_over=start_over, member="custom_id")
+
+
+def batch_answers(
+    portal: Any,
+    engine: Any,
+    answer: Callable[..., Awaitable[tuple[int, Any, str]]],
+    at_once: int,
+    lines: Sequence[bytes],
+    *,
+    model: str = "",
+) -> Answers:
+    """Yield the parts of an engine, then a line of results for each request, in any order. `answer`:
+    `ModelServer.answer_line`, which runs in the event loop of a portal, for `at_once` requests at a time.
+    `model`: whose name stands in place of that in each body."""
     # start-up: torch
     from structgen.decoding.engine.bulk_runs import own_parts
 
-    def answers(left: Sequence[bytes]) -> Answers:
-        yield own_parts(server.named.engine)
-        ask = partial(portal.call, answered, server.answer_line, model)
-        yield from as_done(ask, left, at_once, waits=False)
+    yield own_parts(engine)
+    ask = partial(portal.call, answered, answer, model)
+    yield from as_done(ask, lines, at_once, waits=False)
 
-    return results_of(results, lines, answers, batch_run, start_over=start_over, member="custom_id")
+
+def outcome_of(line: Mapping[str, Any]) -> str:
+    """Return to which file of a batch a line of results belongs."""
+    return "completed" if line["response"]["status_code"] == 200 else "failed"
 
 
 def batch_run(parts: Mapping[str, str], lines: Sequence[bytes]) -> dict[str, str]:

@@ -1,31 +1,29 @@
 """`/v1/files` and `/v1/batches`: files of requests, which are answered while nobody waits.
 
-All lies in a folder for each key, under names that no client gives: digests of keys and random numbers. A
-record is a file of JSON; it goes some days after its last change, with what belongs to it. One thread answers
-a batch after another, and goes on with those that a server before it left.
+All is kept in the store of the server, under names that no client gives: digests of keys and random numbers.
+Stored responses are read here too.
+One thread answers a batch after another, and goes on with those that a server before it left. A record goes
+some days after its last change: a task removes what has expired.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
 import secrets
+import sqlite3
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, closing, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, closing
 from functools import partial
-from hashlib import blake2b
-from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Final
 
+import anyio
 from anyio.from_thread import BlockingPortal
 from anyio.to_thread import run_sync
-from filelock import FileLock, Timeout
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
@@ -34,280 +32,327 @@ from starlette.routing import Route
 from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.language.shapes import JsonShapes
-from structgen.base.system.cache import make_folders, replacing
-from structgen.base.system.text_files import naming
+from structgen.base.system.cache import replacing
+from structgen.base.system.result_files import as_line, run_difference
 from structgen.doors.serving.answer_shape import ObjectResponse
-from structgen.doors.serving.api_errors import ApiError, answer_to
-from structgen.doors.serving.batch_runs import URLS, batch_results, read_batch
-from structgen.doors.serving.uploads import FILE_BYTES, SUFFIX, Upload, Uploads
+from structgen.doors.serving.api_errors import ApiError, answer_to, unsupported
+from structgen.doors.serving.batch_runs import URLS, batch_answers, batch_run, outcome_of, read_batch
+from structgen.doors.serving.record_store import (
+    DAY,
+    ENDED,
+    FILE_BYTES,
+    OPEN,
+    RecordStore,
+    StoredRecord,
+    as_bytes,
+    disk_checked,
+    owner_of,
+)
+from structgen.doors.serving.uploads import Uploads
 
 _SHAPES: Final = JsonShapes(
+    f"expiry: 'created_at' anchor!; count seconds!\n"
     f"batch: word input_file_id!; {'|'.join(map(repr, URLS))} endpoint!; '24h' completion_window!; "
-    "object metadata\nlisting: word after; count limit; word purpose; 'asc'|'desc' order"
+    "object metadata; expiry output_expires_after\n"
+    "items: word after; count limit; 'asc'|'desc' order\n"
+    "listing: +items; word purpose"
 )
-DAY: Final = 24 * 60 * 60
-_PREFIXES: Final = {"files": "file-", "batches": "batch_"}
-_ENDED: Final = ("completed", "failed", "expired", "cancelled")
+_OUTPUTS: Final = {"completed": "output_file_id", "failed": "error_file_id"}
+"""The members of a batch that name its files, by the outcome of the requests in them."""
+_EXPIRY: Final = {"expires_after[anchor]": "anchor", "expires_after[seconds]": "seconds"}
+"""The members of a form that say when its file expires."""
+_SHORTEST, _LONGEST = 3600, 30 * DAY
+EXPIRY_SECONDS: Final = 60.0
+"""The time between two searches for what has expired."""
 _log = logging.getLogger("structgen.doors.serving")
 
 
 class Batches:
-    """The addresses, and what they keep. `server` has the options, reads keys and bodies, and answers the
-    requests of batches. Errors: OptionError for a folder that another server has; OSError."""
+    """The addresses, and the thread that answers batches. `server` has the options and the store, reads keys
+    and bodies, and answers the requests of batches."""
 
     def __init__(self, server: Any) -> None:
         self.server, self.options = server, server.options
-        self.uploads = Uploads(_kept_bytes, self.options.key_bytes, self.options.files_bytes)
-        self.queue = SimpleQueue[Path | None]()
+        self.queue = SimpleQueue[str | None]()
         self.is_over = False
-        self.lock = FileLock((self.options.files or Path()) / "lock", 0, 0o600, thread_local=False)
-        if self.options.files is not None:
-            with naming(self.options.files):
-                make_folders(self.options.files)
-            try:
-                self.lock.acquire()
-            except Timeout:
-                what = "Another server has this folder."
-                raise OptionError(what, where="files", cure="Name another one.") from None
-            for path in self.options.files.glob(f"*/*{SUFFIX}"):
-                path.unlink()
+        if server.store is not None:
+            self.uploads = Uploads(server.store.check_room)
+            server.store.reserved_bytes = self.uploads.reserved_bytes
+
+    @property
+    def store(self) -> RecordStore:
+        """The store of the server. Raises ApiError where it has none."""
+        if self.server.store is None:
+            what = "The server keeps no files and no batches. Have it started with --files FOLDER."
+            raise ApiError(what, status=404, code="no_files")
+        store: RecordStore = self.server.store
+        return store
 
     def routes(self) -> Iterator[Route]:
         """Yield what is served."""
-        for kind in _PREFIXES:
+        for kind in ("files", "batches"):
             for path in (f"/v1/{kind}", f"/v1/{kind}/{{rest:path}}"):
                 yield Route(path, partial(self._answer, kind), methods=["GET", "POST", "DELETE"])
+        path = "/v1/responses/{rest:path}"
+        yield Route(path, partial(self._answer, "responses"), methods=["GET", "DELETE"])
 
     async def _answer(self, kind: str, http: Request) -> Response:
-        """Answer a request at one of the addresses; what has lain too long goes before. Errors: ApiError."""
-        key, files = self.server.check_key(http), self.options.files
-        if files is None:
-            what = "The server keeps no files and no batches. Have it started with --files FOLDER."
-            raise ApiError(what, status=404, code="no_files")
-        for path, facts in _facts(files):
-            if facts.st_mtime + self.options.files_days * DAY < time.time():
-                path.unlink(missing_ok=True)
-        folder = files / blake2b(key, digest_size=16).hexdigest()
-        make_folders(folder)
+        """Answer a request at one of the addresses. Errors: ApiError."""
+        owner, _ = owner_of(self.server.check_key(http)), self.store
+        is_new = http.method == "POST" and not http.path_params.get("rest")
         try:
-            reply = await self._found(kind, folder, http)
+            with disk_checked():
+                if is_new and kind == "files":
+                    return ObjectResponse(await self._upload(owner, http))
+                body = await self.server.body(http) if is_new else {}
+                return await run_sync(self._reply, owner, kind, http, body)
         except ClientDisconnect:
             return Response()
         except StructgenError as error:
             raise answer_to(error) from error
-        return reply if isinstance(reply, Response) else await run_sync(ObjectResponse, reply)
 
-    async def _found(self, kind: str, folder: Path, http: Request) -> Any:
-        """Return the answer to a request of an owner, or the object in it. Errors: ApiError, OptionError."""
+    def _reply(self, owner: str, kind: str, http: Request, body: JsonObject) -> Response:
+        """Return the answer to a request of an owner, whose body is read. Errors: ApiError, OptionError."""
+        store = self.store
         match http.method, kind, *http.path_params.get("rest", "").split("/"):
-            case "GET", _, "":
-                return _listed(folder, kind, http.query_params)
+            case "GET", "files" | "batches", "":
+                return ObjectResponse(store.page(kind, owner, **_listing(http.query_params)))
             case "GET", _, name:
-                return _record(_known(folder, kind, name))
+                if http.query_params.get("stream") == "true":
+                    raise unsupported("stream", "What is kept is sent whole.")
+                return ObjectResponse(store.find(kind, name, owner).record)
             case "GET", "files", name, "content":
-                held = _known(folder, kind, name).with_suffix("")
-                return FileResponse(held, media_type="application/octet-stream")
-            case "DELETE", "files", name:
-                place = _known(folder, kind, name)
-                place.unlink()
-                place.with_suffix("").unlink(missing_ok=True)
-                return {"id": name, "object": "file", "deleted": True}
-            case "POST", "files", "":
-                return await self._upload(folder, http)
+                place = store.place(owner, store.find(kind, name, owner).record["id"])
+                return FileResponse(place, media_type="application/octet-stream")
+            case "GET", "responses", name, "input_items":
+                query = _listing(http.query_params, "items")
+                return ObjectResponse(store.input_items(store.find(kind, name, owner), **query))
+            case "DELETE", "files" | "responses", name:
+                store.remove(store.find(kind, name, owner))
+                return ObjectResponse({"id": name, "object": kind[:-1], "deleted": True})
             case "POST", "batches", "":
-                return await run_sync(self._begin, folder, await self.server.body(http))
+                return ObjectResponse(self._begin(owner, body))
             case "POST", "batches", name, "cancel":
-                place = _known(folder, kind, name)
-                if _record(place)["status"] not in _ENDED:
-                    place.with_suffix(".cancel").touch()
-                return _record(place)
+                with store.transaction():
+                    batch = store.find(kind, name, owner)
+                    if batch.record["status"] not in ENDED:
+                        store.change(batch.number, None, "cancelling")
+                return ObjectResponse(store.find(kind, name, owner).record)
         raise HTTPException(404)
 
     # --- files ----------------------------------------------------------------------------------------------
 
-    async def _upload(self, folder: Path, http: Request) -> JsonObject:
+    async def _upload(self, owner: str, http: Request) -> JsonObject:
         """Keep a file of requests, and return its record."""
         if "origin" in http.headers:  # a page in a browser may send a form to any address
             raise ApiError("A page in a browser may send no files.", status=403)
         pieces = self.server.pieces(http, 20 * self.options.body_seconds)
-        async with self.uploads.receive(folder, folder, http, pieces) as upload:
-            fields = upload.form.fields
-            name = min(fields.keys() ^ {"purpose"}, default="purpose")
-            if fields.get(name) != b"batch" or name != "purpose":
-                what = "A form has file and purpose, which is batch, and no more."
-                raise ApiError(f"{name}: {what}", param=name)
-            return await run_sync(self._keep_upload, folder, upload)
+        async with self.uploads.receive(owner, self.store.incoming, http, pieces) as upload:
+            form = upload.form
+            record = self._file_record(
+                form.filename or "", "batch", _form_expiry(form.fields), "expires_after"
+            )
+            # its room is reserved until the end of the block
+            keep = partial(self.store.add_file, owner, record, upload.path, checks_room=False)
+            return await run_sync(keep)
 
-    def _keep_upload(self, folder: Path, upload: Upload) -> JsonObject:
-        """Keep an upload that has come whole, and return its record."""
-        number = secrets.token_hex(12)
-        os.replace(upload.path, folder / f"file-{number}")
-        return self._keep_record(folder, number, upload.form.filename, "batch", upload.size)
-
-    def _keep_file(
-        self, folder: Path, number: str, filename: str, purpose: str, content: Iterable[bytes]
+    def _file_record(
+        self, filename: str, purpose: str, expiry: JsonObject | None, where: str = ""
     ) -> JsonObject:
-        """Keep a file, and return its record."""
-        with replacing(folder / f"file-{number}") as file:
-            file.writelines(content)
-            size = file.tell()
-        return self._keep_record(folder, number, filename, purpose, size)
+        """Return the record of a new file. `expiry`: what the client said of its time, and `where`. Errors:
+        OptionError."""
+        now = int(time.time())
+        record = {"id": f"file-{secrets.token_hex(12)}", "created_at": now, "filename": filename}
+        seconds = self._seconds(expiry, where)
+        return {**record, "purpose": purpose, "expires_at": now + seconds}
 
-    def _keep_record(
-        self, folder: Path, number: str, filename: str | None, purpose: str, size: int
-    ) -> JsonObject:
-        """Keep the record of a file that is there, and return it."""
-        place, now = folder / f"file-{number}.json", int(time.time())
-        record = {"id": place.stem, "object": "file", "bytes": size, "created_at": now, "filename": filename}
-        record |= {"purpose": purpose, "status": "processed"}
-        return _keep(place, {**record, "expires_at": now + self.options.files_days * DAY})
+    def _seconds(self, expiry: JsonObject | None, where: str) -> int:
+        """Return for how long a file is kept: as long as the client wants it, and no longer than the server
+        keeps any. Raises OptionError."""
+        longest: int = self.options.files_days * DAY
+        if expiry is None:
+            return longest
+        _SHAPES.check(expiry, "expiry", where)
+        seconds: int = expiry["seconds"]
+        if not _SHORTEST <= seconds <= _LONGEST:
+            what = f"It must be from {_SHORTEST:,} to {_LONGEST:,}, got {seconds:,}."
+            raise OptionError(what, where=f"{where}/seconds", cure="Give seconds from an hour to 30 days.")
+        return min(seconds, longest)
 
     # --- batches --------------------------------------------------------------------------------------------
 
-    def _begin(self, folder: Path, body: JsonObject) -> JsonObject:
+    def _begin(self, owner: str, body: JsonObject) -> JsonObject:
         """Begin a batch, and return its record."""
         _SHAPES.check(body, "batch", "")
-        _known(folder, "files", body["input_file_id"])
-        self.uploads.check(folder, len(json.dumps(body)))
-        place, now = folder / f"batch_{secrets.token_hex(12)}.json", int(time.time())
-        said = {"id": place.stem, "object": "batch", "status": "validating", "created_at": now}
-        record = _keep(place, {**body, **said, "expires_at": now + DAY})
-        self.queue.put(place)
-        return record
+        self._seconds(body.get("output_expires_after"), "output_expires_after")
+        now, status = int(time.time()), "validating"
+        named = {"id": f"batch_{secrets.token_hex(12)}", "object": "batch"}
+        record = {**body, **named, "created_at": now, "expires_at": now + DAY}
+        with self.store.transaction():
+            self.store.find("files", body["input_file_id"], owner)
+            self.store.check_room(owner, len(as_bytes(record)) + FILE_BYTES)
+            self.store.add(owner, "batches", record, OPEN, status=status)
+        self.queue.put(record["id"])
+        return {**record, "status": status}
 
     @asynccontextmanager
     async def running(self, _app: Any) -> AsyncIterator[None]:
         """Answer batches during a block, at whose end the engine is closed."""
-        if self.options.files is None:
+        if self.server.store is None:
             yield
         else:
-            async with self._answering(self.options.files):
+            async with self._answering(self.server.store):
                 yield
         # the threads of the engine may be in the middle of a step
         await run_sync(self.server.named.engine.close)
 
     @asynccontextmanager
-    async def _answering(self, files: Path) -> AsyncIterator[None]:
-        """Answer the batches of a folder during a block: those that are there, and then what comes."""
-        umask = os.umask(0o077)
-        for place in sorted(files.glob("*/batch_*.json"), key=lambda path: int(_record(path)["created_at"])):
-            self.queue.put(place)
-        async with BlockingPortal() as portal:
+    async def _answering(self, store: RecordStore) -> AsyncIterator[None]:
+        """Answer the batches of a store during a block, those that are there and then what comes, and remove
+        what has expired."""
+        for name in store.open_batches():
+            self.queue.put(name)
+        async with BlockingPortal() as portal, anyio.create_task_group() as tasks:
             thread = Thread(None, self._work, "structgen-batches", [portal], daemon=True)
             thread.start()
+            tasks.start_soon(_remove_expired, store)
             yield
             self.is_over = True
             self.queue.put(None)
+            tasks.cancel_scope.cancel()
             await portal.stop(cancel_remaining=True)
         await run_sync(thread.join)
-        os.umask(umask)
-        self.lock.release()
+        store.close()
 
     def _work(self, portal: BlockingPortal) -> None:
         """Answer batches until the server stops, which cancels what the portal does."""
-        while (place := self.queue.get()) and not self.is_over:
+        while (name := self.queue.get()) and not self.is_over:
             try:
-                self._run(place, portal)
-                for path in place.parent.glob(f"{place.stem}.[!j]*"):
-                    path.unlink()
+                batch = self.store.open_batch(name)
+                if batch.record["status"] not in ENDED:
+                    self._finish(batch, *self._answer_lines(batch, portal))
+                self.store.close_batch(batch.number)
             except Exception as error:  # the batch goes on when the server is started again
                 if not self.is_over:
-                    _log.error("%s stopped", place.stem, exc_info=error)
+                    _log.error("%s stopped", name, exc_info=error)
 
-    def _run(self, place: Path, portal: BlockingPortal) -> None:
-        """Answer the requests of a batch."""
-        record, results, counts = _record(place), place.with_suffix(".results"), Counter(total=0)
-        if record["status"] in _ENDED:
-            return
-        record |= {"status": "in_progress", "in_progress_at": int(time.time()), "request_counts": counts}
+    def _answer_lines(self, batch: StoredRecord, portal: BlockingPortal) -> tuple[str, JsonObject]:
+        """Answer the requests of a batch that have no line yet. Return the status with which it ends, and the
+        members that have changed."""
+        store = self.store
+        counts = {"total": 0, **batch.record.get("request_counts", {}), "completed": 0, "failed": 0}
+        answered = set[int]()
+        for number, outcome, _ in store.lines(batch.number):
+            answered.add(number)
+            counts[outcome] += 1
+        changes: JsonObject = {"in_progress_at": int(time.time()), "request_counts": counts}
+        with store.transaction():
+            is_new = store.status(batch.number) == "validating"
+            store.change(batch.number, changes, "in_progress" if is_new else None)
         try:
-            file, rows = place.with_name(record["input_file_id"]), self.server.named.engine.max_rows
-            lines = read_batch(file, "openai", file.name, self.options.max_body, [record["endpoint"]])
-            counts.update(total=len(lines), completed=0, failed=0)
-            with closing(batch_results(portal, self.server, lines, results, max(1, rows // 4))) as done:
-                while not (status := self._ended(place, record)) and (line := next(done, (None,))[0]):
-                    counts[_outcome(line)] += 1
+            return self._answer_others(batch, portal, changes, answered), changes
         except (StructgenError, ApiError, OSError) as error:
-            what = str(error).replace(f"{place.parent}{os.sep}", "")
-            fault = {"code": "invalid_request", "message": what, "line": None, "param": None}
-            record["errors"], status = {"object": "list", "data": [fault]}, "failed"
-        *whole, _ = results.read_bytes().split(b"\n") if results.exists() else [b""]  # a kill cuts lines
-        for member, outcome in (("output_file_id", "completed"), ("error_file_id", "failed")):
-            said = [line + b"\n" for line in whole if _outcome(json.loads(line)) == outcome]
-            counts[outcome] = len(said)
-            if said:
-                # the same one after a kill
-                number = blake2b(f"{outcome} {place.stem}".encode(), digest_size=12).hexdigest()
-                made = self._keep_file(place.parent, number, f"{place.stem}.jsonl", "batch_output", said)
-                record[member] = made["id"]
-        status = status or "completed"
-        _keep(place, {**record, "status": status, f"{status}_at": int(time.time())})
+            place = re.match(r"file-\w+:(\d+)(?:, (.+))?", getattr(error, "where", ""), re.S)
+            message = str(error).replace(f"{store.place(batch.owner, '')}{os.sep}", "")
+            fault: JsonObject = {"code": "invalid_request", "message": message, "line": None, "param": None}
+            if place:
+                fault |= {"line": int(place[1]), "param": place[2]}
+            return "failed", {**changes, "errors": {"object": "list", "data": [fault]}}
 
-    def _ended(self, place: Path, record: JsonObject) -> str:
-        """Write the record of a batch that goes on, and return the status that ends it, or "". Raises
-        ApiError where its owner may keep no more."""
-        _keep(place, record)
-        self.uploads.check(place.parent, 0)
-        if place.with_suffix(".cancel").exists():
+    def _answer_others(
+        self, batch: StoredRecord, portal: BlockingPortal, changes: JsonObject, answered: set[int]
+    ) -> str:
+        """Answer the requests whose numbers are not among some, and count them in `changes`. Return the
+        status with which the batch ends. Raises what makes it fail."""
+        store, owner, counts = self.store, batch.owner, changes["request_counts"]
+        name, urls = batch.record["input_file_id"], [batch.record["endpoint"]]
+        store.find("files", name, owner)
+        requests = read_batch(store.place(owner, name), "openai", name, self.options.max_body, urls)
+        numbers = {custom_id: number for number, custom_id in enumerate(requests, 1)}
+        counts["total"] = len(requests)
+        remaining = [line for custom_id, line in requests.items() if numbers[custom_id] not in answered]
+        engine, answer_line = self.server.named.engine, partial(self.server.answer_line, owner=owner)
+        with closing(
+            batch_answers(portal, engine, answer_line, max(1, engine.max_rows // 4), remaining)
+        ) as answers:
+            self._check_run(batch, batch_run(next(answers), [*requests.values()]))
+            while not (status := self._status_of_end(batch)) and (answer := next(answers, None)):
+                outcome = outcome_of(answer)
+                counts[outcome] += 1
+                item = outcome, None, as_line(answer)
+                with store.transaction():
+                    store.add_item(owner, batch.number, numbers[answer["custom_id"]], item)
+                    store.change(batch.number, changes)
+        return status or "completed"
+
+    def _check_run(self, batch: StoredRecord, parts: Mapping[str, str]) -> None:
+        """Raise OptionError where the lines of a batch are of another run, as that of another model is."""
+        before = self.store.run_parts(batch.number)
+        if before is None:
+            self.store.set_run_parts(batch.owner, batch.number, parts)
+        elif what := run_difference(before, parts):
+            raise OptionError(what, cure="Begin another batch with the same file.")
+
+    def _status_of_end(self, batch: StoredRecord) -> str:
+        """Return the status that ends a batch now, or "". Raises ApiError where its owner has no room."""
+        self.store.check_room(batch.owner, 0)
+        if self.store.status(batch.number) == "cancelling":
             return "cancelled"
-        return "expired" if record["expires_at"] < time.time() else ""
+        return "expired" if batch.record["expires_at"] < time.time() else ""
+
+    def _finish(self, batch: StoredRecord, status: str, changes: JsonObject) -> None:
+        """Make files of the lines of a batch, and end it: all in one transaction."""
+        store, counts, made = self.store, changes["request_counts"], dict[str, str]()
+        expiry, name = batch.record.get("output_expires_after"), f"{batch.record['id']}.jsonl"
+        records = {outcome: self._file_record(name, "batch_output", expiry) for outcome in _OUTPUTS}
+        paths = {outcome: store.incoming / record["id"] for outcome, record in records.items()}
+        counts.update(completed=0, failed=0)
+        with ExitStack() as opened:
+            files = {outcome: opened.enter_context(replacing(path)) for outcome, path in paths.items()}
+            for _, outcome, content in store.lines(batch.number):
+                files[outcome].write(content)
+                counts[outcome] += 1
+        with store.transaction():
+            for outcome, member in _OUTPUTS.items():
+                if counts[outcome]:
+                    store.add_file(batch.owner, records[outcome], paths[outcome], checks_room=False)
+                    made[member] = records[outcome]["id"]
+                else:
+                    paths[outcome].unlink()
+            changes = {**changes, **made, f"{status}_at": int(time.time())}
+            store.change(batch.number, changes, status)
 
 
-def _listed(folder: Path, kind: str, query: Mapping[str, str]) -> JsonObject:
-    """Return the records of an owner, as a query asks for them. Errors: ApiError, OptionError."""
-    asked: JsonObject = {name: int(said[:9]) if said.isdecimal() else said for name, said in query.items()}
-    _SHAPES.check(asked, "listing", "")
-    records = map(_record, folder.glob(f"{_PREFIXES[kind]}*.json"))
-    data = sorted(records, key=lambda record: (-record["created_at"], record["id"]))
-    if asked.get("order") == "asc":
-        data.reverse()
-    if "after" in asked:
-        last = _known(folder, kind, asked["after"]).stem
-        data = data[1 + [record["id"] for record in data].index(last) :]
-    if "purpose" in asked:
-        data = [record for record in data if record.get("purpose") == asked["purpose"]]
-    most = asked.get("limit") or len(data)
-    return {"object": "list", "data": data[:most], "has_more": len(data) > most}
+async def _remove_expired(store: RecordStore) -> None:
+    """Remove what has expired, now and then, until it is cancelled."""
+    while True:
+        try:
+            while await run_sync(store.remove_expired):
+                pass
+        except (OSError, sqlite3.Error) as error:
+            _log.error("What has expired cannot be removed", exc_info=error)
+        await anyio.sleep(EXPIRY_SECONDS)
 
 
-def _known(folder: Path, kind: str, name: str) -> Path:
-    """Return the path of a record. Raises ApiError where the owner has none of this name."""
-    place = folder / f"{name}.json"
-    if not re.fullmatch(f"{_PREFIXES[kind]}[0-9a-f]{{24}}", name) or not place.exists():
-        raise ApiError(f"There is no {name[:80]!r} here.", status=404, code="not_found")
-    return place
+def _listing(query: Mapping[str, str], shape: str = "listing") -> JsonObject:
+    """Return what a query of a shape says of a page. Errors: OptionError."""
+    members: JsonObject = {name: _whole(text) for name, text in query.items()}
+    _SHAPES.check(members, shape, "")
+    return members
 
 
-def _keep(place: Path, record: JsonObject) -> JsonObject:
-    """Write a record, whole or not at all, and return it."""
-    with replacing(place) as file:
-        file.write(json.dumps(record).encode())
-    return record
+def _whole(text: str) -> int | str:
+    """Return the whole number that a text is, of nine digits at most, or the text."""
+    return int(text[:9]) if text.isdecimal() else text
 
 
-def _record(place: Path) -> JsonObject:
-    """Return a record as it is now."""
-    record: JsonObject = json.loads(place.read_bytes())
-    is_cancelled = record["status"] not in _ENDED and place.with_suffix(".cancel").exists()
-    return {**record, "status": "cancelling"} if is_cancelled else record
-
-
-def _facts(files: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Yield the paths of all owners, and what the system says of each."""
-    for path in files.glob("*/*"):
-        with suppress(FileNotFoundError):  # it has gone meanwhile
-            yield path, path.stat()
-
-
-def _kept_bytes(folder: Path) -> tuple[int, int]:
-    """Return the bytes that an owner keeps, and all owners; each file counts for some more."""
-    own = every = 0
-    for path, facts in _facts(folder.parent):
-        size = (facts.st_size + FILE_BYTES) * (path.suffix != SUFFIX)
-        every += size
-        own += size * (path.parent == folder)
-    return own, every
-
-
-def _outcome(line: JsonObject) -> str:
-    return "completed" if line["response"]["status_code"] == 200 else "failed"
+def _form_expiry(fields: Mapping[str, bytes]) -> JsonObject | None:
+    """Return `expires_after` of a form, whose purpose is checked. Raises ApiError."""
+    if fields.get("purpose") != b"batch":
+        which = ", ".join(_EXPIRY)
+        what = f"purpose: A form has file and purpose, which is batch, and may have {which}."
+        raise ApiError(what, param="purpose")
+    texts = {
+        member: fields[name].decode("utf-8", "replace") for name, member in _EXPIRY.items() if name in fields
+    }
+    return {member: _whole(text) for member, text in texts.items()} or None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.decoding.engine.requests import FinishReason, Result
@@ -24,8 +25,8 @@ class CompletionShape(AnswerShape):
     kind = piece_kind = "text_completion"
     logprobs = staticmethod(text_logprobs)
 
-    def __init__(self, model: ServedModel, body: JsonObject) -> None:
-        super().__init__(model, body)
+    def __init__(self, model: ServedModel, body: JsonObject, *stored: Any) -> None:
+        super().__init__(model, body, *stored)
         self.with_usage = usage_wanted(self.body)
         """Whether a stream ends with its usage."""
         self.head = {"id": self.id, "created": int(time.time()), "model": model.name, **self.told}

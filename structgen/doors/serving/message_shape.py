@@ -105,8 +105,8 @@ class MessageShape(AnswerShape):
         (r'or write "auto"', 'or write {"type": "auto"}'),
     )
 
-    def __init__(self, model: ServedModel, body: JsonObject) -> None:
-        super().__init__(model, body)
+    def __init__(self, model: ServedModel, body: JsonObject, *stored: Any) -> None:
+        super().__init__(model, body, *stored)
         said = {"id": self.id, "type": "message", "role": "assistant", "model": model.name}
         self.head: JsonObject = {**said, **self.told}
         self.count = 0
@@ -184,8 +184,8 @@ class CountShape(CountedPrompt, MessageShape):
 
     path = "/v1/messages/count_tokens"
 
-    def __init__(self, model: ServedModel, body: JsonObject) -> None:
-        super().__init__(model, {"max_tokens": 1, **body})
+    def __init__(self, model: ServedModel, body: JsonObject, *stored: Any) -> None:
+        super().__init__(model, {"max_tokens": 1, **body}, *stored)
 
 
 def _block(part: ReplyPart) -> JsonObject:

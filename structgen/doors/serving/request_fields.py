@@ -31,7 +31,7 @@ from structgen.machines.core.grammar import Grammar
 MOST_STOPS: Final = 256
 _OFFERED: Final = (Request.__annotations__.keys() | Sampling.__annotations__) - {"continue_final_message"} | {
     *("top_logprobs", "max_completion_tokens", "max_output_tokens", "thinking_token_budget"),
-    *("grounded", "quotes", "missing"),
+    *("grounded", "quotes", "missing", "previous_response_id"),
 }
 """Members handed to whoever generates that this server has: options of the engine, and others' names of some.
 Going on with a message is asked by address."""

@@ -11,7 +11,7 @@ from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.language.checks import content_text
 from structgen.decoding.engine.requests import FinishReason, Result
 from structgen.doors.serving.answer_shape import AnswerShape, CountedPrompt, Event
-from structgen.doors.serving.api_errors import ApiError, Body
+from structgen.doors.serving.api_errors import ApiError, Body, unsupported
 from structgen.doors.serving.reply_parts import Delta, PartKind, ReplyPart, usage_of
 from structgen.doors.serving.served_model import AskedTexts, ServedModel
 from structgen.doors.serving.token_logprobs import chat_logprobs
@@ -58,17 +58,13 @@ _ITEMS: Final[dict[PartKind, _Item]] = {
 }
 
 
-def response_messages(body: Body) -> list[JsonObject]:
-    """Return the input of a body, a text or a list of items, as messages of a conversation. Errors:
+def response_messages(body: Body, earlier: Sequence[JsonObject] = ()) -> list[JsonObject]:
+    """Return the input of a body, a list of items behind earlier ones, as messages of a conversation. Errors:
     ApiError."""
-    given, messages = body.get("input"), list[JsonObject]()
+    messages = list[JsonObject]()
     if body.get("instructions"):
         messages.append({"role": "system", "content": body["instructions"]})
-    if isinstance(given, str):
-        return [*messages, {"role": "user", "content": given}]
-    if not given:
-        raise ApiError("input is a text, or a list of one item or more.", param="input")
-    for at, item in enumerate(given):
+    for at, item in enumerate([*earlier, *body["input"]], -len(earlier)):
         kind = item.get("type") or "message"
         if kind == "message":
             said = content_text(item["content"], f"input/{at}/content", "/{}")
@@ -98,8 +94,8 @@ class ResponseShape(AnswerShape):
         (r"^reasoning_effort\b", "reasoning/effort"),
     )
 
-    def __init__(self, model: ServedModel, body: JsonObject) -> None:
-        super().__init__(model, body)
+    def __init__(self, model: ServedModel, body: JsonObject, *stored: Any) -> None:
+        super().__init__(model, body, *stored)
         self.head: JsonObject = {
             "id": self.id,
             "object": "response",
@@ -110,6 +106,8 @@ class ResponseShape(AnswerShape):
             "tools": [],
             "error": None,
             "incomplete_details": None,
+            "previous_response_id": self.body.get("previous_response_id"),
+            "store": self.keep is not None,
             **{name: self.body[name] for name in _REPEATED if self.body.get(name) is not None},
             **self.told,
         }
@@ -124,7 +122,32 @@ class ResponseShape(AnswerShape):
             raise ApiError(f"{where}: It is none of {', '.join(_INCLUDED)}.", param=where)
         if _LOGPROBS in wanted:
             body = {**body, "logprobs": True}
-        return self.model.read_chat(body, "input", response_messages(body))
+        given, previous = body.get("input"), body.get("previous_response_id")
+        if not given:
+            raise ApiError("input is a text, or a list of one item or more.", param="input")
+        given = [{"role": "user", "content": given}] if isinstance(given, str) else given
+        earlier = list[JsonObject]()
+        if self.responses is None and previous is not None:
+            raise unsupported("previous_response_id", "The server keeps no responses. Send all items.")
+        if self.responses is not None:
+            earlier = [] if previous is None else self.responses.conversation(previous)
+            given = [self._found(item, at) for at, item in enumerate(given)]
+            if body.get("store"):
+                self.conversation = [*earlier, *given]
+                """The items that the response answers."""
+                self.responses.check_room(self.conversation)
+                self.keep = self._keep
+        return self.model.read_chat(body, "input", response_messages({**body, "input": given}, earlier))
+
+    def _found(self, item: JsonObject, at: int) -> JsonObject:
+        """Return the item that an item of the input refers to, or itself."""
+        if item.get("type") != "item_reference" or self.responses is None:
+            return item
+        return self.responses.item(item["id"], f"input/{at}/id")
+
+    def _keep(self) -> None:
+        assert self.responses is not None, "it is kept there"
+        self.responses.keep(self.response, self.conversation)
 
     def whole(self, results: Sequence[Result]) -> JsonObject:
         return self._response(results[0])
@@ -168,7 +191,7 @@ class ResponseShape(AnswerShape):
             if kind.type == "message" and self.asked.likeliest is not None:
                 tokens = chat_logprobs(result, self.model.engine.tokenizer, self.asked.likeliest)
                 _held(item)["logprobs"] = tokens["content"]
-        return {
+        self.response: JsonObject = {
             **self.head,
             "status": status,
             "incomplete_details": None if status == "completed" else {"reason": "max_output_tokens"},
@@ -181,6 +204,7 @@ class ResponseShape(AnswerShape):
                 "total_tokens": usage["total_tokens"],
             },
         }
+        return self.response
 
     def _begun(self, part: ReplyPart) -> Iterator[Event]:
         """Add the item that a part is, and yield the events of its beginning."""

@@ -51,12 +51,10 @@ class Uploads:
     """The uploads that are under way. The bytes of the files of an owner, and of all owners, have limits:
     what is kept and what is reserved is never more."""
 
-    def __init__(
-        self, kept_bytes: Callable[[Any], tuple[int, int]], owner_bytes: int, all_bytes: int
-    ) -> None:
-        """`kept_bytes`: returns how many bytes an owner keeps, and how many all keep; it is called in
-        threads. `owner_bytes`, `all_bytes`: the limits."""
-        self.kept_bytes, self.owner_bytes, self.all_bytes = kept_bytes, owner_bytes, all_bytes
+    def __init__(self, check_room: Callable[[Any, int], None]) -> None:
+        """`check_room`: raises ApiError where an owner has no room for so many bytes more than what is kept
+        and reserved; it is called in threads."""
+        self.check_room = check_room
         self._uploads: list[Upload] = []
         """Those that are under way. The event loop alone adds and removes them."""
         self._lock = Lock()
@@ -94,22 +92,18 @@ class Uploads:
             finally:
                 self._uploads.remove(upload)
 
-    def check(self, owner: Hashable, size: int) -> None:
-        """Raise ApiError where an owner may not keep so many bytes more."""
-        own, every = self.kept_bytes(owner)
-        for upload in self._uploads.copy():
-            own += upload.reserved * (upload.owner == owner)
-            every += upload.reserved
-        if own + size > self.owner_bytes or every + size > self.all_bytes:
-            what = "The files of this key, or of all, would have more bytes than they may. Delete some."
-            raise ApiError(what, status=413, code="too_large")
+    def reserved_bytes(self, owner: Hashable) -> tuple[int, int]:
+        """Return the bytes that are reserved for an owner, and those for all."""
+        uploads = self._uploads.copy()
+        own = sum(upload.reserved for upload in uploads if upload.owner == owner)
+        return own, sum(upload.reserved for upload in uploads)
 
     def _reserve(self, upload: Upload, size: int) -> None:
         """Reserve room for a form of so many bytes. Raises ApiError where there is none."""
         with self._lock:
             more = size + FILE_BYTES - upload.reserved
             if more > 0:
-                self.check(upload.owner, more)
+                self.check_room(upload.owner, more)
                 upload.reserved += more
 
     def _feed(self, upload: Upload, piece: bytes) -> None:

@@ -9,75 +9,42 @@ import os
 import random
 import re
 import stat
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import openai
 import pytest
-import uvicorn
 from renewed_engine import renew
-from served_apps import ADA, FORMAT, MESSAGES, TOOL, app_of, post
+from served_apps import ADA, TOOL, app_of, post
+from served_batches import (
+    CHAT_PATH,
+    ENDED,
+    KEYS,
+    LINES,
+    OF_BATCHES,
+    begun,
+    client_of,
+    ended,
+    kept_rows,
+    lines,
+    request,
+    results,
+    served,
+)
 
 import structgen as sg
-from structgen.doors.serving import batches
+from structgen.doors.serving import record_store
+from structgen.doors.serving.record_store import RecordStore
 from structgen.doors.serving.server_options import ServerOptions
 
-KEYS = ("sk-one", "sk-two")
-ENDED = {"completed", "failed", "expired", "cancelled"}
-CHAT = "/v1/chat/completions"
-
-
-def request(name: str, url: str = CHAT, **body: Any) -> dict[str, Any]:
-    body = {"model": "extract", "messages": MESSAGES, "response_format": FORMAT, **body}
-    return {"custom_id": name, "method": "POST", "url": url, "body": body}
-
-
-def lines(*requests: Any) -> bytes:
-    return "".join(json.dumps(one) + "\n" for one in requests).encode()
-
-
-@contextmanager
-def served(engine: sg.Engine, folder: Path | None, **options: Any) -> Iterator[str]:
-    """Serve at a port of this machine, as `structgen serve` does; yield the address."""
-    app = app_of(engine, ServerOptions(files=folder, **options))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.01)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/v1"
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
-def client_of(address: str, key: str = KEYS[0]) -> openai.OpenAI:
-    return openai.OpenAI(base_url=address, api_key=key, max_retries=0)
-
-
-def begun(client: openai.OpenAI, content: bytes, endpoint: Any = CHAT) -> Any:
-    file = client.files.create(file=("../../my.jsonl", content), purpose="batch")
-    return client.batches.create(input_file_id=file.id, endpoint=endpoint, completion_window="24h")
-
-
-def ended(client: openai.OpenAI, batch: Any) -> Any:
-    """Return a batch that has ended; the tests' own limit bounds the waiting."""
-    while batch.status not in ENDED:
-        time.sleep(0.02)
-        batch = client.batches.retrieve(batch.id)
-    return batch
-
-
-def results(client: openai.OpenAI, file: str) -> dict[str, Any]:
-    found = [json.loads(line) for line in client.files.content(file).text.splitlines()]
-    assert len({one["custom_id"] for one in found}) == len(found), "a request was answered twice"
-    return {one["custom_id"]: one for one in found}
+MANY = 300
+"""Requests of a batch that does not end before its server is stopped."""
 
 
 def test_a_file_becomes_results_and_errors(engine: sg.Engine, tmp_path: Path) -> None:
@@ -90,10 +57,10 @@ def test_a_file_becomes_results_and_errors(engine: sg.Engine, tmp_path: Path) ->
         assert client.files.content(file.id).content == lines(*asked)
         assert (file.bytes, file.filename, file.purpose) == (len(lines(*asked)), "mine.jsonl", "batch")
         batch = client.batches.create(
-            input_file_id=file.id, endpoint=CHAT, completion_window="24h", metadata={"night": "1"}
+            input_file_id=file.id, endpoint=CHAT_PATH, completion_window="24h", metadata={"night": "1"}
         )
         batch = ended(client, batch)
-        assert (batch.status, batch.endpoint, batch.input_file_id) == ("completed", CHAT, file.id)
+        assert (batch.status, batch.endpoint, batch.input_file_id) == ("completed", CHAT_PATH, file.id)
         assert batch.metadata == {"night": "1"} and batch.completed_at >= batch.in_progress_at
         counts = batch.request_counts
         assert (counts.total, counts.completed, counts.failed) == (4, 3, 1)
@@ -106,7 +73,7 @@ def test_a_file_becomes_results_and_errors(engine: sg.Engine, tmp_path: Path) ->
         (call,) = good["calls"]["response"]["body"]["choices"][0]["message"]["tool_calls"]
         assert json.loads(call["function"]["arguments"]) == ADA
         # the answer is that of the address itself
-        said = post(app_of(engine), CHAT, asked[3]["body"])
+        said = post(app_of(engine), CHAT_PATH, asked[3]["body"])
         assert bad["wrong"]["response"]["status_code"] == said.status_code == 400
         assert bad["wrong"]["response"]["body"] == said.json()
         assert {one.id for one in client.files.list()} == {
@@ -141,6 +108,9 @@ def test_a_file_with_a_faulty_line_fails_as_a_whole_with_its_place(engine: sg.En
         for name, (content, said) in FAULTY.items():
             batch = ended(client, begun(client, content))
             (fault,) = batch.errors.data
+            place = re.match(r":(\d+)(?:, (\w+))?", said)
+            line, param = (int(place[1]), place[2]) if place else (None, None)
+            assert fault.line == line and (param is None or fault.param == param), (name, fault)
             assert batch.status == "failed" and batch.output_file_id is None, name
             assert re.search(said, fault.message), (name, fault.message)
             assert str(tmp_path) not in fault.message
@@ -150,7 +120,7 @@ def test_a_file_with_a_faulty_line_fails_as_a_whole_with_its_place(engine: sg.En
             {"completion_window": "1h"},
             {"input_file_id": "file-0"},
         ):
-            given = {"input_file_id": file, "endpoint": CHAT, "completion_window": "24h", **body}
+            given = {"input_file_id": file, "endpoint": CHAT_PATH, "completion_window": "24h", **body}
             with pytest.raises(openai.APIStatusError) as caught:
                 client.batches.create(**given)
             assert caught.value.status_code in (400, 404)
@@ -169,7 +139,9 @@ def test_a_file_is_its_keys_alone(engine: sg.Engine, tmp_path: Path) -> None:
             with pytest.raises(openai.NotFoundError):
                 ask(batch.id)
         with pytest.raises(openai.NotFoundError):
-            other.batches.create(input_file_id=batch.input_file_id, endpoint=CHAT, completion_window="24h")
+            other.batches.create(
+                input_file_id=batch.input_file_id, endpoint=CHAT_PATH, completion_window="24h"
+            )
         assert not list(other.files.list()) and not list(other.batches.list())
         assert results(mine, batch.output_file_id)["a"]
         with pytest.raises(openai.AuthenticationError):
@@ -216,16 +188,30 @@ def test_a_key_has_so_many_bytes_and_all_have_so_many(engine: sg.Engine, tmp_pat
         assert 0 < batch.request_counts.completed < 12
 
 
-def test_what_is_old_is_deleted(engine: sg.Engine, tmp_path: Path) -> None:
-    folder = tmp_path / "files"
+def test_what_is_old_is_not_there_and_is_deleted_later(
+    engine: sg.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, days = tmp_path / "files", 0.0
+    monkeypatch.setattr(record_store, "time", SimpleNamespace(time=lambda: time.time() + days * 86_400))
     with served(engine, folder, files_days=2) as address:
         client = client_of(address)
-        old, new = (client.files.create(file=("a", b"x"), purpose="batch") for _ in range(2))
+        old = client.files.create(file=("a", b"x"), purpose="batch")
         assert abs((old.expires_at or 0) - old.created_at - 2 * 86_400) < 2
-        for path in folder.glob(f"*/{old.id}*"):
-            os.utime(path, (0, time.time() - 2 * 86_400 - 1))
-        assert [one.id for one in client.files.list()] == [new.id]
-        assert not list(folder.glob(f"*/{old.id}*"))
+        days = 2.001
+        # not yet deleted: nobody has looked
+        assert list(folder.glob(f"*/{old.id}"))
+        assert not list(client.files.list())
+        for ask in (client.files.retrieve, client.files.content, client.files.delete):
+            with pytest.raises(openai.NotFoundError):
+                ask(old.id)
+        with pytest.raises(openai.NotFoundError):
+            client.batches.create(input_file_id=old.id, endpoint=CHAT_PATH, completion_window="24h")
+    renew(engine)
+    with served(engine, folder):
+        while list(folder.glob(f"*/{old.id}")):
+            time.sleep(0.01)
+    assert kept_rows(folder, "SELECT count(*) FROM records") == [(0,)]
+    assert kept_rows(folder, "SELECT sum(bytes) FROM sums") == [(0,)]
 
 
 def test_a_batch_that_is_cancelled_keeps_what_it_has(engine: sg.Engine, tmp_path: Path) -> None:
@@ -247,45 +233,44 @@ def test_a_batch_that_is_cancelled_keeps_what_it_has(engine: sg.Engine, tmp_path
 def test_a_server_that_stops_leaves_no_thread_and_the_next_one_goes_on(
     engine: sg.Engine, tmp_path: Path
 ) -> None:
-    folder, names = tmp_path / "files", [str(at) for at in range(60)]
+    folder, names = tmp_path / "files", [str(at) for at in range(MANY)]
     with served(engine, folder) as address:
         client = client_of(address)
         batch = begun(client, lines(*(request(name) for name in names)))
         while not (batch.request_counts and batch.request_counts.completed):
             batch = client.batches.retrieve(batch.id)
     assert not [one for one in threading.enumerate() if "batch" in one.name]
-    (kept,) = folder.glob("*/*.results")
-    before = {json.loads(line)["id"] for line in kept.read_text().splitlines()}
-    assert 0 < len(before) < 60
-    kept.open("ab").write(b'{"custom_id": "9')  # of a server that was killed
+    before = {json.loads(line)["id"] for (line,) in kept_rows(folder, LINES)}
+    assert 0 < len(before) < MANY
     renew(engine)
     with served(engine, folder) as address:
         client = client_of(address)
         batch = ended(client, client.batches.retrieve(batch.id))
-        assert batch.status == "completed" and batch.request_counts.completed == 60
+        assert batch.status == "completed" and batch.request_counts.completed == MANY
         good = results(client, batch.output_file_id)
         assert list(good) == names and before <= {one["id"] for one in good.values()}
-        assert not list(folder.glob("*/*.results*"))
+    assert kept_rows(folder, LINES) == []
 
 
-@pytest.mark.parametrize(("status", "file"), [("expired", ".json"), ("failed", ".results.run")])
+@pytest.mark.parametrize("status", ["expired", "failed"])
 def test_a_batch_that_cannot_go_on_says_why_and_keeps_what_it_has(
-    engine: sg.Engine, tmp_path: Path, status: str, file: str
+    engine: sg.Engine, tmp_path: Path, status: str
 ) -> None:
     folder = tmp_path / "files"
     with served(engine, folder) as address:
         client = client_of(address)
-        batch = begun(client, lines(*(request(str(at)) for at in range(60))))
+        batch = begun(client, lines(*(request(str(at)) for at in range(MANY))))
         while not (batch.request_counts and batch.request_counts.completed):
             batch = client.batches.retrieve(batch.id)
     renew(engine)
-    (place,) = folder.glob(f"*/{batch.id}{file}")
-    said = place.read_text()
-    said = said.replace(f'"expires_at": {batch.expires_at}', '"expires_at": 1')
-    place.write_text(re.sub(r'("version of structgen": )"[^"]*"', r'\1"0.0"', said))
-    (kept,) = folder.glob("*/*.results")
-    before = kept.read_text().splitlines()
-    kept.open("ab").write(b'{"custom_id": "9')  # of a server that was killed
+    before = kept_rows(folder, LINES)
+    query = f"SELECT record, items.number, content {OF_BATCHES} AND items.number < 1"
+    for record, number, content in kept_rows(folder, query):
+        if (status == "expired") == (number == 0):
+            text = content.decode().replace(f'"expires_at": {batch.expires_at}', '"expires_at": 1')
+            text = re.sub(r'("version of structgen": )"[^"]*"', r'\1"0.0"', text)
+            values = text.encode(), record, number
+            kept_rows(folder, "UPDATE items SET content = ? WHERE record = ? AND number = ?", *values)
     with served(engine, folder) as address:
         client = client_of(address)
         batch = ended(client, client.batches.retrieve(batch.id))
@@ -294,7 +279,7 @@ def test_a_batch_that_cannot_go_on_says_why_and_keeps_what_it_has(
             assert "another version of structgen (0.0)" in batch.errors.data[0].message
         else:
             assert batch.expired_at
-        assert len(results(client, batch.output_file_id)) == len(before) < 60
+        assert len(results(client, batch.output_file_id)) == len(before) < MANY
         assert batch.request_counts.completed == len(before)
 
 
@@ -329,10 +314,6 @@ def test_a_form_that_is_none_or_says_more_is_refused(engine: sg.Engine, tmp_path
         client = client_of(address)
         with pytest.raises(openai.BadRequestError, match="purpose"):
             client.files.create(file=("a", b"x"), purpose="fine-tune")
-        with pytest.raises(openai.BadRequestError, match="expires_after"):
-            client.files.create(
-                file=("a", b"x"), purpose="batch", expires_after={"anchor": "created_at", "seconds": 3600}
-            )
         for content in (b"", b"\r\n\r\n--x\r\n", b"a\r\nb\rc\n" * 9, bytes(range(256)), io.BytesIO(b"q")):
             file = client.files.create(file=("a\u00e4\u4e2d.jsonl", content), purpose="batch")
             content = b"q" if isinstance(content, io.BytesIO) else content
@@ -342,6 +323,42 @@ def test_a_form_that_is_none_or_says_more_is_refused(engine: sg.Engine, tmp_path
             client.with_options(default_headers={"origin": "http://evil.example"}).files.create(
                 file=("a", b"x"), purpose="batch"
             )
+
+
+def test_a_file_lives_as_long_as_its_client_wants_it(engine: sg.Engine, tmp_path: Path) -> None:
+    anchor: Any = {"anchor": "created_at"}
+    with served(engine, tmp_path / "files", files_days=7) as address:
+        client = client_of(address)
+
+        def created(seconds: int) -> Any:
+            expiry = {**anchor, "seconds": seconds}
+            return client.files.create(file=("a", lines(request("a"))), purpose="batch", expires_after=expiry)
+
+        for seconds, granted in ((3600, 3600), (100_000, 100_000), (2_592_000, 7 * 86_400)):
+            file = created(seconds)
+            assert file.expires_at - file.created_at == granted
+            expiry = {**anchor, "seconds": seconds}
+            batch = client.batches.create(
+                input_file_id=file.id,
+                endpoint=CHAT_PATH,
+                completion_window="24h",
+                output_expires_after=expiry,
+            )
+            output = client.files.retrieve(ended(client, batch).output_file_id)
+            assert output.expires_at - output.created_at == granted
+        for wrong in (3599, 2_592_001, 0, -3600, "x", 10**12):
+            with pytest.raises(openai.BadRequestError, match=r"expires_after.seconds"):
+                created(wrong)  # type: ignore[arg-type]
+        for expiry in ({"seconds": 3600}, {"anchor": "last_active_at", "seconds": 3600}, {**anchor}):
+            with pytest.raises(openai.BadRequestError, match="expires_after"):
+                client.files.create(file=("a", b"x"), purpose="batch", expires_after=expiry)
+            with pytest.raises(openai.BadRequestError, match="output_expires_after"):
+                client.batches.create(
+                    input_file_id=file.id,
+                    endpoint=CHAT_PATH,
+                    completion_window="24h",
+                    output_expires_after=expiry,
+                )
 
 
 def form(*parts: tuple[str, bytes], end: bytes = b"--XY--") -> bytes:
@@ -405,7 +422,7 @@ def test_pages_are_slices_of_the_list(engine: sg.Engine, tmp_path: Path) -> None
         for file in files[:5]:
             ended(
                 client,
-                client.batches.create(input_file_id=file, endpoint=CHAT, completion_window="24h"),
+                client.batches.create(input_file_id=file, endpoint=CHAT_PATH, completion_window="24h"),
             )
         for ask in (client.files.list, client.batches.list):
             listed: Any = ask
@@ -436,14 +453,13 @@ def test_a_batch_that_has_ended_is_not_cancelled_and_has_counts(engine: sg.Engin
             assert client.batches.cancel(batch.id).status == batch.status == status
             counts = batch.request_counts
             assert counts.total == counts.completed + counts.failed == int(status == "completed")
-        assert not list((tmp_path / "files").glob("*/*.cancel"))
 
 
 def test_batches_count_as_files_do(engine: sg.Engine, tmp_path: Path) -> None:
     with served(engine, tmp_path / "files", key_bytes=40_000) as address:
         client = client_of(address)
         file = client.files.create(file=("a", b"x"), purpose="batch").id
-        asked: Any = {"input_file_id": file, "endpoint": CHAT, "completion_window": "24h"}
+        asked: Any = {"input_file_id": file, "endpoint": CHAT_PATH, "completion_window": "24h"}
         with pytest.raises(openai.APIStatusError) as caught:
             client.batches.create(**asked, metadata={"a": "x" * 40_000})
         assert (caught.value.status_code, caught.value.code) == (413, "too_large")
@@ -453,36 +469,62 @@ def test_batches_count_as_files_do(engine: sg.Engine, tmp_path: Path) -> None:
         assert len(list(client.batches.list())) < 9
 
 
-@pytest.mark.parametrize("at", range(2))
+@pytest.mark.parametrize("method", ["change", "close_batch"])
 def test_a_kill_at_the_end_of_a_batch_leaves_nothing_twice(
-    engine: sg.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+    engine: sg.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    folder, killed = tmp_path / "files", threading.Event()
-    keep, unlink = batches._keep, Path.unlink
+    folder, killed, called = tmp_path / "files", threading.Event(), getattr(RecordStore, method)
 
-    def last(place: Path, record: dict[str, Any]) -> Any:
-        if record.get("status") == "completed" and not at:
+    def last(store: RecordStore, number: int, *values: Any) -> Any:
+        if method == "close_batch" or values[-1] == "completed":
             killed.set()
             raise RuntimeError("killed")
-        return keep(place, record)
-
-    def deleted(path: Path, missing_ok: bool = False) -> None:
-        if at and path.name.endswith((".results", ".results.run")):
-            killed.set()
-            raise RuntimeError("killed")
-        unlink(path, missing_ok)
+        return called(store, number, *values)
 
     with monkeypatch.context() as patched:
-        patched.setattr(batches, "_keep", last)
-        patched.setattr(Path, "unlink", deleted)
+        patched.setattr(RecordStore, method, last)
         with served(engine, folder) as address:
             batch = begun(client_of(address), lines(request("a"), request("b", tempreature=1)))
             assert killed.wait(600)
     renew(engine)
-    assert list(folder.glob("*/*.results"))
+    assert len(kept_rows(folder, LINES)) == 2
     with served(engine, folder) as address:
         client = client_of(address)
         batch = ended(client, client.batches.retrieve(batch.id))
         made = [one.id for one in client.files.list() if one.purpose == "batch_output"]
         assert set(made) == {batch.output_file_id, batch.error_file_id} and len(made) == 2
-    assert not list(folder.glob("*/*.results*"))
+        for file, name in ((batch.output_file_id, "a"), (batch.error_file_id, "b")):
+            assert list(results(client, file)) == [name]
+    assert kept_rows(folder, LINES) == [] and not list((folder / "incoming").iterdir())
+
+
+@pytest.mark.slow
+def test_a_server_that_is_killed_again_and_again_answers_each_request_once(tmp_path: Path) -> None:
+    names, rng, batch = [str(at) for at in range(400)], random.Random(5), None
+    command = [sys.executable, "-m", "structgen", "serve", "structgen/extract", "--port", "0"]
+    command += ["--name", "extract", "--files", str(tmp_path / "files")]
+    settings = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    counts = [0]
+    for _ in range(30):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=settings) as process:
+            assert process.stdout is not None
+            try:
+                (address,) = re.findall(r"served at (http\S+/v1)", process.stdout.readline())
+                client = client_of(address)
+                if batch is None:
+                    batch = begun(client, lines(*(request(name) for name in names)))
+                most = counts[-1] + rng.randint(1, 150)
+                while batch.status not in ENDED and getattr(batch.request_counts, "completed", 0) < most:
+                    time.sleep(0.005)
+                    batch = client.batches.retrieve(batch.id)
+                counts.append(batch.request_counts.completed)
+                if batch.status in ENDED:
+                    break
+            finally:
+                process.kill()
+    assert batch is not None and batch.status == "completed" and len(counts) > 3
+    assert counts == sorted(counts) and counts[-1] == 400, counts
+    with served(sg.Engine("structgen/extract"), tmp_path / "files") as address:
+        client = client_of(address)
+        assert list(results(client, batch.output_file_id)) == names
+        assert len(list(client.files.list())) == 2

@@ -57,6 +57,18 @@ def reserved(uploads: Uploads) -> int:
     return sum(upload.reserved for upload in uploads._uploads)
 
 
+def limited(kept_bytes: Callable[[Any], tuple[int, int]], owner_bytes: int, all_bytes: int) -> Uploads:
+    """Return uploads under limits; `kept_bytes`: what an owner keeps, and what all keep."""
+
+    def check_room(owner: Any, size: int) -> None:
+        (own, every), (own_reserved, all_reserved) = kept_bytes(owner), uploads.reserved_bytes(owner)
+        if own + own_reserved + size > owner_bytes or every + all_reserved + size > all_bytes:
+            raise ApiError("There is no room.", status=413)
+
+    uploads = Uploads(check_room)
+    return uploads
+
+
 async def ended(uploads: Uploads, folder: Path, pieces: AsyncIterator[bytes], **more: Any) -> int:
     """Return the bytes of the file of an upload, or the status of its refusal as a negative number."""
     owner, length = more.get("owner", "me"), more.get("length")
@@ -72,7 +84,7 @@ def test_a_declared_length_is_refused_before_anything_is_read(tmp_path: Path) ->
     async def never() -> None:
         raise AssertionError("it was read")
 
-    uploads = Uploads(nothing, 10_000, 100_000)
+    uploads = limited(nothing, 10_000, 100_000)
     for length in (10_001 - FILE_BYTES, 10**18, "9" * 5000):
         assert run(lambda length=length: ended(uploads, tmp_path, in_pieces(never), length=length)) == -413
     assert not list(tmp_path.iterdir()) and not uploads._uploads
@@ -88,7 +100,7 @@ def test_without_a_length_no_more_is_written_than_there_is_room(tmp_path: Path) 
 
     pieces = [PURPOSE + HEAD] + [one for _ in range(50) for one in (b"x" * 1000, look)]
     for length in (None, 100, 0):  # a length may be a lie
-        uploads = Uploads(nothing, 20_000, 100_000)
+        uploads = limited(nothing, 20_000, 100_000)
         assert run(lambda u=uploads, n=length: ended(u, tmp_path, in_pieces(*pieces), length=n)) == -413
         assert 10_000 < max(written) <= 20_000 - FILE_BYTES
     assert not list(tmp_path.iterdir())
@@ -101,7 +113,7 @@ def check_room(tmp_path: Path, seeds: range) -> None:
     for seed in seeds:
         draw = random.Random(seed)
         kept = dict.fromkeys("ab", 0)
-        uploads = Uploads(lambda owner, kept=kept: (kept[owner], sum(kept.values())), most_own, most_all)
+        uploads = limited(lambda owner, kept=kept: (kept[owner], sum(kept.values())), most_own, most_all)
         folder = tmp_path / str(seed)
         folder.mkdir()
 
@@ -158,7 +170,7 @@ def test_room_is_never_given_twice_in_two_thousand_cases(tmp_path: Path) -> None
 
 def test_an_owner_sends_four_files_at_once(tmp_path: Path) -> None:
     async def work() -> None:
-        uploads, go_on = Uploads(nothing, 10**6, 10**7), asyncio.Event()
+        uploads, go_on = limited(nothing, 10**6, 10**7), asyncio.Event()
         waiting = [
             asyncio.ensure_future(
                 ended(uploads, tmp_path, in_pieces(form(b"x")[:-3], go_on.wait, b"--\n"), owner=owner)
@@ -223,7 +235,7 @@ def test_a_thousand_stalled_uploads_hold_no_bytes_and_no_file(tmp_path: Path) ->
             return upload.size
 
     async def work() -> None:
-        uploads, go_on = Uploads(nothing, 10**9, 10**9), asyncio.Event()
+        uploads, go_on = limited(nothing, 10**9, 10**9), asyncio.Event()
         tasks = [asyncio.ensure_future(one(uploads, at // MOST_UPLOADS, go_on)) for at in range(1000)]
         while sum(upload.received for upload in uploads._uploads) < 1000 * sum(sizes):
             await asyncio.sleep(0.01)

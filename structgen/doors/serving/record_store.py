@@ -1,0 +1,476 @@
+"""What clients keep with a server, in one SQLite database: files, batches and responses, each of an owner.
+
+A record is a small row. What belongs to it are its items: number 0 is the record as it was made, the others
+are lines of a batch's results, or the conversation of a response. The bytes of a file lie beside the
+database, in a folder for each owner. Triggers keep the sums of bytes. Each statement finds its rows by an
+index, so that its cost does not depend on how much is kept. Owners are digests of keys.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from hashlib import blake2b
+from pathlib import Path
+from threading import RLock
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from filelock import FileLock, Timeout
+
+from structgen.asking.tool_calls.tool_shapes import JsonObject
+from structgen.base.errors import OptionError
+from structgen.base.system.cache import make_folders
+from structgen.doors.serving.api_errors import ApiError
+from structgen.doors.serving.server_options import ServerOptions
+
+Execute: TypeAlias = Callable[..., sqlite3.Cursor]
+Item: TypeAlias = tuple[str, str | None, bytes]
+"""The part of a record that an item is, the id by which it is found, and what it holds."""
+
+NEW, IMPORTED, READY = 1, 2, 3
+"""Versions of a database: it has its tables; it has the records of the folder; the folder has no others."""
+OPEN: Final = 1 << 60
+"""Stands for the time until which a batch is kept that has not ended."""
+DAY: Final = 24 * 60 * 60
+ENDED: Final = ("completed", "failed", "expired", "cancelled")
+"""The statuses of a batch that has ended."""
+FILE_BYTES: Final = 4096
+"""Bytes that each record counts more than it has."""
+MAX_PAGE: Final = 10_000
+"""Records of a page of a listing."""
+RUN_ITEM: Final = -1
+"""The number of the item that says what run the lines of a batch are of."""
+REMOVED_AT_ONCE: Final = 20
+"""Expired records that one transaction removes: nobody waits long for it."""
+_UNWRITABLE: Final = (
+    *(sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL),
+    *(sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY),
+)
+"""Errors that are those of the disk or the folder, and not of the database."""
+_SETTINGS: Final = (
+    *("auto_vacuum = INCREMENTAL", "journal_mode = WAL"),
+    # a kill loses nothing; what is deleted is overwritten
+    *("synchronous = NORMAL", "secure_delete = ON"),
+)
+_TABLES: Final = """
+CREATE TABLE records(
+    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, owner TEXT NOT NULL,
+    kind TEXT NOT NULL, purpose TEXT, kept_until INTEGER NOT NULL, bytes INTEGER NOT NULL,
+    status TEXT, changes BLOB NOT NULL);
+CREATE INDEX records_by_kind ON records(owner, kind);
+CREATE INDEX records_by_purpose ON records(owner, kind, purpose);
+CREATE INDEX records_by_end ON records(kept_until);
+CREATE TABLE items(
+    record INTEGER NOT NULL, number INTEGER NOT NULL, owner TEXT NOT NULL, part TEXT NOT NULL, id BLOB,
+    content BLOB NOT NULL, UNIQUE(record, number));
+CREATE INDEX items_by_id ON items(owner, id, record) WHERE id IS NOT NULL;
+CREATE TABLE sums(owner TEXT PRIMARY KEY, bytes INTEGER NOT NULL) WITHOUT ROWID"""
+_TRIGGER: Final = """
+CREATE TRIGGER {table}_{event} AFTER {event} ON {table} BEGIN
+    INSERT INTO sums VALUES ({row}.owner, {sign}{bytes}), ('', {sign}{bytes})
+    ON CONFLICT(owner) DO UPDATE SET bytes = bytes + excluded.bytes; END"""
+"""Keeps the sums of bytes: of each owner, and of all, whose name is empty."""
+_RECORD: Final = """
+SELECT records.number, records.owner, status, changes, content FROM records
+CROSS JOIN items ON items.record = records.number AND items.number = 0 WHERE """
+_ITEM: Final = "SELECT number, owner, NULL, '{}', content FROM items WHERE "
+
+
+class StoredRecord(NamedTuple):
+    """A record as it is now, and by what its items are found."""
+
+    number: int
+    owner: str
+    record: JsonObject
+
+
+class RecordStore:
+    """The records of a folder, which one server has at a time. Its methods may be called from any thread;
+    each call is short. Errors: OptionError for a folder that cannot be used; sqlite3.Error and OSError, as
+    `disk_checked` reads them."""
+
+    def __init__(self, folder: Path, options: ServerOptions) -> None:
+        self.folder, self.options = folder, options
+        self.incoming = folder / "incoming"
+        """Where a file is written before it is kept. What a server leaves here is gone at the next start."""
+        self.reserved_bytes: Callable[[str], tuple[int, int]] = lambda owner: (0, 0)
+        """Returns the bytes that uploads under way have reserved: for an owner, and for all."""
+        self.path = folder / "records.sqlite3"
+        self._mutex = RLock()
+        self._moves: list[tuple[Path, Path | None, Path | None]] = []
+        """Files in `incoming`, where they go once a transaction is kept, and where after an error. None: they
+        are deleted."""
+        self._file_lock = FileLock(folder / "lock", 0, 0o600, thread_local=False)
+        with self._usable():
+            make_folders(self.incoming)
+            self._file_lock.acquire()
+            try:
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+                self._database = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+                self._open()
+                self._end_moves()
+            except BaseException:
+                self._file_lock.release()
+                raise
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        """Have a folder or a database that cannot be used told by an OptionError."""
+        try:
+            yield
+        except Timeout:
+            cure = "Name another one."
+            raise OptionError("Another server has this folder.", where="files", cure=cure) from None
+        except (OSError, sqlite3.Error) as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if isinstance(error, OSError) or code in _UNWRITABLE:
+                what = f"The folder cannot be written: {getattr(error, 'strerror', None) or error}."
+                cure = "Name a folder that can be written, on a disk with room."
+            else:
+                fault = " ".join(str(error).split())
+                what = f"{self.path} is damaged, or is not a database of structgen: {fault}."
+                cure = f"Restore it from a backup, or move {self.path.name}* away, to start without records."
+            raise OptionError(what, where="files", cure=cure) from error
+
+    def _open(self) -> None:
+        """Check the database, and create the tables of a new one."""
+        execute = self._database.execute
+        if (fault := execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            raise sqlite3.DatabaseError(fault)
+        if self.version > READY:
+            what = f"{self.path} has version {self.version}, and this structgen reads up to {READY}."
+            raise OptionError(what, where="files", cure="Start a newer structgen, or name another folder.")
+        for setting in _SETTINGS:
+            execute(f"PRAGMA {setting}")
+        if self.version:
+            return
+        with self.transaction():
+            for table in _TABLES.split(";"):
+                execute(table)
+            for table, bytes_ in (("records", "{}.bytes"), ("items", "length({}.content)")):
+                for event, row, sign in (("INSERT", "new", ""), ("DELETE", "old", "-")):
+                    size = bytes_.format(row)
+                    execute(_TRIGGER.format(table=table, event=event, row=row, sign=sign, bytes=size))
+            self.version = NEW
+
+    def _end_moves(self) -> None:
+        """Put the files into their places whose records a killed server had kept, and delete the others."""
+        for path in self.incoming.iterdir():
+            if owner := self.owner(path.name):
+                os.replace(path, self.place(owner, path.name))
+            else:
+                path.unlink()
+
+    def owner(self, name: str) -> str:
+        """Return whose record has a name; "" where nobody has it."""
+        rows = self._rows("SELECT owner FROM records WHERE id = ?", (printed(name),))
+        return str(rows[0][0]) if rows else ""
+
+    @property
+    def version(self) -> int:
+        """How far the database has come: `NEW`, `IMPORTED`, `READY`."""
+        return int(self._database.execute("PRAGMA user_version").fetchone()[0])
+
+    @version.setter
+    def version(self, version: int) -> None:
+        self._database.execute(f"PRAGMA user_version = {version}")
+
+    def close(self) -> None:
+        """Close the database, and leave the folder to another server."""
+        with self._mutex:
+            self._database.close()
+        self._file_lock.release()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Execute]:
+        """Lend what executes statements, all of which are kept at the end of the block, or none after an
+        error. A block inside another one is a part of it."""
+        with self._mutex:
+            if self._database.in_transaction:
+                yield self._database.execute
+                return
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._database.execute
+                self._database.execute("COMMIT")
+                # a server that is killed here moves the files at its next start
+                self._move(is_kept=True)
+            except BaseException:
+                self._move(is_kept=False)
+                raise
+
+    def _move(self, *, is_kept: bool) -> None:
+        """Move the files of a transaction, which is undone if it is not kept."""
+        if self._database.in_transaction:
+            self._database.execute("ROLLBACK")
+        moves, self._moves = self._moves, []
+        for source, place, former in moves:
+            if target := place if is_kept else former:
+                os.replace(source, target)
+            else:
+                source.unlink(missing_ok=True)
+
+    def _rows(self, statement: str, values: Sequence[Any]) -> list[Any]:
+        with self._mutex:
+            return self._database.execute(statement, values).fetchall()
+
+    # --- room -----------------------------------------------------------------------------------------------
+
+    def kept_bytes(self, owner: str) -> tuple[int, int]:
+        """Return the bytes that an owner keeps, and those of all. Each record counts `FILE_BYTES` more."""
+        sums = dict(self._rows("SELECT owner, bytes FROM sums WHERE owner IN (?, '')", (owner,)))
+        return sums.get(owner, 0), sums.get("", 0)
+
+    def check_room(self, owner: str, size: int) -> None:
+        """Raise ApiError where an owner may not keep so many bytes more; what is reserved counts as kept."""
+        while True:
+            sums = zip(self.kept_bytes(owner), self.reserved_bytes(owner), strict=True)
+            own, total = (kept + reserved + size for kept, reserved in sums)
+            if own <= self.options.key_bytes and total <= self.options.files_bytes:
+                return
+            if not self.remove_expired():
+                what = "The files of this key, or of all, would have more bytes than they may. Delete some."
+                raise ApiError(what, status=413, code="too_large")
+
+    # --- records --------------------------------------------------------------------------------------------
+
+    def place(self, owner: str, name: str) -> Path:
+        """Return the path of the bytes of a file."""
+        return self.folder / owner / name
+
+    def add(
+        self,
+        owner: str,
+        kind: str,
+        record: JsonObject,
+        kept_until: int,
+        *,
+        items: Iterable[Item] = (),
+        size: int = 0,
+        status: str | None = None,
+    ) -> int:
+        """Keep a record with its items, and return its number. `kind`: "files", "batches" or "responses";
+        `size`: the bytes of its file; `status`: that of a batch, which `change` sets.
+        Cost: about 0.1 ms. Example: `add(owner, "batches", record, OPEN, status="validating")`."""
+        row = record["id"], owner, kind, record.get("purpose"), kept_until
+        with self.transaction() as execute:
+            statement = "INSERT INTO records VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)"
+            number = execute(statement, (*row, size + FILE_BYTES, status, b"{}")).lastrowid
+            assert number is not None, "a row was inserted"
+            for at, item in enumerate((("record", None, as_bytes(record)), *items)):
+                self.add_item(owner, number, at, item)
+        return number
+
+    def add_file(self, owner: str, record: JsonObject, path: Path, *, checks_room: bool = True) -> JsonObject:
+        """Keep a file: `path`, on the disk of `incoming`, becomes its bytes. Return its whole record;
+        `record` has `id`, `created_at`, `expires_at`, `filename` and `purpose`. An error leaves neither.
+        Raises ApiError where the owner may not keep so much, if it is checked."""
+        name, size = record["id"], path.stat().st_size
+        record = {**record, "object": "file", "bytes": size, "status": "processed"}
+        source, target = self.incoming / name, self.place(owner, name)
+        os.replace(path, source)
+        with self.transaction():
+            self._moves.append((source, target, None))
+            if checks_room:
+                self.check_room(owner, size + FILE_BYTES)
+            make_folders(target.parent)
+            self.add(owner, "files", record, record["expires_at"], size=size)
+        return record
+
+    def add_item(self, owner: str, number: int, at: int, item: Item) -> None:
+        """Keep an item of a record. Raises sqlite3.IntegrityError where the record has one of this number."""
+        part, name, content = item
+        values = number, at, owner, part, _item_id(name), content
+        with self.transaction() as execute:
+            execute("INSERT INTO items VALUES (?, ?, ?, ?, ?, ?)", values)
+
+    def find(self, kind: str, name: str, owner: str) -> StoredRecord:
+        """Return a record of an owner. Raises ApiError where it has none of this name, or no longer."""
+        statement = f"{_RECORD} records.id = ? AND records.owner = ? AND kind = ? AND kept_until > ?"
+        rows = self._rows(statement, (printed(name), owner, kind, time.time()))
+        if not rows:
+            raise ApiError(f"There is no {name[:80]!r} here.", status=404, code="not_found")
+        return _stored(rows[0])
+
+    def page(
+        self,
+        kind: str,
+        owner: str,
+        *,
+        limit: int = MAX_PAGE,
+        after: str = "",
+        order: str = "desc",
+        purpose: str | None = None,
+    ) -> JsonObject:
+        """Return a page of the records of an owner, in the order of their creation, as OpenAI's listings are:
+        at most `limit` behind the record `after`, and no more bytes than a body may have. Raises ApiError for
+        an `after` that is not there. Cost: that of what is returned."""
+        number = self.find(kind, after, owner).number if after else None
+        where = f"{_RECORD} records.owner = ? AND kind = ? AND kept_until > ?"
+        values = [owner, kind, time.time()]
+        if purpose is not None:
+            where += " AND purpose = ?"
+            values.append(purpose)
+        return self._page(where, values, "records.number", number, limit, order)
+
+    def _page(
+        self, where: str, values: list[Any], key: str, after: int | None, limit: int, order: str
+    ) -> JsonObject:
+        """Return a page of the rows of a statement, behind the one whose `key` is `after`."""
+        sign, first = ("<", OPEN) if order == "desc" else (">", 0)
+        limit = min(limit or MAX_PAGE, MAX_PAGE)
+        statement = f"{where} AND {key} {sign} ? ORDER BY {key} {order} LIMIT ?"
+        data, size, has_more = list[JsonObject](), 0, False
+        with self._mutex:
+            for row in self._database.execute(
+                statement, (*values, first if after is None else after, limit + 1)
+            ):
+                has_more = len(data) == limit or size > self.options.max_body
+                if has_more:
+                    break
+                data.append(_stored(row).record)
+                size += len(row[-1])
+        ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {}
+        return {"object": "list", "data": data, "has_more": has_more, **ends}
+
+    def remove(self, stored: StoredRecord) -> None:
+        """Delete a record with all that belongs to it."""
+        name = stored.record["id"]
+        place, source = self.place(stored.owner, name), self.incoming / name
+        with self.transaction() as execute:
+            with suppress(FileNotFoundError):
+                os.replace(place, source)
+                self._moves.append((source, None, place))
+            execute("DELETE FROM items WHERE record = ?", (stored.number,))
+            execute("DELETE FROM records WHERE number = ?", (stored.number,))
+
+    def remove_expired(self) -> bool:
+        """Delete some of the records whose time is over. Return whether there were any."""
+        statement = "SELECT number, owner, id FROM records WHERE kept_until <= ? ORDER BY kept_until LIMIT ?"
+        with self.transaction():
+            rows = self._rows(statement, (time.time(), REMOVED_AT_ONCE))
+            for number, owner, name in rows:
+                self.remove(StoredRecord(number, owner, {"id": name}))
+        if rows:
+            self._rows("PRAGMA incremental_vacuum(1000)", ())
+        return bool(rows)
+
+    # --- responses ------------------------------------------------------------------------------------------
+
+    def item(self, owner: str, name: str) -> bytes | None:
+        """Return the item of an id, as the last record of an owner has it that is kept; None without one."""
+        statement = (
+            "SELECT content FROM items CROSS JOIN records ON records.number = record "
+            "WHERE items.owner = ? AND items.id = ? AND kept_until > ? ORDER BY record DESC LIMIT 1"
+        )
+        rows = self._rows(statement, (owner, _item_id(name), time.time()))
+        return rows[0][0] if rows else None
+
+    def input_items(
+        self, stored: StoredRecord, *, limit: int = 20, after: str = "", order: str = "desc"
+    ) -> JsonObject:
+        """Return a page of the items that a response answers, as `page` does it."""
+        number = None
+        if after:
+            statement = "SELECT number FROM items WHERE owner = ? AND id = ? AND record = ?"
+            rows = self._rows(statement, (stored.owner, _item_id(after), stored.number))
+            if not rows:
+                raise ApiError(f"after: There is no {after[:80]!r} here.", status=404, param="after")
+            ((number,),) = rows
+        where = f"{_ITEM} record = ? AND part = 'input'"
+        return self._page(where, [stored.number], "number", number, limit, order)
+
+    # --- batches --------------------------------------------------------------------------------------------
+
+    def open_batches(self) -> list[str]:
+        """Return the names of the batches that have not ended, in the order in which they came."""
+        statement = "SELECT id FROM records WHERE kept_until = ? ORDER BY number"
+        return [name for (name,) in self._rows(statement, (OPEN,))]
+
+    def open_batch(self, name: str) -> StoredRecord:
+        """Return a batch that has not ended."""
+        return _stored(self._rows(f"{_RECORD} records.id = ?", (name,))[0])
+
+    def status(self, number: int) -> str:
+        """Return the status of a batch."""
+        return str(self._rows("SELECT status FROM records WHERE number = ?", (number,))[0][0])
+
+    def change(self, number: int, changes: JsonObject | None, status: str | None = None) -> None:
+        """Set the members of a batch that change, and its status, where they are given."""
+        statement = "UPDATE records SET changes = coalesce(?, changes), status = coalesce(?, status)"
+        values = None if changes is None else as_bytes(changes), status, number
+        with self.transaction() as execute:
+            execute(f"{statement} WHERE number = ?", values)
+
+    def lines(self, number: int) -> Iterator[tuple[int, str, bytes]]:
+        """Yield the lines of results of a batch in the order of its requests: number, outcome and content."""
+        where = "record = ? AND number > ? ORDER BY number LIMIT 100"
+        statement = f"SELECT number, part, content FROM items WHERE {where}"
+        last = 0
+        while rows := self._rows(statement, (number, last)):
+            yield from rows
+            last = rows[-1][0]
+
+    def run_parts(self, number: int) -> JsonObject | None:
+        """Return what run the lines of a batch are of, as `set_run_parts` kept it, or None."""
+        rows = self._rows("SELECT content FROM items WHERE record = ? AND number = ?", (number, RUN_ITEM))
+        return json.loads(rows[0][0]) if rows else None
+
+    def set_run_parts(self, owner: str, number: int, parts: Mapping[str, str]) -> None:
+        """Keep what run the lines of a batch are of."""
+        self.add_item(owner, number, RUN_ITEM, ("run", None, as_bytes(parts)))
+
+    def close_batch(self, number: int) -> None:
+        """Delete the lines of a batch that has ended, some at a time, and have it expire as others do."""
+        some = "SELECT number FROM items WHERE record = ? AND number > 0 LIMIT 1000"
+        while self._rows(some, (number,)):
+            with self.transaction() as execute:
+                execute(f"DELETE FROM items WHERE record = ? AND number IN ({some})", (number, number))
+        with self.transaction() as execute:
+            execute("UPDATE records SET kept_until = ? WHERE number = ?", (self.last_day(), number))
+
+    def last_day(self) -> int:
+        """Return until when a record is kept that changes now."""
+        return int(time.time()) + self.options.files_days * DAY
+
+
+@contextmanager
+def disk_checked() -> Iterator[None]:
+    """Have a full disk told by an ApiError with status 507."""
+    try:
+        yield
+    except (OSError, sqlite3.OperationalError) as error:
+        is_full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        if is_full or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            raise ApiError("The server's disk is full.", status=507, code="disk_full") from error
+        raise
+
+
+def owner_of(key: bytes) -> str:
+    """Return the owner whose key was sent: a digest, which says nothing of the key."""
+    return blake2b(key, digest_size=16).hexdigest()
+
+
+def as_bytes(value: Any) -> bytes:
+    """Return JSON text in ASCII: half of a surrogate pair is an escape in it."""
+    return json.dumps(value).encode()
+
+
+def printed(name: str) -> str:
+    """Return a name that a client sent as a text that SQLite takes."""
+    return name.encode("utf-8", "replace").decode()
+
+
+def _item_id(name: str | None) -> bytes | None:
+    return None if name is None else name.encode("utf-8", "surrogatepass")
+
+
+def _stored(row: Any) -> StoredRecord:
+    number, owner, status, changes, content = row
+    record = {**json.loads(content), **json.loads(changes)}
+    return StoredRecord(number, owner, record if status is None else {**record, "status": status})
