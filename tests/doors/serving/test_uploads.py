@@ -313,7 +313,7 @@ def test_an_upload_ends_without_a_byte_and_after_a_total(
 
 
 def test_an_upload_of_another_server_that_was_killed_is_deleted(engine: sg.Engine, tmp_path: Path) -> None:
-    left = tmp_path / "files" / "some owner" / "a.upload"
+    left = tmp_path / "files" / "incoming" / "a.upload"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"x" * 1000)
     app_of(engine, ServerOptions(files=tmp_path / "files"))
@@ -346,5 +346,5 @@ def test_a_disk_that_is_full_leaves_nothing(
     monkeypatch.setattr(Upload, "_write", full)
     app = app_of(engine, ServerOptions(files=tmp_path / "files"))
     found = post(app, "/v1/files", form(b"x"), **{"content-type": KIND})
-    assert found.status_code == 500 and "space" not in found.text
+    assert found.status_code == 507 and str(tmp_path) not in found.text
     assert not list((tmp_path / "files").glob("*/*"))
