@@ -128,7 +128,8 @@ def differences(reference: Any, ours: Language, alphabet: str, longest: int) -> 
             verdicts[whole] = takes(reference, whole)
         if not verdicts[whole]:
             found.append(f"lark refuses {text!r} completed to {whole!r}")
-        if len(whole[len(text) :].encode()) > prefixes.get(text, longest * 4):
+        rest = len(whole[len(text) :].encode())
+        if rest > prefixes.get(text, rest):  # the list has no text that begins so where all are longer
             found.append(f"{text!r} is completed to {whole!r}, and a shorter text is taken")
         if len(text) == longest:
             continue
