@@ -1,9 +1,11 @@
-"""Connections of the server: half a header is dropped in time, and what breaks one writes one line."""
+"""Connections of the server: half a header is dropped in time, and so is who takes no answer. What breaks one
+writes one line."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,16 +16,20 @@ _log = logging.getLogger("structgen.doors.serving")
 
 def connection_of(seconds: float) -> type[H11Protocol]:
     """Return the protocol of connections for `uvicorn.Config(http=...)`. `seconds`: how long the header of a
-    request may take. They count from the beginning of its connection, or from its first byte on one that is
-    kept."""
+    request may take, and a client to take more of what is sent. They count from the beginning of its
+    connection, or from its first byte on one that is kept."""
     # optional: serve
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
     class Connection(H11Protocol):
-        """A connection whose headers must arrive in time."""
+        """A connection whose headers must arrive in time, and whose answers must be taken in time."""
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
+            if hasattr(socket, "TCP_USER_TIMEOUT"):  # on Linux
+                # uvicorn waits for a client that takes nothing for as long as it likes
+                connected = transport.get_extra_info("socket")
+                connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
             self.wait()
 
         def data_received(self, data: bytes) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -88,6 +90,68 @@ def test_what_breaks_one_connection_writes_no_traceback(
         assert answered(port, HEALTH[:-2] + b"connection: close\r\n\r\n").startswith(b"HTTP/1.1 200")
     assert not [one for one in caplog.records if one.exc_info], caplog.text
     assert all("\n" not in one.getMessage() for one in caplog.records)
+
+
+@contextmanager
+def served_pieces(*pieces: bytes) -> Iterator[tuple[uvicorn.Server, int]]:
+    """Serve an answer of some pieces at a port, with connections that wait for 0.3 s."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for piece in pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    config = uvicorn.Config(app, log_config=None, lifespan="off", http=connection_of(0.3))
+    server, listening = uvicorn.Server(config), socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, args=([listening],))
+    thread.start()
+    try:
+        yield server, listening.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def small_connection(port: int) -> socket.socket:
+    """Return a connection whose client takes little at once."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect(("127.0.0.1", port))
+    connection.settimeout(60)
+    return connection
+
+
+linux = pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="a setting of Linux")
+LARGE = {"whole": (b"x" * (16 << 20),), "in pieces": (b"x" * (1 << 18),) * 64}
+
+
+@linux
+@pytest.mark.parametrize("case", LARGE)
+@pytest.mark.parametrize("count", [1, 300])
+def test_who_takes_nothing_of_an_answer_is_dropped(case: str, count: int) -> None:
+    """The answer to one request, or to many that were sent at once."""
+    pieces = LARGE[case] if count == 1 else (b"x" * 100_000,)
+    with served_pieces(*pieces) as (server, port), small_connection(port) as connection:
+        connection.sendall(HEALTH * count)
+        for is_there in (True, False):
+            end = time.monotonic() + 20
+            while bool(server.server_state.connections) is not is_there:
+                assert time.monotonic() < end, "the connection is held"
+                time.sleep(0.01)
+
+
+@linux
+@pytest.mark.parametrize("case", LARGE)
+def test_who_takes_an_answer_slowly_has_all_of_it(case: str) -> None:
+    with served_pieces(*LARGE[case]) as (_, port), small_connection(port) as connection:
+        connection.sendall(HEALTH.replace(b"HTTP/1.1", b"HTTP/1.0"))
+        found, end = 0, time.monotonic() + 1.5
+        while piece := connection.recv(100_000):
+            found += piece.count(b"x")
+            if time.monotonic() < end:
+                time.sleep(0.1)
+        assert found == 16 << 20
 
 
 def test_a_slow_answer_is_not_cut_by_the_time_of_a_header(port: int) -> None:
