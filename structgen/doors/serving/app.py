@@ -7,6 +7,7 @@ import hmac
 import json
 import logging
 import math
+import re
 import sys
 import threading
 import time
@@ -23,7 +24,8 @@ from collections.abc import (
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain
+from itertools import accumulate, chain
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -66,6 +68,11 @@ _ANSWERS: Final = 32
 """Answers between two returns of memory: one takes some tens of milliseconds of another thread."""
 _PROMPTS: Final = ("messages", "input", "prompt")
 """The members of bodies that hold what is asked."""
+MOST_DEPTH: Final = 500
+"""Open brackets of a body: answers and records that repeat a part of it are written by code that recurses."""
+_BETWEEN_BRACKETS: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[^"\[\]{}]++', re.DOTALL)
+"""Strings, and what else is no bracket."""
+_DEPTH_STEPS: Final = MappingProxyType({"[": 1, "{": 1, "]": -1, "}": -1})
 _log = logging.getLogger("structgen.doors.serving")
 SHAPES: Final[tuple[type[AnswerShape], ...]] = (
     ChatShape,
@@ -493,8 +500,8 @@ async def _changes(handles: Sequence[Handle], *, pieces: bool) -> AsyncGenerator
 
 
 def read_object(data: bytes | bytearray) -> JsonObject:
-    """Return the JSON object in a body. Raises ApiError for what is none, and for numbers that are not
-    finite, which no answer could repeat. Cost: proportional to the bytes."""
+    """Return the JSON object in a body. Raises ApiError for what is none, for one nested too deeply, and for
+    numbers that are not finite, which no answer could repeat. Cost: proportional to the bytes."""
     wrong: list[str] = []
 
     def number(text: str) -> float:
@@ -504,7 +511,12 @@ def read_object(data: bytes | bytearray) -> JsonObject:
         return value
 
     try:
-        body = json.loads(data, parse_float=number, parse_constant=number)
+        text = data.decode(json.detect_encoding(data), "surrogatepass")
+        if text.count("[") + text.count("{") > MOST_DEPTH:
+            brackets = _BETWEEN_BRACKETS.sub("", text)
+            if max(accumulate(map(_DEPTH_STEPS.__getitem__, brackets)), default=0) > MOST_DEPTH:
+                raise ApiError(f"The body is nested too deeply: at most {MOST_DEPTH} brackets may be open.")
+        body = json.loads(text, parse_float=number, parse_constant=number)
     except (ValueError, RecursionError) as error:
         raise ApiError(f"The body is no JSON: {str(error)[:200]}.") from None
     if wrong:

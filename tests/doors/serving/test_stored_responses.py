@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -460,6 +461,36 @@ def test_no_odd_value_is_an_error_of_the_server(engine: sg.Engine, tmp_path: Pat
 
     run(work)
     assert {200, 400, 404} <= statuses
+
+
+@pytest.mark.parametrize("begin", ["[", '{"a\\"]":', '{"\u2222]": [', '["}]",'])
+def test_what_was_taken_can_be_listed_however_deep_it_is(
+    engine: sg.Engine, tmp_path: Path, begin: str
+) -> None:
+    app, statuses = app_of(engine, ServerOptions(files=tmp_path / "files")), list[int]()
+    form = b'--x\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nbatch\r\n'
+    form += b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\n{}\r\n--x--'
+    file = post(app, "/v1/files", form, **{"content-type": "multipart/form-data; boundary=x"}).json()["id"]
+    asked = {"input_file_id": file, "endpoint": CHAT_PATH, "completion_window": "24h"}
+    response = {**ASKED, "input": TEXT, "store": True}
+    end = "".join({"[": "]", "{": "}"}.get(one, "") for one in reversed(re.sub('".*?"', "", begin)))
+
+    async def listed() -> Any:
+        async with http_client(app) as http:
+            return await http.get("/v1/batches?limit=2")
+
+    for depth in (5, 400, 497, 498, 499, 500, 600, 900, *range(970, 1000, 3), 5000):
+        count = depth // len(end)
+        value = f"{begin * count}0{end * count}"
+        for path, body in (("/v1/batches", asked), ("/v1/responses", response)):
+            text = json.dumps({**body, "metadata": {"a": "HERE"}}).replace('"HERE"', value)
+            for encoding in ("utf-8", "utf-16"):
+                answer = post(app, path, text.encode(encoding))
+                statuses.append(answer.status_code)
+                assert answer.status_code == (200 if count * len(end) + 2 <= 500 else 400), answer.text
+        found = run(listed)
+        assert found.status_code == 200
+    assert {200, 400} == set(statuses)
 
 
 def test_a_conversation_that_is_deleted_while_it_is_read_is_not_half_read(
