@@ -152,9 +152,11 @@ class Batches:
             record = self._file_record(
                 form.filename or "", "batch", _form_expiry(form.fields), "expires_after"
             )
-            # its room is reserved until the end of the block
-            keep = partial(self.store.add_file, owner, record, upload.path, checks_room=False)
-            return await run_sync(keep)
+            return await run_sync(
+                partial(
+                    self.store.add_file, owner, record, upload.path, end_reservation=upload.end_reservation
+                )
+            )
 
     def _file_record(
         self, filename: str, purpose: str, expiry: JsonObject | None, where: str = ""

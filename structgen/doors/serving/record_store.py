@@ -226,13 +226,17 @@ class RecordStore:
         sums = dict(self._rows("SELECT owner, bytes FROM sums WHERE owner IN (?, '')", (owner,)))
         return sums.get(owner, 0), sums.get("", 0)
 
-    def check_room(self, owner: str, size: int) -> None:
-        """Raise ApiError where an owner may not keep so many bytes more; what is reserved counts as kept."""
+    def check_room(self, owner: str, size: int, reserve: Callable[[], None] | None = None) -> None:
+        """Raise ApiError where an owner may not keep so many bytes more; what is reserved counts as kept.
+        `reserve`: reserves them, before anybody else looks."""
         while True:
-            sums = zip(self.kept_bytes(owner), self.reserved_bytes(owner), strict=True)
-            own, total = (kept + reserved + size for kept, reserved in sums)
-            if own <= self.options.key_bytes and total <= self.options.files_bytes:
-                return
+            with self._mutex:  # a reservation ends, and its file is kept, in one transaction
+                sums = zip(self.kept_bytes(owner), self.reserved_bytes(owner), strict=True)
+                own, total = (kept + reserved + size for kept, reserved in sums)
+                if own <= self.options.key_bytes and total <= self.options.files_bytes:
+                    if reserve is not None:
+                        reserve()
+                    return
             if not self.remove_expired():
                 what = "The files of this key, or of all, would have more bytes than they may. Delete some."
                 raise ApiError(what, status=413, code="too_large")
@@ -266,18 +270,29 @@ class RecordStore:
                 self.add_item(owner, number, at, item)
         return number
 
-    def add_file(self, owner: str, record: JsonObject, path: Path, *, checks_room: bool = True) -> JsonObject:
+    def add_file(
+        self,
+        owner: str,
+        record: JsonObject,
+        path: Path,
+        *,
+        checks_room: bool = True,
+        end_reservation: Callable[[], None] | None = None,
+    ) -> JsonObject:
         """Keep a file: `path`, on the disk of `incoming`, becomes its bytes. Return its whole record;
         `record` has `id`, `created_at`, `expires_at`, `filename` and `purpose`. An error leaves neither.
-        Raises ApiError where the owner may not keep so much, if it is checked."""
+        `end_reservation`: gives back the room that the file has until it is kept. Raises ApiError where the
+        owner may not keep so much, if it is checked."""
         name, size = record["id"], path.stat().st_size
         record = {**record, "object": "file", "bytes": size, "status": "processed"}
         source, target = self.incoming / name, self.place(owner, name)
         os.replace(path, source)
         with self.transaction():
             self._moves.append((source, target, None))
+            if end_reservation is not None:
+                end_reservation()
             if checks_room:
-                self.check_room(owner, size + FILE_BYTES)
+                self.check_room(owner, size + len(as_bytes(record)) + FILE_BYTES)
             make_folders(target.parent)
             self.add(owner, "files", record, record["expires_at"], size=size)
         return record
