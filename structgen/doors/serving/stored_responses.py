@@ -64,7 +64,8 @@ class StoredResponses(NamedTuple):
     def keep(self, response: JsonObject, items: Iterable[JsonObject]) -> None:
         """Keep a response, whose conversation is some items and its output. Raises ApiError where there is no
         room for it."""
-        rows = [("input", item["id"], as_bytes(item)) for item in map(_whole_item, items)]
+        names = set[str]()
+        rows = [("input", item["id"], as_bytes(item)) for item in (_whole_item(one, names) for one in items)]
         rows += [("output", item["id"], as_bytes(item)) for item in response["output"]]
         size = len(as_bytes(response)) + sum(len(content) for _, _, content in rows)
         with self.store.transaction():
@@ -72,10 +73,14 @@ class StoredResponses(NamedTuple):
             self.store.add(self.owner, "responses", response, self.store.last_day(), items=rows)
 
 
-def _whole_item(item: Mapping[str, Any]) -> JsonObject:
-    """Return an item of a request as it is listed: with an id and a type, and the parts of its text."""
+def _whole_item(item: Mapping[str, Any], names: set[str]) -> JsonObject:
+    """Return an item of a request as it is listed: with a type, the parts of its text, and an id that is not
+    among the `names` of items before it, to which it is added. An item that is repeated gets another one."""
     kind, content = item.get("type") or "message", item.get("content")
-    name = item.get("id") or f"{_PREFIXES.get(kind, 'item')}_{secrets.token_hex(12)}"
+    name = item.get("id")
+    if not name or name in names:
+        name = f"{_PREFIXES.get(kind, 'item')}_{secrets.token_hex(12)}"
+    names.add(name)
     whole = {"status": "completed", **item, "id": name, "type": kind}
     if isinstance(content, str):
         text = "output_text" if item.get("role") == "assistant" else "input_text"

@@ -352,6 +352,23 @@ def page_of(app: Starlette, name: str, **query: Any) -> Any:
     return run(work)
 
 
+def test_a_page_begins_at_any_item_also_where_items_are_repeated(kept_app: Starlette) -> None:
+    def item(name: str | None) -> dict[str, Any]:
+        return {"role": "user", "content": TEXT, "id": name}
+
+    first = create(kept_app, input=[item("msg_a"), item(None), item("msg_a"), item(None)], store=True)
+    reference = {"type": "item_reference", "id": first.output[0].id}
+    again = create(
+        kept_app, input=[reference, item("msg_a"), reference], store=True, previous_response_id=first.id
+    )
+    for found, count in ((first, 4), (again, 8)):
+        for order in ("asc", "desc"):
+            names = [item.id for item in input_items(kept_app, found.id, limit=1, order=order)]
+            assert len(names) == len(set(names)) == count
+            assert {"msg_a"} < set(names)
+    assert first.output[0].id in names
+
+
 def test_tokens_of_a_conversation_are_counted_and_nothing_is_kept(
     kept_app: Starlette, tmp_path: Path
 ) -> None:
