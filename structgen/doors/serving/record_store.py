@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from threading import RLock
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import IO, Any, Final, NamedTuple, TypeAlias
 
 from filelock import FileLock, Timeout
 
@@ -297,6 +297,15 @@ class RecordStore:
             self.add(owner, "files", record, record["expires_at"], size=size)
         return record
 
+    def open_file(self, owner: str, name: str) -> IO[bytes]:
+        """Open a file of an owner. It can be read to its end also where it is deleted meanwhile. Raises
+        ApiError where it is not there."""
+        record = self.find("files", name, owner).record
+        try:
+            return self.place(owner, record["id"]).open("rb")
+        except FileNotFoundError:
+            raise _not_found(name) from None
+
     def add_item(self, owner: str, number: int, at: int, item: Item) -> None:
         """Keep an item of a record. Raises sqlite3.IntegrityError where the record has one of this number."""
         part, name, content = item
@@ -309,7 +318,7 @@ class RecordStore:
         statement = f"{_RECORD} records.id = ? AND records.owner = ? AND kind = ? AND kept_until > ?"
         rows = self._rows(statement, (printed(name), owner, kind, time.time()))
         if not rows:
-            raise ApiError(f"There is no {name[:80]!r} here.", status=404, code="not_found")
+            raise _not_found(name)
         return _stored(rows[0])
 
     def page(
@@ -479,6 +488,10 @@ def as_bytes(value: Any) -> bytes:
 def printed(name: str) -> str:
     """Return a name that a client sent as a text that SQLite takes."""
     return name.encode("utf-8", "replace").decode()
+
+
+def _not_found(name: str) -> ApiError:
+    return ApiError(f"There is no {name[:80]!r} here.", status=404, code="not_found")
 
 
 def _item_id(name: str | None) -> bytes | None:

@@ -34,19 +34,24 @@ class StoredResponses(NamedTuple):
     def conversation(self, name: str) -> list[JsonObject]:
         """Return the items up to the end of a response. Raises ApiError where the owner has no such response,
         or where there are more bytes than a body may have."""
-        try:
-            number = self.store.find("responses", name, self.owner).number
-        except ApiError:
-            what, code = f"Previous response with id {name[:80]!r} not found.", "previous_response_not_found"
-            raise ApiError(what, param="previous_response_id", code=code) from None
         items, size = list[JsonObject](), 0
+        number = self._number(name)
         for _, _, content in self.store.lines(number):
             size += len(content)
             if size > self.store.options.max_body:
                 what = f"The conversation has more than {self.store.options.max_body:,} bytes."
                 raise ApiError(f"{what} Begin another one.", param="previous_response_id")
             items.append(json.loads(content))
+        self._number(name)  # what is there still was there all the time
         return items
+
+    def _number(self, name: str) -> int:
+        """Return the number of a response that a request goes on with. Raises ApiError."""
+        try:
+            return self.store.find("responses", name, self.owner).number
+        except ApiError:
+            what, code = f"Previous response with id {name[:80]!r} not found.", "previous_response_not_found"
+            raise ApiError(what, param="previous_response_id", code=code) from None
 
     def item(self, name: str, where: str) -> JsonObject:
         """Return the item of an `item_reference`. Raises ApiError where the owner has none of this id."""

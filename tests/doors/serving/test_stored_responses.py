@@ -460,3 +460,27 @@ def test_no_odd_value_is_an_error_of_the_server(engine: sg.Engine, tmp_path: Pat
 
     run(work)
     assert {200, 400, 404} <= statuses
+
+
+def test_a_conversation_that_is_deleted_while_it_is_read_is_not_half_read(
+    kept_app: Starlette, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = [{"role": "user", "content": TEXT}] * 150
+    read, delete_at = record_store.RecordStore.lines, [0]
+
+    def lines_of(store: Any, number: int) -> Any:
+        for at, line in enumerate(read(store, number)):
+            if at == delete_at[0]:
+                rows = store._rows("SELECT id, owner FROM records WHERE number = ?", (number,))
+                for name, owner in rows:
+                    store.remove(store.find("responses", name, owner))
+            yield line
+
+    for at in (0, 50, 99, 149):
+        found = create(kept_app, input=turns, store=True)
+        delete_at[0] = at
+        with monkeypatch.context() as patch:
+            patch.setattr(record_store.RecordStore, "lines", lines_of)
+            with pytest.raises(openai.BadRequestError) as caught:
+                create(kept_app, input=TEXT, previous_response_id=found.id)
+        assert caught.value.code == "previous_response_not_found"
