@@ -106,7 +106,7 @@ class RecordStore:
         """Files in `incoming`, where they go once a transaction is kept, and where after an error. None: they
         are deleted."""
         self._file_lock = FileLock(folder / "lock", 0, 0o600, thread_local=False)
-        with self._usable():
+        with self.usable():
             make_folders(self.incoming)
             self._file_lock.acquire()
             try:
@@ -119,7 +119,7 @@ class RecordStore:
                 raise
 
     @contextmanager
-    def _usable(self) -> Iterator[None]:
+    def usable(self) -> Iterator[None]:
         """Have a folder or a database that cannot be used told by an OptionError."""
         try:
             yield

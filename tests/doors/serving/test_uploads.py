@@ -355,7 +355,7 @@ def test_a_disk_that_is_full_leaves_nothing(
     assert not list((tmp_path / "files").glob("*/*"))
 
 
-# --- room that is reserved, and room that is taken ------------------------------------------------------------
+# --- room that is reserved, and room that is taken ----------------------------------------------------------
 
 
 def store_with_uploads(folder: Path, most: int) -> tuple[RecordStore, Uploads]:
