@@ -19,14 +19,14 @@ from contextlib import ExitStack, asynccontextmanager, closing
 from functools import partial
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import anyio
 from anyio.from_thread import BlockingPortal
 from anyio.to_thread import run_sync
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from structgen.asking.tool_calls.tool_shapes import JsonObject
@@ -62,6 +62,8 @@ _OUTPUTS: Final = {"completed": "output_file_id", "failed": "error_file_id"}
 _EXPIRY: Final = {"expires_after[anchor]": "anchor", "expires_after[seconds]": "seconds"}
 """The members of a form that say when its file expires."""
 _SHORTEST, _LONGEST = 3600, 30 * DAY
+_PIECE_BYTES: Final = 1 << 18
+"""Of a file that is sent."""
 EXPIRY_SECONDS: Final = 60.0
 """The time between two searches for what has expired."""
 _log = logging.getLogger("structgen.doors.serving")
@@ -122,8 +124,10 @@ class Batches:
                     raise unsupported("stream", "What is kept is sent whole.")
                 return ObjectResponse(store.find(kind, name, owner).record)
             case "GET", "files", name, "content":
-                place = store.place(owner, store.find(kind, name, owner).record["id"])
-                return FileResponse(place, media_type="application/octet-stream")
+                file = store.open_file(owner, name)
+                size = {"content-length": str(os.fstat(file.fileno()).st_size)}
+                kind = "application/octet-stream"
+                return StreamingResponse(_pieces(file), headers=size, media_type=kind)
             case "GET", "responses", name, "input_items":
                 query = _listing(http.query_params, "items")
                 return ObjectResponse(store.input_items(store.find(kind, name, owner), **query))
@@ -152,9 +156,11 @@ class Batches:
             record = self._file_record(
                 form.filename or "", "batch", _form_expiry(form.fields), "expires_after"
             )
-            # its room is reserved until the end of the block
-            keep = partial(self.store.add_file, owner, record, upload.path, checks_room=False)
-            return await run_sync(keep)
+            return await run_sync(
+                partial(
+                    self.store.add_file, owner, record, upload.path, end_reservation=upload.end_reservation
+                )
+            )
 
     def _file_record(
         self, filename: str, purpose: str, expiry: JsonObject | None, where: str = ""
@@ -323,6 +329,13 @@ class Batches:
             store.change(batch.number, changes, status)
 
 
+async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
+    """Yield the bytes of a file, and close it."""
+    with file:
+        while piece := await run_sync(file.read, _PIECE_BYTES):
+            yield piece
+
+
 async def _remove_expired(store: RecordStore) -> None:
     """Remove what has expired, now and then, until it is cancelled."""
     while True:
@@ -342,8 +355,8 @@ def _listing(query: Mapping[str, str], shape: str = "listing") -> JsonObject:
 
 
 def _whole(text: str) -> int | str:
-    """Return the whole number that a text is, of nine digits at most, or the text."""
-    return int(text[:9]) if text.isdecimal() else text
+    """Return the whole number that a text is, of 4,000 digits at most, or the text."""
+    return int(text[:4000]) if text.isdecimal() else text
 
 
 def _form_expiry(fields: Mapping[str, bytes]) -> JsonObject | None:

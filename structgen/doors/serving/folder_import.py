@@ -18,8 +18,9 @@ from structgen.doors.serving.record_store import DAY, ENDED, IMPORTED, NEW, OPEN
 from structgen.doors.serving.server_options import ServerOptions
 
 _SHAPES: Final = JsonShapes(
-    "file-: text id! object! purpose!; integer created_at! expires_at!; any *\n"
-    "batch_: text id! object! status! endpoint! input_file_id!; integer created_at! expires_at!; any *"
+    "file-: 'file' object!; text id! purpose!; integer created_at! expires_at!; any *\n"
+    "batch_: 'batch' object!; text id! status! endpoint! input_file_id!; text purpose; object request_counts; "
+    "integer created_at! expires_at!; any *"
 )
 _DAMAGE: Final = (
     *(OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError),
@@ -35,7 +36,12 @@ def open_store(options: ServerOptions) -> RecordStore | None:
     if options.files is None:
         return None
     store = RecordStore(options.files, options)
-    import_folder(store)
+    try:
+        with store.usable():
+            import_folder(store)
+    except BaseException:
+        store.close()
+        raise
     return store
 
 
@@ -43,12 +49,15 @@ def import_folder(store: RecordStore) -> None:
     """Take the records over into a new database, all or none, and delete their files. One that is damaged is
     named in the log and left where it is. Errors: OSError, sqlite3.Error."""
     if store.version == NEW:
-        with store.transaction():
+        with store.transaction() as execute:
             for path in sorted(_record_files(store), key=_order):
+                execute("SAVEPOINT record")
                 try:
                     _import_record(store, path)
                 except _DAMAGE as error:
+                    execute("ROLLBACK TO record")
                     _log.error("%s is damaged, and was not taken over: %s", path, error)
+                execute("RELEASE record")
             store.version = IMPORTED
     if store.version == IMPORTED:
         for path in _record_files(store):
@@ -73,7 +82,7 @@ def _order(path: Path) -> float:
 
 
 def _import_record(store: RecordStore, path: Path) -> None:
-    """Take over a record. Raises one of `_DAMAGE` for a damaged one, of which nothing is kept."""
+    """Take over a record. Raises one of `_DAMAGE` for a damaged one, of which a part may be kept."""
     record, owner = json.loads(path.read_bytes()), path.parent.name
     _SHAPES.check(record, path.name[:-29], "")
     if record["id"] != path.stem:

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from threading import RLock
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import IO, Any, Final, NamedTuple, TypeAlias
 
 from filelock import FileLock, Timeout
 
@@ -106,7 +106,7 @@ class RecordStore:
         """Files in `incoming`, where they go once a transaction is kept, and where after an error. None: they
         are deleted."""
         self._file_lock = FileLock(folder / "lock", 0, 0o600, thread_local=False)
-        with self._usable():
+        with self.usable():
             make_folders(self.incoming)
             self._file_lock.acquire()
             try:
@@ -119,7 +119,7 @@ class RecordStore:
                 raise
 
     @contextmanager
-    def _usable(self) -> Iterator[None]:
+    def usable(self) -> Iterator[None]:
         """Have a folder or a database that cannot be used told by an OptionError."""
         try:
             yield
@@ -226,13 +226,17 @@ class RecordStore:
         sums = dict(self._rows("SELECT owner, bytes FROM sums WHERE owner IN (?, '')", (owner,)))
         return sums.get(owner, 0), sums.get("", 0)
 
-    def check_room(self, owner: str, size: int) -> None:
-        """Raise ApiError where an owner may not keep so many bytes more; what is reserved counts as kept."""
+    def check_room(self, owner: str, size: int, reserve: Callable[[], None] | None = None) -> None:
+        """Raise ApiError where an owner may not keep so many bytes more; what is reserved counts as kept.
+        `reserve`: reserves them, before anybody else looks."""
         while True:
-            sums = zip(self.kept_bytes(owner), self.reserved_bytes(owner), strict=True)
-            own, total = (kept + reserved + size for kept, reserved in sums)
-            if own <= self.options.key_bytes and total <= self.options.files_bytes:
-                return
+            with self._mutex:  # a reservation ends, and its file is kept, in one transaction
+                sums = zip(self.kept_bytes(owner), self.reserved_bytes(owner), strict=True)
+                own, total = (kept + reserved + size for kept, reserved in sums)
+                if own <= self.options.key_bytes and total <= self.options.files_bytes:
+                    if reserve is not None:
+                        reserve()
+                    return
             if not self.remove_expired():
                 what = "The files of this key, or of all, would have more bytes than they may. Delete some."
                 raise ApiError(what, status=413, code="too_large")
@@ -266,21 +270,41 @@ class RecordStore:
                 self.add_item(owner, number, at, item)
         return number
 
-    def add_file(self, owner: str, record: JsonObject, path: Path, *, checks_room: bool = True) -> JsonObject:
+    def add_file(
+        self,
+        owner: str,
+        record: JsonObject,
+        path: Path,
+        *,
+        checks_room: bool = True,
+        end_reservation: Callable[[], None] | None = None,
+    ) -> JsonObject:
         """Keep a file: `path`, on the disk of `incoming`, becomes its bytes. Return its whole record;
         `record` has `id`, `created_at`, `expires_at`, `filename` and `purpose`. An error leaves neither.
-        Raises ApiError where the owner may not keep so much, if it is checked."""
+        `end_reservation`: gives back the room that the file has until it is kept. Raises ApiError where the
+        owner may not keep so much, if it is checked."""
         name, size = record["id"], path.stat().st_size
         record = {**record, "object": "file", "bytes": size, "status": "processed"}
         source, target = self.incoming / name, self.place(owner, name)
         os.replace(path, source)
         with self.transaction():
             self._moves.append((source, target, None))
+            if end_reservation is not None:
+                end_reservation()
             if checks_room:
-                self.check_room(owner, size + FILE_BYTES)
+                self.check_room(owner, size + len(as_bytes(record)) + FILE_BYTES)
             make_folders(target.parent)
             self.add(owner, "files", record, record["expires_at"], size=size)
         return record
+
+    def open_file(self, owner: str, name: str) -> IO[bytes]:
+        """Open a file of an owner. It can be read to its end also where it is deleted meanwhile. Raises
+        ApiError where it is not there."""
+        record = self.find("files", name, owner).record
+        try:
+            return self.place(owner, record["id"]).open("rb")
+        except FileNotFoundError:
+            raise _not_found(name) from None
 
     def add_item(self, owner: str, number: int, at: int, item: Item) -> None:
         """Keep an item of a record. Raises sqlite3.IntegrityError where the record has one of this number."""
@@ -294,7 +318,7 @@ class RecordStore:
         statement = f"{_RECORD} records.id = ? AND records.owner = ? AND kind = ? AND kept_until > ?"
         rows = self._rows(statement, (printed(name), owner, kind, time.time()))
         if not rows:
-            raise ApiError(f"There is no {name[:80]!r} here.", status=404, code="not_found")
+            raise _not_found(name)
         return _stored(rows[0])
 
     def page(
@@ -464,6 +488,10 @@ def as_bytes(value: Any) -> bytes:
 def printed(name: str) -> str:
     """Return a name that a client sent as a text that SQLite takes."""
     return name.encode("utf-8", "replace").decode()
+
+
+def _not_found(name: str) -> ApiError:
+    return ApiError(f"There is no {name[:80]!r} here.", status=404, code="not_found")
 
 
 def _item_id(name: str | None) -> bytes | None:

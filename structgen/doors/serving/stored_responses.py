@@ -34,19 +34,24 @@ class StoredResponses(NamedTuple):
     def conversation(self, name: str) -> list[JsonObject]:
         """Return the items up to the end of a response. Raises ApiError where the owner has no such response,
         or where there are more bytes than a body may have."""
-        try:
-            number = self.store.find("responses", name, self.owner).number
-        except ApiError:
-            what, code = f"Previous response with id {name[:80]!r} not found.", "previous_response_not_found"
-            raise ApiError(what, param="previous_response_id", code=code) from None
         items, size = list[JsonObject](), 0
+        number = self._number(name)
         for _, _, content in self.store.lines(number):
             size += len(content)
             if size > self.store.options.max_body:
                 what = f"The conversation has more than {self.store.options.max_body:,} bytes."
                 raise ApiError(f"{what} Begin another one.", param="previous_response_id")
             items.append(json.loads(content))
+        self._number(name)  # what is there still was there all the time
         return items
+
+    def _number(self, name: str) -> int:
+        """Return the number of a response that a request goes on with. Raises ApiError."""
+        try:
+            return self.store.find("responses", name, self.owner).number
+        except ApiError:
+            what, code = f"Previous response with id {name[:80]!r} not found.", "previous_response_not_found"
+            raise ApiError(what, param="previous_response_id", code=code) from None
 
     def item(self, name: str, where: str) -> JsonObject:
         """Return the item of an `item_reference`. Raises ApiError where the owner has none of this id."""
@@ -64,7 +69,8 @@ class StoredResponses(NamedTuple):
     def keep(self, response: JsonObject, items: Iterable[JsonObject]) -> None:
         """Keep a response, whose conversation is some items and its output. Raises ApiError where there is no
         room for it."""
-        rows = [("input", item["id"], as_bytes(item)) for item in map(_whole_item, items)]
+        names = set[str]()
+        rows = [("input", item["id"], as_bytes(item)) for item in (_whole_item(one, names) for one in items)]
         rows += [("output", item["id"], as_bytes(item)) for item in response["output"]]
         size = len(as_bytes(response)) + sum(len(content) for _, _, content in rows)
         with self.store.transaction():
@@ -72,10 +78,14 @@ class StoredResponses(NamedTuple):
             self.store.add(self.owner, "responses", response, self.store.last_day(), items=rows)
 
 
-def _whole_item(item: Mapping[str, Any]) -> JsonObject:
-    """Return an item of a request as it is listed: with an id and a type, and the parts of its text."""
+def _whole_item(item: Mapping[str, Any], names: set[str]) -> JsonObject:
+    """Return an item of a request as it is listed: with a type, the parts of its text, and an id that is not
+    among the `names` of items before it, to which it is added. An item that is repeated gets another one."""
     kind, content = item.get("type") or "message", item.get("content")
-    name = item.get("id") or f"{_PREFIXES.get(kind, 'item')}_{secrets.token_hex(12)}"
+    name = item.get("id")
+    if not name or name in names:
+        name = f"{_PREFIXES.get(kind, 'item')}_{secrets.token_hex(12)}"
+    names.add(name)
     whole = {"status": "completed", **item, "id": name, "type": kind}
     if isinstance(content, str):
         text = "output_text" if item.get("role") == "assistant" else "input_text"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Hashable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
-from threading import Lock
-from typing import IO, Any, Final
+from typing import IO, Final
 
 import anyio
 from anyio.to_thread import run_sync
@@ -29,7 +29,7 @@ FIELDS: Final = ("purpose", "expires_after[anchor]", "expires_after[seconds]")
 class Upload:
     """A file that comes, at `path`, and the form that holds it."""
 
-    def __init__(self, owner: Hashable, path: Path, content_type: str) -> None:
+    def __init__(self, owner: str, path: Path, content_type: str) -> None:
         """Errors: those of `FormReader`."""
         self.owner, self.path = owner, path
         self.form = FormReader(content_type, FIELDS, self._write)
@@ -43,6 +43,14 @@ class Upload:
         with open(os.open(self.path, os.O_WRONLY | os.O_APPEND), "ab") as self._file:
             self.form.feed(piece)
 
+    def reserve(self, size: int) -> None:
+        """Reserve room for so many bytes more."""
+        self.reserved += size
+
+    def end_reservation(self) -> None:
+        """Give the room back."""
+        self.reserved = 0
+
     def _write(self, data: bytes) -> None:
         self.size += self._file.write(data)
 
@@ -51,17 +59,16 @@ class Uploads:
     """The uploads that are under way. The bytes of the files of an owner, and of all owners, have limits:
     what is kept and what is reserved is never more."""
 
-    def __init__(self, check_room: Callable[[Any, int], None]) -> None:
-        """`check_room`: raises ApiError where an owner has no room for so many bytes more than what is kept
-        and reserved; it is called in threads."""
+    def __init__(self, check_room: Callable[[str, int, Callable[[], None]], None]) -> None:
+        """`check_room`: reserves so many bytes more than what is kept and reserved, or raises ApiError where
+        an owner has no room for them; it is called in threads."""
         self.check_room = check_room
         self._uploads: list[Upload] = []
         """Those that are under way. The event loop alone adds and removes them."""
-        self._lock = Lock()
 
     @asynccontextmanager
     async def receive(
-        self, owner: Hashable, folder: Path, http: Request, pieces: AsyncIterator[bytes]
+        self, owner: str, folder: Path, http: Request, pieces: AsyncIterator[bytes]
     ) -> AsyncIterator[Upload]:
         """Lend an upload that has come whole. At the end of the block its file is deleted, unless it was
         moved, and its reservation ends. The length that the request declares is reserved before anything is
@@ -92,7 +99,7 @@ class Uploads:
             finally:
                 self._uploads.remove(upload)
 
-    def reserved_bytes(self, owner: Hashable) -> tuple[int, int]:
+    def reserved_bytes(self, owner: str) -> tuple[int, int]:
         """Return the bytes that are reserved for an owner, and those for all."""
         uploads = self._uploads.copy()
         own = sum(upload.reserved for upload in uploads if upload.owner == owner)
@@ -100,11 +107,9 @@ class Uploads:
 
     def _reserve(self, upload: Upload, size: int) -> None:
         """Reserve room for a form of so many bytes. Raises ApiError where there is none."""
-        with self._lock:
-            more = size + FILE_BYTES - upload.reserved
-            if more > 0:
-                self.check_room(upload.owner, more)
-                upload.reserved += more
+        more = size + FILE_BYTES - upload.reserved
+        if more > 0:
+            self.check_room(upload.owner, more, partial(upload.reserve, more))
 
     def _feed(self, upload: Upload, piece: bytes) -> None:
         upload.received += len(piece)

@@ -661,6 +661,50 @@ def test_a_folder_of_before_is_taken_over_once(tmp_path: Path, caplog: pytest.Lo
     assert not caplog.messages
 
 
+def test_of_a_damaged_record_of_before_nothing_is_taken_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever the members of a record are, the start goes on, and the record is there or its file is."""
+    rng, values = random.Random(0), ([1], {"a": 1}, 10**400, -1, "\ud800", None, True, "x" * 9000, 0.5)
+    paths = dict[Path, bytes]()
+    for number in range(100, 400):
+        record = earlier_file(number, b"x") if number % 2 else earlier_batch(number, "in_progress")
+        for name in rng.sample([*record, "request_counts", "purpose", "more"], 2):
+            if name != "id":
+                record[name] = rng.choice(values)
+        path = write_earlier(tmp_path, OWNERS[0], record, b"x" if number % 2 else None)
+        paths[path] = path.read_bytes()
+    for depth in range(900, 1000):  # some can be read, and cannot be written
+        record = earlier_file(depth, b"x")
+        path = write_earlier(tmp_path, OWNERS[0], record, b"x")
+        path.write_bytes(path.read_bytes()[:-1] + b', "more": ' + b"[" * depth + b"]" * depth + b"}")
+        paths[path] = path.read_bytes()
+    with caplog.at_level(logging.ERROR), store_of(tmp_path) as store:
+        sums = counted_bytes(store)
+        assert store.kept_bytes(OWNERS[0]) == (sums[OWNERS[0]], sums[""])
+        damaged = {path for path in paths if path.exists()}
+        assert {path: path.read_bytes() for path in damaged} == {path: paths[path] for path in damaged}
+        named = {path for path in paths if any(str(path) in text for text in caplog.messages)}
+        assert named == damaged and 100 < len(damaged) < 300
+        rows = store._rows("SELECT id FROM records", ())
+        assert sorted(name for (name,) in rows) == sorted(path.stem for path in paths.keys() - damaged)
+
+
+def test_a_folder_that_cannot_be_taken_over_is_free_for_another_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_earlier(tmp_path, OWNERS[0], earlier_file(0, b"x"), b"x")
+
+    def unlink(*_: Any, **more: Any) -> None:
+        raise OSError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch, pytest.raises(OptionError, match="cannot be written: Permission"):
+        patch.setattr(Path, "unlink", unlink)
+        opened(tmp_path)
+    with store_of(tmp_path) as store:
+        assert store.find("files", file_name(0), OWNERS[0])
+
+
 def test_a_kill_while_a_folder_is_taken_over_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -361,6 +361,35 @@ def test_a_file_lives_as_long_as_its_client_wants_it(engine: sg.Engine, tmp_path
                 )
 
 
+def test_a_file_is_sent_whole_although_it_is_deleted_meanwhile(engine: sg.Engine, tmp_path: Path) -> None:
+    content = random.Random(0).randbytes(5 << 20)
+    with served(engine, tmp_path / "files") as address:
+        client = client_of(address)
+        file = client.files.create(file=("a", content), purpose="batch")
+        with client.files.with_streaming_response.content(file.id) as answer:
+            assert answer.headers["content-length"] == str(len(content))
+            pieces = answer.iter_bytes(1000)
+            begin = next(pieces)
+            client.files.delete(file.id)
+            assert begin + b"".join(pieces) == content
+        # as after the loss of a part of a disk
+        file = client.files.create(file=("a", content), purpose="batch")
+        next((tmp_path / "files").glob(f"*/{file.id}")).unlink()
+        with pytest.raises(openai.NotFoundError, match=f"There is no '{file.id}' here"):
+            client.files.content(file.id)
+        assert client.files.delete(file.id).deleted
+
+
+def test_a_number_is_read_to_its_end(engine: sg.Engine, tmp_path: Path) -> None:
+    with served(engine, tmp_path / "files") as address:
+        client = client_of(address)
+        for _ in range(3):
+            client.files.create(file=("a", b"x"), purpose="batch")
+        for limit, count in (("0000000000002", 2), ("1" + "0" * 20, 3), ("9" * 5000, 3), ("\uff12", 2)):
+            page: Any = client.get("/files", cast_to=object, options={"params": {"limit": limit}})
+            assert len(page["data"]) == count
+
+
 def form(*parts: tuple[str, bytes], end: bytes = b"--XY--") -> bytes:
     """Return a form whose parts have these headers."""
     said = (f"--XY\r\n{head}\r\n\r\n".encode() + content + b"\r\n" for head, content in parts)

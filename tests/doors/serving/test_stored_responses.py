@@ -352,6 +352,23 @@ def page_of(app: Starlette, name: str, **query: Any) -> Any:
     return run(work)
 
 
+def test_a_page_begins_at_any_item_also_where_items_are_repeated(kept_app: Starlette) -> None:
+    def item(name: str | None) -> dict[str, Any]:
+        return {"role": "user", "content": TEXT, "id": name}
+
+    first = create(kept_app, input=[item("msg_a"), item(None), item("msg_a"), item(None)], store=True)
+    reference = {"type": "item_reference", "id": first.output[0].id}
+    again = create(
+        kept_app, input=[reference, item("msg_a"), reference], store=True, previous_response_id=first.id
+    )
+    for found, count in ((first, 4), (again, 8)):
+        for order in ("asc", "desc"):
+            names = [item.id for item in input_items(kept_app, found.id, limit=1, order=order)]
+            assert len(names) == len(set(names)) == count
+            assert {"msg_a"} < set(names)
+    assert first.output[0].id in names
+
+
 def test_tokens_of_a_conversation_are_counted_and_nothing_is_kept(
     kept_app: Starlette, tmp_path: Path
 ) -> None:
@@ -443,3 +460,27 @@ def test_no_odd_value_is_an_error_of_the_server(engine: sg.Engine, tmp_path: Pat
 
     run(work)
     assert {200, 400, 404} <= statuses
+
+
+def test_a_conversation_that_is_deleted_while_it_is_read_is_not_half_read(
+    kept_app: Starlette, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = [{"role": "user", "content": TEXT}] * 150
+    read, delete_at = record_store.RecordStore.lines, [0]
+
+    def lines_of(store: Any, number: int) -> Any:
+        for at, line in enumerate(read(store, number)):
+            if at == delete_at[0]:
+                rows = store._rows("SELECT id, owner FROM records WHERE number = ?", (number,))
+                for name, owner in rows:
+                    store.remove(store.find("responses", name, owner))
+            yield line
+
+    for at in (0, 50, 99, 149):
+        found = create(kept_app, input=turns, store=True)
+        delete_at[0] = at
+        with monkeypatch.context() as patch:
+            patch.setattr(record_store.RecordStore, "lines", lines_of)
+            with pytest.raises(openai.BadRequestError) as caught:
+                create(kept_app, input=TEXT, previous_response_id=found.id)
+        assert caught.value.code == "previous_response_not_found"

@@ -8,7 +8,10 @@ import gc
 import random
 import selectors
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing, nullcontext, suppress
+from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import httpx2
@@ -20,6 +23,7 @@ from test_forms import END, KIND, part
 import structgen as sg
 from structgen.doors.serving.api_errors import ApiError
 from structgen.doors.serving.app import ModelServer
+from structgen.doors.serving.record_store import RecordStore
 from structgen.doors.serving.server_options import ServerOptions
 from structgen.doors.serving.uploads import FILE_BYTES, MOST_UPLOADS, Upload, Uploads
 
@@ -60,10 +64,11 @@ def reserved(uploads: Uploads) -> int:
 def limited(kept_bytes: Callable[[Any], tuple[int, int]], owner_bytes: int, all_bytes: int) -> Uploads:
     """Return uploads under limits; `kept_bytes`: what an owner keeps, and what all keep."""
 
-    def check_room(owner: Any, size: int) -> None:
+    def check_room(owner: Any, size: int, reserve: Callable[[], None]) -> None:
         (own, every), (own_reserved, all_reserved) = kept_bytes(owner), uploads.reserved_bytes(owner)
         if own + own_reserved + size > owner_bytes or every + all_reserved + size > all_bytes:
             raise ApiError("There is no room.", status=413)
+        reserve()
 
     uploads = Uploads(check_room)
     return uploads
@@ -348,3 +353,76 @@ def test_a_disk_that_is_full_leaves_nothing(
     found = post(app, "/v1/files", form(b"x"), **{"content-type": KIND})
     assert found.status_code == 507 and str(tmp_path) not in found.text
     assert not list((tmp_path / "files").glob("*/*"))
+
+
+# --- room that is reserved, and room that is taken ----------------------------------------------------------
+
+
+def store_with_uploads(folder: Path, most: int) -> tuple[RecordStore, Uploads]:
+    """Return a store where each owner, and all of them, may keep so many bytes, and uploads to it."""
+    store = RecordStore(folder, ServerOptions(key_bytes=most, files_bytes=most))
+    uploads = Uploads(store.check_room)
+    store.reserved_bytes = uploads.reserved_bytes
+    return store, uploads
+
+
+def upload_to(store: RecordStore, uploads: Uploads, name: str, size: int) -> Upload:
+    """Return an upload under way, whose file has come and has its room."""
+    upload = Upload("me", store.incoming / name, KIND)
+    upload.path.write_bytes(b"x" * size)
+    uploads._uploads.append(upload)
+    uploads._reserve(upload, size)
+    return upload
+
+
+def record_of(name: str, filename: str = "a") -> dict[str, Any]:
+    return {"id": name, "created_at": 1, "expires_at": 1 << 40, "filename": filename, "purpose": "batch"}
+
+
+@pytest.mark.parametrize("way", ["an upload that is kept", "a file that is kept"])
+def test_who_looks_for_room_sees_what_is_kept_meanwhile(tmp_path: Path, way: str) -> None:
+    size = 10_000
+    store, uploads = store_with_uploads(tmp_path, size + 2 * FILE_BYTES)
+    with closing(store):
+        first = None if way == "a file that is kept" else upload_to(store, uploads, "first", size)
+        (store.incoming / "other").write_bytes(b"x" * size)
+
+        def keep() -> None:
+            if first is None:
+                with suppress(ApiError):
+                    store.add_file("me", record_of("file-2"), store.incoming / "other")
+            else:
+                record = record_of("file-1")
+                store.add_file("me", record, first.path, end_reservation=first.end_reservation)
+                uploads._uploads.remove(first)
+
+        threads = list[Thread]()
+
+        def look(owner: str) -> tuple[int, int]:
+            if not threads:
+                threads.append(Thread(target=keep))
+                threads[0].start()
+                threads[0].join(0.3)  # it waits where it may do nothing meanwhile
+            return uploads.reserved_bytes(owner)
+
+        store.reserved_bytes = look
+        second = Upload("me", store.incoming / "second", KIND)
+        uploads._uploads.append(second)
+        with suppress(ApiError):
+            uploads._reserve(second, size)
+        threads[0].join()
+        assert store.kept_bytes("me")[0] + reserved(uploads) <= store.options.key_bytes
+        assert store.kept_bytes("me")[0] + reserved(uploads) > size  # one of them has its room
+
+
+def test_a_file_and_its_record_have_no_more_room_than_there_is(tmp_path: Path) -> None:
+    name, size = "\u0394" * 512, 10_000  # six bytes each in the record
+    for more, is_kept in ((0, False), (4_000, True)):
+        store, uploads = store_with_uploads(tmp_path / str(more), size + FILE_BYTES + more)
+        with closing(store):
+            upload = upload_to(store, uploads, "first", size)
+            keep = partial(store.add_file, "me", record_of("file-1", name), upload.path)
+            with nullcontext() if is_kept else pytest.raises(ApiError):
+                keep(end_reservation=upload.end_reservation)
+            assert (store.kept_bytes("me")[0] > size) is is_kept and not reserved(uploads)
+            assert store.kept_bytes("me")[0] <= store.options.key_bytes
