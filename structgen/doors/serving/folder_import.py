@@ -19,8 +19,8 @@ from structgen.doors.serving.server_options import ServerOptions
 
 _SHAPES: Final = JsonShapes(
     "file-: 'file' object!; text id! purpose!; integer created_at! expires_at!; any *\n"
-    "batch_: 'batch' object!; text id! status! endpoint! input_file_id!; text purpose; object request_counts; "
-    "integer created_at! expires_at!; any *"
+    "batch_: 'batch' object!; text id! status! endpoint! input_file_id!; text purpose; "
+    "object request_counts; integer created_at! expires_at!; any *"
 )
 _DAMAGE: Final = (
     *(OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError),
