@@ -122,3 +122,33 @@ def test_after_an_end_token_white_space_is_refused_too(whitespace: str) -> None:
         matcher.advance(256)
         with pytest.raises(sg.errors.FinishedError):
             matcher.advance(blank)
+
+
+def has_mask_of_start(compiled: Any) -> bool:
+    """Return whether the mask of the start is memoised."""
+    return sg.Matcher(compiled).fill_known(sg.allocate_mask(1, TOKENIZER.vocab_size), 0)
+
+
+@pytest.mark.parametrize("first_mask", [True, False])
+def test_the_first_mask_of_a_schema_is_made_with_the_grammar_unless_nobody_needs_it(first_mask: bool) -> None:
+    compiled = sg.compile(sg.json_schema(SCHEMA), TOKENIZER, store=False, first_mask=first_mask)
+    assert has_mask_of_start(compiled) is first_mask
+    assert compiled.allowed(compiled.start) == [9, 10, 13, 32, ord("{")]
+
+
+def test_a_grammar_of_texts_leaves_its_first_mask() -> None:
+    assert not has_mask_of_start(sg.compile(sg.lark('start: "a" "b"'), TOKENIZER, store=False))
+
+
+def test_a_limit_that_the_first_mask_meets_is_told_by_the_mask() -> None:
+    text = {"type": "string", "pattern": "^(a|b)*c{3}$"}
+    schema = {"type": "array", "items": {"type": "array", "items": text}}
+    tokenizer = sg.Tokenizer.from_bytes([*BYTES, b'[["a', None], eos_token_id=257)
+    compiled = sg.compile(sg.json_schema(schema), tokenizer, limits=sg.Limits(oracle_steps=10), store=False)
+    with pytest.raises(sg.errors.LimitError, match="10 steps"):
+        sg.Matcher(compiled).fill_mask(sg.allocate_mask(1, tokenizer.vocab_size))
+
+
+def test_first_mask_is_true_or_false() -> None:
+    with pytest.raises(sg.errors.OptionError, match="Give True or False"):
+        sg.compile(sg.json_schema(SCHEMA), TOKENIZER, first_mask=1)  # type: ignore[arg-type]

@@ -154,3 +154,20 @@ def test_a_rest_writes_no_name_that_the_object_holds() -> None:
     for held in itertools.combinations([*free, "other"], 2):
         (rest,) = network.finish(residue, held).values()
         assert not set(json.loads(b"{" + rest)) & set(held)
+
+
+# Demands
+
+
+@pytest.mark.parametrize("seeds", [range(60), pytest.param(range(60, 2060), marks=pytest.mark.slow)])
+def test_a_plain_schema_has_the_demand_of_its_literal(seeds: range) -> None:
+    plain = 0
+    for seed in seeds:
+        try:
+            tables = compiled(random_schema(random.Random(seed))).network.tables
+        except UnsatisfiableSchema:
+            continue
+        for schema in list(tables.schemas.values()):
+            plain += not schema.combined
+            assert tables.demand_of(schema) == tables.demand((tables.literal(schema),)), (seed, schema)
+    assert plain > len(seeds)

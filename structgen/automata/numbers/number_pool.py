@@ -31,6 +31,7 @@ process keeps the automata that it met last, by content.
 from __future__ import annotations
 
 from contextlib import suppress
+from decimal import Decimal
 from functools import cached_property, partial
 from hashlib import blake2b
 from typing import Final
@@ -56,13 +57,20 @@ from structgen.automata.strings.automaton_pool import AutomatonPool, Outcome
 from structgen.automata.strings.completions import StringCompletions
 from structgen.automata.strings.formula_automata import FormulaReader, SpecAutomaton
 from structgen.automata.strings.held_automata import HeldByContent
+from structgen.automata.strings.kernels import Row
+from structgen.automata.strings.shipped_automata import shipped_automaton
 from structgen.automata.unicode.partition import PLAIN
 from structgen.base.errors import LimitError
 from structgen.base.language import ir
 from structgen.base.language.number_ranges import Ranges
 from structgen.base.language.remembering import remembered
-from structgen.base.limits import Limits
+from structgen.base.limits import DEFAULT, Limits
 
+_WHOLE = ir.Multiple(Decimal(1))
+_LEAST: Final[list[ir.Formula]] = [Ranges(((Decimal(number), False),)) for number in (0, 1)]
+_INTEGERS = [ir.All((_WHOLE, part)) for part in (ir.PlainInteger(), *_LEAST)]
+COMMON: Final[tuple[ir.Formula, ...]] = (ir.TRUE, _WHOLE, *_LEAST, *_INTEGERS)
+"""What schemas ask of numbers most often: the automata come with the package."""
 _FEW_DIVISORS = 2
 """So many divisors have few remainders together: their automata are made by themselves, and found again."""
 _READERS: Final = {
@@ -89,6 +97,11 @@ class _Numerals:
         """16 bytes that name the automaton."""
         said = repr([sorted(met) for met in self.outcomes]).encode()
         return blake2b(self.rows.tobytes() + self.accept.tobytes() + said, digest_size=16).digest()
+
+    @remembered
+    def ends(self, numbers: tuple[int, ...]) -> Row:
+        """Return the outcome at each state, -1 for none; `numbers`: of the outcomes. Nobody may change it."""
+        return np.array((-1, *numbers), np.int32)[self.accept]
 
     @cached_property
     def farthest(self) -> int:
@@ -118,13 +131,11 @@ class NumberPool(AutomatonPool[_Numerals]):
 
     def _started(self, spec: ir.Spec, outcome: Outcome) -> int:
         key = spec, self._policy, self._missing, self._limits.number_chars
-        made = HELD.get(key, lambda: _Numerals(_automaton(spec, self._policy, self._missing, self._limits)))
+        asked = spec, self._policy, self._missing, self._limits
+        made = HELD.get(key, lambda: _Numerals(numeral_automaton(*asked)))
         if made.is_empty:
             return ir.DEAD
-        numbers = np.arange(self.count, self.count + len(made.rows) + 1, dtype=np.int32)
-        numbers[-1] = ir.DEAD
-        ends = np.array((-1, *map(outcome, made.outcomes)), np.int32)[made.accept]
-        return self._add(made, made.rows, numbers, ends)
+        return self._add(made, made.rows, None, made.ends((*map(outcome, made.outcomes),)))
 
     def finish(self, state: int) -> ir.Demands:
         """Return for each demand that can still be met the shortest rest of the numeral that meets it.
@@ -149,8 +160,15 @@ class NumberPool(AutomatonPool[_Numerals]):
 # -- the automaton of a specification --
 
 
-def _automaton(spec: ir.Spec, policy: str, missing: frozenset[int], limits: Limits) -> SpecAutomaton:
-    """Return the automaton of a specification with the demands that its numerals meet."""
+def numeral_automaton(spec: ir.Spec, policy: str, missing: frozenset[int], limits: Limits) -> SpecAutomaton:
+    """Return the automaton of a specification with the demands that its numerals meet. Raises LimitError.
+
+    `policy` and `missing`: as of a `NumberPool`."""
+    is_common = len(spec.formulas) == 1 and spec.formulas[0] in COMMON
+    if is_common and not missing and limits.number_chars == DEFAULT.number_chars:
+        shipped = shipped_automaton((spec, policy))
+        if shipped is not None:
+            return SpecAutomaton(shipped, (frozenset((0,)),))
     cuts = [len(atom.cuts) for atom in atoms_of(spec.formulas) if isinstance(atom, Ranges)]
     if max(cuts, default=0) > 2 * MOST_STATES:
         raise too_many_states()  # each listed number ends in a state of its own

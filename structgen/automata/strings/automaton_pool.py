@@ -11,7 +11,7 @@ import numpy as np
 
 from structgen.automata.strings.kernels import Row, Table
 from structgen.base.errors import LimitError
-from structgen.base.language.ir import Spec
+from structgen.base.language.ir import DEAD, Spec
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL
 
@@ -63,9 +63,10 @@ class AutomatonPool(ABC, Generic[P]):
     def _started(self, spec: Spec, outcome: Outcome) -> int:
         """Return the state before the first byte of a text of a spec that is new (`start`), or DEAD."""
 
-    def _add(self, part: P, rows: Table, numbers: Row, ends: Row) -> int:
+    def _add(self, part: P, rows: Table, numbers: Row | None, ends: Row) -> int:
         """Put the states of an automaton behind the others: their rows and outcomes. Return the first.
-        `numbers`: of each state that the rows name the one in the pool, and last DEAD."""
+        `numbers`: of each state that the rows name the one in the pool, and last DEAD; None: so many more
+        than in the rows as the pool has states. The first rows are not copied: nobody may change them."""
         first, count = self.count, self.count + len(rows)
         if count > self._limits.automaton_states:
             raise LimitError(
@@ -73,6 +74,10 @@ class AutomatonPool(ABC, Generic[P]):
             )
         # a call's steps bound what all of its pools hold, too: less than half a gigabyte
         THIS_CALL.work(2 * rows.size if count - first > 1 else 0)
+        if not first and numbers is None:
+            self.trans, self.outcome = rows, ends
+            self._parts[:], self._firsts[:], self.count = (part,), (0,), count
+            return 0
         if count > (held := len(self.trans)):
             # memory that is not written yet is none
             room = max(count, min(4 * held, self._limits.automaton_states))
@@ -82,7 +87,12 @@ class AutomatonPool(ABC, Generic[P]):
         # in parts: the rows of an automaton may take 150 MB, and to look them up twice that
         for at in range(0, len(rows), 1 << 12):
             some = rows[at : at + (1 << 12)]
-            self.trans[first + at : first + at + len(some)] = numbers[some]
+            more = self.trans[first + at : first + at + len(some)]
+            if numbers is not None:
+                more[:] = numbers[some]
+            else:
+                np.add(some, np.int32(first), more)
+                more[some < 0] = DEAD
         self.outcome[first:count] = ends
         at = len(self._firsts)
         self._parts[at:], self._firsts[at:], self.count = (part,), (first,), count

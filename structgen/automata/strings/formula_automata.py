@@ -34,6 +34,7 @@ from structgen.automata.strings.held_automata import HeldByContent
 from structgen.automata.strings.lengths import bounds, within
 from structgen.automata.strings.live_strings import named, refusal
 from structgen.automata.strings.patterns import automaton_of
+from structgen.automata.strings.shipped_automata import shipped_automaton
 from structgen.base.errors import GrammarError
 from structgen.base.language.ir import (
     All,
@@ -162,7 +163,7 @@ class FormulaReader:
 
     def _atom(self, formula: Formula) -> Automaton:
         if isinstance(formula, Pattern):
-            return HELD.get((formula, self._most), lambda: self._read(formula))
+            return HELD.get((formula, self._most), lambda: self._shipped(formula) or self._read(formula))
         if isinstance(formula, Words):
             return HELD.get((formula, self._most), lambda: of_words(formula.of, self._most))
         if isinstance(formula, Length):
@@ -183,7 +184,11 @@ class FormulaReader:
     def _format(self, formula: Format, denied: bool, alone: bool) -> Automaton:
         meaning = meaning_of(formula.name, denied=denied, alone=alone)
         key = "meaning", meaning, self._most
-        return HELD.get(key, lambda: self._automaton(meaning, False))
+        return HELD.get(key, lambda: self._shipped(meaning) or self._automaton(meaning, False))
+
+    def _shipped(self, formula: Formula) -> Automaton | None:
+        """Return the automaton that comes with the package; none where fewer states are allowed."""
+        return shipped_automaton(formula) if self._most == MOST_STATES else None
 
     # Specs.
 

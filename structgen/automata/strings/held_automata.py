@@ -34,7 +34,7 @@ class HeldByContent(Generic[T]):
 
     def __init__(self, budget: int = BUDGET) -> None:
         self._budget, self._bytes = budget, 0
-        self._held: OrderedDict[Hashable, tuple[T, Mapping[Hashable, int]]] = OrderedDict()
+        self._held: OrderedDict[Hashable, tuple[T, Mapping[int, int]]] = OrderedDict()
         self._lock = new_lock(QUEUES)
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
@@ -51,7 +51,7 @@ class HeldByContent(Generic[T]):
             THIS_CALL.charged(entry[1])
             return entry[0]
         with uncollected():  # the parts of a pattern are many, and most are gone at the end
-            made, bill = THIS_CALL.billed((id(self), key), make)
+            made, bill = THIS_CALL.billed(hash((id(self), key)), make)
         size = made.nbytes + ENTRY_BYTES
         with self._lock:
             if key not in self._held and size <= self._budget:

@@ -60,7 +60,7 @@ _ASCII: Final = 128
 """Columns of the bytes that are characters."""
 _SWEEPS: Final = 16
 """Characters of strings that are counted, at most."""
-_PLACES: Final = 1 + len(PLACE_BYTES)
+PLACES: Final = 1 + len(PLACE_BYTES)
 """The states of the free string."""
 _FEWEST_TO_COUNT: Final = 1_000
 """The least bound that is never written out as states; of many bounds, so many for each ten of them."""
@@ -101,15 +101,15 @@ _NO_ROWS: Final[Table] = np.empty((0, WIDTH), np.int32)
 
 
 @billed_cache(1)
-def _free_string() -> tuple[_Part, Table, Row, Row]:
-    """Return the free string as the first part of a pool, its rows, the state of each number in them, and its
-    outcomes; lone surrogates have theirs."""
+def _free_string() -> tuple[_Part, Table, Row]:
+    """Return the free string as the first part of a pool, its rows, and its outcomes; lone surrogates have
+    theirs."""
     rows = byte_rows(EVERY, (_FIRST_DEMAND,), True)
     local = np.array(rows.free_places(1), np.int32)
-    places = np.empty(_PLACES, np.int32)
-    places[local] = np.arange(_PLACES)
-    ends = np.where(np.arange(_PLACES) == StringPool.FREE, 0, -1).astype(np.int32)
-    return _Part(local, places, rows), rows.rows[local], np.append(places, np.int32(DEAD)), ends
+    places = np.empty(PLACES, np.int32)
+    places[local] = np.arange(PLACES)
+    ends = np.where(np.arange(PLACES) == StringPool.FREE, 0, -1).astype(np.int32)
+    return _Part(local, places, rows), np.append(places, np.int32(DEAD))[rows.rows[local]], ends
 
 
 def _meaning_alone(of: Format) -> Formula:
@@ -149,7 +149,8 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         self._spelling, self.lone, self._missing = spelling, lone, missing
         self._most = min(limits.automaton_states, MOST_STATES)
         self._reader = FormulaReader(self._most)
-        self._add(*_free_string())
+        part, rows, ends = _free_string()
+        self._add(part, rows, None, ends)
         self._completions: dict[int, StringCompletions] = {}
 
     # Specs.
@@ -224,7 +225,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
             if met == _FIRST_DEMAND and outcome(met) == 0:
                 free = rows.free_places(number)
                 if free is not None:
-                    places[list(free)] = np.arange(_PLACES)
+                    places[list(free)] = np.arange(PLACES)
         local = np.flatnonzero(places < 0).astype(np.int32)
         places[local] = np.arange(self.count, self.count + len(local))
         ends = np.full(len(rows.rows), -1, np.int32)
@@ -373,7 +374,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         """Return whether a string of the state's spec may end between any two characters, as where texts are
         banned and nothing else is asked: then the tokens of its states differ little."""
         part, _ = self._at(state)
-        if state < _PLACES or isinstance(part, LiveState):
+        if state < PLACES or isinstance(part, LiveState):
             return False
         return bool((part.rows.automaton.accept > 0).all())
 

@@ -71,11 +71,11 @@ class _Call(threading.local):
         self.stop = _NEVER
         self._limits = DEFAULT
         """Those of this call, or of the last one: of the making of automata (`work`)."""
-        self._paid: set[Hashable] = set()
+        self._paid: set[int] = set()
         """What this call has made, or was charged for."""
-        self._bill: dict[Hashable, int] = {}
+        self._bill: dict[int, int] = {}
         """The steps of what is being made, and of what it is made of."""
-        self._item: Hashable = None
+        self._item: int | None = None
         """What is being made; None: nothing that is billed."""
 
     def begin(self, limits: Limits) -> Part:
@@ -140,8 +140,11 @@ class _Call(threading.local):
             return sys.maxsize
         return max(self._limits.oracle_steps - self.spent, 0) * NUMBERS
 
-    def billed(self, item: Hashable, make: Callable[[], T]) -> tuple[T, Mapping[Hashable, int]]:
-        """Return what `make` makes, and the steps of each thing that it is made of. Raises what it raises."""
+    def billed(self, item: int, make: Callable[[], T]) -> tuple[T, Mapping[int, int]]:
+        """Return what `make` makes, and the steps of each thing that it is made of. Raises what it raises.
+
+        `item`: names what is made, by the hash of what it is made from: a bill of formulas would hash and
+        compare each of them whenever it is paid."""
         above = self._bill, self._item
         bill = {item: 0}
         try:
@@ -152,14 +155,14 @@ class _Call(threading.local):
         self._pay(bill)
         return made, bill
 
-    def charged(self, bill: Mapping[Hashable, int]) -> None:
+    def charged(self, bill: Mapping[int, int]) -> None:
         """Count the steps of what is held already, if this call did not count them. Errors: `spend`."""
         steps = sum(steps for item, steps in bill.items() if item not in self._paid)
         self._pay(bill)
         if steps:
             self.spend(steps, self._limits, _AUTOMATA, str)
 
-    def _pay(self, bill: Mapping[Hashable, int]) -> None:
+    def _pay(self, bill: Mapping[int, int]) -> None:
         if self._item is not None:
             self._bill.update(bill)
         if self._part() is not None:
@@ -182,8 +185,8 @@ def billed_cache(maxsize: int) -> Callable[[F], F]:
 
     def decorated(make: F) -> F:
         @lru_cache(maxsize)
-        def held(*given: Hashable) -> tuple[Any, Mapping[Hashable, int]]:
-            return THIS_CALL.billed((make, given), lambda: make(*given))
+        def held(*given: Hashable) -> tuple[Any, Mapping[int, int]]:
+            return THIS_CALL.billed(hash((make, given)), lambda: make(*given))
 
         @wraps(make)
         def charged(*given: Hashable) -> Any:

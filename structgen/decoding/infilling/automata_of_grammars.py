@@ -148,7 +148,7 @@ def _kept(
         under: Callable[[Any], Grammar] = methodcaller("under", replace(policies, any_value=0))
         narrow = grammar.inside(under)
     is_scalar = narrow is not grammar
-    compiled: Any = compile(narrow, tokenizer)
+    compiled: Any = compile(narrow, tokenizer, first_mask=False)
     grammar = compiled.grammar  # of the machine: one around a schema may have another
     is_schema = grammar.policies is not None
     refused = None

@@ -177,7 +177,7 @@ class WantedForm:
         grammar = self.grammar
         if self.is_said and grammar is not None and tokenizer.missing_bytes:
             try:
-                compile(grammar, tokenizer)
+                compile(grammar, tokenizer, first_mask=False)
             except (GrammarError, TokenizerError):
                 how: Mapping[str, Any] = {**JSON_DUMPS, "escapes": "canonical"}
                 return json_schema(self.schema or {}, **how)

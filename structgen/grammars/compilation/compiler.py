@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from operator import methodcaller
 from typing import Any, Final, Protocol, TypeVar
 
 from structgen.base.errors import (
     GrammarError,
+    LimitError,
     TokenizerError,
     UnsatisfiableUnderPolicy,
     options_named,
@@ -49,8 +51,14 @@ def compile(
     *,
     limits: Limits | None = None,
     store: StoreOption | str | os.PathLike[str] = None,
+    first_mask: bool = True,
 ) -> C:
     """Return a grammar compiled against a tokenizer, expanded on demand from there.
+
+    The first mask of a JSON Schema is worked out with it, so that a batch of new schemas does not wait at its
+    first step; where that meets a limit, whoever asks for the mask is told. `first_mask=False` leaves it to
+    the first who asks: for schemas of which no mask is needed. Other grammars, and limits with
+    `liveness="flag"`, always leave it.
 
     `store` is the mask store to share: None the process's default, False none, a `MaskStore`, or a folder:
     this process's store there, which keeps Lark grammars in files. Of a JSON Schema that comes again the
@@ -66,11 +74,23 @@ def compile(
     TOKENIZER("tokenizer", tokenizer)
     if limits is not None:
         limits = checks.limits(limits)
+    has_mask = checks.flag("first_mask", first_mask) is not False and given.policies is not None
+    compiled = _compiled(grammar, tokenizer, limits, store_of(store))
+    # a report of places that are left undecided is of those that texts reach
+    if has_mask and compiled.limits.liveness != "flag":
+        with suppress(LimitError):
+            compiled.compute(compiled.start.index)
+    return compiled
+
+
+def _compiled(grammar: Compilable[C], tokenizer: Tokenizer, limits: Limits | None, store: StoreOption) -> C:
+    """Return the compiled grammar of those texts that the tokenizer's tokens write."""
     if not tokenizer.missing_bytes:
-        return grammar.compiled(tokenizer, limits, store_of(store))
+        return grammar.compiled(tokenizer, limits, store)
+    given: Any = grammar
     written: Any = given.inside(partial(_written, tokenizer=tokenizer))
     try:
-        compiled: C = written.compiled(tokenizer, limits, store_of(store))
+        compiled: C = written.compiled(tokenizer, limits, store)
     except GrammarError as error:
         if written is grammar:
             raise

@@ -73,7 +73,7 @@ def explain(
         )
     if sentences or seed:
         raise OptionError("Random texts are of grammars of texts.", where="sentences", cure="Leave it out.")
-    compiled = compile(of, byte_tokenizer(), store=False)
+    compiled = compile(of, byte_tokenizer(), store=False, first_mask=False)
     network = compiled.network
     assert isinstance(network, SchemaNetwork)
     with compiled.lock:

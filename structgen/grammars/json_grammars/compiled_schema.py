@@ -28,7 +28,7 @@ from structgen.machines.json_machine.records.string_tokens import string_tokens
 from structgen.machines.json_machine.tables import json_blocks as L
 from structgen.machines.json_machine.tables.json_tables import JSON_TABLES
 from structgen.machines.machine_core import token_steps
-from structgen.machines.machine_core.layout import LARGE
+from structgen.machines.machine_core.layout import ASKED, LARGE
 from structgen.machines.machine_core.questions import call_answered
 from structgen.machines.store.mask_store import StoreOption, default_store
 from structgen.schema.schema_source import SchemaSource
@@ -151,6 +151,19 @@ class CompiledSchema(CompiledGrammar):
         context[L.JsonContext.lacks] = L.LACKS_ESCAPES * (not missing.isdisjoint(_IN_ESCAPES))
         context[L.JsonContext.lacks] |= L.LACKS_TAILS * (not missing.isdisjoint(range(0x80, 0xC0)))
         context[L.JsonContext.depth_limit] = self.limits.depth
+
+    def compute(self, index: int, target: int = 0) -> bool:
+        """See CompiledGrammar. Most masks ask nothing: then it is one compiled call, and nothing to bound."""
+        with self.lock:
+            self._attached()
+            code = mask_filling.compute(self.address, index, target)
+            if code == 0:
+                return True
+            with self._begin_call():
+                if code == ASKED:
+                    self._recorder.answer()
+                    code = self._compute(index, target)
+                return self._is_kept(code, index, target)
 
     def _compute(self, index: int, target: int) -> int:
         return self._retry(mask_filling.compute, index, target)

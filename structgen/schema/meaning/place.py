@@ -388,7 +388,13 @@ class PlaceTables:
         """Return the demand that consists of one schema, NOTHING if it is false."""
         demand = self._demand_of.get(schema.id)
         if demand is None:
-            demand = self._demand_of[schema.id] = self.demand((self.literal(schema),))
+            plain = self.schemas.get(schema.id) or self.resolved(schema)
+            if plain.decided is None and not plain.combined and self.free is None:
+                # nothing in it is opened, refused or dropped: `demand` would return the same
+                demand = self._demands.of((self.signed(plain),))
+            else:
+                demand = self.demand((self.literal(schema),))
+            self._demand_of[schema.id] = demand
         return demand
 
     def demand(self, literals: Iterable[Literal]) -> int:

@@ -13,7 +13,7 @@ from typing import Final
 from structgen.automata.strings.live_strings import UNASKED
 from structgen.automata.unicode.decoded_text import OTHERS_COLUMN, TOTAL_COLUMN, WIDTH
 from structgen.base.native.jit import entry, jit
-from structgen.base.native.typed_blocks import Int64s, address_of_block, skip, words_of
+from structgen.base.native.typed_blocks import Int32s, Int64s, address_of_block, skip, words_of
 from structgen.machines.json_machine.steps.byte_step import (
     bounded_space,
     is_bounded,
@@ -24,6 +24,7 @@ from structgen.machines.json_machine.steps.byte_step import (
 from structgen.machines.json_machine.tables.json_blocks import (
     COUNT_SHIFT,
     ESCAPE_SHIFT,
+    ESCAPES_ANY,
     ESCAPES_ASCII,
     LACKS_TAILS,
     M_ARRAY,
@@ -41,6 +42,7 @@ from structgen.machines.json_machine.tables.json_blocks import (
 )
 from structgen.machines.json_machine.tables.json_tables import CELLS
 from structgen.machines.json_machine.tables.lookups import (
+    FREE,
     is_space,
     like_count,
     phase_at,
@@ -48,9 +50,11 @@ from structgen.machines.json_machine.tables.lookups import (
     string_step,
 )
 from structgen.machines.machine_core.interning import ask_room, intern
-from structgen.machines.machine_core.layout import ASK, ASKED, OUT, REFUSED, YES
+from structgen.machines.machine_core.layout import ASK, ASKED, OUT, REFUSED, YES, VocabularyWords
 from structgen.machines.machine_core.lexeme_layout import CLOSES, UNKNOWN, SafeRow
+from structgen.machines.machine_core.lexeme_records import cell
 from structgen.tokens.trie import MAX_STRING
+from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 _TERMINAL_WORDS: Final = words_of(JsonTerminal)
 _BEYOND_ASCII = 10
@@ -288,4 +292,99 @@ def safe_in(context: int, state: int) -> int:
 @entry("int64(int64, int64)")
 def nothing_safe(context: int, state: int) -> int:
     """Return 0: nothing is known to be safe in a trie whose nodes are not those of the vocabulary."""
+    return 0
+
+
+# --- how many characters tokens need ---
+
+
+@jit
+def characters_begun(lexeme: int, byte: int) -> int:
+    """Return how many characters a byte begins inside a string, where it may follow: 0 or 1."""
+    escape = (lexeme >> ESCAPE_SHIFT) & 15
+    if escape == 0 or escape == 6:
+        return 0 if byte & 0xC0 == 0x80 or (escape == 6 and byte == 92) else 1
+    if escape == 7:
+        return 0 if byte == 117 else 1  # the high surrogate before stands alone
+    if escape == 11:
+        digit = byte - 48 if byte < 58 else (byte & 31) + 9
+        value = ((lexeme >> 32) << 4 | digit) & 0xFFFF
+        return 0 if value >= 0xDC00 and value < 0xE000 else 1
+    return 0
+
+
+@jit
+def characters_owed(c: JsonContext, lexeme: int) -> int:
+    """Return how many characters must follow those that are begun: 1 where a high surrogate stands alone, and
+    the digits behind it are those of no low one."""
+    escape = (lexeme >> ESCAPE_SHIFT) & 15
+    if escape < 8 or c.escapes != ESCAPES_ANY:
+        return 0
+    left, value = 4 * (12 - escape), (lexeme >> 32) & 0xFFFF
+    return 0 if max(value << left, 0xDC00) <= min(((value + 1) << left) - 1, 0xDFFF) else 1
+
+
+@jit
+def sort_tokens(v: VocabularyWords, slots: int, needs: Int32s, tokens: Int32s, most: int) -> None:
+    """Write the tokens of the first slots that have a need, ascending by it, behind the first `most` numbers
+    of `tokens`: these are at first how many tokens have each need, and then where those end."""
+    behind = most
+    for need in range(most):
+        count, tokens[need] = tokens[need], behind
+        behind += count
+    for slot in range(slots):
+        need = needs[slot]
+        for i in range(v.slot_start[slot], v.slot_start[slot + 1] if need >= 0 else v.slot_start[slot]):
+            at = tokens[need]
+            tokens[at], tokens[need] = v.slot_ids[i], at + 1
+
+
+@entry("int64(int64, int64, int64, int64, int64)")
+def measure_tokens(context: int, state: int, needs: int, tokens: int, closings: int) -> int:
+    """Note how many characters tokens need in a state of a free string of any length. Return 0, or ASKED.
+
+    `needs`: of each slot of the trie, -1 each when called, the characters that the string must have room for;
+    of those that leave the string it stays -1. `tokens`: those that stay inside, ascending by what they need,
+    behind as many numbers as there are needs (two more than the longest token has characters): where the
+    tokens of each need end. `closings`: of each node that closes the string its number, the characters that
+    it needs, and those that the string then has; before all, how many nodes there are.
+    """
+    c = JsonContext(context)
+    v, needed, sorted_tokens, closed = c.vocabulary, Int32s(needs), Int32s(tokens), Int64s(closings)
+    nodes, node, crossed, slots, most, top = v.trie, 0, 0, 0, v.longest + 2, c.depths[0]
+    # of each depth: the state, `shift` the characters that are begun, `other` those that are needed
+    top.lexeme, top.shift, top.other = state, 0, 0
+    is_between = c.terminals[state].key.lexeme == FREE
+    for need in range(most):
+        sorted_tokens[need] = 0
+    while node < v.trie_count:
+        word = nodes[node]
+        byte, depth, slot = byte_of(word), depth_of(word), slot_of(word)
+        above, here = c.depths[depth - 1], c.depths[depth]
+        after = c.cells[CELLS * above.lexeme + byte]
+        if after < REFUSED:
+            after = cell(c, above.lexeme, byte)
+        if after < REFUSED:
+            return ASKED
+        if after >= CLOSES:
+            closing = skip(closed, 1 + 3 * crossed)
+            closing[0], closing[1], closing[2] = node, above.other, above.shift
+            crossed += 1
+        if after < 0 or after >= CLOSES:
+            node = end_of(word)
+            continue
+        here.lexeme = after
+        if after == state and above.lexeme == state and is_between:
+            here.shift = above.shift + 1  # a character of one byte
+            here.other = max(above.other, here.shift)
+        else:
+            here.shift = above.shift + characters_begun(c.terminals[above.lexeme].key.lexeme, byte)
+            here.other = max(above.other, here.shift + characters_owed(c, c.terminals[after].key.lexeme))
+        if slot:
+            needed[slot - 1], need = here.other, here.other
+            sorted_tokens[need] = sorted_tokens[need] + v.slot_start[slot] - v.slot_start[slot - 1]
+        slots = max(slots, slot)
+        node += 1
+    closed[0] = crossed
+    sort_tokens(v, slots, needed, sorted_tokens, most)
     return 0

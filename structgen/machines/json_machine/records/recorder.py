@@ -8,13 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.strings.live_strings import LiveState
-from structgen.automata.strings.string_pool import StringPool
+from structgen.automata.strings.string_pool import PLACES, StringPool
+from structgen.base.language.ir import TRUE, Spec
 from structgen.base.native.bit_rows import add_tokens
 from structgen.base.native.jit import code_of
 from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import word_of, words_of
 from structgen.machines.json_machine.answers.expander import Expander
 from structgen.machines.json_machine.masks import terminal_lexer
+from structgen.machines.json_machine.records.length_table import LengthTable
 from structgen.machines.json_machine.records.string_tokens import ROOT, StringTokens
 from structgen.machines.json_machine.records.terminal_records import (
     KnownTerminal,
@@ -92,6 +94,8 @@ class Recorder:
             live = self._live(identity)
             if live is not None:
                 known = self._joined(key, identity, live)
+            elif self._is_counted(identity):
+                known = self._counted(key, identity)
             else:
                 known = self._scanned(key, identity, self._state(identity))
         outcomes = [self._expander.outcomes(met) for met in known.outcomes]
@@ -163,11 +167,8 @@ class Recorder:
             space: Workspace = self._masks.workspaces.space
             row = self._row(like) & space.alike
             add_tokens(row, space.tokens[:count])
-        records = self._shared
         is_live = identity[L.TerminalKey.mode] == L.M_STRING and self._live_state(identity) is not None
-        if is_live or not records.has_room():
-            self._own = self._own or TerminalRecords(self._vocabulary, self._masks)
-            records = self._own
+        records = self._own_records() if is_live else self._records()
         return records.put(key, self._vocabulary, is_quoted, count, row, self._expander.outcomes.values)
 
     def _row(self, known: KnownTerminal) -> npt.NDArray[np.int32]:
@@ -175,6 +176,69 @@ class Recorder:
         records = self._shared if known.holder == self._shared.address else self._own
         assert records is not None, "a record is the store's or the grammar's own"
         return records.row(known.number)
+
+    # --- strings of which only the length is bounded ---
+
+    def _is_counted(self, identity: list[int]) -> bool:
+        """Return whether a terminal is a free string but for its length."""
+        mode, lexeme, least, most, _, is_quoted = identity
+        is_free = mode == L.M_STRING and lexeme & L.STATE_BITS < PLACES and not is_quoted
+        # where bytes are missing, a character that must follow may not be one that a token writes
+        return is_free and (least > 0 or most >= 0) and not self._tables.context[JsonContext.lacks]
+
+    def _counted(self, key: Hashable, identity: list[int]) -> KnownTerminal:
+        """Return the record of a string of which only the length is bounded."""
+        lexeme, least, most = identity[L.TerminalKey.lexeme : L.TerminalKey.policy]
+        table = self._length_table(lexeme)
+        nodes = table.nodes_that_close(least, most)
+        self._begin()
+        arrays = self._masks.workspaces.space.arrays
+        crossings = arrays["crossings"].view(np.int64).reshape(-1, words_of(LexemeCrossing))
+        crossings[: len(nodes)] = 0, 0, 0, 1  # the free string's outcome is 0
+        crossings[: len(nodes), LexemeCrossing.node] = nodes
+        arrays["scan"][Scan.crossed] = len(nodes)
+        row, outcomes = table.tokens_within(most), self._expander.outcomes.values
+        return self._records().put(key, self._vocabulary, 0, 0, row, outcomes)
+
+    def _records(self) -> TerminalRecords:
+        """Return the records that take one more of a terminal that other grammars have, too."""
+        if not self._shared.has_room():
+            return self._own_records()
+        return self._shared
+
+    def _own_records(self) -> TerminalRecords:
+        self._own = self._own or TerminalRecords(self._vocabulary, self._masks)
+        return self._own
+
+    def _length_table(self, lexeme: int) -> LengthTable:
+        """Return what tokens do in a state of the free string, by the characters that they need. There is one
+        for each state that a string reaches, and policy of escapes, in the same memory as the records."""
+        identity = [L.M_STRING, lexeme, 0, -1, 0, 0]
+        key = self._key(identity)
+        for records in (self._shared, self._own):
+            if records is not None and key in records.length_tables:
+                return records.length_tables[key]
+        table = self._measured(identity)
+        return self._records().length_tables.setdefault(key, table)
+
+    def _measured(self, identity: list[int]) -> LengthTable:
+        self._begin()
+        context, vocabulary = self._tables.context, self._vocabulary
+        needs = np.full(len(vocabulary.slot_len), -1, np.int32)
+        most = vocabulary.max_token_chars + 2
+        tokens = np.empty(most + len(vocabulary.slot_ids), np.int32)
+        closings = np.empty(3 * len(vocabulary.nodes) + 1, np.int64)
+        before = int(context[JsonContext.quoted])
+        try:
+            context[JsonContext.quoted] = self._expander.string(Spec((TRUE,)))
+            state = self._state(identity)
+            addresses = [address_of(array) for array in (needs, tokens, closings)]
+            self._call(terminal_lexer.measure_tokens, state, *addresses)
+        finally:
+            context[JsonContext.quoted] = before
+        inside = tokens[most : int(tokens[most - 1])].copy()
+        nodes = closings[1 : 1 + 3 * int(closings[0])].reshape(-1, 3).copy()
+        return LengthTable(tokens[:most] - np.int32(most), inside, nodes, self._masks.dense_row(inside))
 
     # --- strings that are texts of grammars ---
 
@@ -223,9 +287,9 @@ class Recorder:
             crossings[count] = node, outcome, 0, 1
             count += 1
         scan[Scan.crossed] = count
-        self._own = self._own or TerminalRecords(self._vocabulary, self._masks)
-        trie = self._own.copy_of(tokens.marked)
-        return self._own.put(key, self._vocabulary, trie, found, row, self._expander.outcomes.values)
+        records = self._own_records()
+        trie = records.copy_of(tokens.marked)
+        return records.put(key, self._vocabulary, trie, found, row, self._expander.outcomes.values)
 
     def _closing(self, identity: list[int], live: LiveState) -> dict[int, int]:
         """Return the nodes of the trie of marked tokens that close a live state's string, before any escape,

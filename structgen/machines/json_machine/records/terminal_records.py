@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from structgen.base.limits import Limits
 from structgen.base.native.typed_blocks import word_of
+from structgen.machines.json_machine.records.length_table import LengthTable
 from structgen.machines.json_machine.tables.json_tables import TERMINAL_TABLES
 from structgen.machines.machine_core.growing_tables import GrowingTables
 from structgen.machines.machine_core.layout import ASKED
@@ -84,6 +85,10 @@ class TerminalRecords:
         put_behind_quote(grown, vocabulary)
         self._known: dict[Hashable, KnownTerminal] = {}
         self._copy = -1
+        self._sure = 0
+        """So many more records are surely within the store's memory: to sum up all bytes takes 20 us."""
+        self.length_tables: dict[Hashable, LengthTable] = {}
+        """Those of states of the free string, by the key of a string of any length."""
 
     @classmethod
     def shared(cls, vocabulary: Vocabulary, store: VocabularyStore) -> TerminalRecords:
@@ -99,8 +104,11 @@ class TerminalRecords:
         return self._known.get(key)
 
     def has_room(self) -> bool:
-        """Return whether one more record is within the store's memory."""
-        return self.nbytes + _LARGEST <= self._store.memory
+        """Return whether one more record, or one more table of lengths, is within the store's memory."""
+        if self._sure <= 0:
+            self._sure = (self._store.memory - self.nbytes) // _LARGEST
+        self._sure -= 1
+        return self._sure >= 0
 
     def copy_of(self, vocabulary: Vocabulary) -> int:
         """Return the number of the trie of another vocabulary, which is copied once."""
@@ -152,6 +160,7 @@ class TerminalRecords:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the records."""
+        """Bytes of the records, and of the tables of lengths."""
         grown = self._grown
-        return sum(int(grown.rows(table)[: grown.count(table)].nbytes) for table in TERMINAL_TABLES.sizes)
+        records = sum(int(grown.rows(table)[: grown.count(table)].nbytes) for table in TERMINAL_TABLES.sizes)
+        return records + sum(table.nbytes for table in [*self.length_tables.values()])

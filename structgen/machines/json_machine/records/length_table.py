@@ -1,0 +1,51 @@
+"""`LengthTable`: what tokens do in strings of which only the length is bounded, for all lengths at once.
+
+What `maxLength` and `minLength` still ask is another number behind each character, and so each of them is a
+terminal of its own. Of a free string the tokens are known for all of them: each needs so many characters.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.base.native.bit_rows import add_tokens
+
+
+class LengthTable(NamedTuple):
+    """What tokens do in one state of a free string, by the characters that the string must have room for."""
+
+    ends: npt.NDArray[np.int32]
+    """Where in `tokens` those end that need as many characters as the index says."""
+    tokens: npt.NDArray[np.int32]
+    """The tokens that stay inside the string, ascending by the characters that they need."""
+    closings: npt.NDArray[np.int64]
+    """[n, 3]: a node of the trie that closes the string, the characters that it needs, and those that the
+    string then has."""
+    row: npt.NDArray[np.int32]
+    """All of `tokens`, as a row of bits."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays: some 4 for each token of the vocabulary."""
+        return sum(array.nbytes for array in self)
+
+    def tokens_within(self, most: int) -> npt.NDArray[np.int32]:
+        """Return as a row of bits the tokens that stay inside a string with room for `most` characters (-1:
+        for any number). Nobody may change it. Cost: 1 ns a token, of half of them at most."""
+        if not 0 <= most < len(self.ends):
+            return self.row
+        last = int(self.ends[most])
+        is_less = 2 * last < len(self.tokens)
+        row = np.zeros_like(self.row)
+        add_tokens(row, self.tokens[:last] if is_less else self.tokens[last:])
+        return row if is_less else self.row & ~row
+
+    def nodes_that_close(self, least: int, most: int) -> npt.NDArray[np.int64]:
+        """Return the nodes that close a string which must have `least` characters more, and has room for
+        `most` (-1: for any number)."""
+        nodes, needs, characters = self.closings.T
+        closing: npt.NDArray[np.int64] = nodes[(characters >= least) & ((needs <= most) | (most < 0))]
+        return closing
