@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import closing, nullcontext, suppress
 from functools import partial
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import httpx2
@@ -379,10 +379,27 @@ def record_of(name: str, filename: str = "a") -> dict[str, Any]:
     return {"id": name, "created_at": 1, "expires_at": 1 << 40, "filename": filename, "purpose": "batch"}
 
 
+class WatchedMutex:
+    """The mutex of a store, which tells when a thread must wait for it."""
+
+    def __init__(self, mutex: Any, is_awaited: Event) -> None:
+        self.mutex, self.is_awaited = mutex, is_awaited
+
+    def __enter__(self) -> None:
+        if not self.mutex.acquire(blocking=False):
+            self.is_awaited.set()
+            self.mutex.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.mutex.release()
+
+
 @pytest.mark.parametrize("way", ["an upload that is kept", "a file that is kept"])
 def test_who_looks_for_room_sees_what_is_kept_meanwhile(tmp_path: Path, way: str) -> None:
     size = 10_000
     store, uploads = store_with_uploads(tmp_path, size + 2 * FILE_BYTES)
+    is_over = Event()
+    store._mutex = WatchedMutex(store._mutex, is_over)
     with closing(store):
         first = None if way == "a file that is kept" else upload_to(store, uploads, "first", size)
         (store.incoming / "other").write_bytes(b"x" * size)
@@ -395,6 +412,7 @@ def test_who_looks_for_room_sees_what_is_kept_meanwhile(tmp_path: Path, way: str
                 record = record_of("file-1")
                 store.add_file("me", record, first.path, end_reservation=first.end_reservation)
                 uploads._uploads.remove(first)
+            is_over.set()
 
         threads = list[Thread]()
 
@@ -402,7 +420,7 @@ def test_who_looks_for_room_sees_what_is_kept_meanwhile(tmp_path: Path, way: str
             if not threads:
                 threads.append(Thread(target=keep))
                 threads[0].start()
-                threads[0].join(0.3)  # it waits where it may do nothing meanwhile
+                assert is_over.wait(600)  # it has kept its file, or waits as it may do nothing meanwhile
             return uploads.reserved_bytes(owner)
 
         store.reserved_bytes = look
