@@ -21,7 +21,7 @@ MARKS: Final = 10
 """Quotes and lists inside each other whose lines begin with a mark or are indented; deeper ones are as those
 around them, so that a line has no more marks than a reader counts."""
 _MARKED: Final = ("blockquote", "dd", "li")
-"""Tags each line of which begins with a mark, or is indented."""
+"""Tags whose text gets a mark or an indent at the beginning of each line."""
 _BARE: Final = "a b code del em i img kbd s samp strong".split()
 """Tags of which the text alone is taken."""
 FRAMES: Final = 20_000

@@ -29,7 +29,8 @@ _SIGNS: Final = (
 )
 """Byte order marks, and how XML in UTF-16 begins without one."""
 _MEANT: Final = {"utf-16le": "utf-8", "utf-16be": "utf-8", "user-defined": "windows-1252"}
-"""What is meant where a page declares these, without `x-`: one that says so in ASCII is in none of them."""
+"""The encoding that is read where a page declares one of these in ASCII (names without `x-`): in UTF-16 the
+declaration itself would not be ASCII."""
 _MARKUP: Final = re.compile(
     rb"<!(?=--)(?:.*?-->|.*)|<(?:(meta)(?=[\t\n\f\r /])|(/?[a-z][^\t\n\f\r >]*)|[!/?][^>]*)",
     re.IGNORECASE | re.DOTALL,

@@ -48,7 +48,7 @@ from structgen.doors.serving.record_store import (
     disk_checked,
     owner_of,
 )
-from structgen.doors.serving.uploads import Uploads
+from structgen.doors.serving.uploads import EXPIRY_FIELDS, Uploads
 
 _SHAPES: Final = JsonShapes(
     f"expiry: 'created_at' anchor!; count seconds!\n"
@@ -59,8 +59,6 @@ _SHAPES: Final = JsonShapes(
 )
 _OUTPUTS: Final = {"completed": "output_file_id", "failed": "error_file_id"}
 """The members of a batch that name its files, by the outcome of the requests in them."""
-_EXPIRY: Final = {"expires_after[anchor]": "anchor", "expires_after[seconds]": "seconds"}
-"""The members of a form that say when its file expires."""
 _SHORTEST, _LONGEST = 3600, 30 * DAY
 _PIECE_BYTES: Final = 1 << 18
 """Of a file that is sent."""
@@ -362,10 +360,12 @@ def _whole(text: str) -> int | str:
 def _form_expiry(fields: Mapping[str, bytes]) -> JsonObject | None:
     """Return `expires_after` of a form, whose purpose is checked. Raises ApiError."""
     if fields.get("purpose") != b"batch":
-        which = ", ".join(_EXPIRY)
+        which = ", ".join(EXPIRY_FIELDS)
         what = f"purpose: A form has file and purpose, which is batch, and may have {which}."
         raise ApiError(what, param="purpose")
     texts = {
-        member: fields[name].decode("utf-8", "replace") for name, member in _EXPIRY.items() if name in fields
+        member: fields[name].decode("utf-8", "replace")
+        for name, member in EXPIRY_FIELDS.items()
+        if name in fields
     }
     return {member: _whole(text) for member, text in texts.items()} or None

@@ -16,14 +16,14 @@ from starlette.requests import Request
 
 from structgen.doors.serving.api_errors import ApiError
 from structgen.doors.serving.form_reading import FormReader
+from structgen.doors.serving.record_store import FILE_BYTES
 
 MOST_UPLOADS: Final = 4
 """Uploads of one owner at the same time."""
-FILE_BYTES: Final = 4096
-"""What a file counts in addition to its bytes."""
 SUFFIX: Final = ".upload"
 """The end of the names of files that have not come whole. Only a server that was killed leaves one."""
-FIELDS: Final = ("purpose", "expires_after[anchor]", "expires_after[seconds]")
+EXPIRY_FIELDS: Final = {"expires_after[anchor]": "anchor", "expires_after[seconds]": "seconds"}
+"""The fields of a form that say when its file expires, and their members of `expires_after`."""
 
 
 class Upload:
@@ -32,7 +32,7 @@ class Upload:
     def __init__(self, owner: str, path: Path, content_type: str) -> None:
         """Errors: those of `FormReader`."""
         self.owner, self.path = owner, path
-        self.form = FormReader(content_type, FIELDS, self._write)
+        self.form = FormReader(content_type, ("purpose", *EXPIRY_FIELDS), self._write)
         self.received = self.size = self.reserved = 0
         """Bytes of the form, of the file, and for which there is room."""
         self._file: IO[bytes]

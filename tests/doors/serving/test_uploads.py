@@ -23,9 +23,9 @@ from test_forms import END, KIND, part
 import structgen as sg
 from structgen.doors.serving.api_errors import ApiError
 from structgen.doors.serving.app import ModelServer
-from structgen.doors.serving.record_store import RecordStore
+from structgen.doors.serving.record_store import FILE_BYTES, RecordStore
 from structgen.doors.serving.server_options import ServerOptions
-from structgen.doors.serving.uploads import FILE_BYTES, MOST_UPLOADS, Upload, Uploads
+from structgen.doors.serving.uploads import MOST_UPLOADS, Upload, Uploads
 
 PURPOSE = part("purpose")
 HEAD = b'--XY\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
