@@ -6,7 +6,8 @@ Without an option it prints the tokens of code of each room of structgen, and wh
 `house.toml` holds what it may weigh. `--check` (`make lint`) fails where it weighs more, and says where it
 weighs less. `--lower` (`make house`) writes the numbers that went down. `--write` writes all numbers of
 rooms, which go up in a commit whose message says for which capability. The table `total` is the ceiling of
-the whole package: no option raises it.
+the whole package: no option raises it. The table `names` has the figures of scripts/naming.py for each
+room; five of them only fall, two only rise.
 
 A room is a package or a file in one of the folders of FOLDERS, or at the root of structgen. What `make lint`
 says of imports between rooms is import-linter's (pyproject.toml); tests/test_rooms.py says more.
@@ -26,6 +27,9 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
+
+import naming
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "structgen"
@@ -40,7 +44,7 @@ _HEADER = """\
 # number goes up in a commit whose message says for which capability (CONTRIBUTING.md, "Weight").
 # `total` is the ceiling of the whole package: `make house` lowers its tokens of code; up they go by hand.
 """
-_ROOMS = "rooms"
+_ROOMS, _NAMES, _WHOLE = "rooms", "names", "all"
 _RATCHET = "tokens of code"
 _LEAST = "docstring lines for 100 lines of code"
 _LAYOUT = {
@@ -56,12 +60,13 @@ _STARTS_STATEMENT = {tokenize.INDENT, tokenize.NEWLINE, tokenize.DEDENT}
 
 
 def weights(root: Path = ROOT) -> Weights:
-    """Return what house.toml holds, as it is.
+    """Return what house.toml holds, as it is, without the table `names` (measure_names).
 
-    `rooms`: the tokens of code of each room. `numbers`: private numeric thresholds, file formats
-    and long functions. `total`, of the whole package: tokens of code, bytes of data files, and how many
-    lines of docstrings stand beside 100 lines of code. Tokens of code are Python's tokens without comments,
-    line ends, indentation and docstrings: who joins two lines or leaves out a docstring saves none of them.
+    `rooms`: the tokens of code of each room. `numbers`: private numeric thresholds, file formats, long
+    functions, functions of naming.BANNED_FUNCTIONS. `total`, of the whole package: tokens of code, bytes of
+    data files, and how many lines of docstrings stand beside 100 lines of code. Tokens of code are Python's
+    tokens without comments, line ends, indentation and docstrings: who joins two lines or leaves out a
+    docstring saves none of them.
     The name of a folder in the path of a module is not counted: `structgen.decoding.engine` is as much as
     `structgen.engine`. So to move a room neither costs nor saves, and numbers of before the folders are
     comparable. Cost: some seconds.
@@ -131,6 +136,12 @@ def long_functions(tree: ast.Module) -> list[str]:
     return found
 
 
+def functions_without_object(tree: ast.Module) -> list[str]:
+    """Return the names of a module's functions that are of naming.BANNED_FUNCTIONS."""
+    functions = (node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
+    return [node.name for node in functions if node.name in naming.BANNED_FUNCTIONS]
+
+
 def _is_overload(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """Return whether a function is one for type checkers."""
     return any(isinstance(one, ast.Name) and one.id == "overload" for one in node.decorator_list)
@@ -181,14 +192,47 @@ _IN_A_FOLDER = re.compile(rf"\bstructgen\.({'|'.join(FOLDERS)})\.")
 _LONGEST, _MOST_NAMES = 80, 25
 _NUMBERS = {
     "file formats": file_formats,
+    "functions named by a bare word": functions_without_object,
     "long functions": long_functions,
     "private numeric thresholds": private_thresholds,
 }
 
 
+def measure_names(root: Path = ROOT) -> dict[str, naming.NameCounts]:
+    """Return what scripts/naming.py counts in each room of the package, the whole package as `all`. Cost: ten
+    seconds."""
+    rooms: dict[str, naming.NameCounts] = {}
+    for path in sorted((root / PACKAGE).rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        tree = ast.parse(text)
+        for room in (room_of(path.relative_to(root / PACKAGE)), _WHOLE):
+            rooms.setdefault(room, naming.NameCounts()).add_file(text, tree)
+    return {room: counts for room, counts in sorted(rooms.items()) if counts.counts["identifiers"]}
+
+
 def allowed(root: Path = ROOT) -> Weights:
-    """Return the numbers of house.toml."""
+    """Return the numbers of house.toml, without the table `names`."""
+    tables = _read_tables(root)
+    tables.pop(_NAMES, None)
+    return tables
+
+
+def allowed_names(root: Path = ROOT) -> dict[str, naming.Figures]:
+    """Return the table `names` of house.toml: the figures that each room may have."""
+    return _read_tables(root).get(_NAMES, {})
+
+
+def _read_tables(root: Path) -> dict[str, Any]:
     return tomllib.loads((root / "house.toml").read_text(encoding="utf-8"))
+
+
+def worse_names(measured: dict[str, naming.NameCounts], limits: dict[str, naming.Figures]) -> list[str]:
+    """Return a message for each figure of a room's names that is worse than house.toml allows."""
+    return list(
+        chain.from_iterable(
+            naming.worst_figures(room, counts, limits.get(room, {})) for room, counts in measured.items()
+        )
+    )
 
 
 def too_heavy(found: Weights, most: Weights) -> list[str]:
@@ -252,8 +296,25 @@ def rewrite(found: Weights, root: Path = ROOT, *, upward: bool) -> None:
         else:
             continue
         tables[part] += f"{name if name.isidentifier() and part == _ROOMS else json.dumps(name)} = {kept}\n"
+    tables[_NAMES] = "".join(_name_rows(root, upward=upward))
     text = _HEADER + "".join(f"\n[{part}]\n{rows}" for part, rows in tables.items())
     (root / "house.toml").write_text(text, encoding="utf-8")
+
+
+def _name_rows(root: Path, *, upward: bool) -> Iterator[str]:
+    """Yield the rows of the table `names`: the better of what is there and what was allowed; with `upward`
+    what is there."""
+    limits = allowed_names(root)
+    for room, counts in measure_names(root).items():
+        if not upward and room not in limits:
+            continue
+        known, figures = limits.get(room, {}), counts.figures()
+        for figure, value in figures.items():
+            if figure in known and not upward:
+                better = max if figure in naming.RISING else min
+                figures[figure] = better(value, known[figure])
+        row = ", ".join(f"{figure} = {value}" for figure, value in figures.items())
+        yield f"{json.dumps(room)} = {{ {row} }}\n"
 
 
 def main() -> None:
@@ -269,13 +330,17 @@ def main() -> None:
     if options.check:
         if less := lighter(found, allowed()):
             print("house.toml can be lowered (`make house`):", *less, sep="\n  ")
-        sys.exit("\n".join(too_heavy(found, allowed())) or None)
+        faults = too_heavy(found, allowed()) + worse_names(measure_names(), allowed_names())
+        sys.exit("\n".join(faults) or None)
     if options.lower or options.write:
         rewrite(found, upward=options.write)
     for part, counts in found.items():
         print(f"\n{part}")
         for name, count in sorted(counts.items(), key=lambda one: -one[1]):
             print(f"  {name:46} {count:7}")
+    print(f"\n{_NAMES} (scripts/naming.py)")
+    for room, counts in measure_names().items():
+        print(f"  {room:30}", *(f"{figure} {value:3}" for figure, value in counts.figures().items()))
 
 
 if __name__ == "__main__":
