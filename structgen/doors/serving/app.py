@@ -6,8 +6,6 @@ import asyncio
 import hmac
 import json
 import logging
-import math
-import re
 import sys
 import threading
 import time
@@ -24,8 +22,7 @@ from collections.abc import (
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import accumulate, chain
-from types import MappingProxyType
+from itertools import chain
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -40,7 +37,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import StructgenError
-from structgen.base.json_text.exact_json import values_in
 from structgen.base.system.garbage import glibc_trim
 from structgen.base.system.public_calls import THIS_CALL, Stop
 from structgen.base.system.telemetry import TRACING, CallSpan, call_span
@@ -52,6 +48,7 @@ from structgen.doors.serving.batches import Batches
 from structgen.doors.serving.chat_shape import ChatShape, CompletionShape
 from structgen.doors.serving.error_places import MOST_PLACE, abridge
 from structgen.doors.serving.folder_import import open_store
+from structgen.doors.serving.json_reader import check_object, read_object
 from structgen.doors.serving.message_shape import CountShape, MessageShape
 from structgen.doors.serving.record_store import disk_checked, owner_of
 from structgen.doors.serving.reply_parts import ReplyParts
@@ -68,11 +65,6 @@ _ANSWERS: Final = 32
 """Answers between two returns of memory: one takes some tens of milliseconds of another thread."""
 _PROMPTS: Final = ("messages", "input", "prompt")
 """The members of bodies that hold what is asked."""
-MOST_DEPTH: Final = 500
-"""Open brackets of a body: answers and records that repeat a part of it are written by code that recurses."""
-_BETWEEN_BRACKETS: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[^"\[\]{}]++', re.DOTALL)
-"""Strings, and what else is no bracket."""
-_DEPTH_STEPS: Final = MappingProxyType({"[": 1, "{": 1, "]": -1, "}": -1})
 _log = logging.getLogger("structgen.doors.serving")
 SHAPES: Final[tuple[type[AnswerShape], ...]] = (
     ChatShape,
@@ -249,7 +241,7 @@ class ModelServer:
         line = _Line(self, kind, {"type": "http", "method": "POST", "path": path}, owner=owner)
         of_streams = ("stream", "stream_options")
         asked = {name: value for name, value in body.items() if name not in of_streams}
-        await line.traced({}, line.run_kept(lambda: asked))
+        await line.traced({}, line.run_kept(partial(check_object, asked)))
         warning = line.response.headers.get("x-structgen-warning", "")
         return line.status, await run_sync(json.loads, bytes(line.response.body)), warning
 
@@ -499,45 +491,9 @@ async def _changes(handles: Sequence[Handle], *, pieces: bool) -> AsyncGenerator
                 yield index
 
 
-def read_object(data: bytes | bytearray) -> JsonObject:
-    """Return the JSON object in a body. Raises ApiError for what is none, for one nested too deeply, and for
-    numbers that are not finite, which no answer could repeat. Cost: proportional to the bytes."""
-    wrong: list[str] = []
-
-    def number(text: str) -> float:
-        value = float(text)
-        if not math.isfinite(value):
-            wrong.append(text)
-        return value
-
-    try:
-        text = data.decode(json.detect_encoding(data), "surrogatepass")
-        if text.count("[") + text.count("{") > MOST_DEPTH:
-            brackets = _BETWEEN_BRACKETS.sub("", text)
-            if max(accumulate(map(_DEPTH_STEPS.__getitem__, brackets)), default=0) > MOST_DEPTH:
-                raise ApiError(f"The body is nested too deeply: at most {MOST_DEPTH} brackets may be open.")
-        body = json.loads(text, parse_float=number, parse_constant=number)
-    except (ValueError, RecursionError) as error:
-        raise ApiError(f"The body is no JSON: {str(error)[:200]}.") from None
-    if wrong:
-        place = _not_finite(body)
-        raise ApiError(
-            f"{place}: The body is no JSON: the number {wrong[0][:40]} is not finite.", param=place
-        )
-    if not isinstance(body, dict):
-        raise ApiError(f"The body is a {type(body).__name__}, and must be an object.")
-    return body
-
-
 def _text_of(shape: AnswerShape, events: Iterable[JsonObject]) -> str:
     """Return events as they are sent."""
     return "".join(map(shape.line, events))
-
-
-def _not_finite(body: Any) -> str:
-    """Return where the first number is in a body that no JSON can repeat, as a JSON pointer."""
-    places = (at for at, value in values_in(body) if isinstance(value, float) and not math.isfinite(value))
-    return next(places, "")[1:]
 
 
 def _stop(handle: Handle, parts: ReplyParts, _piece: str | None) -> None:

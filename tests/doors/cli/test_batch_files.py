@@ -79,6 +79,7 @@ def test_each_request_of_openai_has_a_line_in_its_order() -> None:
         openai("wrong", messages=SAID, tempreature=1),
         openai("none", messages=[]),
         openai("nan", messages=SAID, temperature=float("nan")),
+        openai("deep", messages=SAID, metadata=json.loads("[" * 500 + "]" * 500)),
         openai(
             "p",
             "/v1/completions",
@@ -91,17 +92,18 @@ def test_each_request_of_openai_has_a_line_in_its_order() -> None:
     )
     found = commanded("bulk", "r.jsonl", "-o", "out.jsonl", "extract")
     assert found.exit_code == 0, found.output
-    assert "7 of 7 texts" in found.stderr
+    assert "8 of 8 texts" in found.stderr
     lines = read(Path("out.jsonl"))
-    assert list(lines) == ["z", "a \u00e4\ud800", "r", "wrong", "none", "nan", "p"]
+    assert list(lines) == ["z", "a \u00e4\ud800", "r", "wrong", "none", "nan", "deep", "p"]
     for one in lines.values():
         assert set(one) == {"id", "custom_id", "response", "error"} and one["error"] is None
         assert set(one["response"]) == {"status_code", "request_id", "body"}
         assert one["response"]["body"].get("model", "extract") == "extract"
-    assert len({one["id"] for one in lines.values()}) == 7
+    assert len({one["id"] for one in lines.values()}) == 8
     statuses = {name: one["response"]["status_code"] for name, one in lines.items()}
-    assert [name for name, status in statuses.items() if status == 400] == ["wrong", "none", "nan"]
+    assert [name for name, status in statuses.items() if status == 400] == ["wrong", "none", "nan", "deep"]
     assert lines["wrong"]["response"]["body"]["error"]["param"] == "tempreature"
+    assert "at most 500 brackets" in lines["deep"]["response"]["body"]["error"]["message"]
     body = {name: one["response"]["body"] for name, one in lines.items()}
     assert json.loads(body["z"]["choices"][0]["message"]["content"]) == ADA
     (call,) = body["a \u00e4\ud800"]["choices"][0]["message"]["tool_calls"]
