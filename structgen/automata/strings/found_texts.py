@@ -21,6 +21,7 @@ from structgen.automata.regex.syntax_tree import (
     Concatenation,
     Node,
     Repetition,
+    descendants,
 )
 from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER, Alphabet, divided
 from structgen.automata.strings.automata import MOST_STATES, MOST_WORK, Automaton, minimal, refuse
@@ -38,7 +39,7 @@ _Letters: TypeAlias = "dict[Ranges, list[str]]"
 
 
 def _read(node: Node, letters: _Letters) -> list[str] | None:
-    """Return the texts of a node; None where it has other parts, or too many texts. `letters`: of a class of
+    """Return the texts of a node that `_is_fixed`; None where they are too many. `letters`: of a class of
     characters the texts. Cost: some microseconds a node, and one a text."""
     if isinstance(node, CharacterClass):
         # the reader makes alternatives of one character a class
@@ -53,7 +54,7 @@ def _read(node: Node, letters: _Letters) -> list[str] | None:
                 return None
             listed += texts
         return listed
-    if isinstance(node, Repetition) and node.least == node.most and node.least <= _MOST_TEXTS:
+    if isinstance(node, Repetition) and node.least <= _MOST_TEXTS:
         return _in_order([_read(node.of, letters)] * node.least)
     return (
         _in_order([_read(part, letters) for part in node.parts]) if isinstance(node, Concatenation) else None
@@ -89,6 +90,8 @@ def of_texts_in(tree: Node, most: int = MOST_STATES) -> Automaton | None:
     if not to_end:
         parts = tuple(dropwhile(_is_optional, parts[::-1]))[::-1]
     text = Concatenation(parts)
+    if not all(map(_is_fixed, descendants(text))):
+        return None
     sets = sets_of(text)
     alphabet, member = divided(sets)
     # of a class of many letters one more than are read
@@ -97,6 +100,13 @@ def of_texts_in(tree: Node, most: int = MOST_STATES) -> Automaton | None:
     texts = _read(text, letters)
     # a search for the empty text is left to others
     return _holding(sorted({*texts}), alphabet, to_end, most) if texts and all(texts) else None
+
+
+def _is_fixed(node: Node) -> bool:
+    """Return whether a node may be some texts: no assertion, and nothing of several counts."""
+    if isinstance(node, Repetition):
+        return node.least == node.most
+    return isinstance(node, (CharacterClass, Alternation, Concatenation))
 
 
 def _is_optional(node: Node) -> bool:

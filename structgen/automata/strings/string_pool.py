@@ -258,15 +258,19 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         divided = self._divided(formulas)
         trans, accept = divided.automaton.trans, divided.automaton.accept
         # States that no cycle leads to are taken away: few texts end there.
-        ways = np.bincount(trans[trans >= 0], minlength=len(trans))
+        tails, kinds = np.nonzero(trans >= 0)
+        edges = np.unique(tails * len(trans) + trans[tails, kinds])
+        tails, heads = np.divmod(edges, len(trans))
+        begins = np.searchsorted(tails, np.arange(len(trans) + 1)).tolist()
+        ways = np.bincount(heads, minlength=len(trans))
+        gone, left, after = np.flatnonzero(ways == 0).tolist(), ways.tolist(), heads.tolist()
+        for state in gone:  # it grows meanwhile
+            for to in after[begins[state] : begins[state + 1]]:
+                left[to] -= 1
+                if not left[to]:
+                    gone.append(to)
         endless = np.ones(len(trans), bool)
-        gone = np.flatnonzero(ways == 0)
-        while len(gone):
-            endless[gone] = False
-            after = trans[gone]
-            after = after[after >= 0]
-            np.subtract.at(ways, after, 1)
-            gone = np.unique(after[ways[after] == 0])
+        endless[gone] = False
         infinite = set(accept[endless].tolist())
         met = np.unique(accept).tolist()
         return {divided.outcomes[number - 1]: number in infinite for number in met if number > 0}
