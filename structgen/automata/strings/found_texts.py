@@ -1,9 +1,9 @@
 """Strings that hold one of some texts, as the automaton of Aho and Corasick (1975).
 
 A state is the longest suffix of the text so far that is a beginning of one of the texts; one that ends with a
-text accepts whatever comes. Where the texts must stand at the start, nothing falls back: the trie is left. The row of a state is the row of its fallback, changed where a text goes on. The
-complement is what a ban of the texts lets through. The letters of the texts are classes of characters that no
-part of the pattern tells apart.
+text accepts whatever comes. The row of a state is the row of its fallback, changed where a text goes on. Where
+the texts must stand at the start, nothing falls back: their trie is left. The complement is what a ban of the
+texts lets through. The letters of the texts are classes of characters that no part of the pattern tells apart.
 """
 
 from __future__ import annotations
@@ -32,40 +32,37 @@ from structgen.automata.unicode.charsets import Ranges
 from structgen.base.system.public_calls import THIS_CALL
 
 _MOST_TEXTS: Final = 1 << 15
-"""The most texts, of 16 characters on average, to which parts in a row are multiplied; alternatives are read
-however many they are."""
+"""The most texts, of 16 characters on average; alternatives are read however many they are."""
 _MOST_ALTERNATIVES: Final = 64
 """The most letters of a class that are read as one text each."""
 _FEW_TEXTS: Final = 64
-"""The most texts to which parts in a row are multiplied at the start of a string, where classes have one
-letter each: threads are faster than more of them."""
+"""The most texts to which parts in a row are multiplied: more of them are slower than threads."""
 _Letters: TypeAlias = "dict[Ranges, list[str] | None]"
 
 
-def _read(node: Node, letters: _Letters, most: int) -> list[str] | None:
+def _read(node: Node, letters: _Letters) -> list[str] | None:
     """Return the texts of a node that `_is_fixed`; None where they are too many. `letters`: of a class of
-    characters the texts, or None. `most`: texts to which parts in a row are multiplied. Cost: some
-    microseconds a node, and one a text."""
+    characters the texts, or None. Cost: some microseconds a node, and one a text."""
     if isinstance(node, CharacterClass):
         return letters[node.ranges]  # the reader makes alternatives of one character a class
     if isinstance(node, Alternation):
         THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(node.parts))
         listed: list[str] = []
         for part in node.parts:
-            texts = _read(part, letters, most)
+            texts = _read(part, letters)
             if texts is None or len(listed) + len(texts) > max(_MOST_TEXTS, len(node.parts)):
                 return None
             listed += texts
         return listed
     if isinstance(node, Repetition) and node.least <= _MOST_TEXTS:
-        return _in_order([_read(node.of, letters, most)] * node.least, most)
+        return _in_order([_read(node.of, letters)] * node.least)
     parts = node.parts if isinstance(node, Concatenation) else None
-    return None if parts is None else _in_order([_read(part, letters, most) for part in parts], most)
+    return None if parts is None else _in_order([_read(part, letters) for part in parts])
 
 
-def _in_order(parts: list[list[str] | None], most: int) -> list[str] | None:
+def _in_order(parts: list[list[str] | None]) -> list[str] | None:
     """Return the texts that are one of each part, one behind another; None where a part has none that are
-    known, or where they are more than `most`, or too long."""
+    known, or where they are too many, or too long."""
     THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(parts))
     known = [part for part in parts if part is not None]
     if len(known) < len(parts) or sum(map(len, chain.from_iterable(known))) > 16 * _MOST_TEXTS:
@@ -75,7 +72,8 @@ def _in_order(parts: list[list[str] | None], most: int) -> list[str] | None:
     for is_text, run in groupby(known, lambda part: len(part) == 1):
         for part in [["".join(chain.from_iterable(run))]] if is_text else run:
             size = len(part) * sum(map(len, texts)) + len(texts) * sum(map(len, part))
-            if len(texts) * len(part) > most or size > 16 * _MOST_TEXTS:
+            is_one = len(texts) == 1 or len(part) == 1
+            if (not is_one and len(texts) * len(part) > _FEW_TEXTS) or size > 16 * _MOST_TEXTS:
                 return None
             THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(texts) * len(part) + size)
             texts = [before + after for before in texts for after in part]
@@ -98,12 +96,12 @@ def of_texts_in(tree: Node, most: int = MOST_STATES) -> Automaton | None:
         return None
     sets = sets_of(text)
     alphabet, member = divided(sets)
-    most_texts, most_letters = (_FEW_TEXTS, 1) if from_start else (_MOST_TEXTS, _MOST_ALTERNATIVES)
+    most_letters = 1 if from_start else _MOST_ALTERNATIVES  # threads that start at one place are fast
     letters: _Letters = {
         ranges: list(map(chr, np.flatnonzero(row))) if row.sum() <= most_letters else None
         for ranges, row in zip(sets, member, strict=True)
     }
-    texts = _read(text, letters, most_texts)
+    texts = _read(text, letters)
     # a search for the empty text is left to others
     return _holding(sorted({*texts}), alphabet, from_start, to_end, most) if texts and all(texts) else None
 
