@@ -1,9 +1,10 @@
 """Strings that hold one of some texts, as the automaton of Aho and Corasick (1975).
 
-A state is the longest suffix of the text so far that is a beginning of one of the texts; one that ends with a
-text accepts whatever comes. The row of a state is the row of its fallback, changed where a text goes on. Where
-the texts must stand at the start, nothing falls back: their trie is left. The complement is what a ban of the
-texts lets through. The letters of the texts are classes of characters that no part of the pattern tells apart.
+A state is the longest suffix of the text so far that is a beginning of one of the texts; one that ends with
+a text accepts whatever comes. The row of a state is the row of its fallback, changed where a text goes on.
+Where the texts must stand at the start, nothing falls back: their trie is left. The complement is what a ban
+of the texts lets through. The letters of the texts are classes of characters that no part of the pattern
+tells apart.
 """
 
 from __future__ import annotations
