@@ -41,7 +41,7 @@ def drawn(chance: random.Random) -> str:
         return part(depth - 1) + part(depth - 1)
 
     found = "".join(part(2) for _ in range(chance.randint(1, 2)))
-    before = chance.choice(["", "", "", ".*", "[ab]*?", "b?"])
+    before = chance.choice(["", "", "", ".*", "[ab]*?", "b?", "^", "^"])
     after = chance.choice(["", "", "$", ".*", "A{0,2}", "b?$"])
     joined = f"{before}{found}{after}"
     return f"(?i:{joined})" if chance.random() < 0.2 else joined

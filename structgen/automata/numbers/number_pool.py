@@ -135,7 +135,7 @@ class NumberPool(AutomatonPool[_Numerals]):
         made = HELD.get(key, lambda: _Numerals(numeral_automaton(*asked)))
         if made.is_empty:
             return ir.DEAD
-        return self._add(made, made.rows, None, made.ends((*map(outcome, made.outcomes),)))
+        return self._add(made, made.rows, made.ends((*map(outcome, made.outcomes),)))
 
     def finish(self, state: int) -> ir.Demands:
         """Return for each demand that can still be met the shortest rest of the numeral that meets it.

@@ -22,7 +22,12 @@ from structgen.automata.regex.syntax_tree import (
 )
 from structgen.base.language.ir import All, Formula, Length, Pattern
 
-_QUANTIFIER: Final = re.compile(r"\{\d+,(\d+)\}")
+_QUANTIFIERS: Final = re.compile(
+    r"\\.|\[(?:[^\]\\]|\\.)*\]|\{(\d+)(?:,\1)?\}\??|(?P<loose>[*+]|(?<!\()\?|\{\d+,(?P<most>\d*)\})\??",
+    re.DOTALL,
+)
+"""The quantifiers of a pattern, the `loose` ones with several counts; and parts in which a sign of theirs is
+a character."""
 _FEWEST_TO_SPLIT: Final = 16
 """The least upper bound of a quantifier that is taken out. `^[0-9]{1,5}$` has a state for each count, fewer
 than are visited to measure the distances that a bound beside an automaton needs."""
@@ -36,8 +41,9 @@ def without_count(pattern: Pattern) -> Formula:
     with assertions, or with a bound below _FEWEST_TO_SPLIT.
     """
     source = pattern.source
-    quantifiers = [match for match in _QUANTIFIER.finditer(source) if int(match[1]) >= _FEWEST_TO_SPLIT]
-    if not quantifiers:
+    loose = [match for match in _QUANTIFIERS.finditer(source) if match["loose"]]
+    # reading a pattern takes milliseconds
+    if len(loose) != 1 or int(loose[0]["most"] or 0) < _FEWEST_TO_SPLIT:
         return pattern
     tree = parse(source)
     first, *parts, last = (
@@ -53,11 +59,11 @@ def without_count(pattern: Pattern) -> Formula:
     fixed = sum(length or 0 for length in lengths)
     parts[at] = Repetition(part.of, 0, None, part.greedy)
     free = concatenated(first, *parts, last)
-    for match in quantifiers:  # it may stand in a class of characters
-        rest = source[: match.start()] + "*" + source[match.end() :]
-        if parse(rest) == free:
-            return All((Pattern(rest), Length(fixed + part.least, fixed + part.most)))
-    return pattern
+    begin, end = loose[0].span("loose")
+    rest = f"{source[:begin]}*{source[end:]}"
+    if parse(rest) != free:
+        return pattern
+    return All((Pattern(rest), Length(fixed + part.least, fixed + part.most)))
 
 
 def _fixed_length(node: Node) -> int | None:

@@ -63,39 +63,39 @@ class AutomatonPool(ABC, Generic[P]):
     def _started(self, spec: Spec, outcome: Outcome) -> int:
         """Return the state before the first byte of a text of a spec that is new (`start`), or DEAD."""
 
-    def _add(self, part: P, rows: Table, numbers: Row | None, ends: Row) -> int:
-        """Put the states of an automaton behind the others: their rows and outcomes. Return the first.
-        `numbers`: of each state that the rows name the one in the pool, and last DEAD; None: so many more
-        than in the rows as the pool has states. The first rows are not copied: nobody may change them."""
-        first, count = self.count, self.count + len(rows)
+    def _reserve(self, part: P, ends: Row, shared: Table | None = None) -> Table:
+        """Put the states of an automaton behind the others, with their outcomes `ends`; return their rows,
+        for the caller to write. `shared`: rows that serve as they are if they are the first; nobody may
+        change them. Raises `LimitError`."""
+        first, count = self.count, self.count + len(ends)
         if count > self._limits.automaton_states:
             raise LimitError(
                 f"{self.over} more than {self._limits.automaton_states} states.", limit="automaton_states"
             )
         # a call's steps bound what all of its pools hold, too: less than half a gigabyte
-        THIS_CALL.work(2 * rows.size if count - first > 1 else 0)
-        if not first and numbers is None:
-            self.trans, self.outcome = rows, ends
-            self._parts[:], self._firsts[:], self.count = (part,), (0,), count
-            return 0
-        if count > (held := len(self.trans)):
+        THIS_CALL.work(2 * len(ends) * self.trans.shape[1] if len(ends) > 1 else 0)
+        if not first and shared is not None:
+            self.trans, self.outcome = shared, ends
+        elif count > (held := len(self.trans)):
             # memory that is not written yet is none
             room = max(count, min(4 * held, self._limits.automaton_states))
             trans, outcome = np.empty((room, self.trans.shape[1]), np.int32), np.empty(room, np.int32)
             trans[:first], outcome[:first] = self.trans[:first], self.outcome[:first]
             self.trans, self.outcome = trans, outcome
-        # in parts: the rows of an automaton may take 150 MB, and to look them up twice that
-        for at in range(0, len(rows), 1 << 12):
-            some = rows[at : at + (1 << 12)]
-            more = self.trans[first + at : first + at + len(some)]
-            if numbers is not None:
-                more[:] = numbers[some]
-            else:
-                np.add(some, np.int32(first), more)
-                more[some < 0] = DEAD
-        self.outcome[first:count] = ends
+        if shared is None or first:
+            self.outcome[first:count] = ends
         at = len(self._firsts)
         self._parts[at:], self._firsts[at:], self.count = (part,), (first,), count
+        return self.trans[first:count]
+
+    def _add(self, part: P, rows: Table, ends: Row) -> int:
+        """Put the states of an automaton behind the others, with their outcomes; return the first. `rows`
+        name states by their numbers in the automaton; nobody may change them."""
+        first = self.count
+        into = self._reserve(part, ends, rows)
+        if first:
+            np.add(rows, np.int32(first), into)
+            into[rows < 0] = DEAD
         return first
 
     def _at(self, state: int) -> tuple[P, int]:

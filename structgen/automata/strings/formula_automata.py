@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from structgen.automata.formats.named_formats import meaning_of
+from structgen.automata.regex.counted_class import without_count
 from structgen.automata.regex.ecma_syntax import parse
 from structgen.automata.regex.syntax_tree import Node, alternatives
 from structgen.automata.strings.alphabets import (
@@ -155,6 +156,9 @@ class FormulaReader:
             trans = np.where(np.arange(alphabet.width) == kind, 0, -1).astype(np.int32)
             return Automaton(alphabet, trans[None], np.ones(1, np.int32))
         THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(source))
+        without = without_count(pattern)
+        if without != pattern:
+            return self._automaton(without, False)  # a product is faster than a thread for each count
         return self._found(parse(source))
 
     def _found(self, tree: Node) -> Automaton:

@@ -1,9 +1,10 @@
 """Strings that hold one of some texts, as the automaton of Aho and Corasick (1975).
 
-A state is the longest suffix of the text so far that is a beginning of one of the texts; one that ends with a
-text accepts whatever comes. The row of a state is the row of its fallback, changed where a text goes on. The
-complement is what a ban of the texts lets through. The letters of the texts are classes of characters that no
-part of the pattern tells apart.
+A state is the longest suffix of the text so far that is a beginning of one of the texts; one that ends with
+a text accepts whatever comes. The row of a state is the row of its fallback, changed where a text goes on.
+Where the texts must stand at the start, nothing falls back: their trie is left. The complement is what a ban
+of the texts lets through. The letters of the texts are classes of characters that no part of the pattern
+tells apart.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ import numpy as np
 
 from structgen.automata.regex.syntax_tree import (
     TEXT_END,
+    TEXT_START,
     Alternation,
     CharacterClass,
     Concatenation,
     Node,
     Repetition,
+    descendants,
 )
 from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER, Alphabet, divided
 from structgen.automata.strings.automata import MOST_STATES, MOST_WORK, Automaton, minimal, refuse
@@ -30,20 +33,19 @@ from structgen.automata.unicode.charsets import Ranges
 from structgen.base.system.public_calls import THIS_CALL
 
 _MOST_TEXTS: Final = 1 << 15
-"""The most texts, of 16 characters on average, to which parts in a row are multiplied; alternatives are read
-however many they are."""
+"""The most texts, of 16 characters on average; alternatives are read however many they are."""
 _MOST_ALTERNATIVES: Final = 64
 """The most letters of a class that are read as one text each."""
-_Letters: TypeAlias = "dict[Ranges, list[str]]"
+_FEW_TEXTS: Final = 64
+"""The most texts to which parts in a row are multiplied: more of them are slower than threads."""
+_Letters: TypeAlias = "dict[Ranges, list[str] | None]"
 
 
 def _read(node: Node, letters: _Letters) -> list[str] | None:
-    """Return the texts of a node; None where it has other parts, or too many texts. `letters`: of a class of
-    characters the texts. Cost: some microseconds a node, and one a text."""
+    """Return the texts of a node that `_is_fixed`; None where they are too many. `letters`: of a class of
+    characters the texts, or None. Cost: some microseconds a node, and one a text."""
     if isinstance(node, CharacterClass):
-        # the reader makes alternatives of one character a class
-        members = letters[node.ranges]
-        return members if len(members) <= _MOST_ALTERNATIVES else None
+        return letters[node.ranges]  # the reader makes alternatives of one character a class
     if isinstance(node, Alternation):
         THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(node.parts))
         listed: list[str] = []
@@ -53,16 +55,15 @@ def _read(node: Node, letters: _Letters) -> list[str] | None:
                 return None
             listed += texts
         return listed
-    if isinstance(node, Repetition) and node.least == node.most and node.least <= _MOST_TEXTS:
+    if isinstance(node, Repetition) and node.least <= _MOST_TEXTS:
         return _in_order([_read(node.of, letters)] * node.least)
-    return (
-        _in_order([_read(part, letters) for part in node.parts]) if isinstance(node, Concatenation) else None
-    )
+    parts = node.parts if isinstance(node, Concatenation) else None
+    return None if parts is None else _in_order([_read(part, letters) for part in parts])
 
 
 def _in_order(parts: list[list[str] | None]) -> list[str] | None:
     """Return the texts that are one of each part, one behind another; None where a part has none that are
-    known, or where they are too many."""
+    known, or where they are too many, or too long."""
     THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(parts))
     known = [part for part in parts if part is not None]
     if len(known) < len(parts) or sum(map(len, chain.from_iterable(known))) > 16 * _MOST_TEXTS:
@@ -72,7 +73,8 @@ def _in_order(parts: list[list[str] | None]) -> list[str] | None:
     for is_text, run in groupby(known, lambda part: len(part) == 1):
         for part in [["".join(chain.from_iterable(run))]] if is_text else run:
             size = len(part) * sum(map(len, texts)) + len(texts) * sum(map(len, part))
-            if len(texts) * len(part) > _MOST_TEXTS or size > 16 * _MOST_TEXTS:
+            is_one = len(texts) == 1 or len(part) == 1
+            if (not is_one and len(texts) * len(part) > _FEW_TEXTS) or size > 16 * _MOST_TEXTS:
                 return None
             THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(texts) * len(part) + size)
             texts = [before + after for before in texts for after in part]
@@ -80,50 +82,64 @@ def _in_order(parts: list[list[str] | None]) -> list[str] | None:
 
 
 def of_texts_in(tree: Node, most: int = MOST_STATES) -> Automaton | None:
-    """Return the automaton of the strings in which a search finds a pattern that is some texts, anywhere or
-    at the end, or texts of classes of characters that are disjoint; None for other patterns."""
+    """Return the automaton of the strings in which a search finds a pattern that is some texts, anywhere, at
+    the start or at the end, or texts of classes of characters that are disjoint; None for other patterns."""
     parts = tree.parts if isinstance(tree, Concatenation) else (tree,)
-    to_end = parts[-1:] == (TEXT_END,)
+    from_start, to_end = parts[:1] == (TEXT_START,), parts[-1:] == (TEXT_END,)
+    parts = parts[from_start : len(parts) - to_end]
     # a search finds the same strings without what may be left out where a match begins or ends
-    parts = tuple(dropwhile(_is_optional, parts[:-1] if to_end else parts))
+    if not from_start:
+        parts = tuple(dropwhile(_is_optional, parts))
     if not to_end:
         parts = tuple(dropwhile(_is_optional, parts[::-1]))[::-1]
     text = Concatenation(parts)
+    if not all(map(_is_fixed, descendants(text))):
+        return None
     sets = sets_of(text)
     alphabet, member = divided(sets)
-    # of a class of many letters one more than are read
-    known = (np.flatnonzero(row)[: _MOST_ALTERNATIVES + 1].tolist() for row in member)
-    letters = {ranges: list(map(chr, some)) for ranges, some in zip(sets, known, strict=True)}
+    most_letters = 1 if from_start else _MOST_ALTERNATIVES  # threads that start at one place are fast
+    letters: _Letters = {
+        ranges: list(map(chr, np.flatnonzero(row))) if row.sum() <= most_letters else None
+        for ranges, row in zip(sets, member, strict=True)
+    }
     texts = _read(text, letters)
     # a search for the empty text is left to others
-    return _holding(sorted({*texts}), alphabet, to_end, most) if texts and all(texts) else None
+    return _holding(sorted({*texts}), alphabet, from_start, to_end, most) if texts and all(texts) else None
+
+
+def _is_fixed(node: Node) -> bool:
+    """Return whether a node may be some texts: no assertion, and nothing of several counts."""
+    if isinstance(node, Repetition):
+        return node.least == node.most
+    return isinstance(node, (CharacterClass, Alternation, Concatenation))
 
 
 def _is_optional(node: Node) -> bool:
     return isinstance(node, Repetition) and not node.least
 
 
-def _holding(texts: list[str], alphabet: Alphabet, to_end: bool, most: int) -> Automaton:
-    """Return the automaton of the strings that hold one of some texts, or end with one. The texts are sorted,
-    and none is empty; a character of theirs is the number of a class of the alphabet.
+def _holding(texts: list[str], alphabet: Alphabet, from_start: bool, to_end: bool, most: int) -> Automaton:
+    """Return the automaton of the strings that hold one of some texts, begin with one, or end with one. The
+    texts are sorted, and none is empty; a character of theirs is the number of a class of the alphabet.
 
     Cost: some microseconds a character of the texts. Raises `LimitError` past `most` states.
     """
     THIS_CALL.work(2 * NUMBERS_OF_A_CHARACTER * sum(map(len, texts)))
-    rows = [np.zeros(alphabet.width, np.int32)]
+    nothing = np.full(alphabet.width, -1, np.int32)
+    rows = [nothing.copy() if from_start else np.zeros(alphabet.width, np.int32)]
     ends: set[int] = set()
     # a beginning of texts: its state, its fallback, its length, the texts that go on
     todo: deque[tuple[int, int, int, list[str]]] = deque([(0, 0, 0, texts)])
     while todo:
         state, back, size, held = todo.popleft()
         row = rows[state]
-        row[:] = rows[back]  # the fallback is shorter, so its row is complete
+        row[:] = nothing if from_start else rows[back]  # the fallback is shorter, so its row is complete
         below: dict[str, list[str]] = {}
         for text in held:
             below.setdefault(text[size], []).append(text)
         for char, going in below.items():
             after, kind = len(rows), ord(char)
-            fallback = int(rows[back][kind]) if size else 0
+            fallback = int(rows[back][kind]) if size and not from_start else 0
             if after == 4 * most:
                 refuse(TOO_MANY_STATES, most)
             if after * alphabet.width > MOST_WORK:

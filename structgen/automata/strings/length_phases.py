@@ -148,7 +148,7 @@ def _live(of: ByteRows, accept: States, after: States, most: int) -> tuple[State
         now = accept | np.append(now, False)[trans].any(axis=1)
     live = np.stack(layers)
     for left in range(1, 4):
-        tails = of.rows[of.open_bytes == left, 0x80:0xC0]
+        tails = of.tails[of.open_bytes[of.automaton.states :] == left]
         if len(tails):
             inside = [np.append(row, False)[tails].any(axis=1) for row in live]
             live = np.concatenate([live, np.stack(inside)], axis=1)

@@ -9,7 +9,7 @@ all automata.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -158,10 +158,12 @@ class PatternSearch:
         self._behind_free: dict[int, int] = {}
         """For an instruction, the number of its closure after a character, if the thread has no duties and no
         look-behinds."""
+        self._plain: dict[int, int] = {}
+        """For an instruction the thread without duties and look-behinds; for ~ it, of the start of a text."""
         self._closures: list[list[int]] = []
         self._sets: dict[bytes, int] = {}
         self._all_classes = np.ones(around.alphabet.width, np.uint8)
-        self._settled([Thread(start, _FREE, behind, first)])
+        self._settled(Thread(start, _FREE, behind, first))
 
     def table(self) -> tuple[Table, Row]:
         """Return the minimal table of the texts over the pattern's alphabet, and which states accept."""
@@ -217,7 +219,7 @@ class PatternSearch:
         if not thread.duties and not thread.behind:
             known = self._behind_free.get(after)
             if known is None:
-                known = self._behind_free[after] = self._settled([Thread(after, _FREE, (), False)])
+                known = self._behind_free[after] = self._settled(Thread(after, _FREE, (), False))
             return [(self._set(classes), known)]
         self._around.count(int(classes.sum()) * (1 + len(thread.duties)) // _STEPS_OF_A_THREAD)
         groups: dict[tuple[Duties, Behind], list[int]] = {}
@@ -229,7 +231,7 @@ class PatternSearch:
         for (duties, behind), kinds in groups.items():
             chosen = np.zeros(len(self._all_classes), np.uint8)
             chosen[kinds] = 1
-            edges.append((self._set(chosen), self._settled([Thread(after, duties, behind, False)])))
+            edges.append((self._set(chosen), self._settled(Thread(after, duties, behind, False))))
         return edges
 
     def _set(self, classes: Flags) -> int:
@@ -247,24 +249,59 @@ class PatternSearch:
 
     # Closures.
 
-    def _settled(self, threads: Iterable[Thread]) -> int:
-        """Return the number of the closure of threads: those that wait for a character, for the end, or have
+    def _settled(self, start: Thread) -> int:
+        """Return the number of the closure of a thread: those that wait for a character, for the end, or have
         matched. A duty that is met whatever comes is gone; a match without duties needs nothing more."""
+        plain = None if start.duties or start.behind else self._plain_closure(start.pc, start.first)
+        if plain is not None:
+            self._closures.append(plain)
+            return len(self._closures) - 1
         closure: dict[int, None] = {}
-        for thread in self._closure(threads, False):
+        for thread in self._closure(start, False):
             duties, settled = thread.duties, thread
             if duties:
                 duties = frozenset(duty for duty in duties if not self._aheads[duty[0]].total[duty[1]])
                 settled = thread._replace(duties=duties)
             if self._code[thread.pc].op == MATCH and not duties and not self._to_end:
                 settled = _MATCHED
-            number = self._numbers.get(settled)
-            if number is None:
-                number = self._numbers[settled] = len(self._todo)
-                self._todo.append(settled)
-            closure[number] = None
+            closure[self._number(settled)] = None
         self._closures.append(list(closure))
         return len(self._closures) - 1
+
+    def _number(self, thread: Thread) -> int:
+        """Return the number of a thread, which may be new."""
+        number = self._numbers.get(thread)
+        if number is None:
+            number = self._numbers[thread] = len(self._todo)
+            self._todo.append(thread)
+        return number
+
+    def _plain_closure(self, pc: int, first: bool) -> list[int] | None:
+        """Return the closure of a thread without duties and look-behinds, by instructions alone: most threads
+        are such. None where it meets a look-around. Only the end of the text may ask for its `first`."""
+        code, known, closure = self._code, self._plain, list[int]()
+        seen, todo = set[int](), [pc]
+        while todo:
+            pc = todo.pop()
+            if pc in seen:
+                continue
+            seen.add(pc)
+            op, after, _, look = code[pc]
+            if op == SPLIT:
+                todo += after
+            elif op == START:
+                if first:
+                    todo += after
+            elif look is not None:
+                return None
+            else:
+                key = ~pc if first and op == END else pc
+                if key not in known:
+                    is_done = op == MATCH and not self._to_end
+                    known[key] = self._number(_MATCHED if is_done else Thread(pc, _FREE, (), key < 0))
+                closure.append(known[key])
+        self._around.count(len(seen))
+        return closure
 
     def _accepts(self, thread: Thread) -> bool:
         """Return whether a text may end at a thread."""
@@ -273,14 +310,14 @@ class PatternSearch:
         return any(
             self._code[end.pc].op == MATCH
             and all(self._aheads[number].accept[state] for number, state in end.duties)
-            for end in self._closure([thread], True)
+            for end in self._closure(thread, True)
         )
 
-    def _closure(self, threads: Iterable[Thread], at_end: bool) -> list[Thread]:
-        """Return the threads that some lead to without a character."""
+    def _closure(self, start: Thread, at_end: bool) -> list[Thread]:
+        """Return the threads that one leads to without a character."""
         seen: set[Thread] = set()
         waiting: list[Thread] = []
-        todo = list(threads)
+        todo = [start]
         while todo:
             thread = todo.pop()
             if thread in seen:

@@ -94,10 +94,8 @@ class _Part(NamedTuple):
     """Those of a spec whose lengths are counted beside its automaton."""
 
 
-_LIVE_ROW: Final[Table] = np.array([[0] * 257 + [1] * (TOTAL_COLUMN - 257) + [0]], np.int32)
-"""The row of a new live state, by 0 for UNASKED and 1 for DEAD. The last column tells it from a state of an
-automaton."""
-_NO_ROWS: Final[Table] = np.empty((0, WIDTH), np.int32)
+_LIVE_ROW: Final[Row] = np.array([UNASKED] * 257 + [DEAD] * (TOTAL_COLUMN - 257) + [UNASKED], np.int32)
+"""The row of a new live state. The last column tells it from a state of an automaton."""
 
 
 @billed_cache(1)
@@ -106,10 +104,11 @@ def _free_string() -> tuple[_Part, Table, Row]:
     theirs."""
     rows = byte_rows(EVERY, (_FIRST_DEMAND,), True)
     local = np.array(rows.free_places(1), np.int32)
-    places = np.empty(PLACES, np.int32)
-    places[local] = np.arange(PLACES)
+    places = np.append(np.argsort(local), DEAD).astype(np.int32)
+    table = np.empty((PLACES, WIDTH), np.int32)
+    rows.write(local, places, table)
     ends = np.where(np.arange(PLACES) == StringPool.FREE, 0, -1).astype(np.int32)
-    return _Part(local, places, rows), np.append(places, np.int32(DEAD))[rows.rows[local]], ends
+    return _Part(local, places[:-1], rows), table, ends
 
 
 def _meaning_alone(of: Format) -> Formula:
@@ -150,7 +149,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         self._most = min(limits.automaton_states, MOST_STATES)
         self._reader = FormulaReader(self._most)
         part, rows, ends = _free_string()
-        self._add(part, rows, None, ends)
+        self._add(part, rows, ends)
         self._completions: dict[int, StringCompletions] = {}
 
     # Specs.
@@ -203,10 +202,11 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         rows, phases = made
         name = repr([(phase.end, *map(sorted, phase.outcomes)) for phase in phases]).encode()
         digest = blake2b(rows.digest + name, digest_size=16).digest()
-        local = np.arange(len(rows.rows), dtype=np.int32)
+        local = np.arange(rows.states, dtype=np.int32)
         places = self.count + local
-        part = _Part(local, places, replace(rows, rows=_NO_ROWS, digest=digest), phases)
-        return self._add(part, rows.rows, np.append(places, np.int32(DEAD)), np.full_like(local, -1))
+        part = _Part(local, places, replace(rows, digest=digest), phases)
+        rows.write(local, np.append(places, np.int32(DEAD)), self._reserve(part, np.full_like(local, -1)))
+        return int(places[0])
 
     def phases(self, state: int) -> tuple[tuple[Phase, ...], Row]:
         """Return the phases of the spec of a state (none: it has no more lengths than those that are states),
@@ -220,7 +220,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         rows = self._rows_of(spec)
         if rows.is_empty:
             return DEAD
-        places = np.full(len(rows.rows), -1, np.int32)
+        places = np.full(rows.states, -1, np.int32)
         for number, met in enumerate(rows.outcomes, 1):
             if met == _FIRST_DEMAND and outcome(met) == 0:
                 free = rows.free_places(number)
@@ -228,12 +228,11 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
                     places[list(free)] = np.arange(PLACES)
         local = np.flatnonzero(places < 0).astype(np.int32)
         places[local] = np.arange(self.count, self.count + len(local))
-        ends = np.full(len(rows.rows), -1, np.int32)
+        ends = np.full(rows.states, -1, np.int32)
         known = np.array([-1, *map(outcome, rows.outcomes)], np.int32)
         ends[: rows.automaton.states] = known[rows.automaton.accept]
-        kept = rows.rows if len(local) == len(places) else rows.rows[local]
-        part = _Part(local, places, replace(rows, rows=_NO_ROWS))
-        self._add(part, kept, np.append(places, np.int32(DEAD)), ends[local])
+        table = self._reserve(_Part(local, places, rows), ends[local])
+        rows.write(local, np.append(places, np.int32(DEAD)), table)
         return int(places[0])
 
     def _rows_of(self, spec: Spec) -> ByteRows:
@@ -259,15 +258,19 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         divided = self._divided(formulas)
         trans, accept = divided.automaton.trans, divided.automaton.accept
         # States that no cycle leads to are taken away: few texts end there.
-        ways = np.bincount(trans[trans >= 0], minlength=len(trans))
+        tails, kinds = np.nonzero(trans >= 0)
+        edges = np.unique(tails * len(trans) + trans[tails, kinds])
+        tails, heads = np.divmod(edges, len(trans))
+        begins = np.searchsorted(tails, np.arange(len(trans) + 1)).tolist()
+        ways = np.bincount(heads, minlength=len(trans))
+        gone, left, after = np.flatnonzero(ways == 0).tolist(), ways.tolist(), heads.tolist()
+        for state in gone:  # it grows meanwhile
+            for to in after[begins[state] : begins[state + 1]]:
+                left[to] -= 1
+                if not left[to]:
+                    gone.append(to)
         endless = np.ones(len(trans), bool)
-        gone = np.flatnonzero(ways == 0)
-        while len(gone):
-            endless[gone] = False
-            after = trans[gone]
-            after = after[after >= 0]
-            np.subtract.at(ways, after, 1)
-            gone = np.unique(after[ways[after] == 0])
+        endless[gone] = False
         infinite = set(accept[endless].tolist())
         met = np.unique(accept).tolist()
         return {divided.outcomes[number - 1]: number in infinite for number in met if number > 0}
@@ -307,7 +310,8 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
             if live.regular >= 0:
                 met |= self.met(live.regular)
             ends = np.array([outcome(frozenset(met)) if met else -1], np.int32)
-            number = self._add(live, _LIVE_ROW, np.array([UNASKED, DEAD], np.int32), ends)
+            number = self.count
+            self._reserve(live, ends)[:] = _LIVE_ROW
             self._outcomes[number] = outcome
             self._live[live] = number
         return number

@@ -137,8 +137,15 @@ class ByteRows:
     automaton: Automaton
     outcomes: tuple[frozenset[int], ...]
     """Outcome `n` of a state of the automaton is `outcomes[n - 1]`."""
-    rows: Table
-    """[states, WIDTH]: the state after a byte, or DEAD; and more columns (`decoded_text`)."""
+    beyond: Table
+    """[groups, WIDTH - 0x80]: what follows in states of the automaton that are alike beyond ASCII: the state
+    after a byte, or DEAD; and more columns (`decoded_text`)."""
+    groups: Longs
+    """Of each state of the automaton its row in `beyond`."""
+    tails: Table
+    """[states inside characters, 64]: the state after each byte that goes on with a character, or DEAD."""
+    totals: Longs
+    """The states that every text goes on from, however long: TOTAL_COLUMN has the state itself."""
     open_bytes: Flags
     """[states]: how many bytes the character still takes that a text has begun."""
     rests: Longs
@@ -148,7 +155,13 @@ class ByteRows:
 
     @property
     def nbytes(self) -> int:
-        return sum(part.nbytes for part in (self.automaton, self.rows, self.open_bytes, self.rests))
+        parts = (self.automaton, self.beyond, self.groups, self.tails, self.open_bytes, self.rests)
+        return sum(part.nbytes for part in parts)
+
+    @property
+    def states(self) -> int:
+        """How many states there are, those inside characters too."""
+        return len(self.rests)
 
     @property
     def is_empty(self) -> bool:
@@ -164,7 +177,26 @@ class ByteRows:
         if not len(looping):
             return None
         state = int(looping[0])
-        return (state, *(int(self.rows[state, byte]) for byte in PLACE_BYTES))
+        row = self.beyond[self.groups[state]]
+        return (state, *(int(row[byte - 0x80]) for byte in PLACE_BYTES))
+
+    def write(self, chosen: Row, numbers: Row, into: Table) -> None:
+        """Write the rows of some states, those inside characters last. A row has WIDTH columns: the state
+        after a byte, or DEAD; and more (`decoded_text`). `numbers`: what each state is called there, and DEAD
+        as the last."""
+        of, kinds = self.automaton, self.automaton.alphabet.at(np.arange(0x80))
+        between = chosen[chosen < of.states]
+        called, ways = numbers[self.beyond], self.groups[between]
+        # in parts: the rows of an automaton may take 150 MB
+        for at in range(0, len(between), 1 << 12):
+            some = slice(at, min(at + (1 << 12), len(between)))
+            into[some, :0x80] = numbers[of.trans[between[some]]][:, kinds]
+            into[some, 0x80:] = called[ways[some]]
+        totals = np.flatnonzero(np.isin(between, self.totals)) if len(self.totals) else self.totals
+        into[totals, TOTAL_COLUMN] = numbers[between[totals]]
+        inside = into[len(between) :]
+        inside[:] = DEAD
+        inside[:, 0x80 : 0x80 + _TAILS] = numbers[self.tails[chosen[len(between) :] - of.states]]
 
 
 PLACE_BYTES: Final = (0xC2, 0xE1, 0xE0, 0xED, 0xF0, 0xF1, 0xF4)
@@ -181,20 +213,26 @@ def byte_rows(
     """
     alphabet, trans, count = of.alphabet, of.trans, of.states
     THIS_CALL.work(_NUMBERS_OF_A_ROW * count + NUMBERS_OF_A_RANGE * len(alphabet.starts))
-    rows = np.full((count, WIDTH), DEAD, np.int32)
-    rows[:, :0x80] = trans[:, alphabet.at(np.arange(0x80))]
-    _put_whole(of, rows)
     far = steps_to(of.trans, of.accept > 0)
-    made, open_bytes, rests = [rows], [np.zeros(count, np.uint8)], [far]
     above = np.unique(alphabet.kinds[int(np.searchsorted(alphabet.starts, 0x80, "right")) - 1 :])
-    if (trans[:, above] >= 0).any():
-        for tails, left, needed in _inside_rows(of, rows, far, above, lone, most):
+    goes_on = bool((trans[:, above] >= 0).any())
+    # states with the same ways beyond ASCII share their places
+    alike = _unique_rows(trans[:, above])[1:] if goes_on else (np.zeros(1, int), np.zeros(count, int))
+    beyond = _whole_characters(of, alike[0])
+    made: list[Table] = []
+    open_bytes, rests = [np.zeros(count, np.uint8)], [far]
+    if goes_on:
+        for tails, left, needed in _inside_rows(of, alike[0], beyond, far, lone, most):
             made.append(tails)
             open_bytes.append(np.full(len(tails), left, np.uint8))
             rests.append(needed)
-    if sum(map(len, made)) > most:
+    inside = np.concatenate([*made, np.empty((0, _TAILS), np.int32)])
+    if count + len(inside) > most:
         refuse(TOO_MANY_STATES, most)
-    THIS_CALL.work(_NUMBERS_OF_A_ROW * (sum(map(len, made)) - count))
+    THIS_CALL.work(_NUMBERS_OF_A_ROW * len(inside))
+    # nothing follows everywhere unless all characters do
+    endless = bool((trans >= 0).all(axis=1).any())
+    totals = np.flatnonzero(closed(trans, np.ones(count, np.bool_))) if endless else np.zeros(0, int)
     digest = blake2b(digest_size=16)
     for part in (alphabet.starts, alphabet.kinds, trans, of.accept):
         digest.update(part.tobytes())
@@ -202,36 +240,38 @@ def byte_rows(
     return ByteRows(
         of,
         outcomes,
-        np.concatenate(made),
+        beyond,
+        alike[1],
+        inside,
+        totals,
         np.concatenate(open_bytes),
         np.concatenate(rests),
         digest.digest(),
     )
 
 
-def _put_whole(of: Automaton, rows: Table) -> None:
-    """Write the columns of whole characters, of all that lie outside ASCII, into the rows of an automaton."""
+def _whole_characters(of: Automaton, first: Longs) -> Table:
+    """Return what follows beyond ASCII in some states: the columns of whole characters; no byte goes on."""
     alphabet = of.alphabet
     sizes = np.diff(np.maximum(alphabet.starts, 0x80), append=LAST + 1)
     spaces = np.bincount(alphabet.at(_WIDE_SPACES), minlength=alphabet.width)
     others = np.bincount(alphabet.kinds, sizes, alphabet.width) - spaces
+    beyond = np.full((len(first), WIDTH - 0x80), DEAD, np.int32)
     for column, kinds in ((OTHERS_COLUMN, others), (SPACES_COLUMN, spaces)):
-        after = of.trans[:, kinds > 0]
+        after = of.trans[first][:, kinds > 0]
         is_one = (after == after[:, :1]).all(axis=1)
-        rows[is_one, column] = after[is_one, 0]
-    total = np.flatnonzero(closed(of.trans, np.ones(of.states, np.bool_)))
-    rows[total, TOTAL_COLUMN] = total
+        beyond[is_one, column - 0x80] = after[is_one, 0]
+    return beyond
 
 
 def _inside_rows(
-    of: Automaton, rows: Table, far: Longs, above: Row, lone: bool, most: int
+    of: Automaton, first: Longs, beyond: Table, far: Longs, lone: bool, most: int
 ) -> Iterator[tuple[Table, int, Longs]]:
     """Yield the rows of the states inside characters, those one, two and three bytes before the end of one:
-    (their rows, how many bytes, how many characters each still needs). The first bytes of characters are
-    written into `rows`. `far`: what the states between characters need. `above`: the classes beyond ASCII."""
+    (what follows each byte that goes on, how many bytes, how many characters each still needs). The first
+    bytes of characters are written into `beyond`, the rows of the states `first`. `far`: what the states
+    between characters need."""
     inside = _inside(of.alphabet, lone)
-    # states with the same ways beyond ASCII share their places
-    _, first, alike = _unique_rows(of.trans[:, above])
     if len(first) * sum(map(len, inside[:3])) > MOST_PLACES:
         refuse(TOO_MANY_STATES, most)
     after, distance, total = of.trans[first], np.append(far, FAR), of.states
@@ -242,10 +282,8 @@ def _inside_rows(
         kept, _, number = _unique_rows(flat[alive])
         numbered = np.full(len(flat), -1, np.int32)
         numbered[alive] = total + number
-        tails = np.full((len(kept), WIDTH), DEAD, np.int32)
-        tails[:, 0x80:0xC0] = kept
         needed = distance[kept].min(axis=1)
-        yield tails, left, needed
+        yield kept, left, needed
         distance = np.concatenate([distance[:-1], needed, distance[-1:]])
         total += len(kept)
         if total > most:
@@ -253,7 +291,7 @@ def _inside_rows(
         after = numbered.reshape(len(first), len(places))
         ids.append(after)
     for column, left, place in inside.leads:
-        rows[:, column] = ids[left - 1][alike, place]
+        beyond[:, column - 0x80] = ids[left - 1][:, place]
 
 
 def _unique_rows(rows: Table) -> tuple[Table, Longs, Longs]:
