@@ -459,14 +459,12 @@ class CompiledGrammar(ABC):
         nowhere). Returns whether the mask is memoised now: not if it is large and the store is full."""
         with self.lock, self._begin_call():
             self._attached()
-            return self._is_kept(self._compute(index, target), index, target)
-
-    def _is_kept(self, code: int, index: int, target: int) -> bool:
-        """Return whether the mask is memoised of which `_compute` has just returned a code. Raises
-        FinishedError."""
-        if code == ENDED:
-            raise _finished()
-        return code == 0 or self._keep_large(index, target)
+            code = self._compute(index, target)
+            if code == 0:
+                return True
+            if code == ENDED:
+                raise _finished()
+            return self._keep_large(index, target)
 
     def _attached(self) -> None:
         """Give compiled code this thread's scratch arrays, unless it has them. Under the lock."""

@@ -49,6 +49,8 @@ TYPE_BITS = {
     "boolean": BOOLEAN,
     "null": NULL,
 }
+_SPOKEN = {name: TYPE_BITS[kind] for name, kind in SPEAKS_OF.items()}
+"""The fields of a schema that speak of values of one type, each with the bit of the type."""
 _OWN_KEYS = {str, int, Decimal}
 """Types of values that are their own keys of equality."""
 _STRINGS = frozenset({"string"})
@@ -88,13 +90,15 @@ def is_conditional(schema: Schema) -> bool:
 
 def _said(schema: Schema) -> dict[str, Any]:
     """Return the fields of a schema that speak of values of one type."""
-    return {
+    fields = {
         name: value
         for name, value in vars(schema).items()
-        if name in SPEAKS_OF
-        and value != getattr(Schema, name)
-        and not (name.startswith("unevaluated") and value.verdict is True)
+        if name in _SPOKEN and value != getattr(Schema, name)
     }
+    for name in ("unevaluated_properties", "unevaluated_items"):
+        if name in fields and fields[name].verdict is True:
+            del fields[name]
+    return fields
 
 
 def _summarise(schema: Schema, digests: Digests) -> None:
@@ -109,7 +113,7 @@ def _summarise(schema: Schema, digests: Digests) -> None:
             values = frozenset([canonical(value, digests) for value in schema.enum])
     spoken = NUMBER if integers_alone(schema) else 0
     for name in _said(schema):
-        spoken |= TYPE_BITS[SPEAKS_OF[name]]
+        spoken |= _SPOKEN[name]
     choosing = bool(schema.any_of or schema.one_of or is_conditional(schema))
     schema.combined = choosing or schema.ref is not None or schema.not_ is not None or bool(schema.all_of)
     schema.only_values = (
@@ -175,8 +179,8 @@ class PlaceTables:
         """Of the arrays and objects in `enum` and `const`."""
         self._constants: dict[Hashable, Schema] = {}
         self._members: dict[tuple[int, int], Schema] = {}
-        self._literals = {ALWAYS.schema.id: (ALWAYS, NEVER)}
-        """Each schema that was signed, by its id: its literal, and the negation of that."""
+        self._literals = {ALWAYS.schema.id: ALWAYS}, {ALWAYS.schema.id: NEVER}
+        """The literals of schemas, by their ids, and those of their negations, as far as they were met."""
         self._twins: dict[Hashable, Schema] = {}
         self._twin_of: dict[int, Schema] = {}
         self._masks: dict[int, int] = {}
@@ -361,14 +365,15 @@ class PlaceTables:
 
     def signed(self, schema: Schema, denied: bool = False) -> Literal:
         """Return the literal of a schema, or of its negation, as it stands: simplified neither."""
-        pair = self._literals.get(schema.id)
-        if pair is None:
-            pair = self._literals[schema.id] = Literal(schema, False), Literal(schema, True)
-        return pair[denied]
+        literals = self._literals[denied]
+        literal = literals.get(schema.id)
+        if literal is None:
+            literal = literals[schema.id] = Literal(schema, denied)
+        return literal
 
     def negate(self, literal: Literal) -> Literal:
         """Return the negation of a literal."""
-        return self._literals[literal.schema.id][not literal.denied]
+        return self.signed(literal.schema, not literal.denied)
 
     def twin(self, literal: Literal) -> Literal:
         """Return the first literal met that says the same as this one; of scalars alone. It stands for all of
@@ -407,7 +412,7 @@ class PlaceTables:
             literal = stack.pop()
             if literal is ALWAYS or literal in kept:
                 continue
-            if literal is NEVER or self.negate(literal) in kept:
+            if literal is NEVER or (kept and self.negate(literal) in kept):
                 return NOTHING
             if not literal.denied:
                 parts = literal.schema.opened
@@ -520,7 +525,7 @@ class PlaceTables:
             literal = self.twin(stack.pop())
             if literal in seen:
                 continue
-            if self.negate(literal) in seen:
+            if seen and self.negate(literal) in seen:
                 return True
             seen.add(literal)
             mask &= self.mask(literal)

@@ -191,7 +191,8 @@ class Shapes:
                     case Hold(literal, rank):
                         if literal is ALWAYS or literal in facts.asserted:
                             continue
-                        if literal is NEVER or self.tables.negate(literal) in facts.asserted:
+                        known = facts.asserted
+                        if literal is NEVER or (known and self.tables.negate(literal) in known):
                             return False
                         facts.asserted[literal] = None
                         schema = literal.schema

@@ -7,7 +7,7 @@ says which drafts have which keyword.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
 from types import MappingProxyType
@@ -75,20 +75,30 @@ SPEAKS_OF: Mapping[str, str] = MappingProxyType(
 """Fields of `Schema` that speak of values of one type."""
 
 
-def idle_keywords(schema: Schema) -> Iterator[str]:
-    """Yield the keywords of a schema that speak of values of types that its own `type` does not allow. Not
+def idle_keywords(schema: Schema) -> list[str]:
+    """Return the keywords of a schema that speak of values of types that its own `type` does not allow. Not
     those that ask for nothing, as generators write them, and neither `format` nor `additionalProperties`,
     which are notes for other tools there. A schema that is derived from others has no keywords."""
-    if schema.raw is None:
-        return
-    types = schema.types or TYPES
-    for field, value in vars(schema).items():
-        kind = SPEAKS_OF.get(field)
-        if kind is None or kind in types or (kind == "number" and "integer" in types):
-            continue
-        is_empty = value == getattr(Schema, field) or getattr(value, "verdict", None) is True
-        if not is_empty and field not in ("format", "additional"):
-            yield from filter(schema.raw.__contains__, keywords_of(field))
+    if schema.raw is None or not schema.types:
+        return []
+    others = _fields_of_others(schema.types)
+    return [
+        keyword
+        for field, value in vars(schema).items()
+        if field in others and value != getattr(Schema, field) and getattr(value, "verdict", None) is not True
+        for keyword in keywords_of(field)
+        if keyword in schema.raw
+    ]
+
+
+@cache
+def _fields_of_others(types: frozenset[str]) -> frozenset[str]:
+    """Return the fields of `Schema` that speak of values of other types alone, but for notes."""
+    kinds = types | {"number"} if "integer" in types else types
+    return frozenset(field for field, kind in SPEAKS_OF.items() if kind not in kinds) - {
+        "format",
+        "additional",
+    }
 
 
 def keywords_of(field: str) -> tuple[str, ...]:
@@ -237,6 +247,7 @@ def read_format(document: OpenDocument, schema: Schema, keyword: str, value: Any
 def read_grammar(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     """Read `x-grammar`: the value of a string is a text of the grammar."""
     schema.grammar = grammar_of(value, f"{schema.pointer}/{keyword}", document.limits, document.grammars)
+    document.has_grammars = True
 
 
 # --- Objects ------------------------------------------------------------------------------------------------
