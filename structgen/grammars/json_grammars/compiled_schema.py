@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property, lru_cache, partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -58,21 +58,12 @@ _ESCAPES = {
 _IN_ESCAPES = b'"\\/bfnrtu0123456789abcdefABCDEF'
 
 
-class _Writing(NamedTuple):
-    """How compiled code writes texts under some policies."""
-
-    words: list[int]
-    """Words of the context."""
-    values: npt.NDArray[np.int64]
-    """What stands there."""
-    held: tuple[npt.NDArray[np.uint8], ...]
-    """The arrays of which `values` has the addresses."""
-
-
 @lru_cache(64)
-def _writing_of(space: tuple[str, str, int | None], escapes: str, missing: frozenset[int]) -> _Writing:
-    """Return how compiled code writes texts: `Policies.space`, `Policies.escapes`, and the bytes that no text
-    has."""
+def _writing_of(
+    space: tuple[str, str, int | None], escapes: str, missing: frozenset[int]
+) -> tuple[list[int], npt.NDArray[np.int64], object]:
+    """Return the words of the context that say how texts are written, what stands there, and the arrays whose
+    addresses are among that: by `Policies.space`, `Policies.escapes`, and the bytes that no text has."""
     kind, blanks, most = space
     indent = np.frombuffer(blanks.encode() or b" ", np.uint8).copy()
     absent = np.zeros(256, np.uint8)
@@ -90,7 +81,7 @@ def _writing_of(space: tuple[str, str, int | None], escapes: str, missing: froze
         "lacks": lacks,
     }
     places = [word_of(L.JsonContext, name) for name in words]
-    return _Writing(places, np.array([*words.values()]), (indent, absent))
+    return places, np.array([*words.values()]), (indent, absent)
 
 
 def compiled_schema(
@@ -143,8 +134,8 @@ class CompiledSchema(CompiledGrammar):
         policies, missing = grammar.policies, grammar.quoting.missing
         space = policies.space
         self._space = _SPACE[space[0]], space[1].encode()
-        self._writing = writing = _writing_of(space, policies.escapes, missing)
-        self._tables.context[writing.words] = writing.values
+        words, values, self._arrays = _writing_of(space, policies.escapes, missing)
+        self._tables.context[words] = values
         self._tables.context[L.JsonContext.depth_limit] = self.limits.depth
         # Nothing that this holds may refer to it: a grammar is gone when it is dropped, not when garbage is
         # collected in the midst of another's first mask.
