@@ -131,9 +131,15 @@ def in_phases(
         accept = np.array(list(map(bool, outcomes)))[rows.automaton.accept]
         far = steps_to(trans, accept)
         after = made[-1].alive(end)[: len(accept)] if made else far < FAR
-        live = _live(rows, accept, after, end - begin)
-        farthest = int(far[far < FAR].max(initial=-1))
-        made.append(Phase(end, asks, tuple(outcomes), *live, farthest))
+        made.append(
+            Phase(
+                end,
+                asks,
+                tuple(outcomes),
+                *_live(rows, accept, after, end - begin),
+                int(far[far < FAR].max(initial=-1)),
+            )
+        )
         end = begin
     return rows, tuple(made[::-1])
 

@@ -166,7 +166,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
                 resources = repr(sorted(self._resources.items())) if self._resources else ""
             except RecursionError:
                 return self.canonical
-            options = schema, self._read_as, _spelled(self.policies), _spelled(self.limits), resources
+            options = schema, self._read_as, _text_of(self.policies), _text_of(self.limits), resources
             more = self.banned, sorted(self._missing)
             self._spelling = "\0".join((*options, repr(more)) if any(more) else options)
         return self._spelling
@@ -526,7 +526,7 @@ def _names_file(text: str) -> bool:
 
 
 _checked = lru_cache(64, typed=True)(Policies)
-_spelled = lru_cache(64)(repr)
+_text_of = lru_cache(64)(repr)
 """Returns the text of policies or limits, of which most grammars have the same."""
 
 

@@ -674,9 +674,9 @@ class CompiledGrammar(ABC):
             left = budget - 1
             tokens = mask.allowed(row)
             tokens = tokens[~np.isin(tokens, self._end_ids)]
-            denied = np.zeros(32 * mask.words, np.bool_)
-            denied[self.completions.too_long(index, tokens, left)] = True
-            mask.array[row] &= ~np.packbits(denied, bitorder="little").view(np.int32)
+            refusals = np.zeros(32 * mask.words, np.bool_)
+            refusals[self.completions.too_long(index, tokens, left)] = True
+            mask.array[row] &= ~np.packbits(refusals, bitorder="little").view(np.int32)
             self._remember(index, self.completions.sufficient(index))
 
     def _has_mask(self, index: int) -> bool:

@@ -166,18 +166,18 @@ class GrowingTables:
         """The tables as arrays, made when they are asked for."""
 
     @staticmethod
-    def _view(raw: npt.NDArray[np.uint8], start: int, words: int, count: int) -> npt.NDArray[Any]:
-        """Return the rows that lie in a block from some byte on."""
+    def _view(raw: npt.NDArray[np.uint8], words: int, count: int) -> npt.NDArray[Any]:
+        """Return the rows that lie at the beginning of a block."""
         if words > 0:
-            return np.ndarray((count, words), np.int64, raw, start)
-        return np.ndarray(count, np.uint8 if words else np.int32, raw, start)
+            return np.ndarray((count, words), np.int64, raw)
+        return np.ndarray(count, np.uint8 if words else np.int32, raw)
 
     def rows(self, table: int) -> npt.NDArray[Any]:
         """Return the table's rows, those not in use included."""
         view = self._views.get(table)
         if view is None:
             words, count = self._plan.words[table], self._plan.sizes[table].rows
-            view = self._views[table] = self._view(self._block, self._plan.starts[table], words, count)
+            view = self._views[table] = self._view(self._block[self._plan.starts[table] :], words, count)
         return view
 
     def questions(self) -> list[list[int]]:
@@ -216,7 +216,7 @@ class GrowingTables:
         # lists of masks grow to tens of megabytes: copied seldom, into room that only costs as it is used
         size = _bytes(words, capacity)
         raw = lazy_room(size) if table == LISTS else with_collection(np.empty, size, np.uint8)
-        rows = self._view(raw, 0, words, capacity)
+        rows = self._view(raw, words, capacity)
         old = self.rows(table)
         rows[:count] = old[:count]
         left: list[npt.NDArray[Any]] = []

@@ -49,8 +49,6 @@ TYPE_BITS = {
     "boolean": BOOLEAN,
     "null": NULL,
 }
-_SPOKEN = {name: TYPE_BITS[kind] for name, kind in SPEAKS_OF.items()}
-"""The fields of a schema that speak of values of one type, each with the bit of the type."""
 _OWN_KEYS = {str, int, Decimal}
 """Types of values that are their own keys of equality."""
 _STRINGS = frozenset({"string"})
@@ -90,15 +88,13 @@ def is_conditional(schema: Schema) -> bool:
 
 def _said(schema: Schema) -> dict[str, Any]:
     """Return the fields of a schema that speak of values of one type."""
-    fields = {
+    return {
         name: value
         for name, value in vars(schema).items()
-        if name in _SPOKEN and value != getattr(Schema, name)
+        if name in SPEAKS_OF
+        and value != getattr(Schema, name)
+        and not (name.startswith("unevaluated") and value.verdict is True)
     }
-    for name in ("unevaluated_properties", "unevaluated_items"):
-        if name in fields and fields[name].verdict is True:
-            del fields[name]
-    return fields
 
 
 def _summarise(schema: Schema, digests: Digests) -> None:
@@ -113,7 +109,7 @@ def _summarise(schema: Schema, digests: Digests) -> None:
             values = frozenset([canonical(value, digests) for value in schema.enum])
     spoken = NUMBER if integers_alone(schema) else 0
     for name in _said(schema):
-        spoken |= _SPOKEN[name]
+        spoken |= TYPE_BITS[SPEAKS_OF[name]]
     choosing = bool(schema.any_of or schema.one_of or is_conditional(schema))
     schema.combined = choosing or schema.ref is not None or schema.not_ is not None or bool(schema.all_of)
     schema.only_values = (
@@ -353,7 +349,7 @@ class PlaceTables:
         """
         passed: list[Literal] = []
         while True:
-            schema = self.schemas.get(schema.id) or self.resolved(schema)
+            schema = self.resolved(schema)
             if schema.decided is not None:
                 return NEVER if schema.decided is negated else ALWAYS
             if schema.refused is None:
@@ -393,7 +389,7 @@ class PlaceTables:
         """Return the demand that consists of one schema, NOTHING if it is false."""
         demand = self._demand_of.get(schema.id)
         if demand is None:
-            plain = self.schemas.get(schema.id) or self.resolved(schema)
+            plain = self.resolved(schema)
             if plain.decided is None and not plain.combined and self.free is None:
                 # nothing in it is opened, refused or dropped: `demand` would return the same
                 demand = self._demands.of((self.signed(plain),))

@@ -191,8 +191,7 @@ class Shapes:
                     case Hold(literal, rank):
                         if literal is ALWAYS or literal in facts.asserted:
                             continue
-                        known = facts.asserted
-                        if literal is NEVER or (known and self.tables.negate(literal) in known):
+                        if literal is NEVER or self.tables.negate(literal) in facts.asserted:
                             return False
                         facts.asserted[literal] = None
                         schema = literal.schema

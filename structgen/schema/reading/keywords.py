@@ -79,26 +79,17 @@ def idle_keywords(schema: Schema) -> list[str]:
     """Return the keywords of a schema that speak of values of types that its own `type` does not allow. Not
     those that ask for nothing, as generators write them, and neither `format` nor `additionalProperties`,
     which are notes for other tools there. A schema that is derived from others has no keywords."""
-    if schema.raw is None or not schema.types:
-        return []
-    others = _fields_of_others(schema.types)
-    return [
-        keyword
-        for field, value in vars(schema).items()
-        if field in others and value != getattr(Schema, field) and getattr(value, "verdict", None) is not True
-        for keyword in keywords_of(field)
-        if keyword in schema.raw
-    ]
-
-
-@cache
-def _fields_of_others(types: frozenset[str]) -> frozenset[str]:
-    """Return the fields of `Schema` that speak of values of other types alone, but for notes."""
-    kinds = types | {"number"} if "integer" in types else types
-    return frozenset(field for field, kind in SPEAKS_OF.items() if kind not in kinds) - {
-        "format",
-        "additional",
-    }
+    types, idle = schema.types, list[str]()
+    if schema.raw is None or types is None:
+        return idle
+    for field, value in vars(schema).items():
+        kind = SPEAKS_OF.get(field)
+        if kind is None or kind in types or (kind == "number" and "integer" in types):
+            continue
+        is_empty = value == getattr(Schema, field) or getattr(value, "verdict", None) is True
+        if not is_empty and field not in ("format", "additional"):
+            idle += filter(schema.raw.__contains__, keywords_of(field))
+    return idle
 
 
 def keywords_of(field: str) -> tuple[str, ...]:

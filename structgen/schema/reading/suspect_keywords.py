@@ -89,8 +89,6 @@ _FOREIGN: Final = MappingProxyType(
     }
 )
 """Constructs of other dialects that ECMA-262 reads as something else: what is wrong, what to write."""
-_FOREIGN_SIGNS: Final = re.compile(r"\\[AZzh]|\[:|\{,|/")
-"""Each of these holds one of these texts."""
 _BOUNDS: Final = MappingProxyType(
     {"string": "Length", "array": "Items", "object": "Properties", "number": "imum", "integer": "imum"}
 )
@@ -154,8 +152,6 @@ def foreign_constructs(document: Document) -> Iterator[Suspect]:
     r"""Yield what is said of patterns in other dialects than ECMA-262, which JSON Schema's are written in:
     the anchors `\A`, `\Z`, `\z`, `\h`, `[[:alpha:]]`, `a{,3}`, `/a/i`."""
     for source, schema in document.patterns.items():
-        if not _FOREIGN_SIGNS.search(source):
-            continue
         keyword = "pattern" if schema.pattern == source else f"patternProperties/{escape(source)}"
         told = next((told for pattern, told in _FOREIGN.items() if pattern.match(source)), None)
         if told is not None:
