@@ -46,7 +46,7 @@ def test_states_and_counts_are_the_states_of_the_whole_automaton(one: Formula, o
             there = whole.run(data[:size])
             assert lives == (there != DEAD), (demands, data[:size])
             if lives:
-                assert pool.finish(state, -1, count) == whole.pool.finish(there)
+                assert pool.finish(state, count) == whole.pool.finish(there)
         ends = state != DEAD and state - start < len(accept)
         met = phase_at(phases, len(text)).outcomes[accept[state - start]] if ends else frozenset()
         assert met == {at for at, demand in enumerate(demands) if holds(demand, text)}

@@ -17,10 +17,17 @@ from regex_twin import holds, matches
 
 from structgen.automata.strings import held_automata, string_pool
 from structgen.automata.strings.automata import EVERY
+from structgen.automata.strings.length_phases import phase_at
 from structgen.automata.strings.string_pool import StringPool
-from structgen.automata.unicode.decoded_text import OTHERS_COLUMN, SPACES_COLUMN, TOTAL_COLUMN, encode
+from structgen.automata.unicode.decoded_text import (
+    OTHERS_COLUMN,
+    SPACES_COLUMN,
+    TOTAL_COLUMN,
+    count_characters,
+    encode,
+)
 from structgen.automata.unicode.partition import ASCII, PLAIN
-from structgen.base.language.ir import DEAD, TRUE, All, Any_, Formula, Length, Not, Pattern, Words
+from structgen.base.language.ir import DEAD, TRUE, All, Any_, Formula, Length, Not, Pattern, Spec, Words
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.errors import LimitError, RegexError
@@ -88,8 +95,15 @@ def test_a_completion_is_the_shortest_then_smallest_as_it_is_spelled(
     formula: Formula, prefix: bytes, spelling: int, most: int
 ) -> None:
     walker = Walker(formula, pool=StringPool(Limits(), spelling=spelling))
-    state = walker.run(prefix)
-    found = {} if state == DEAD else walker.pool.finish(state, most)
+    count, state = count_characters(prefix), walker.run(prefix)
+    if most >= 0:
+        start = walker.pool.phased(Spec((All((formula, Length(0, count + most))),)), walker.number)
+        assert start is not None
+        state = walker.run(prefix, start)
+        if state != DEAD:
+            alive = phase_at(walker.pool.phases(start)[0], count).alive(count)
+            state = state if alive[state - start] else DEAD
+    found = {} if state == DEAD else walker.pool.finish(state, count)
     rests = [
         text.encode()[len(prefix) :]
         for text in SHORT

@@ -16,7 +16,7 @@ import numpy as np
 
 from structgen.automata.strings.automata import Automaton
 from structgen.automata.strings.kernels import FAR, Flags, Longs, nearest
-from structgen.automata.strings.length_phases import ENDLESS, Phase
+from structgen.automata.strings.length_phases import Phase
 from structgen.automata.unicode.charsets import LAST
 from structgen.automata.unicode.partition import cheapest_point
 from structgen.base.errors import LimitError
@@ -86,23 +86,10 @@ class StringCompletions:
     def _every(self) -> list[int]:
         return sorted(frozenset().union(*self._outcomes))
 
-    def of(self, state: int, most: int = -1) -> dict[int, str]:
-        """Return for each demand that can still be met the completion that comes first; `most`: of those with
-        at most so many characters, -1 for any.
-
-        Cost: states times classes for each demand, once; with `most` as often as characters are allowed.
-        Raises `LimitError`.
-        """
-        texts: dict[int, str] = {}
-        for demand in self.demands(state):
-            text = self._shortest(state, demand)
-            if 0 <= most < len(text):
-                within = self._planned(state, [(most + 1, demand), (ENDLESS, -1)])
-                if within is None:
-                    continue
-                text = within
-            texts[demand] = text
-        return texts
+    def of(self, state: int) -> dict[int, str]:
+        """Return for each demand that can still be met the completion that comes first. Cost: states times
+        classes for each demand, once."""
+        return {demand: self._shortest(state, demand) for demand in self.demands(state)}
 
     def _ends(self, demand: int) -> Flags:
         met = [False, *(demand in outcome for outcome in self._outcomes)]

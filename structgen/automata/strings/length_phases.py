@@ -43,6 +43,9 @@ class Phase(NamedTuple):
     """[characters left, states]: which states are alive so many characters before the end."""
     prelude: int
     """The rows of `live` from this one on are repeated for more characters."""
+    farthest: int
+    """The most characters that the shortest way to an end in this phase takes, in whichever state there is
+    one; -1: no text ends in it."""
 
     def alive(self, written: int) -> States:
         """Return which states are alive behind so many characters."""
@@ -126,8 +129,17 @@ def in_phases(
         asks = tuple([asked.index(formula) if formula != FALSE else -1 for formula in demands])
         outcomes = [frozenset(at for at, ask in enumerate(asks) if ask in true) for true in met]
         accept = np.array(list(map(bool, outcomes)))[rows.automaton.accept]
-        after = made[-1].alive(end)[: len(accept)] if made else steps_to(trans, accept) < FAR
-        made.append(Phase(end, asks, tuple(outcomes), *_live(rows, accept, after, end - begin)))
+        far = steps_to(trans, accept)
+        after = made[-1].alive(end)[: len(accept)] if made else far < FAR
+        made.append(
+            Phase(
+                end,
+                asks,
+                tuple(outcomes),
+                *_live(rows, accept, after, end - begin),
+                int(far[far < FAR].max(initial=-1)),
+            )
+        )
         end = begin
     return rows, tuple(made[::-1])
 

@@ -18,9 +18,8 @@ from structgen.automata.strings.automaton_pool import AutomatonPool, Outcome
 from structgen.automata.strings.completions import StringCompletions
 from structgen.automata.strings.formula_automata import FormulaReader, SpecAutomaton, grouped
 from structgen.automata.strings.held_automata import HeldByContent
-from structgen.automata.strings.kernels import FAR, Longs, Row, Table, longest
-from structgen.automata.strings.length_phases import Phase, cuts, in_phases, phase_at
-from structgen.automata.strings.lengths import counted
+from structgen.automata.strings.kernels import FAR, Row, Table, longest
+from structgen.automata.strings.length_phases import Phase, at_length, cuts, in_phases, phase_at
 from structgen.automata.strings.live_strings import (
     UNASKED,
     LiveState,
@@ -46,7 +45,20 @@ from structgen.automata.unicode.decoded_text import (
 from structgen.automata.unicode.partition import ASCII, JSON, PLAIN
 from structgen.automata.unicode.utf8 import DONE, ByteNode, node_of
 from structgen.base.errors import LimitError
-from structgen.base.language.ir import DEAD, TRUE, Any_, Demands, Format, Formula, Spec, Texts
+from structgen.base.language.ir import (
+    DEAD,
+    FALSE,
+    TRUE,
+    All,
+    Any_,
+    Demands,
+    Format,
+    Formula,
+    Length,
+    Spec,
+    Texts,
+    conjuncts,
+)
 from structgen.base.language.remembering import remembered
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL, billed_cache
@@ -67,18 +79,6 @@ _FEWEST_TO_COUNT: Final = 1_000
 _ROWS_A_STATE: Final = 3
 """A spec may have so many rows of bytes for each state that an automaton may have: places inside characters
 have rows too."""
-
-
-class CountedStart(NamedTuple):
-    """Where a spec starts whose upper bound on the length is counted beside its automaton."""
-
-    start: int
-    most: int
-    """The most characters."""
-    states: Row
-    """The states of the automaton in the pool."""
-    rests: Longs
-    """How many characters each of them still needs, one that was begun not counted."""
 
 
 class _Part(NamedTuple):
@@ -111,8 +111,15 @@ def _free_string() -> tuple[_Part, Table, Row]:
     return _Part(local, places[:-1], rows), table, ends
 
 
-def _meaning_alone(of: Format) -> Formula:
-    return meaning_of(of.name, denied=False, alone=True)
+def _with_open_format(formula: Formula) -> Formula:
+    """Return a formula in which a format beside lengths alone is what it means there: that may hold a
+    length."""
+    parts = conjuncts(formula)
+    others = [part for part in parts if not isinstance(part, Length)]
+    if len(others) != 1 or not isinstance(others[0], Format):
+        return formula
+    meaning = meaning_of(others[0].name, denied=False, alone=True)
+    return All(tuple([meaning if part is others[0] else part for part in parts]))
 
 
 class StringPool(AutomatonPool["_Part | LiveState"]):
@@ -154,49 +161,31 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
 
     # Specs.
 
-    @remembered
-    def counted(self, spec: Spec, outcome: Outcome) -> CountedStart | None:
-        """Return where a spec starts if whoever reads its strings counts their characters: a text lives while
-        the characters written, and those that its state needs, are at most `most`.
-
-        None where the spec has no upper bound, or where no text is left or it binds none. Errors: those of
-        `start`.
-        """
-        # a format may hold a length itself
-        is_plain = spec.groups is None and not any(map(speaks_of_texts, spec.formulas))
-        parts = counted(spec.formulas, _meaning_alone) if is_plain else None
-        if parts is None:
-            return None
-        start = self._with_lengths(Spec(parts.formulas), outcome)
-        if start is None or start == DEAD:
-            return None
-        part, _ = self._place(start)
-        if int(part.rows.rests[0]) > parts.most:
-            return None
-        return CountedStart(start, parts.most, part.places, part.rows.rests)
-
-    def _with_lengths(self, spec: Spec, outcome: Outcome) -> int | None:
-        """Return where a spec starts whose lengths are states; None where they would be too many."""
-        bounds = cuts(spec.formulas)
-        if bounds and bounds[-1] >= _FEWEST_TO_COUNT * max(len(bounds) // 10, 1):
-            return None
+    def _has_states(self, spec: Spec, outcome: Outcome, formulas: tuple[Formula, ...]) -> bool:
+        """Return whether the lengths of a spec, whose formulas are these with their formats opened, are
+        states: they are few, and no bound on all texts."""
+        bounds = cuts(formulas)
+        many = len(bounds) // 10
+        is_bound = not many and all(at_length(formula, bounds[-1]) == FALSE for formula in formulas)
+        if is_bound or bounds[-1] >= _FEWEST_TO_COUNT * max(many, 1):
+            return False
         try:
-            return self.start(spec, outcome)
+            self.start(spec, outcome)
         except LimitError:
-            if not bounds:
-                raise
-            return None
+            return False
+        return True
 
     @remembered
     def phased(self, spec: Spec, outcome: Outcome) -> int | None:
         """Return where a spec starts if whoever reads its strings counts their characters, in `phases`: the
         first of its states, which are numbered one behind another, or DEAD. None where it has no lengths, or
         where they are so few that they are states. Errors: those of `start`."""
-        if spec.groups is not None or any(map(speaks_of_texts, spec.formulas)) or not cuts(spec.formulas):
+        if spec.groups is not None or any(map(speaks_of_texts, spec.formulas)):
             return None
-        if self._with_lengths(spec, outcome) is not None:
+        formulas = tuple(map(_with_open_format, spec.formulas))
+        if not cuts(formulas) or self._has_states(spec, outcome, formulas):
             return None
-        made = in_phases(spec.formulas, self._rows_of)
+        made = in_phases(formulas, self._rows_of)
         if made is None or not made[1][0].alive(0)[0]:
             return DEAD
         rows, phases = made
@@ -539,16 +528,16 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
 
     # Completions.
 
-    def finish(self, state: int, most: int = -1, written: int = 0) -> Demands:
+    def finish(self, state: int, written: int = 0) -> Demands:
         """Return, for each demand that can still be met, the completion that is shortest as JSON text, as
-        bytes (`unicode.decoded_text`). `most`: of those with at most so many characters, one that was begun
-        not counted. `written`: how many characters are written of a string whose lengths are phases.
+        bytes (`unicode.decoded_text`). `written`: how many characters are written of a string whose lengths
+        are phases, one that was begun not counted.
 
         Of the shortest it is the one whose JSON text is the smallest: space is the cheapest character; `"`
         and `\\` take two bytes, control characters two or six (RFC 8259, section 7); the pool's spelling says
         what others take. Cost: `StringCompletions.of`. Raises `LimitError`.
         """
-        return self._found_finish(state, most, written)
+        return self._found_finish(state, written)
 
     def _completed(self, part: _Part) -> StringCompletions:
         """Return the completions of a spec, made once."""
@@ -561,14 +550,14 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         return known
 
     @remembered
-    def _found_finish(self, state: int, most: int, written: int) -> Demands:
+    def _found_finish(self, state: int, written: int) -> Demands:
         live = self.is_live(state)
         if live is not None:
             return self._live_finish(live, state)
         part, local = self._place(state)
         if not part.rows.open_bytes[local]:
             known = self._completed(part)
-            texts = known.in_phases(local, part.phases, written) if part.phases else known.of(local, most)
+            texts = known.in_phases(local, part.phases, written) if part.phases else known.of(local)
             return {demand: encode(text) for demand, text in sorted(texts.items())}
         # the smallest rest of the begun character to each state between two characters
         leads = {state: b""}
@@ -579,7 +568,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
                     if byte not in self._missing:
                         after.setdefault(to, lead + bytes((byte,)))
             leads = after
-        rests = ((lead, self.finish(at, most, written)) for at, lead in leads.items())
+        rests = ((lead, self.finish(at, written)) for at, lead in leads.items())
         return self._least({demand: lead + text for demand, text in texts.items()} for lead, texts in rests)
 
     def _live_finish(self, live: LiveState, state: int) -> Demands:

@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar, Union
+from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar, Union
 
 from structgen.base.language.number_ranges import Ranges
 from structgen.base.language.numbered import Numbered
@@ -169,8 +169,7 @@ def conjuncts(formula: Formula) -> tuple[Formula, ...]:
     return formula.of if isinstance(formula, All) else (formula,)
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(NamedTuple):
     """A string or a number: one formula for each demand of its place.
 
     An outcome is the set of indices whose formula came out true, if that is not empty. With `groups` (keys
@@ -185,8 +184,7 @@ FREE = Spec((TRUE,))
 """Every string."""
 
 
-@dataclass(frozen=True, slots=True)
-class ValueMenu:
+class ValueMenu(NamedTuple):
     """What a value at a place may be: for each JSON type how it begins,
     or None where no live value has that type.
 
@@ -203,8 +201,7 @@ class ValueMenu:
     null: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectMenu:
+class ObjectMenu(NamedTuple):
     """What may come next in an object at a residue; only what is live is listed.
 
     `named` maps a key (decoded) to the place of its value. `extra` says which keys that are in no `named` of
@@ -219,8 +216,7 @@ class ObjectMenu:
     close: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class ArrayMenu:
+class ArrayMenu(NamedTuple):
     """What may come next in an array at a residue: the place of the next item, or None;
     the outcome of closing, or None; whether the value of the next item matters to those after it; whether
     the array may close after the next item, whatever its value; whether the value of the item before is not
@@ -233,8 +229,7 @@ class ArrayMenu:
     unread: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class SimpleObject:
+class SimpleObject(NamedTuple):
     """A residue of an object in which only the declared keys and their order matter, so that the engine can
     work out all later residues of the object itself.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from structgen.automata.strings.held_automata import ENTRY_BYTES
 from structgen.base.language.expectation import Expected
@@ -28,7 +29,7 @@ from structgen.machines.json_machine.records.string_tokens import string_tokens
 from structgen.machines.json_machine.tables import json_blocks as L
 from structgen.machines.json_machine.tables.json_tables import JSON_TABLES
 from structgen.machines.machine_core import token_steps
-from structgen.machines.machine_core.layout import ASKED, LARGE
+from structgen.machines.machine_core.layout import LARGE
 from structgen.machines.machine_core.questions import call_answered
 from structgen.machines.store.mask_store import StoreOption, default_store
 from structgen.schema.schema_source import SchemaSource
@@ -57,6 +58,32 @@ _ESCAPES = {
 _IN_ESCAPES = b'"\\/bfnrtu0123456789abcdefABCDEF'
 
 
+@lru_cache(64)
+def _writing_of(
+    space: tuple[str, str, int | None], escapes: str, missing: frozenset[int]
+) -> tuple[list[int], npt.NDArray[np.int64], object]:
+    """Return the words of the context that say how texts are written, what stands there, and the arrays whose
+    addresses are among that: by `Policies.space`, `Policies.escapes`, and the bytes that no text has."""
+    kind, blanks, most = space
+    indent = np.frombuffer(blanks.encode() or b" ", np.uint8).copy()
+    absent = np.zeros(256, np.uint8)
+    absent[[*missing]] = 1
+    lacks = L.LACKS_ESCAPES * (not missing.isdisjoint(_IN_ESCAPES))
+    lacks |= L.LACKS_TAILS * (not missing.isdisjoint(range(0x80, 0xC0)))
+    words = {
+        "space": _SPACE[kind],
+        "most_space": -1 if most is None else min(most, L.UNBOUNDED),
+        "indent": address_of(indent),
+        "indent_length": len(blanks),
+        "escapes": _ESCAPES[escapes][0],
+        "key_escapes": _ESCAPES[escapes][1],
+        "absent": address_of(absent),
+        "lacks": lacks,
+    }
+    places = [word_of(L.JsonContext, name) for name in words]
+    return places, np.array([*words.values()]), (indent, absent)
+
+
 def compiled_schema(
     grammar: SchemaSource, tokenizer: Tokenizer, limits: Limits, store: StoreOption
 ) -> CompiledSchema:
@@ -68,9 +95,10 @@ def compiled_schema(
     recent = key = compiled = None
     if store is not False:
         vocabulary = Vocabulary.of(tokenizer)  # held: the store's part goes with it
-        recent = (store or default_store()).of(vocabulary).recent
+        store = store or default_store()
+        recent = store.of(vocabulary).recent
         # what is found holds the tokenizer: no other has its id
-        key = grammar.spelling, id(tokenizer), limits
+        key = grammar.spelling, id(tokenizer), None if limits == grammar.limits else limits
         compiled = recent.get(key)
     if compiled is not None:
         compiled = compiled.generation.newest(compiled)
@@ -103,8 +131,12 @@ class CompiledSchema(CompiledGrammar):
         store: StoreOption = None,
     ) -> None:
         super().__init__(grammar, tokenizer, limits, store)
-        policies = grammar.policies
-        self._configure(policies, grammar.quoting.missing)
+        policies, missing = grammar.policies, grammar.quoting.missing
+        space = policies.space
+        self._space = _SPACE[space[0]], space[1].encode()
+        words, values, self._arrays = _writing_of(space, policies.escapes, missing)
+        self._tables.context[words] = values
+        self._tables.context[L.JsonContext.depth_limit] = self.limits.depth
         # Nothing that this holds may refer to it: a grammar is gone when it is dropped, not when garbage is
         # collected in the midst of another's first mask.
         lacks_tails = bool(self._tables.context[L.JsonContext.lacks] & L.LACKS_TAILS)
@@ -134,36 +166,6 @@ class CompiledSchema(CompiledGrammar):
     def network(self) -> Network:
         """The network of the language, for whoever asks it himself."""
         return self._expander.network
-
-    def _configure(self, policies: Any, missing: frozenset[int]) -> None:
-        context = self._tables.context
-        kind, blanks, most = policies.space
-        self._space = (_SPACE[kind], blanks.encode())
-        self._indent = np.frombuffer(blanks.encode() or b" ", np.uint8).copy()
-        context[L.JsonContext.space] = _SPACE[kind]
-        context[L.JsonContext.most_space] = -1 if most is None else min(most, L.UNBOUNDED)
-        context[word_of(L.JsonContext, "indent")] = address_of(self._indent)
-        context[L.JsonContext.indent_length] = len(blanks)
-        context[L.JsonContext.escapes], context[L.JsonContext.key_escapes] = _ESCAPES[policies.escapes]
-        self._absent = np.zeros(256, np.uint8)
-        self._absent[[*missing]] = 1
-        context[word_of(L.JsonContext, "absent")] = address_of(self._absent)
-        context[L.JsonContext.lacks] = L.LACKS_ESCAPES * (not missing.isdisjoint(_IN_ESCAPES))
-        context[L.JsonContext.lacks] |= L.LACKS_TAILS * (not missing.isdisjoint(range(0x80, 0xC0)))
-        context[L.JsonContext.depth_limit] = self.limits.depth
-
-    def compute(self, index: int, target: int = 0) -> bool:
-        """See CompiledGrammar. Most masks ask nothing: then it is one compiled call, and nothing to bound."""
-        with self.lock:
-            self._attached()
-            code = mask_filling.compute(self.address, index, target)
-            if code == 0:
-                return True
-            with self._begin_call():
-                if code == ASKED:
-                    self._recorder.answer()
-                    code = self._compute(index, target)
-                return self._is_kept(code, index, target)
 
     def _compute(self, index: int, target: int) -> int:
         return self._retry(mask_filling.compute, index, target)

@@ -166,7 +166,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
                 resources = repr(sorted(self._resources.items())) if self._resources else ""
             except RecursionError:
                 return self.canonical
-            options = schema, self._read_as, repr(self.policies), repr(self.limits), resources
+            options = schema, self._read_as, _text_of(self.policies), _text_of(self.limits), resources
             more = self.banned, sorted(self._missing)
             self._spelling = "\0".join((*options, repr(more)) if any(more) else options)
         return self._spelling
@@ -279,7 +279,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         was just made."""
         document = self._spare[0]
         known = (document.unknown, document.patterns, document.unknown_formats, document.undeclared)
-        if not any(known) and not any(map(any, map(idle_keywords, document.schemas))):
+        if not any(known) and not any(map(idle_keywords, document.schemas)):
             return ()
         # start-up: most schemas have nothing to look at
         from structgen.schema.reading.suspect_keywords import all_suspects
@@ -297,13 +297,15 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
                 where=said[0].where,
                 cure=f"{said[0].cure} (strict=True refuses it.)",
             )
-        level = warning_level()
+        remarks = SCHEMA_REMARKS.get()
+        level = warning_level() if said and remarks is None else 0
         for suspect in said:
             what = f"{suspect.where}: {suspect.what} {suspect.cure}"
-            if (remarks := SCHEMA_REMARKS.get()) is not None:
+            if remarks is None:
+                warning = SchemaWarning(what, where=suspect.where, likely=suspect.likely)
+                warnings.warn(warning, stacklevel=level)
+            else:
                 remarks.append(what)
-                continue
-            warnings.warn(SchemaWarning(what, where=suspect.where, likely=suspect.likely), stacklevel=level)
 
     def compiled(self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption) -> CompiledSchema:
         """Return the grammar compiled against a tokenizer, or an equal one that the store has."""
@@ -333,7 +335,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         with within(self._file, ", "):
             document.require_handled()
             network = SchemaNetwork(document, strings, numbers, widest=widest)
-            if any(schema.grammar is not None for schema in document.schemas):
+            if document.has_grammars:
                 # start-up: few schemas have grammars in their strings
                 from structgen.schema.recogniser.early_refusals import refuse_early
 
@@ -524,6 +526,8 @@ def _names_file(text: str) -> bool:
 
 
 _checked = lru_cache(64, typed=True)(Policies)
+_text_of = lru_cache(64)(repr)
+"""Returns the text of policies or limits, of which most grammars have the same."""
 
 
 def _policies(*options: Any) -> Policies:

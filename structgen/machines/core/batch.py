@@ -133,12 +133,12 @@ def under_locks(grammars: Iterable[CompiledGrammar], work: Callable[[set[Any]], 
     work is told which. Nothing is waited for: a thread that holds one lock must not wait for another of the
     same rank (`fork_locks`)."""
     wanted, held = {grammar.lock for grammar in grammars}, list[Any]()
-    released = map(_LET, held)  # made ahead: of what the list holds at the end
+    releases = map(_LET, held)  # made ahead: of what the list holds at the end
     try:
         held.extend(filter(_TRY, wanted))  # one call: no signal comes between a lock and its entry
         return work(set(held))
     finally:
-        any(released)  # one call, too
+        any(releases)  # one call, too
 
 
 def _spread(work: Callable[[int], None], items: list[int]) -> None:

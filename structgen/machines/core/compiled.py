@@ -459,14 +459,12 @@ class CompiledGrammar(ABC):
         nowhere). Returns whether the mask is memoised now: not if it is large and the store is full."""
         with self.lock, self._begin_call():
             self._attached()
-            return self._is_kept(self._compute(index, target), index, target)
-
-    def _is_kept(self, code: int, index: int, target: int) -> bool:
-        """Return whether the mask is memoised of which `_compute` has just returned a code. Raises
-        FinishedError."""
-        if code == ENDED:
-            raise _finished()
-        return code == 0 or self._keep_large(index, target)
+            code = self._compute(index, target)
+            if code == 0:
+                return True
+            if code == ENDED:
+                raise _finished()
+            return self._keep_large(index, target)
 
     def _attached(self) -> None:
         """Give compiled code this thread's scratch arrays, unless it has them. Under the lock."""
@@ -676,9 +674,9 @@ class CompiledGrammar(ABC):
             left = budget - 1
             tokens = mask.allowed(row)
             tokens = tokens[~np.isin(tokens, self._end_ids)]
-            denied = np.zeros(32 * mask.words, np.bool_)
-            denied[self.completions.too_long(index, tokens, left)] = True
-            mask.array[row] &= ~np.packbits(denied, bitorder="little").view(np.int32)
+            refusals = np.zeros(32 * mask.words, np.bool_)
+            refusals[self.completions.too_long(index, tokens, left)] = True
+            mask.array[row] &= ~np.packbits(refusals, bitorder="little").view(np.int32)
             self._remember(index, self.completions.sufficient(index))
 
     def _has_mask(self, index: int) -> bool:

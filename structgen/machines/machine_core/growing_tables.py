@@ -167,23 +167,17 @@ class GrowingTables:
 
     @staticmethod
     def _view(raw: npt.NDArray[np.uint8], words: int, count: int) -> npt.NDArray[Any]:
-        if words < 0:
-            return raw[:count]
-        if words == 0:
-            return raw.view(np.int32)[:count]
-        return raw.view(np.int64).reshape(-1, words)[:count]
+        """Return the rows that lie at the beginning of a block."""
+        if words > 0:
+            return np.ndarray((count, words), np.int64, raw)
+        return np.ndarray(count, np.uint8 if words else np.int32, raw)
 
     def rows(self, table: int) -> npt.NDArray[Any]:
         """Return the table's rows, those not in use included."""
         view = self._views.get(table)
         if view is None:
-            words, count, start = (
-                self._plan.words[table],
-                self._plan.sizes[table].rows,
-                self._plan.starts[table],
-            )
-            block = self._block[start : start + _bytes(words, count)]
-            view = self._views[table] = self._view(block, words, count)
+            words, count = self._plan.words[table], self._plan.sizes[table].rows
+            view = self._views[table] = self._view(self._block[self._plan.starts[table] :], words, count)
         return view
 
     def questions(self) -> list[list[int]]:

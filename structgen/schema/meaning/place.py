@@ -175,8 +175,8 @@ class PlaceTables:
         """Of the arrays and objects in `enum` and `const`."""
         self._constants: dict[Hashable, Schema] = {}
         self._members: dict[tuple[int, int], Schema] = {}
-        self._literals = {ALWAYS.schema.id: (ALWAYS, NEVER)}
-        """Each schema that was signed, by its id: its literal, and the negation of that."""
+        self._literals = {ALWAYS.schema.id: ALWAYS}, {ALWAYS.schema.id: NEVER}
+        """The literals of schemas, by their ids, and those of their negations, as far as they were met."""
         self._twins: dict[Hashable, Schema] = {}
         self._twin_of: dict[int, Schema] = {}
         self._masks: dict[int, int] = {}
@@ -349,7 +349,7 @@ class PlaceTables:
         """
         passed: list[Literal] = []
         while True:
-            schema = self.schemas.get(schema.id) or self.resolved(schema)
+            schema = self.resolved(schema)
             if schema.decided is not None:
                 return NEVER if schema.decided is negated else ALWAYS
             if schema.refused is None:
@@ -361,14 +361,15 @@ class PlaceTables:
 
     def signed(self, schema: Schema, denied: bool = False) -> Literal:
         """Return the literal of a schema, or of its negation, as it stands: simplified neither."""
-        pair = self._literals.get(schema.id)
-        if pair is None:
-            pair = self._literals[schema.id] = Literal(schema, False), Literal(schema, True)
-        return pair[denied]
+        literals = self._literals[denied]
+        literal = literals.get(schema.id)
+        if literal is None:
+            literal = literals[schema.id] = Literal(schema, denied)
+        return literal
 
     def negate(self, literal: Literal) -> Literal:
         """Return the negation of a literal."""
-        return self._literals[literal.schema.id][not literal.denied]
+        return self.signed(literal.schema, not literal.denied)
 
     def twin(self, literal: Literal) -> Literal:
         """Return the first literal met that says the same as this one; of scalars alone. It stands for all of
@@ -388,7 +389,7 @@ class PlaceTables:
         """Return the demand that consists of one schema, NOTHING if it is false."""
         demand = self._demand_of.get(schema.id)
         if demand is None:
-            plain = self.schemas.get(schema.id) or self.resolved(schema)
+            plain = self.resolved(schema)
             if plain.decided is None and not plain.combined and self.free is None:
                 # nothing in it is opened, refused or dropped: `demand` would return the same
                 demand = self._demands.of((self.signed(plain),))
@@ -407,7 +408,7 @@ class PlaceTables:
             literal = stack.pop()
             if literal is ALWAYS or literal in kept:
                 continue
-            if literal is NEVER or self.negate(literal) in kept:
+            if literal is NEVER or (kept and self.negate(literal) in kept):
                 return NOTHING
             if not literal.denied:
                 parts = literal.schema.opened
@@ -520,7 +521,7 @@ class PlaceTables:
             literal = self.twin(stack.pop())
             if literal in seen:
                 continue
-            if self.negate(literal) in seen:
+            if seen and self.negate(literal) in seen:
                 return True
             seen.add(literal)
             mask &= self.mask(literal)

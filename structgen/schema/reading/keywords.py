@@ -7,7 +7,7 @@ says which drafts have which keyword.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
 from types import MappingProxyType
@@ -75,20 +75,21 @@ SPEAKS_OF: Mapping[str, str] = MappingProxyType(
 """Fields of `Schema` that speak of values of one type."""
 
 
-def idle_keywords(schema: Schema) -> Iterator[str]:
-    """Yield the keywords of a schema that speak of values of types that its own `type` does not allow. Not
+def idle_keywords(schema: Schema) -> list[str]:
+    """Return the keywords of a schema that speak of values of types that its own `type` does not allow. Not
     those that ask for nothing, as generators write them, and neither `format` nor `additionalProperties`,
     which are notes for other tools there. A schema that is derived from others has no keywords."""
-    if schema.raw is None:
-        return
-    types = schema.types or TYPES
+    types, idle = schema.types, list[str]()
+    if schema.raw is None or types is None:
+        return idle
     for field, value in vars(schema).items():
         kind = SPEAKS_OF.get(field)
         if kind is None or kind in types or (kind == "number" and "integer" in types):
             continue
         is_empty = value == getattr(Schema, field) or getattr(value, "verdict", None) is True
         if not is_empty and field not in ("format", "additional"):
-            yield from filter(schema.raw.__contains__, keywords_of(field))
+            idle += filter(schema.raw.__contains__, keywords_of(field))
+    return idle
 
 
 def keywords_of(field: str) -> tuple[str, ...]:
@@ -237,6 +238,7 @@ def read_format(document: OpenDocument, schema: Schema, keyword: str, value: Any
 def read_grammar(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     """Read `x-grammar`: the value of a string is a text of the grammar."""
     schema.grammar = grammar_of(value, f"{schema.pointer}/{keyword}", document.limits, document.grammars)
+    document.has_grammars = True
 
 
 # --- Objects ------------------------------------------------------------------------------------------------

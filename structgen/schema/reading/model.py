@@ -286,6 +286,8 @@ class OpenDocument(ABC):
         """Every `if` without `then` and `else`. It is read only if `unevaluated*` asks what it evaluates."""
         self.unevaluated = False
         """`unevaluatedProperties` or `unevaluatedItems` stands somewhere."""
+        self.has_grammars = False
+        """Strings are held to grammars."""
         self.formats: dict[str, Schema] = {}
         """Every format that is asserted, with the first schema that has it."""
         self.unknown_formats: list[tuple[Schema, str]] = []

@@ -109,9 +109,8 @@ class SchemaNetwork:
         alive = self.oracle.alive
         self.objects.alive = self.objects.wide_unions.alive = self.arrays.alive = alive
         self.objects.known = self.arrays.known = self.oracle.known
-        writable = self._writable(*policies.space)
-        root = tables.demand((tables.literal(document.root), *map(tables.literal, writable)))
-        demand = tables.of_value(root if writable else tables.demand_of(document.root))
+        schemas = (document.root, *self._writable(*policies.space))
+        demand = tables.of_value(tables.demand(map(tables.literal, schemas)))
         if not self.oracle.alive(demand):
             raise self._empty(strings, widest)
         self.root = tables.place((demand,))

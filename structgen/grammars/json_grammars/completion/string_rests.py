@@ -191,9 +191,8 @@ class Quoted:
         machine = self._machine
         row, count = machine.string_row(regs.residue), regs.position
         missing = self._quoting.blank * max(0, row[StringRow.least] - count)
-        left = max(0, row[StringRow.most] - count) if row[StringRow.most] >= 0 else -1
         written = count if row[StringRow.phases] >= 0 else 0
-        rests = machine.strings.finish(regs.lexeme & L.STATE_BITS, left, written)
+        rests = machine.strings.finish(regs.lexeme & L.STATE_BITS, written)
         return {j: self.written(text) + missing + b'"' for j, text in rests.items()}
 
     def word(self, regs: StateRegisters) -> Demands:

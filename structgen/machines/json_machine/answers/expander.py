@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.numbers.number_pool import NumberPool
-from structgen.automata.strings.kernels import FAR
 from structgen.automata.strings.length_phases import ENDLESS
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import encode, in_order
@@ -192,13 +191,11 @@ class Expander:
             least, top = length
             most = -1 if top is None else top
             start = DEAD if 0 <= most < least else start
-        elif (counted := self._counted(spec)) is not None:
-            start, most, farthest = counted
         elif (phased := self.strings.phased(spec, self.outcomes)) is not None:
-            start, farthest = phased, FAR
+            start = phased
             self.refresh()
             if start != DEAD:
-                phases, last = self._phases(start)
+                phases, last, farthest = self._phases(start)
         else:
             start = self.strings.start(spec, self.outcomes)
             self.refresh()
@@ -233,22 +230,9 @@ class Expander:
         values = (0, start, least, most, outcomes, farthest, beside, *counts)
         return self._string_row(spec, values)
 
-    def _counted(self, spec: Spec) -> tuple[int, int, int] | None:
-        """Return (start of the automaton without the upper bound on the length, the bound, the most
-        characters that any of its states still needs); None where no bound is counted beside an automaton."""
-        counted = self.strings.counted(spec, self.outcomes)
-        self.refresh()
-        if counted is None:
-            return None
-        tables = self._tables
-        have, need = tables.count(L.T_DISTANCE), int(counted.states.max()) + 1
-        if need > have:
-            tables.extend(L.T_DISTANCE, 0, need - have)
-        tables.rows(L.T_DISTANCE)[counted.states] = counted.rests
-        return counted.start, counted.most, int(counted.rests.max())
-
-    def _phases(self, start: int) -> tuple[int, int]:
-        """Return the first row of the phases of a string, and where the last of them begins."""
+    def _phases(self, start: int) -> tuple[int, int, int]:
+        """Return the first row of the phases of a string, where the last of them begins, and a bound for the
+        characters that a text still needs."""
         tables, rows, safe = self._tables, list[int](), ENDLESS
         phases, accept = self.strings.phases(start)
         for phase in reversed(phases):
@@ -268,7 +252,11 @@ class Expander:
                 len(phase.live) - phase.prelude,
                 safe,
             )
-        return tables.extend(L.T_PHASE, tuple(rows), len(phases)), phases[-2].end if phases[1:] else 0
+        begins = [0, *(phase.end for phase in phases[:-1])]
+        # a text goes on to a phase in which it can end, and ends there
+        goes_on = max(begin for begin, phase in zip(begins, phases, strict=True) if phase.farthest >= 0)
+        farthest = goes_on + max(phase.farthest for phase in phases)
+        return tables.extend(L.T_PHASE, tuple(rows), len(phases)), begins[-1], farthest
 
     # --- answers --------------------------------------------------------------------------------------------
 

@@ -22,24 +22,19 @@ class Strings:
 
     def shortest(self, spec: Spec) -> Demands:
         """Return, for each formula that some string meets, the JSON literal of the shortest such string."""
-        state, most = self._start(spec)
+        state = self._start(spec)
         if state < 0:
             return {}
-        return {j: self._literal(decode(text)) for j, text in self._pool.finish(state, most).items()}
+        return {j: self._literal(decode(text)) for j, text in self._pool.finish(state).items()}
 
-    def _start(self, spec: Spec) -> tuple[int, int]:
-        """Return the state before the first byte of a text of a spec, DEAD where there is none, and the most
-        characters where whoever reads counts them, else -1."""
-        pool, outcomes = self._pool, self.outcomes
-        counted = pool.counted(spec, outcomes)
-        if counted is not None:
-            return counted.start, counted.most
-        phased = pool.phased(spec, outcomes)
-        return (pool.start(spec, outcomes) if phased is None else phased), -1
+    def _start(self, spec: Spec) -> int:
+        """Return the state before the first byte of a text of a spec, DEAD where there is none."""
+        phased = self._pool.phased(spec, self.outcomes)
+        return self._pool.start(spec, self.outcomes) if phased is None else phased
 
     def exists(self, formula: Formula) -> bool:
         """Return whether some string meets a formula."""
-        return self._start(Spec((formula,)))[0] != DEAD
+        return self._start(Spec((formula,))) != DEAD
 
     def matches(self, formula: Formula, text: str) -> bool:
         """Return whether a decoded string meets a formula."""
@@ -53,17 +48,10 @@ class Strings:
 
     def words(self, formula: Formula, most: int) -> Sequence[str] | None:
         """Return all strings that meet a formula if they are at most `most`, else None."""
-        pool, spec = self._pool, Spec((formula,))
-        counted = pool.counted(spec, self.outcomes)
-        # each round of a loop is one more word, and a round goes through each state at most once
-        if counted is not None and counted.most > (most + 1) * len(counted.states):
-            if pool.is_infinite(counted.start):
-                return None
-        phased = pool.phased(spec, self.outcomes)
-        state = pool.start(spec, self.outcomes) if phased is None else phased
+        state = self._start(Spec((formula,)))
         if state < 0:
             return ()
-        is_finite = pool.is_finite(state, most)
+        is_finite = self._pool.is_finite(state, most)
         return None if is_finite is None else [decode(word) for word in is_finite]
 
     def classes(self, formulas: Sequence[Formula]) -> dict[frozenset[int], bool]:

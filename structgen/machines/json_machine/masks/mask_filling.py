@@ -90,7 +90,7 @@ def find_terminal(c: JsonContext, d: JsonState, quoted: bool) -> int:
         spec = c.string_specs[d.residue]
         longest = c.vocabulary.longest
         least = min(max(spec.least - d.position, 0), longest + 1)
-        if spec.most >= 0 and spec.most - d.position < longest + spec.farthest:
+        if spec.most >= 0 and spec.most - d.position < longest:
             most = spec.most - d.position
     if d.mode == M_STRING and c.string_specs[d.residue].phases >= 0:
         least, most = like_count(c, c.string_specs[d.residue], d.position, 0)
@@ -215,8 +215,7 @@ def walk_quoted(c: JsonContext, d: JsonState, node: int) -> int:
     whole = d.mode == M_KEY and d.lexeme & STATE_BITS != NO_STATE
     if d.mode == M_STRING:
         spec = c.string_specs[d.residue]
-        reach = c.vocabulary.longest + spec.farthest
-        whole = spec.least == 0 and (spec.most < 0 or spec.most >= reach)
+        whole = spec.least == 0 and (spec.most < 0 or spec.most >= c.vocabulary.longest)
     if code == VAGUE or not whole:
         return ASKED if walk_node(c, node, 0, PLAIN) else -1
     emit_at(c, node)

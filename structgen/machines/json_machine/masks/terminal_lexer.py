@@ -275,7 +275,7 @@ def safe_row(c: JsonContext, state: int) -> SafeRow:
             find_safe(c, key.lexeme, safe)
             if key.most >= 0:
                 spec = c.string_specs[c.quoted]
-                left = key.most - spec.farthest
+                left = key.most
                 if spec.phases >= 0:
                     left = phase_at(c, spec, key.most).safe - key.most
                 safe.reach = min(safe.reach, left)

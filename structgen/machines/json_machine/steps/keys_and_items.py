@@ -247,10 +247,9 @@ def many_strings(c: JsonContext, d: JsonState) -> bool:
     state = d.lexeme & STATE_BITS
     if d.lexeme >> ESCAPE_SHIFT != 0:
         return False
-    most = spec.most
     if state < MIDDLES:
-        return most < 0 or d.position < most
-    if most >= 0 or spec.phases >= 0:
+        return spec.most < 0 or d.position < spec.most
+    if spec.phases >= 0:
         return False
     seen = d.seen
     return texts_left(c, -1, spec.words, state, seen if seen > 0 else -1, 0, 0, 2) >= 2

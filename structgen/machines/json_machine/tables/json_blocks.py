@@ -182,7 +182,7 @@ class StringRow(Block):
     outcomes: int
     """Where the outcomes of listed words begin."""
     farthest: int
-    """The most characters that any state of the automaton still needs (`distances` has each state's)."""
+    """A bound for the characters that a text of the automaton still needs, in any of its states."""
     words: int
     """Of kind 0, a list of words whose outcomes are not the automaton's (-1: not such a string); or -1."""
     phases: int
@@ -296,7 +296,6 @@ class JsonContext(LexemeContext):
     stack: WordTable
     levels: Table[TextsLevel]
     """One for each byte that is read ahead."""
-    distances: Int32Table
     strings: Int32s
     """The string automata: the state after each of 258 columns, by state; the outcome at each state (-1)."""
     string_outcomes: Int32s
@@ -357,7 +356,6 @@ class JsonContext(LexemeContext):
     T_PHASE,
     T_OUTCOME,
     T_PLAIN,
-    T_DISTANCE,
     T_CELL,
     T_TRIE,
 ) = (
@@ -365,7 +363,7 @@ class JsonContext(LexemeContext):
     for name in (
         *("nodes", "edges", "terminals", "frames", "texts", "sets", "places", "residues"),
         *("children", "word_lists", "offsets", "blob", "string_specs", "phases", "outcomes", "plain_objects"),
-        *("distances", "cells", "tries"),
+        *("cells", "tries"),
     )
 )
 

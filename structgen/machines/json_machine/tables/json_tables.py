@@ -96,7 +96,6 @@ JSON_TABLES = TablePlan(
         "cells": TableSizes(1 << 11),
         "tries": TableSizes(2),
         "ranges": TableSizes(8),
-        "distances": TableSizes(64),
         "stack": TableSizes(2048),
         "levels": TableSizes(64),
     },
