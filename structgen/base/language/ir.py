@@ -21,7 +21,7 @@ residue
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar, Union
@@ -285,6 +285,10 @@ class Network(Protocol):
 
     def entry(self, place: int) -> ValueMenu:
         """Return how a value at `place` may begin. Every type listed has a live value."""
+
+    def scalars_of(self, place: int) -> Hashable | None:
+        """Return a key that places share at which the same scalars may stand, written alike, and no objects
+        or arrays. None says nothing."""
 
     def keys(self, residue: int) -> Sequence[str]:
         """Return every key that any residue of this object may name, sorted by their bytes

@@ -8,7 +8,7 @@ The network numbers places, outcomes and residues. Everything is expanded on dem
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import partial
 from typing import Any
@@ -129,6 +129,12 @@ class SchemaNetwork:
         if menu is None:
             menu = self._entries[place] = self._entry(self.tables.places[place])
         return menu
+
+    def scalars_of(self, place: int) -> Hashable | None:
+        """Return a key that places of one plain schema of scalars share where these say the same, else
+        None."""
+        demands = self.tables.places[place]
+        return self.tables.scalars_of(demands[0]) if len(demands) == 1 else None
 
     def keys(self, residue: int) -> Sequence[str]:
         """Return every key that any residue of this object may name, sorted by their bytes
