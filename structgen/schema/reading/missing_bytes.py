@@ -73,8 +73,6 @@ class Quoting:
         """Return whether a text can be written as a key or a constant."""
         if not can_be_written(text, lone=self.lone):
             return False
-        if not self.missing:
-            return True
         written = self.literal(text) if self.lone else self._whole(text)
         return self.missing.isdisjoint(written)
 

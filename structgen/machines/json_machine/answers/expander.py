@@ -31,6 +31,7 @@ _AUTOMATA = [
     word_of(L.JsonContext, name) for name in ("strings", "string_outcomes", "numbers", "number_outcomes")
 ]
 """Words of the context: where the tables of the automata lie."""
+_NEAR = 9
 _NEW_PLACE = (0,) * words_of(L.PlaceRow)
 _NEW_RESIDUE = tuple([-(word == L.ResidueRow.plain) for word in range(words_of(L.ResidueRow))])
 
@@ -111,16 +112,30 @@ class Expander:
         """Return the engine's row of a residue; its contents come when they are asked."""
         row = self._residues.get(number)
         if row is None:
-            if not array:
+            words, simple = _NEW_RESIDUE, None
+            if array:
+                simple = self.network.simple_array(number)
+                if simple is not None:
+                    words = self._array_words(simple.item, simple.close, 0)
+            else:
                 plain = self.network.simple(number)
                 if plain is not None and plain.ordered == len(plain.names):
                     return self._plain(number, plain)
-            row = self._tables.append(L.T_RES, _NEW_RESIDUE)
+            row = self._tables.append(L.T_RES, words)
             self.residue_of[row] = number
             if array:
                 self.arrays.add(row)
             self._residues[number] = row
+            if simple is not None and simple.item >= 0:
+                self._put_edge(row, -1, 0, self.residue(simple.after, True))
         return row
+
+    def _array_words(self, item: int | None, close: int | None, matter: int) -> tuple[int, ...]:
+        """Return the words of an array's residue: the place of the next item, the outcome of closing now;
+        -1 and None where it may not come. `matter`: see `ResidueRow.values`."""
+        place = -1 if item is None or item < 0 else self.place(item)
+        known = (1, -1 if close is None else close, 0, 0, -1, -1, 0, place, -1, 0, matter)
+        return known + _NEW_RESIDUE[len(known) :]
 
     def _plain(self, number: int, plain: SimpleObject) -> int:
         """Return the row of a plain object's residue; the rows of all its residues lie side by side,
@@ -324,6 +339,12 @@ class Expander:
             if scalars is not None:
                 self._scalars[scalars] = values
         self._tables.put(L.T_PLACE, row, values)
+        if scalars is not None:
+            rows = self._tables.rows(L.T_PLACE)
+            for near in range(row + 1, min(row + _NEAR, self._tables.count(L.T_PLACE))):
+                values = self._scalars.get(self.network.scalars_of(self.place_of[near]))
+                if values is not None and not rows.item(near, L.PlaceRow.status):
+                    self._tables.put(L.T_PLACE, near, values)
 
     def _words_of_place(self, row: int) -> tuple[int, ...]:
         """Return how a value at a place may begin, as the words of its row."""
@@ -357,10 +378,8 @@ class Expander:
         number = self.residue_of[row]
         if row in self.arrays:
             items = self.network.items(number)
-            item = -1 if items.item is None else self.place(items.item)
-            close = -1 if items.close is None else items.close
             matter = (2 if row in self.unread else 1) if items.values else 0
-            values = (1, close, 0, 0, -1, -1, 0, item, -1, 0, matter)
+            values = self._array_words(items.item, items.close, matter)
         else:
             menu = self.network.menu(number)
             keys = tuple(self.network.keys(number))
