@@ -31,7 +31,6 @@ _AUTOMATA = [
     word_of(L.JsonContext, name) for name in ("strings", "string_outcomes", "numbers", "number_outcomes")
 ]
 """Words of the context: where the tables of the automata lie."""
-_NEAR = 9
 _NEW_PLACE = (0,) * words_of(L.PlaceRow)
 _NEW_RESIDUE = tuple([-(word == L.ResidueRow.plain) for word in range(words_of(L.ResidueRow))])
 
@@ -339,12 +338,6 @@ class Expander:
             if scalars is not None:
                 self._scalars[scalars] = values
         self._tables.put(L.T_PLACE, row, values)
-        if scalars is not None:
-            rows = self._tables.rows(L.T_PLACE)
-            for near in range(row + 1, min(row + _NEAR, self._tables.count(L.T_PLACE))):
-                values = self._scalars.get(self.network.scalars_of(self.place_of[near]))
-                if values is not None and not rows.item(near, L.PlaceRow.status):
-                    self._tables.put(L.T_PLACE, near, values)
 
     def _words_of_place(self, row: int) -> tuple[int, ...]:
         """Return how a value at a place may begin, as the words of its row."""
