@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar, Union
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, Union
 
 from structgen.base.language.number_ranges import Ranges
 from structgen.base.language.numbered import Numbered
@@ -259,18 +259,6 @@ class SimpleObject:
     """The outcome of closing the object, once that is allowed."""
 
 
-class SimpleArray(NamedTuple):
-    """A residue of an array of any number of items that are all alike, where one demand is left and one way
-    to meet it: every outcome of an item is 0."""
-
-    item: int
-    """The place of the next item, or -1 where none may come."""
-    close: int | None
-    """The outcome of closing now."""
-    after: int
-    """The residue after an item; that is followed by itself."""
-
-
 Key: TypeAlias = Union[str, frozenset[int], None]
 """What a value stands under: a named key, the class of an extra key (see `ObjectMenu`),
 or None in an array."""
@@ -357,8 +345,9 @@ class Network(Protocol):
     def simple_after(self, residue: int, index: int) -> int:
         """Return the residue of a plain object after the key at an index of its names (-1: one not named)."""
 
-    def simple_array(self, residue: int) -> SimpleArray | None:
-        """Return the residue of an array whose items are all alike, else None."""
+    def simple_array(self, residue: int) -> tuple[ArrayMenu, int] | None:
+        """Return the menu of an array of any number of items that are all alike, and the residue after an
+        item, which all further items lead to; else None. Every outcome of an item is 0."""
 
     def owes_keys(self, residue: int) -> bool:
         """Return whether the object may still need keys that `keys` does not list: then its rest depends on

@@ -24,7 +24,6 @@ from structgen.base.language.ir import (
     Formula,
     Key,
     ObjectMenu,
-    SimpleArray,
     SimpleObject,
     Spec,
     ValueMenu,
@@ -258,19 +257,20 @@ class SchemaNetwork:
         written = Written(pos, mask >> frame.ordered << frame.ordered, 0)
         return self.objects.state(frame, written, True, state.threads).id
 
-    def simple_array(self, residue: int) -> SimpleArray | None:
-        """Return the residue of an array whose items are all alike, else None. It says what `items` and
-        `after` say, at a third of the cost."""
+    def simple_array(self, residue: int) -> tuple[ArrayMenu, int] | None:
+        """Return what `items` and `after` say of an array whose items are all alike, at a third of the cost;
+        else None."""
         state = self._array(residue)
         if len(state.threads) != 1 or state.cap > 1:
             return None
         j, shape, _ = state.threads[0]
         if not shape.plain or shape.settled or shape.hi is not None:
             return None
-        item = self._live_place(self.arrays.progress.item(shape, 0))
+        item = self.arrays.progress.item(shape, 0)
+        place = self.tables.place((item,)) if self.oracle.alive(item) else None
         close = self.outcomes(frozenset((j,))) if state.index >= shape.lo else None
         after = self.arrays.state(state.demands, state.cap, 1, state.threads)
-        return SimpleArray(item, close, after.id)
+        return ArrayMenu(place, close, closes_next=place is not None), after.id
 
     def owes_keys(self, residue: int) -> bool:
         """Return whether the object may still need keys that `keys` does not list."""

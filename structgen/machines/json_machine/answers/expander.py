@@ -17,7 +17,7 @@ from structgen.automata.strings.length_phases import ENDLESS
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import encode, in_order
 from structgen.base.errors import LimitError, UnsupportedError
-from structgen.base.language.ir import DEAD, FREE, Formula, Key, Network, SimpleObject, Spec
+from structgen.base.language.ir import DEAD, FREE, ArrayMenu, Formula, Key, Network, SimpleObject, Spec
 from structgen.base.limits import Limits
 from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import word_of, words_of
@@ -115,7 +115,7 @@ class Expander:
             if array:
                 simple = self.network.simple_array(number)
                 if simple is not None:
-                    words = self._array_words(simple.item, simple.close, 0)
+                    words = self._array_words(simple[0], 0)
             else:
                 plain = self.network.simple(number)
                 if plain is not None and plain.ordered == len(plain.names):
@@ -125,15 +125,15 @@ class Expander:
             if array:
                 self.arrays.add(row)
             self._residues[number] = row
-            if simple is not None and simple.item >= 0:
-                self._put_edge(row, -1, 0, self.residue(simple.after, True))
+            if simple is not None and simple[0].item is not None:
+                self._put_edge(row, -1, 0, self.residue(simple[1], True))
         return row
 
-    def _array_words(self, item: int | None, close: int | None, matter: int) -> tuple[int, ...]:
-        """Return the words of an array's residue: the place of the next item, the outcome of closing now;
-        -1 and None where it may not come. `matter`: see `ResidueRow.values`."""
-        place = -1 if item is None or item < 0 else self.place(item)
-        known = (1, -1 if close is None else close, 0, 0, -1, -1, 0, place, -1, 0, matter)
+    def _array_words(self, items: ArrayMenu, matter: int) -> tuple[int, ...]:
+        """Return the words of an array's residue. `matter`: see `ResidueRow.values`."""
+        item = -1 if items.item is None else self.place(items.item)
+        close = -1 if items.close is None else items.close
+        known = (1, close, 0, 0, -1, -1, 0, item, -1, 0, matter)
         return known + _NEW_RESIDUE[len(known) :]
 
     def _plain(self, number: int, plain: SimpleObject) -> int:
@@ -372,7 +372,7 @@ class Expander:
         if row in self.arrays:
             items = self.network.items(number)
             matter = (2 if row in self.unread else 1) if items.values else 0
-            values = self._array_words(items.item, items.close, matter)
+            values = self._array_words(items, matter)
         else:
             menu = self.network.menu(number)
             keys = tuple(self.network.keys(number))
