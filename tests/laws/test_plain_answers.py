@@ -16,7 +16,7 @@ from structgen.base.language.ir import Network, ValueMenu
 from structgen.errors import LimitError, UnsatisfiableSchema, UnsupportedError
 from structgen.schema.recogniser.schema_network import SchemaNetwork
 
-SEEDS = [range(150), pytest.param(range(150, 2_150), marks=pytest.mark.slow)]
+SEEDS = [range(90), pytest.param(range(90, 2_090), marks=pytest.mark.slow)]
 POLICIES: list[dict[str, Any]] = [{}, dict(sg.WIDEST), {"numbers": "python"}, {"max_items": 3}]
 _MOST = 40
 """Places that are looked at of one schema."""
