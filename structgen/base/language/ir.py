@@ -21,7 +21,7 @@ residue
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar, Union
@@ -281,6 +281,10 @@ class Network(Protocol):
     def entry(self, place: int) -> ValueMenu:
         """Return how a value at `place` may begin. Every type listed has a live value."""
 
+    def scalars_of(self, place: int) -> Hashable | None:
+        """Return a key that places share at which the same scalars may stand, written alike, and no objects
+        or arrays. None says nothing."""
+
     def keys(self, residue: int) -> Sequence[str]:
         """Return every key that any residue of this object may name, sorted by their bytes
         (`unicode.decoded_text`)."""
@@ -335,6 +339,10 @@ class Network(Protocol):
 
     def simple_after(self, residue: int, index: int) -> int:
         """Return the residue of a plain object after the key at an index of its names (-1: one not named)."""
+
+    def simple_array(self, residue: int) -> tuple[ArrayMenu, int] | None:
+        """Return the menu of an array of any number of items that are all alike, and the residue after an
+        item, which all further items lead to; else None. Every outcome of an item is 0."""
 
     def owes_keys(self, residue: int) -> bool:
         """Return whether the object may still need keys that `keys` does not list: then its rest depends on

@@ -69,6 +69,11 @@ class TablePlan:
         self.sizes = {fields[name].word: sizes for name, sizes in tables.items()}
         self.words = {fields[name].word: _row_words(fields[name].type) for name in tables}
         """Words (int64) of each table's rows; 0: it is a list of int32; -1: of bytes."""
+        self.packing = {
+            table: ("q", 8 * size) if size > 0 else ("i", 4) if size == 0 else ("B", 1)
+            for table, size in self.words.items()
+        }
+        """How `struct` writes the items of each table, and the bytes of a row."""
         self.starts: dict[int, int] = {}
         """Where each table's rows lie in the first block of memory."""
         at, self.template = 0, np.zeros(words_of(context), np.int64)
@@ -258,7 +263,8 @@ class GrowingTables:
     def put(self, table: int, row: int, words: Sequence[int]) -> None:
         """Write the first words of a row, or of rows. For a few it takes a third of what numpy takes."""
         rows: Any = self.rows(table)
-        pack_into(f"{len(words)}q", rows, 8 * self._plan.words[table] * row, *words)
+        code, size = self._plan.packing[table]
+        pack_into(f"{len(words)}{code}", rows, size * row, *words)
 
     def load(self, loaded: Mapping[int, npt.NDArray[Any]]) -> None:
         """Have arrays take the place of all that some tables hold, in one statement: an exception finds all

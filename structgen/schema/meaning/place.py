@@ -383,6 +383,17 @@ class PlaceTables:
             self._twin_of[schema.id] = twin
         return self.signed(twin, literal.denied)
 
+    def scalars_of(self, demand: int) -> Hashable | None:
+        """Return what is the same of demands that are one schema each, allow scalars alone, and say the same
+        of them; None of others. It is the types where a schema says nothing else."""
+        literals = self.demands[demand]
+        if len(literals) != 1 or literals[0].denied:
+            return None
+        schema = literals[0].schema
+        if schema.combined or schema.by_value or schema.kinds & (OBJECT | ARRAY):
+            return None
+        return self.twin(literals[0]) if schema.spoken or schema.enum is not None else schema.kinds
+
     # Demands and places
 
     def demand_of(self, schema: Schema) -> int:

@@ -3,7 +3,7 @@ writes what they say into the tables."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from itertools import accumulate
 from operator import is_not
 from typing import Any
@@ -16,7 +16,7 @@ from structgen.automata.strings.length_phases import ENDLESS
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import encode, in_order
 from structgen.base.errors import LimitError, UnsupportedError
-from structgen.base.language.ir import DEAD, FREE, Formula, Key, Network, SimpleObject, Spec
+from structgen.base.language.ir import DEAD, FREE, ArrayMenu, Formula, Key, Network, SimpleObject, Spec
 from structgen.base.limits import Limits
 from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import word_of, words_of
@@ -64,6 +64,8 @@ class Expander:
         self.unread: set[int] = set()
         """Those of them whose last item has not been read."""
         self.outcomes = network.outcomes
+        self._scalars: dict[Hashable, tuple[int, ...]] = {}
+        """What `Network.scalars_of` says of a place -> the words of its row."""
         self._list_of_keys: dict[tuple[str, ...], int] = {}
         self._rows: dict[Spec, int] = {}
         self.string_specs: list[Spec | None] = []
@@ -91,28 +93,47 @@ class Expander:
     def place(self, number: int) -> int:
         """Return the engine's row of a place; its contents come when they are asked."""
         row = self._places.get(number)
-        if row is None:
-            row = self._tables.count(L.T_PLACE)
-            # a call that is cut off may leave more of them than rows
-            self.place_of[row:] = (number,)
-            self._tables.append(L.T_PLACE, _NEW_PLACE)
-            self._places[number] = row
-        return row
+        return self._places_of((number,))[0] if row is None else row
+
+    def _places_of(self, numbers: Sequence[int]) -> list[int]:
+        """Return the engine's rows of the places of an object's members, -1 for a place below 0; the new rows
+        are made together."""
+        new = [number for number in dict.fromkeys(numbers) if number >= 0 and number not in self._places]
+        first = self._tables.count(L.T_PLACE)
+        # a call that is cut off may leave more of them than rows
+        self.place_of[first:] = new
+        self._tables.extend(L.T_PLACE, _NEW_PLACE * len(new), len(new))
+        self._places.update(zip(new, range(first, first + len(new)), strict=True))
+        return [self._places.get(number, -1) for number in numbers]
 
     def residue(self, number: int, array: bool) -> int:
         """Return the engine's row of a residue; its contents come when they are asked."""
         row = self._residues.get(number)
         if row is None:
-            if not array:
+            words, simple = _NEW_RESIDUE, None
+            if array:
+                simple = self.network.simple_array(number)
+                if simple is not None:
+                    words = self._array_words(simple[0], 0)
+            else:
                 plain = self.network.simple(number)
                 if plain is not None and plain.ordered == len(plain.names):
                     return self._plain(number, plain)
-            row = self._tables.append(L.T_RES, _NEW_RESIDUE)
+            row = self._tables.append(L.T_RES, words)
             self.residue_of[row] = number
             if array:
                 self.arrays.add(row)
             self._residues[number] = row
+            if simple is not None and simple[0].item is not None:
+                self._put_edge(row, -1, 0, self.residue(simple[1], True))
         return row
+
+    def _array_words(self, items: ArrayMenu, matter: int) -> tuple[int, ...]:
+        """Return the words of an array's residue. `matter`: see `ResidueRow.values`."""
+        item = -1 if items.item is None else self.place(items.item)
+        close = -1 if items.close is None else items.close
+        known = (1, close, 0, 0, -1, -1, 0, item, -1, 0, matter)
+        return known + _NEW_RESIDUE[len(known) :]
 
     def _plain(self, number: int, plain: SimpleObject) -> int:
         """Return the row of a plain object's residue; the rows of all its residues lie side by side,
@@ -128,23 +149,22 @@ class Expander:
             rows[:, L.ResidueRow.index] = range(count + 1)
             encoded = [encode(name) for name in plain.names]
             order = sorted(range(count), key=encoded.__getitem__)
+            children = self._places_of([*plain.places, plain.extra])
             arrays: list[int] = []
             for at in order:
-                place = plain.places[at]
-                arrays += (at, -1 if place < 0 else self.place(place))
+                arrays += (at, children[at])
             needed = [count] * (count + 1)
             for at in range(count - 1, -1, -1):
                 needed[at] = at if plain.required[at] else needed[at + 1]
             arrays += needed
-            extra = plain.extra
             tables.append(
                 L.T_PLAIN,
                 (
                     self.words(tuple([plain.names[at] for at in order])),
                     count,
                     base,
-                    tables.extend(L.T_CHILD, arrays, len(arrays)),
-                    -1 if extra < 0 else self.place(extra),
+                    tables.extend(L.T_CHILD, tuple(arrays), len(arrays)),
+                    children[-1],
                     plain.close,
                 ),
             )
@@ -299,6 +319,16 @@ class Expander:
     def _answer_place(self, row: int) -> None:
         if self._tables.rows(L.T_PLACE).item(row, L.PlaceRow.status):
             return
+        scalars = self.network.scalars_of(self.place_of[row])
+        values = self._scalars.get(scalars)
+        if values is None:
+            values = self._words_of_place(row)
+            if scalars is not None:
+                self._scalars[scalars] = values
+        self._tables.put(L.T_PLACE, row, values)
+
+    def _words_of_place(self, row: int) -> tuple[int, ...]:
+        """Return how a value at a place may begin, as the words of its row."""
         string = number = -1
         try:
             entry = self.network.entry(self.place_of[row])
@@ -310,7 +340,7 @@ class Expander:
         except (LimitError, UnsupportedError) as error:
             error.name_schemas(self.network.sources(self.place_of[row]))
             raise
-        values = (
+        return (
             1,
             -1 if entry.object is None else self.residue(entry.object, False),
             -1 if entry.array is None else self.residue(entry.array, True),
@@ -321,7 +351,6 @@ class Expander:
             -1 if entry.null is None else entry.null,
             0,
         )
-        self._tables.put(L.T_PLACE, row, values)
 
     def know_residue(self, row: int) -> None:
         """Have the contents of a residue's row known."""
@@ -330,17 +359,14 @@ class Expander:
         number = self.residue_of[row]
         if row in self.arrays:
             items = self.network.items(number)
-            item = -1 if items.item is None else self.place(items.item)
-            close = -1 if items.close is None else items.close
             matter = (2 if row in self.unread else 1) if items.values else 0
-            values = (1, close, 0, 0, -1, -1, 0, item, -1, 0, matter)
+            values = self._array_words(items, matter)
         else:
             menu = self.network.menu(number)
             keys = tuple(self.network.keys(number))
             words = self.words(keys)
-            named = map(menu.named.get, keys)
-            children = [-1 if place is None else self.place(place) for place in named]
-            child = self._tables.extend(L.T_CHILD, children, len(keys))
+            children = self._places_of([menu.named.get(key, -1) for key in keys])
+            child = self._tables.extend(L.T_CHILD, tuple(children), len(keys))
             extra = extra_place = -1
             if menu.extra is not None and menu.extra_places:
                 extra = self._key_spec(menu.extra)

@@ -98,7 +98,7 @@ class Recorder:
                 known = self._counted(key, identity)
             else:
                 known = self._scanned(key, identity, self._state(identity))
-        outcomes = [self._expander.outcomes(met) for met in known.outcomes]
+        outcomes = tuple(map(self._expander.outcomes, known.outcomes))
         at = self._tables.extend(L.T_OUTCOME, outcomes, len(outcomes))
         row = self._tables.rows(L.T_TERMINAL)[terminal]
         # `record` says that the row is there; it is written with the rest
