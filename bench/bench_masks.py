@@ -78,7 +78,7 @@ def same_process(tokenizer: sg.Tokenizer, path: Path, sample: int, seed: int) ->
     return engine
 
 
-def by_processor(tokenizer: sg.Tokenizer, adapter: str, options: dict[str, Any]) -> MaskEngine:
+def time_by_processor(tokenizer: sg.Tokenizer, adapter: str, options: dict[str, Any]) -> MaskEngine:
     """Return the engine of an adapter, whose masks and commits are timed by the processor's clock."""
     module, _, name = adapter.partition(":")
     engine: MaskEngine = getattr(import_module(module), name)(tokenizer, **options)
@@ -86,12 +86,12 @@ def by_processor(tokenizer: sg.Tokenizer, adapter: str, options: dict[str, Any])
     def compile(schema: str) -> Start:
         start = engine.compile(schema)
 
-        def timed() -> Session:
+        def start_session() -> Session:
             session = start()
             session.clock = process_time_ns
             return session
 
-        return timed
+        return start_session
 
     return replace(engine, compile=compile)
 
@@ -111,11 +111,11 @@ def configs(options: Any, path: Path, seed: int) -> Iterator[EngineConfig]:
             config = EngineConfig(name, f"peers:{name}", tokenizer)
         if options.clock == "processor":
             timed = {"adapter": config.adapter, "options": dict(config.options)}
-            config = replace(config, adapter="bench_masks:by_processor", options=timed)
+            config = replace(config, adapter="bench_masks:time_by_processor", options=timed)
         yield config
 
 
-def least(rounds: Sequence[CaseResult]) -> CaseResult:
+def fold_rounds(rounds: Sequence[CaseResult]) -> CaseResult:
     """Return the result of a schema in several rounds: that of the first, and of each call and each sum of
     processor time the least of those rounds that made the same calls."""
     first, *others = rounds
@@ -128,7 +128,7 @@ def least(rounds: Sequence[CaseResult]) -> CaseResult:
     return replace(first, steps=steps)
 
 
-def of_processor(case: CaseResult) -> CaseResult:
+def use_processor_time(case: CaseResult) -> CaseResult:
     """Return a result whose compilation is timed by the processor's clock, as its masks are."""
     steps = [
         replace(step, times=array("q", [step.cpu])) if step.cpu >= 0 and len(step.times) == 1 else step
@@ -161,7 +161,7 @@ def rows(results: Sequence[CaseResult], batches: Batches) -> Iterator[tuple[obje
             yield engine, "all", "common", f"step of {count} new rows", name, round(1000 * us)
 
 
-def table(results: Sequence[CaseResult], batches: Batches) -> Iterator[list[str]]:
+def tabulate(results: Sequence[CaseResult], batches: Batches) -> Iterator[list[str]]:
     """Yield a row of each engine over the schemas that all compiled, in microseconds: `HEAD`."""
     counts = sorted({count for _, count in batches})
     yield [*HEAD, *(f"worst step of {count} new rows" for count in counts)]
@@ -175,7 +175,7 @@ def table(results: Sequence[CaseResult], batches: Batches) -> Iterator[list[str]
         yield [engine, *("-" if one is None else microseconds(one) for one in ns)]
 
 
-def results_of(options: Any, path: Path, seed: int) -> list[CaseResult]:
+def replay_sample(options: Any, path: Path, seed: int) -> list[CaseResult]:
     """Return the results of a sample, of all rounds together."""
     cases = [read() for _, read in select([path], sample=options.sample, seed=seed)]
     by_round: dict[tuple[str, str], list[CaseResult]] = {}
@@ -185,19 +185,19 @@ def results_of(options: Any, path: Path, seed: int) -> list[CaseResult]:
             for results in run.results(cases):
                 for one in results:
                     by_round.setdefault((one.name, one.engine), []).append(one)
-    found = map(least, by_round.values())
-    return [*(map(of_processor, found) if options.clock == "processor" else found)]
+    found = map(fold_rounds, by_round.values())
+    return [*(map(use_processor_time, found) if options.clock == "processor" else found)]
 
 
-def batches_of(options: Any, path: Path, seed: int) -> Batches:
+def measure_new_rows(options: Any, path: Path, seed: int) -> Batches:
     """Return the figures of batches of new rows, of the engines that have calls for them."""
     counts = [int(one) for one in options.rows.split(",") if one]
     engines = {BATCHES[name]: name for name in options.engine.split(",") if name in BATCHES}
     if not (counts and engines):
         return {}
-    texts = new_rows.texts_of(path, tokenizer_of(options.tokenizer), seed)
-    some = new_rows.common_texts(texts, max(counts), [*engines], options.tokenizer, options.timeout)
-    found = new_rows.batches(some, counts, [*engines], options.tokenizer, options.rounds)
+    texts = new_rows.draw_texts(path, tokenizer_of(options.tokenizer), seed)
+    some = new_rows.find_common_texts(texts, max(counts), [*engines], options.tokenizer, options.timeout)
+    found = new_rows.measure_batches(some, counts, [*engines], options.tokenizer, options.rounds)
     return {(engines[name], count): of for name, count, of in found}
 
 
@@ -225,8 +225,8 @@ def main() -> int:
     question = "coverage" if options.coverage else "masks-default"
     tokenizer_of(options.tokenizer)  # fetched once, and not by each process
     for turn, seed in enumerate(map(int, options.seed.split(","))):
-        before, found = load(), results_of(options, path, seed)
-        batches = {} if options.coverage else batches_of(options, path, seed)
+        before, found = load(), replay_sample(options, path, seed)
+        batches = {} if options.coverage else measure_new_rows(options, path, seed)
         told = {name: getattr(options, name) for name in (*usual, "rounds", "clock", "rows")}
         about = {
             "load": f"{before} -> {load()}",
@@ -234,7 +234,7 @@ def main() -> int:
             "versions": versions(*(peer for peer in there if not peer.endswith("_dynamic"))),
             "options": " ".join(f"--{name} {value}" for name, value in {**told, "seed": seed}.items()),
         }
-        head, *lines = table(found, batches)
+        head, *lines = tabulate(found, batches)
         show(head, lines, f"Seed {seed}: microseconds, of the schemas that all engines compiled")
         print(write(options.results, question, about, COLUMNS, rows(found, batches), more=turn > 0))
     return 0

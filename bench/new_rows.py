@@ -43,14 +43,14 @@ JUDGES: Final = {"xgrammar": "xgrammar lazy"}
 """Engines that compile for long have their texts judged by the same engine, which compiles as it reads."""
 
 
-def ours(tokenizer: sg.Tokenizer, rows: int, threads: int) -> bench_batches.Engine:
+def load_structgen(tokenizer: sg.Tokenizer, rows: int, threads: int) -> bench_batches.Engine:
     """Return structgen's calls of a batch, with the masks that a process keeps for all its schemas."""
     sg.preload("json", tokenizer=tokenizer)
     engine = bench_batches.ours(tokenizer, rows, threads)
     return replace(engine, compile=lambda schema: sg.compile(unwarned_schema(schema), tokenizer))
 
 
-ENGINES: Final = {**bench_batches.ENGINES, "structgen": ours}
+ENGINES: Final = {**bench_batches.ENGINES, "structgen": load_structgen}
 
 
 @dataclass
@@ -67,7 +67,7 @@ class RowWorker:
     def __call__(self, question: str, *given: Any) -> Any:
         return getattr(self, question)(*given)
 
-    def engine(self) -> bench_batches.Engine:
+    def load_engine(self) -> bench_batches.Engine:
         """Return the engine, its vocabulary loaded; what a process does once is done."""
         if self._engine is None:
             tokenizer = vocabularies.load(self.tokenizer)
@@ -81,19 +81,19 @@ class RowWorker:
             self._engine = engine
         return self._engine
 
-    def takes(self, text: Text) -> bool:
+    def accepts(self, text: Text) -> bool:
         """Return whether the engine compiles a schema and takes the whole text."""
         schema, tokens = text
-        engine = self.engine()
+        engine = self.load_engine()
         try:
             return engine.reads(engine.compile(schema), tokens)
         except Exception:
             # the errors of the peers have no common root
             return False
 
-    def steps(self, texts: Sequence[Text]) -> Steps:
+    def run_steps(self, texts: Sequence[Text]) -> Steps:
         """Return the steps of a batch with a row for each text, until each has ended once."""
-        engine = self.engine()
+        engine = self.load_engine()
         starts = [engine.compile(schema) for schema, _ in texts]
         rows = [
             bench_batches.Row(engine, start, [tokens], 0)
@@ -103,7 +103,7 @@ class RowWorker:
         return [(masks, tokens) for _, masks, _, tokens in found]
 
 
-def texts_of(path: Path, tokenizer: sg.Tokenizer, seed: int) -> Iterator[Text]:
+def draw_texts(path: Path, tokenizer: sg.Tokenizer, seed: int) -> Iterator[Text]:
     """Yield the schemas of a folder of MaskBench in an order drawn by the seed, each with its first valid
     instance of a middling length."""
     cases = select([path])
@@ -130,26 +130,26 @@ def empty_cache() -> Iterator[None]:
             os.environ[ENVIRONMENT_VARIABLE] = before
 
 
-def worker(name: str, tokenizer: str, rows: int) -> WorkerProcess:
+def make_worker(name: str, tokenizer: str, rows: int) -> WorkerProcess:
     """Return the process of an engine."""
     return WorkerProcess(RowWorker(name, tokenizer, rows), f"engine {name}", "--engine", is_fresh=True)
 
 
-def common_texts(
+def find_common_texts(
     texts: Iterator[Text], count: int, engines: Sequence[str], tokenizer: str, timeout: float
 ) -> list[Text]:
     """Return `count` texts that all engines take, each within `timeout` seconds; fewer where there are not as
     many."""
-    judges = [worker(JUDGES.get(name, name), tokenizer, 1) for name in engines]
+    judges = [make_worker(JUDGES.get(name, name), tokenizer, 1) for name in engines]
 
     def takes(judge: WorkerProcess, text: Text) -> bool:
         try:
-            return bool(judge.ask(("takes", text), timeout, "whether it takes a text", ""))
+            return bool(judge.ask(("accepts", text), timeout, "whether it takes a text", ""))
         except (LateError, EndedError):
             return False
 
     for judge in judges:  # to load an engine takes longer than a text may
-        judge.ask(("takes", (WARM_UP, [])), 600, "whether it starts", "")
+        judge.ask(("accepts", (WARM_UP, [])), 600, "whether it starts", "")
     found = list[Text]()
     for text in texts:
         if len(found) == count:
@@ -161,13 +161,13 @@ def common_texts(
     return found
 
 
-def least(rounds: Sequence[Steps]) -> Steps:
+def fold_rounds(rounds: Sequence[Steps]) -> Steps:
     """Return of each step, masks and tokens apart, the least of some rounds of the same batch."""
     every = np.min(np.array(rounds), axis=0)
     return [(float(masks), float(tokens)) for masks, tokens in every]
 
 
-def figures(steps: Steps) -> dict[str, float]:
+def summarize_steps(steps: Steps) -> dict[str, float]:
     """Return the figures of a batch: `worst`, `p50` and `sum` of its steps, `worst fill` of their masks."""
     both = sorted(masks + tokens for masks, tokens in steps)
     return {
@@ -178,7 +178,7 @@ def figures(steps: Steps) -> dict[str, float]:
     }
 
 
-def batches(
+def measure_batches(
     texts: Sequence[Text],
     counts: Sequence[int],
     engines: Sequence[str],
@@ -195,13 +195,13 @@ def batches(
         for _ in range(rounds):
             for name, of_engine in found.items():
                 with empty_cache():
-                    process = worker(name, tokenizer, count)
+                    process = make_worker(name, tokenizer, count)
                     try:
-                        given = "steps", list(texts[:count])
+                        given = "run_steps", list(texts[:count])
                         of_engine.append(process.ask(given, 36_000, f"for {count} rows", ""))
                     except (EndedError, StructgenError) as error:
                         print(f"{name}, {count} rows: {error}")
                     process.end()
         for name, of_engine in found.items():
             if of_engine:
-                yield name, count, figures(least(of_engine))
+                yield name, count, summarize_steps(fold_rounds(of_engine))

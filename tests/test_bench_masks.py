@@ -44,23 +44,23 @@ def step(*ns: int, cpu: int = NOT_MEASURED, kind: Verdict = Verdict.RIGHT) -> St
 def test_of_several_rounds_the_least_of_each_call_counts() -> None:
     first = result(step(9, cpu=8), step(NOT_MEASURED, 4, 5, 6, cpu=20))
     second = result(step(7, cpu=9), step(NOT_MEASURED, 5, 3, 7, cpu=18))
-    found = bench.least([first, second])
+    found = bench.fold_rounds([first, second])
     assert [one.times.tolist() for one in found.steps] == [[7], [NOT_MEASURED, 4, 3, 6]]
     assert [one.cpu for one in found.steps] == [8, 18]
 
 
 @for_each("other", [step(1), step(1, 1, 1, 1), step(1, 1, kind=Verdict.TIMED_OUT)])
 def test_a_round_that_made_other_calls_is_not_mixed_in(other: StepResult) -> None:
-    found = bench.least([result(step(9), step(5, 6, cpu=3)), result(step(8), other)])
+    found = bench.fold_rounds([result(step(9), step(5, 6, cpu=3)), result(step(8), other)])
     assert [one.times.tolist() for one in found.steps] == [[8], [5, 6]]
     assert found.steps[1].cpu == 3
 
 
 def test_with_the_clock_of_the_processor_the_compilation_is_timed_by_it_too() -> None:
-    found = bench.of_processor(result(step(9, cpu=8), step(5, 6, cpu=7)))
+    found = bench.use_processor_time(result(step(9, cpu=8), step(5, 6, cpu=7)))
     assert [one.times.tolist() for one in found.steps] == [[8], [5, 6]]
     refused = result(step(kind=Verdict.REFUSED))
-    assert bench.of_processor(refused) == refused
+    assert bench.use_processor_time(refused) == refused
 
 
 def test_any_engine_can_be_timed_by_the_clock_of_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +68,7 @@ def test_any_engine_can_be_timed_by_the_clock_of_the_processor(monkeypatch: pyte
         return MaskEngine(version, fake_engines.Listed(tokenizer).compile)
 
     monkeypatch.setattr(fake_engines, "listed", listed, raising=False)
-    engine = bench.by_processor(TOKENIZER, "fake_engines:listed", {"version": "2"})
+    engine = bench.time_by_processor(TOKENIZER, "fake_engines:listed", {"version": "2"})
     session = engine.compile('{"enum": [1]}')()
     session.fill()
     assert (engine.version, session.clock) == ("2", process_time_ns)
@@ -102,7 +102,7 @@ class FakeBatch:
 
 def test_a_batch_compiles_all_rows_first_and_ends_when_each_text_has_ended() -> None:
     fake = FakeBatch()
-    steps = fake.worker()("steps", [("A", [1, 2, 3]), ("B", [7, 8])])
+    steps = fake.worker()("run_steps", [("A", [1, 2, 3]), ("B", [7, 8])])
     assert fake.calls == [
         ("compile", "A"),
         ("compile", "B"),
@@ -117,16 +117,16 @@ def test_a_batch_compiles_all_rows_first_and_ends_when_each_text_has_ended() -> 
 
 def test_an_engine_says_which_texts_it_takes() -> None:
     worker = FakeBatch().worker()
-    assert worker("takes", ("A", [1])) and not worker("takes", ("A", [ord("x")]))
+    assert worker("accepts", ("A", [1])) and not worker("accepts", ("A", [ord("x")]))
     assert worker._engine is not None
     worker._engine.compile = lambda schema: 1 // 0
-    assert not worker("takes", ("A", [1]))
+    assert not worker("accepts", ("A", [1]))
 
 
 def test_the_worst_step_is_that_of_masks_and_tokens_together() -> None:
-    steps = new_rows.least([[(9.0, 1.0), (4.0, 8.0), (3.0, 1.0)], [(8.0, 2.0), (5.0, 7.0), (6.0, 0.0)]])
+    steps = new_rows.fold_rounds([[(9.0, 1.0), (4.0, 8.0), (3.0, 1.0)], [(8.0, 2.0), (5.0, 7.0), (6.0, 0.0)]])
     assert steps == [(8.0, 1.0), (4.0, 7.0), (3.0, 0.0)]
-    assert new_rows.figures(steps) == {"worst": 11.0, "p50": 9.0, "sum": 23.0, "worst fill": 8.0}
+    assert new_rows.summarize_steps(steps) == {"worst": 11.0, "p50": 9.0, "sum": 23.0, "worst fill": 8.0}
 
 
 def maskbench(folder: Path) -> Path:
@@ -138,7 +138,7 @@ def maskbench(folder: Path) -> Path:
 
 
 def test_rows_are_of_different_schemas_in_an_order_drawn_by_the_seed(tmp_path: Path) -> None:
-    orders = [[*new_rows.texts_of(maskbench(tmp_path), TOKENIZER, seed)] for seed in (0, 0, 1, 2, 3)]
+    orders = [[*new_rows.draw_texts(maskbench(tmp_path), TOKENIZER, seed)] for seed in (0, 0, 1, 2, 3)]
     assert orders[0] == orders[1] and any(order != orders[0] for order in orders)
     assert all(sorted(order) == sorted(orders[0]) for order in orders) and len(orders[0]) == 3
     assert [json.loads(schema)["enum"] for schema, _ in orders[0]] == [
@@ -172,7 +172,7 @@ def results() -> list[CaseResult]:
 
 
 def test_the_table_has_mask_and_token_together_the_slowest_mask_and_the_worst_step() -> None:
-    head, ours, theirs = bench.table(results(), STEPS)
+    head, ours, theirs = bench.tabulate(results(), STEPS)
     assert head == [*bench.HEAD, "worst step of 64 new rows"]
     assert ours == ["structgen:cold", *["7.00"] * 5, "9.00", "12,345"]
     assert theirs == ["peer", *["0.30"] * 5, "0.30", "-"]
