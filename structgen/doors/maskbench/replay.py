@@ -176,7 +176,12 @@ def replay(session: Session, tokens: Sequence[int], times: array[int], *, is_fil
     return len(tokens)
 
 
-def timed(times: array[int], clock: Callable[[], int], call: Callable[..., object], *given: object) -> object:
+def timed(
+    times: array[int],
+    clock: Callable[[], int],
+    call: Callable[..., object],
+    *given: object,
+) -> object:
     """Make a call of the engine, and append its time by a clock; a call that raises has none."""
     begin = clock()
     answer = call(*given)
@@ -187,7 +192,8 @@ def timed(times: array[int], clock: Callable[[], int], call: Callable[..., objec
 
 def commit(session: Session, token: int, times: array[int]) -> None:
     """Take a token that the mask allows. Raises `RuntimeError` where the engine refuses it."""
-    if timed(times, session.clock, session.commit, token) is False:
+    is_taken = timed(times, session.clock, session.commit, token)
+    if is_taken is False:
         raise RuntimeError(f"token {token} is in the mask, and refused.")
 
 
