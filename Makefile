@@ -16,6 +16,7 @@ SETTINGS ?=
 SCHEMASTORE ?=
 WALK ?=
 GRAMMARS ?=
+MASKS ?=
 SAMPLERS ?=
 INTERVALS ?=
 SPECULATION ?=
@@ -208,8 +209,8 @@ fmt: $(VENV)/.installed-dev ## put the format right, and what the linter can men
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench-masks: $(VENV)/.installed-bench ## masks, commits and compilation beside the peers (STRUCTGEN_MASKBENCH=folder)
-	$(BIN)/python bench/bench_masks.py
+bench-masks: $(VENV)/.installed-bench ## masks, commits, compilation and steps of new rows beside the peers (STRUCTGEN_MASKBENCH=folder MASKS="--seed 11,12")
+	$(BIN)/python bench/bench_masks.py $(MASKS)
 
 bench-coverage: $(VENV)/.installed-dev ## every schema of MaskBench under the widest policies (STRUCTGEN_MASKBENCH=folder)
 	$(BIN)/python bench/bench_masks.py --coverage

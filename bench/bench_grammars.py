@@ -95,7 +95,8 @@ class Served:
         self.store: Any = False if self.folder is None else sg.MaskStore(path=self.folder)
         self.tokenizer, self.mask = tokenizer, sg.allocate_mask(1, tokenizer.vocab_size)
         # what a process loads once is nobody's cost
-        session_of(sg.compile(sg.lark('start: "a"'), tokenizer, store=False), self.mask).fill()
+        compiled = sg.compile(sg.lark('start: "a"'), tokenizer, store=False)
+        session_of(compiled, self.mask, tokenizer.eos_token_ids).fill()
 
     def compile(self) -> None:
         """Read and compile the grammar."""
@@ -110,7 +111,7 @@ class Served:
         if self.name == PREPARED:
             compiled.prepare()
         self.times.load, self.times.compile = loaded - begun, time.perf_counter() - loaded
-        self.session = partial(session_of, compiled, self.mask)
+        self.session = partial(session_of, compiled, self.mask, self.tokenizer.eos_token_ids)
 
     def replay(self, tokens: list[int]) -> None:
         """Replay a text: a mask, a commit, until a token is not allowed."""

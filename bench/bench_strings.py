@@ -131,7 +131,7 @@ def ours(grammar: sg.Grammar, tokenizer: Tokenizer, times: Times) -> Callable[[]
     compiled = sg.compile(grammar, tokenizer, store=False)
     times.compile.append(time.process_time() - before)
     mask = sg.allocate_mask(1, tokenizer.vocab_size)
-    return lambda: session_of(compiled, mask)
+    return lambda: session_of(compiled, mask, tokenizer.eos_token_ids)
 
 
 def measure(name: str, one: Field, tokenizer: Tokenizer, rounds: int) -> Iterator[tuple[object, ...]]:

@@ -75,7 +75,7 @@ def ours(tokenizer: sg.Tokenizer) -> Compile:
     def compiled(tools: Tools, way: str) -> Callable[[], Session]:
         try:
             grammar = sg.json_schema(tools[0][1]) if way == "alone" else sg.structural_tag(tag(tools))
-            return partial(session_of, sg.compile(grammar, tokenizer), mask)
+            return partial(session_of, sg.compile(grammar, tokenizer), mask, tokenizer.eos_token_ids)
         except sg.StructgenError as error:
             raise EngineRefusal("refused", str(error)) from error
 

@@ -135,6 +135,20 @@ def test_a_compiled_grammar_is_gone_when_it_is_dropped(kind: str, shared: bool) 
             gc.enable()
 
 
+def test_a_frozen_grammar_goes_with_its_last_reference() -> None:
+    """A program may take all that is loaded out of collections; what it drops later is freed all the same."""
+    compiled = sg.compile(sg.json_schema(SCHEMA), byte_tokenizer(), store=False)
+    used(compiled, b'{"a": ["x", 1]}')
+    gone = weakref.ref(compiled)
+    gc.collect()
+    gc.freeze()
+    try:
+        del compiled
+        assert gone() is None
+    finally:
+        gc.unfreeze()
+
+
 def mapped_bytes() -> int:
     """Return the address space of this process; 0 where the system does not say it."""
     told = Path("/proc/self/statm")

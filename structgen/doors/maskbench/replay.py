@@ -1,9 +1,9 @@
 """One schema through one engine: compiled, its instances replayed token by token, every call timed.
 
-Times are `time.perf_counter_ns` immediately before and after the engine's call, as Python sees it; the cost
-of the clock and of the call itself is in them, and nothing is subtracted. The first mask of the first matcher
-is part of the time to first mask, and of no mask's. Beside the times stand the processor's of all threads,
-and the garbage collections in the middle of them.
+Times are those of the session's clock (`time.perf_counter_ns`) immediately before and after the engine's
+call, as Python sees it; the cost of the clock and of the call itself is in them, and nothing is subtracted.
+The first mask of the first matcher is part of the time to first mask, and of no mask's. Beside the times
+stand the processor's of all threads, and the garbage collections in the middle of them.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class Replay:
         text, ends = bytearray(), set(session.ends)
         for position in range(WALK_MOST):
             if position:
-                timed(times, session.fill)
+                timed(times, session.clock, session.fill)
             else:
                 times.append(NOT_MEASURED)
             may_end = session.end_allowed()
@@ -168,26 +168,32 @@ def replay(session: Session, tokens: Sequence[int], times: array[int], *, is_fil
         if is_filled and not position:
             times.append(NOT_MEASURED)
         else:
-            timed(times, session.fill)
+            timed(times, session.clock, session.fill)
         if not session.allows(token):
             return position
         commit(session, token, times)
-    timed(times, session.fill)
+    timed(times, session.clock, session.fill)
     return len(tokens)
 
 
-def timed(times: array[int], call: Callable[..., object], *given: object) -> object:
-    """Make a call of the engine, and append its time; a call that raises has none."""
-    begin = perf_counter_ns()
+def timed(
+    times: array[int],
+    clock: Callable[[], int],
+    call: Callable[..., object],
+    *given: object,
+) -> object:
+    """Make a call of the engine, and append its time by a clock; a call that raises has none."""
+    begin = clock()
     answer = call(*given)
-    end = perf_counter_ns()
+    end = clock()
     times.append(end - begin)
     return answer
 
 
 def commit(session: Session, token: int, times: array[int]) -> None:
     """Take a token that the mask allows. Raises `RuntimeError` where the engine refuses it."""
-    if timed(times, session.commit, token) is False:
+    is_taken = timed(times, session.clock, session.commit, token)
+    if is_taken is False:
         raise RuntimeError(f"token {token} is in the mask, and refused.")
 
 

@@ -4,6 +4,7 @@ import gc
 import threading
 import time
 from array import array
+from itertools import count
 
 import fake_engines
 import pytest
@@ -57,6 +58,22 @@ def test_every_call_is_measured_once(valid):
     assert len(times(one)["mask"]) == sum(n + 1 for n in positions) - bool(valid)
     assert len(times(one)["commit"]) == sum(positions)
     assert list(one.steps[0].times) > [0]
+
+
+def test_masks_and_commits_are_timed_by_the_clock_of_the_session():
+    class Counted(fake_engines.Listed):
+        def compile(self, schema):
+            start, ticks = super().compile(schema), count(0, 7)
+
+            def session():
+                found = start()
+                found.clock = lambda: next(ticks)
+                return found
+
+            return session
+
+    found = played(Counted, enum(17, valid=[17]))
+    assert found.steps[1].times.tolist() == [NOT_MEASURED, 7, 7, 7, 7, NOT_MEASURED]
 
 
 def test_a_garbage_collection_in_the_middle_of_a_call_is_told():

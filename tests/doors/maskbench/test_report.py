@@ -127,6 +127,11 @@ def printed(report, terminal, width, monkeypatch, capsys):
     return capsys.readouterr().out
 
 
+def test_mask_and_token_together_stand_before_each_of_them():
+    *_, (_, _, rows) = tables(report_of([result(pairs=[10, 1])]))
+    assert [row[0] for row in rows] == ["first mask", "mask + token", "mask", "take token"]
+
+
 @pytest.mark.parametrize("terminal", [True, False])
 def test_the_tables_show_every_column(terminal, monkeypatch, capsys):
     refused = result("b", split="t", reason="limit: depth [red]", **REFUSED)
