@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from language_words import product, words_of_language
 
+import structgen as sg
 from structgen.automata.regex.python_syntax import parse_python
 from structgen.base.limits import Limits
 from structgen.errors import GrammarError, LimitError
@@ -285,3 +286,16 @@ def test_the_number_of_stacks_is_bounded_by_name() -> None:
     with pytest.raises(LimitError, match="parser_states"):
         for _ in range(200):
             config = language.step(config, 97)
+
+
+def test_the_count_of_a_long_literal_beside_a_class_makes_a_few_bundles_for_each_state() -> None:
+    """No terminal has masks of its own, so no state is divided into its terminals: that would be quadratic."""
+    sizes = []
+    for copies in (50, 100):
+        rules = sg.ebnf(f'root ::= [a-z]* "{"ab" * copies}" [a-z]*')
+        compiled = sg.compile(rules, sg.Tokenizer.from_bytes([*map(bytes, zip(range(256))), None], 256))
+        assert compiled.tokens_to_finish(compiled.start) == 2 * copies
+        language = compiled._language
+        assert isinstance(language, ContextFree)
+        sizes.append(len(language.scanner.bundles))
+    assert sizes[1] < 3 * sizes[0]

@@ -25,7 +25,7 @@ from structgen.grammars.text_grammars.context_free.parser_stacks import ROOT, It
 from structgen.grammars.text_grammars.context_free.rules import Rule, grouped, prepare
 from structgen.grammars.text_grammars.context_free.shortest_rests import Rests, Tops
 from structgen.grammars.text_grammars.machine.language import Config, InsidePart, Language
-from structgen.grammars.text_grammars.machine.scanning import Scanner, common_classes
+from structgen.grammars.text_grammars.machine.scanning import Reading, Scanner, common_classes
 from structgen.grammars.text_grammars.regular_language import RegularLanguage
 
 
@@ -134,15 +134,23 @@ class ContextFree(Language):
         )
 
     def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
+        readings = [
+            (terminal, nodes, *self.parts[terminal].inside(at))
+            for (terminal, at), nodes in self._readings(config).items()
+        ]
+        if not any(insides for _, _, insides, _ in readings):
+            return (), config
         told: list[InsidePart] = []
-        others: list[tuple[int, tuple[int, Iterable[int]]]] = []
-        for (terminal, at), nodes in self._readings(config).items():
-            insides, left = self.parts[terminal].inside(at)
+        others: dict[int, list[Reading]] = {}
+        for terminal, nodes, insides, left in readings:
             told += [self._lifted(terminal, nodes, inside) for inside in insides]
-            if left is not None:
-                others += [(node, (self.scanner.bundle([(terminal, left)]), ())) for node in nodes]
+            for node in nodes if left is not None else ():
+                others.setdefault(node, []).append((terminal, left))
         is_told = any(inside.ends and inside.part.may_end(inside.state) for inside in told)
-        ends, tops = config[0] and not is_told, self._moved(others)
+        ends, tops = (
+            config[0] and not is_told,
+            self._moved((node, (self.scanner.bundle(left), ())) for node, left in others.items()),
+        )
         return tuple(told), (ends, tops[1] if tops else ()) if ends or tops else None
 
     def _lifted(self, terminal: int, nodes: Iterable[int], inside: InsidePart) -> InsidePart:
