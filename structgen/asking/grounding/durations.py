@@ -50,7 +50,7 @@ def durations_of(text: str, numbers: list[Reading]) -> Iterator[Reading]:
         if match and (rank := _RANK_OF.get(match[match.lastindex or 0].lower())) is not None:
             parts.append((number.start, match.end(), rank, number.value))
             inner.add(match.start("article"))  # half an hour is not an hour; -1 is no place
-    at = {part[0]: part for part in parts}
+    parts_by_start = {part[0]: part for part in parts}
     for start, end, rank, value in sorted(parts):
         letters, seconds = "", Decimal(0)
         while start not in inner:
@@ -60,10 +60,10 @@ def durations_of(text: str, numbers: list[Reading]) -> Iterator[Reading]:
             else:
                 seconds += value * size
             joint = _JOINT.match(text, end)
-            further = at.get(joint.end()) if joint else None
+            further = parts_by_start.get(joint.end()) if joint else None
             if further is not None and rank < further[2] and (rank < 2) == (further[2] < 2):
                 if joint and "," in joint[0]:  # a list, perhaps
-                    yield from _duration(letters, seconds, start, end)
+                    yield from _build_duration(letters, seconds, start, end)
                 else:
                     inner.add(further[0])
                 _, end, rank, value = further
@@ -71,11 +71,11 @@ def durations_of(text: str, numbers: list[Reading]) -> Iterator[Reading]:
             minutes = _MINUTES.match(text, end)
             if size == 3600 and minutes is not None:
                 seconds, end = seconds + 60 * int(minutes[1]), minutes.end()
-            yield from _duration(letters, seconds, start, end)
+            yield from _build_duration(letters, seconds, start, end)
             break
 
 
-def _duration(letters: str, seconds: Decimal, start: int, end: int) -> Iterator[Reading]:
+def _build_duration(letters: str, seconds: Decimal, start: int, end: int) -> Iterator[Reading]:
     with suppress(OverflowError):  # more days than a timedelta has
         if not letters:
             yield Reading("duration", dt.timedelta(microseconds=int(seconds * 1_000_000)), start, end)

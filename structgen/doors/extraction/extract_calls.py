@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Never, TypeAlias, TypeVar, Unpack, overload
 
 from structgen.asking.documents.documents import TextDocument, documents_of
-from structgen.asking.documents.page_cuts import cut
+from structgen.asking.documents.page_cuts import cut_pages
 from structgen.base.errors import OptionError, ShortenedWarning, options_named, warning_level
 from structgen.base.system.html_pages import counted
 from structgen.base.system.progress import progress
@@ -320,7 +320,7 @@ def _asked(
 
 
 def _pages_of(document: TextDocument, question: PageQuestion, most: int) -> Iterator[Page]:
-    cuts = cut(document.text, question.count, most, question.overlap)
+    cuts = cut_pages(document.text, question.count, most, question.overlap)
     for number, place in enumerate(cuts, 1):
         yield Page(document.name, number, place.start, place.end, document.text[place.start : place.end])
 

@@ -226,7 +226,7 @@ class _Objects:
 def _read(value: Json, reader: TypeReader[Any] | None) -> Any:
     """Return the object of a value; without a type, the plain value, with ints where numbers are whole."""
     text = written(value, as_json)
-    return json.loads(text) if reader is None else reader.read(text)
+    return json.loads(text) if reader is None else reader.read_document(text)
 
 
 def extraction_of(

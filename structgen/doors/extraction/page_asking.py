@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Final
 
-from structgen.asking.documents.page_cuts import cut
+from structgen.asking.documents.page_cuts import cut_pages
 from structgen.asking.grounding.grounded_grammar import schema_grammar_of
 from structgen.asking.grounding.stated_text import stated_text
 from structgen.asking.grounding.unread_values import unverified_text
@@ -226,7 +226,7 @@ class PageQuestion:
         if not pairs:
             return None
         sources = [self._example(pair) for pair in pairs]
-        return Examples(sources, [document for _, document in self.example_texts], pairs.most)
+        return Examples(sources, [document for _, document in self.example_texts], pairs.max_told)
 
     @cached_property
     def example_texts(self) -> list[tuple[Any, str]]:
@@ -360,7 +360,7 @@ class PageQuestion:
         """Yield the halves of a page, which overlap; nothing where it is too short for that."""
         most = self.count(text) // 2 + self.overlap
         if most >= max(LEAST_PAGE, 2 * self.overlap + 1) and most < self.count(text):
-            yield from cut(text, self.count, most, self.overlap)
+            yield from cut_pages(text, self.count, most, self.overlap)
 
     async def _ask_piece(self, text: str, start: int, line: dict[str, Any]) -> tuple[Any, Any]:
         """Return what a model says of a text, None where the text states nothing, and why it is not all of

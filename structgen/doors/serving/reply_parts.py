@@ -120,7 +120,7 @@ class ReplyParts:
         if self.reader is None:
             yield from self._text(piece)
             return
-        for kind, said, number in self.reader.feed(piece, ended=ended):
+        for kind, said, number in self.reader.read_piece(piece, is_last=ended):
             if self.is_over:
                 return
             if kind == "text" and self.answers and self.reader.format.is_document(said):

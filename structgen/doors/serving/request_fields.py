@@ -111,7 +111,7 @@ def held_to_texts(grammar: Grammar | None, body: Body, prompt: Any, told: list[s
         values=name == "grounded",
         quotes=quotes,
         free=body.get("missing") == "free",
-        tell=lambda what: told.append(f"grounded: {what}"),
+        report=lambda what: told.append(f"grounded: {what}"),
     )
 
 

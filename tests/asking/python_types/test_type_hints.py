@@ -33,7 +33,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 import structgen as sg  # noqa: E402
 from structgen.asking.python_types import pydantic_formats  # noqa: E402
 from structgen.asking.python_types.type_hints import read_type  # noqa: E402
-from structgen.asking.python_types.type_places import PlaceValidators, refuses  # noqa: E402
+from structgen.asking.python_types.type_places import PlaceValidators, is_refused  # noqa: E402
 from structgen.automata.formats.named_formats import KNOWN, meaning_of  # noqa: E402
 from structgen.base.language.ir import TRUE  # noqa: E402
 
@@ -314,7 +314,7 @@ def test_a_path_that_the_file_system_refuses_is_refused_by_the_type() -> None:
         with pytest.raises(sg.errors.ValidatorError, match="path"):
             read_type(hint).read(long)
         validator = PlaceValidators(read_type(hint).core_schema).at(())
-        assert validator is not None and refuses(validator, long.encode())
+        assert validator is not None and is_refused(validator, long.encode())
 
 
 def test_another_error_of_the_system_is_no_refusal() -> None:

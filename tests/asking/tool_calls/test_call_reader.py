@@ -19,12 +19,12 @@ import structgen as sg
 from structgen.asking.tool_calls import call_texts
 from structgen.asking.tool_calls.call_reader import CallReader
 from structgen.asking.tool_calls.call_texts import LooseJson
-from structgen.asking.tool_calls.call_writing import written_calls
+from structgen.asking.tool_calls.call_writing import write_calls
 from structgen.asking.tool_calls.format_marks import marks_of
 from structgen.asking.tool_calls.format_rows import FORMATS
 from structgen.asking.tool_calls.tool_definitions import read_tools
 
-SEARCHER, BEGINNINGS = call_texts.searcher, call_texts._beginnings
+SEARCHER, BEGINNINGS = call_texts.marks_pattern, call_texts._partial_marks_pattern
 FEED, TAKE = LooseJson.feed, LooseJson._take
 KNOWN = read_tools([*TOOLS[:1], *TOOLS[2:], *WEATHER])
 
@@ -133,15 +133,15 @@ def test_a_character_costs_the_same_wherever_it_stands(
         Counted.taken += stop - at
         return FEED(self, text, at, stop)
 
-    monkeypatch.setattr(call_texts, "searcher", lambda *one, **more: Counted(SEARCHER(*one, **more)))
+    monkeypatch.setattr(call_texts, "marks_pattern", lambda *one, **more: Counted(SEARCHER(*one, **more)))
     monkeypatch.setattr(
-        call_texts, "_beginnings", lambda *one: (Counted(BEGINNINGS(*one)[0]), BEGINNINGS(*one)[1])
+        call_texts, "_partial_marks_pattern", lambda *one: (Counted(BEGINNINGS(*one)[0]), BEGINNINGS(*one)[1])
     )
     monkeypatch.setattr(LooseJson, "feed", counting)
     counts = []
     for length in (size // 2, size):
         Counted.taken, told, late = 0, 0, 0
-        text = written_calls([sg.Call("f", {"text": "ab c" * (length // 4)}, "call_0")], row)
+        text = write_calls([sg.Call("f", {"text": "ab c" * (length // 4)}, "call_0")], row)
         text = row.text[1] + text + row.end if row.text and not row.blocks else text
         begin = text.index("ab c")
         reader = CallReader(row, KNOWN, False)
@@ -229,7 +229,7 @@ def test_blanks_around_the_name_of_a_tool_are_none_of_it(format: str, blank: str
     row = FORMATS[format]
     if marks_of(row).object is not None:
         return  # the name is a string of JSON
-    call = written_calls([sg.Call("exec", {"cmd": "ls"}, "call_0")], row)
+    call = write_calls([sg.Call("exec", {"cmd": "ls"}, "call_0")], row)
     call = f"x{row.text[1]}{call}" if row.text and not row.blocks else call
     for name in (f"{blank}exec", f"exec{blank}", f"{blank}exec{blank}"):
         read = sg.parse_calls(call.replace("exec", name), format, tools=NAMED, thinking=False)
@@ -255,7 +255,7 @@ def test_several_calls_in_one_tag_are_all_read(format: str, between: str) -> Non
     [one for one, row in FORMATS.items() if not row.member and row.calls[0].partition("$arguments")[2]],
 )
 def test_arguments_that_are_null_are_none(format: str, null: str) -> None:
-    call = written_calls([sg.Call("read_file", {"cmd": "x"}, "call_0")], format).replace('{"cmd": "x"}', null)
+    call = write_calls([sg.Call("read_file", {"cmd": "x"}, "call_0")], format).replace('{"cmd": "x"}', null)
     for pieces in ([call], call):
         reader = CallReader(FORMATS[format], read_tools(NAMED), False)
         events_of(reader, pieces)

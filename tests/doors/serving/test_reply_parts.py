@@ -17,7 +17,7 @@ from test_call_formats import EXAMPLES, TOOLS
 
 import structgen as sg
 from structgen.asking.tool_calls.call_reader import parse_calls
-from structgen.asking.tool_calls.call_writing import written_calls
+from structgen.asking.tool_calls.call_writing import write_calls
 from structgen.asking.tool_calls.format_rows import FORMATS
 from structgen.asking.tool_calls.tool_definitions import read_tools
 from structgen.decoding.engine.requests import FinishReason, Result, Step, Usage
@@ -88,7 +88,7 @@ def test_the_input_of_a_custom_tool_comes_in_pieces(name: str) -> None:
     """Each character at once, and escapes as characters; of an input that stands elsewhere the whole."""
     said = "a 'b' \n<c> \u2028 {1, 2} \U0001f600"
     tools = read_tools([{"type": "custom", "name": "run"}])
-    call = written_calls([sg.Call("run", {"input": said}, "call_0")], FORMATS[name])
+    call = write_calls([sg.Call("run", {"input": said}, "call_0")], FORMATS[name])
     parts, found = ReplyParts(FORMATS[name], tools), [""]
     for at in range(1, len(call) + 1):
         found += [text for _, text in parts.grown(call[:at], "")]

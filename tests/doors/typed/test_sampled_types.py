@@ -32,7 +32,7 @@ from typing_extensions import TypedDict
 
 import structgen as sg
 from structgen.asking.python_types.type_hints import read_type
-from structgen.asking.python_types.type_places import PlaceValidators, refuses
+from structgen.asking.python_types.type_places import PlaceValidators, is_refused
 from structgen.asking.request_reading.targets import ReadTarget
 from structgen.decoding.samplers.problem import understood
 from structgen.decoding.samplers.rows import FunctionRows
@@ -245,8 +245,8 @@ def test_a_value_is_judged_by_its_own_validators(hint, path, refused, taken):
     validators = PlaceValidators(read_type(hint).core_schema)
     judge = validators.at(path)
     assert judge is not None
-    assert refuses(judge, refused.encode())
-    assert not refuses(judge, taken.encode())
+    assert is_refused(judge, refused.encode())
+    assert not is_refused(judge, taken.encode())
     assert validators.at(path) is judge
 
 
@@ -321,7 +321,7 @@ def test_what_refuses_a_part_refuses_the_whole(hint):
             whole = True
         seen.add(whole)
         parts = [
-            (path, refuses(judge, json.dumps(part).encode()))
+            (path, is_refused(judge, json.dumps(part).encode()))
             for path, part in places(value)
             if (judge := validators.at(path)) is not None
         ]
