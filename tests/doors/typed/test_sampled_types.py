@@ -243,11 +243,11 @@ class Numbers(RootModel[list[Annotated[int, AfterValidator(even)]]]):
 )
 def test_a_value_is_judged_by_its_own_validators(hint, path, refused, taken):
     validators = PlaceValidators(read_type(hint).core_schema)
-    judge = validators.at(path)
+    judge = validators.reader_at(path)
     assert judge is not None
     assert is_refused(judge, refused.encode())
     assert not is_refused(judge, taken.encode())
-    assert validators.at(path) is judge
+    assert validators.reader_at(path) is judge
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_a_value_is_judged_by_its_own_validators(hint, path, refused, taken):
     ],
 )
 def test_a_value_waits_where_its_document_alone_does_not_tell(hint, path):
-    assert PlaceValidators(read_type(hint).core_schema).at(path) is None
+    assert PlaceValidators(read_type(hint).core_schema).reader_at(path) is None
 
 
 def random_value(chance: random.Random, schema: Any, defs: Any) -> Any:
@@ -323,7 +323,7 @@ def test_what_refuses_a_part_refuses_the_whole(hint):
         parts = [
             (path, is_refused(judge, json.dumps(part).encode()))
             for path, part in places(value)
-            if (judge := validators.at(path)) is not None
+            if (judge := validators.reader_at(path)) is not None
         ]
         assert parts[-1] == ((), whole)
         assert whole or not any(refused for _, refused in parts)
