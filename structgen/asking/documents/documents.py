@@ -69,6 +69,7 @@ def documents_of(
     linear; PDF and HTML are read in a process with limits, a minute of processor time a file at most.
     """
     result_paths = {os.path.realpath(f"{results}{end}") for end in _OF_RESULTS if results is not None}
+    # all names are known before the first file is read, as two equal ones end the call
     named_sources = _name_sources(sources, result_paths)
     twice = [name for name, times in Counter(name for name, _ in named_sources).items() if times > 1]
     if twice:
@@ -130,7 +131,9 @@ def files_of(path: Path, excluded_paths: Set[str] = frozenset()) -> list[Path]:
     outside the folder is none of it, and one inside is not read twice. A folder that cannot be read is
     returned in place of its files. Raises OptionError above MOST_ENTRIES.
     """
-    files, folders, count = list[Path](), [path], 0
+    files = list[Path]()
+    folders = [path]
+    count = 0
     while folders:
         folder = folders.pop()
         try:
@@ -165,9 +168,11 @@ def _read_document(
 ) -> TextDocument:
     with within(str(source) if isinstance(source, os.PathLike) else name):
         if isinstance(source, TextDocument):
-            text, remarks = source.text, source.remarks
+            text = source.text
+            remarks = source.remarks
         elif isinstance(source, str):
-            text, remarks = source, (_IS_NAME,) if os.path.isfile(source) else ()
+            text = source
+            remarks = (_IS_NAME,) if os.path.isfile(source) else ()
         else:
             text, remarks = _read_file(Path(source), read_confined)
         if len(checks.encodable("text", text)) > MOST_CHARACTERS:

@@ -66,7 +66,12 @@ class Cut:
     end: int
 
 
-def cut_pages(text: str, count: Count, max_tokens: int, overlap: int) -> list[Cut]:
+def cut_pages(
+    text: str,
+    count: Count,
+    max_tokens: int,
+    overlap: int,
+) -> list[Cut]:
     """Return the pages of a text, in its order: none of a text of white space, one of a text that fits.
 
     `count` tells how many tokens a text has; it is asked about words, and the tokens of a page are their sum,
@@ -125,10 +130,12 @@ def _measure_pieces(text: str, count: Count, max_tokens: int) -> tuple[_Numbers,
     marks = {ord(char): _MARK for char in set(text) if _is_mark(char)}
     folded = text.translate(marks) if marks else text
     sizes_by_piece: dict[str, array[int]] = {}
-    sizes, kinds = array("q"), bytearray()
+    sizes = array("q")
+    kinds = bytearray()
     for match in _PIECE.finditer(folded, 0, len(text.rstrip())):
         piece = text[match.start() : match.end()]
         if (parts := sizes_by_piece.get(piece)) is None:
+            # a text of ever new words must not fill the memory
             if len(sizes_by_piece) == PIECES_KEPT:
                 sizes_by_piece.clear()
             parts = sizes_by_piece[piece] = _piece_sizes(piece, match[0], len(match[1]), count, max_tokens)
@@ -143,7 +150,8 @@ def _measure_pieces(text: str, count: Count, max_tokens: int) -> tuple[_Numbers,
         border_ends = np.fromiter((border.end() for border in re.finditer(pattern, text)), np.int64)
         next_pieces = ends.searchsorted(border_ends, "right")
         is_between = (next_pieces > 0) & (next_pieces < len(ends))
-        next_pieces, border_ends = next_pieces[is_between], border_ends[is_between]
+        next_pieces = next_pieces[is_between]
+        border_ends = border_ends[is_between]
         borders[next_pieces[border_ends <= begins[next_pieces]] - 1] = kind
     return begins, ends, tokens_before, tokens_up_to, borders
 
@@ -155,7 +163,13 @@ def _is_mark(char: str) -> bool:
     )
 
 
-def _piece_sizes(piece: str, folded: str, gap: int, count: Count, max_tokens: int) -> array[int]:
+def _piece_sizes(
+    piece: str,
+    folded: str,
+    gap: int,
+    count: Count,
+    max_tokens: int,
+) -> array[int]:
     """Return of each part of a piece the characters before it, the tokens before it, its own characters and
     its own tokens."""
     sizes = array("q", chain.from_iterable(_split_word(piece[gap:], folded[gap:], count, max_tokens)))
@@ -171,7 +185,11 @@ def _piece_sizes(piece: str, folded: str, gap: int, count: Count, max_tokens: in
 
 
 def _split_word(
-    word: str, folded: str, count: Count, max_tokens: int, level: int = 0
+    word: str,
+    folded: str,
+    count: Count,
+    max_tokens: int,
+    level: int = 0,
 ) -> Iterator[tuple[int, ...]]:
     """Yield the sizes of the parts of a word, none of which has more than `max_tokens` tokens."""
     if len(word) <= CHARACTERS_AT_ONCE and (tokens := count(word)) <= max_tokens:

@@ -64,11 +64,13 @@ def decode_page(data: bytes) -> tuple[str, tuple[str, ...]]:
     encoding = next(filter(None, map(lookup, labels)), None)
     declared_name = encoding.name if encoding else ""
     marks = (name for sign, name in _SIGNS if data.startswith(sign))
-    name, is_refused = next(marks, _MEANT.get(declared_name.removeprefix("x-"), declared_name)), False
+    name = next(marks, _MEANT.get(declared_name.removeprefix("x-"), declared_name))
+    is_refused = False
     if not name:
         text, remarks = decode_text(data)
     else:
-        decode, remarks = lookup("gb18030" if name == "gbk" else name).codec_info.decode, ()
+        decode = lookup("gb18030" if name == "gbk" else name).codec_info.decode
+        remarks = ()
         try:
             text = decode(data, "strict")[0]
             is_refused = name == "iso-2022-jp" and bool(_UNLIKE_JAPANESE.search(data))
@@ -93,7 +95,8 @@ def _declared_labels(head: bytes) -> Iterator[str]:
     `meta` tags in their order, as the prescan of the standard finds them, then that of an XML declaration."""
     offset = 0
     while markup := _MARKUP.search(head, offset):
-        offset, attributes = markup.end(), dict[bytes, bytes]()
+        offset = markup.end()
+        attributes = dict[bytes, bytes]()
         while markup.lastindex and (attribute := _ATTRIBUTE.match(head, offset)):
             offset = attribute.end()
             attributes.setdefault(attribute[1].lower(), attribute[2] or attribute[3] or attribute[4] or b"")
@@ -116,7 +119,8 @@ def _replace_invalid(error: UnicodeError) -> tuple[str, int]:
     """Return what stands in place of invalid bytes, and where decoding goes on. As in the standard, an ASCII
     character behind an invalid byte stays, and bytes that Windows encodings lack in Python are controls."""
     assert isinstance(error, UnicodeDecodeError), "it only decodes"
-    data, offset = error.object, error.start
+    data = error.object
+    offset = error.start
     if error.encoding == "charmap":
         return chr(data[offset]) if data[offset] < 0xA0 else "\ufffd", offset + 1
     match = (_FOUR_BYTES if error.encoding == "gb18030" else _TWO_BYTES).match(data, offset)

@@ -33,8 +33,10 @@ def pdf_text(data: bytes) -> tuple[str, tuple[str, ...]]:
     """
     from pypdf import PdfReader  # optional: pypdf
 
-    handler, logger = BufferingHandler(FAULTS_KEPT), logging.getLogger("pypdf")
-    logger.handlers, logger.propagate = [handler], False
+    handler = BufferingHandler(FAULTS_KEPT)
+    logger = logging.getLogger("pypdf")
+    logger.handlers = [handler]
+    logger.propagate = False
     reader = PdfReader(BytesIO(data))
     if reader.is_encrypted and not reader.decrypt(""):
         raise OptionError("The PDF has a password.", cure="Save it without one, and give that file.")
@@ -73,7 +75,8 @@ def _visible_and_invisible(page: Any) -> tuple[str, str]:
     """Return the visible and the invisible text of a page."""
     modes = [0]
     """That of the text now, and those that the end of a group returns to."""
-    is_dropping_invisible, dropped_count = True, 0
+    is_dropping_invisible = True
+    dropped_count = 0
 
     def visit_operator(operator: bytes, operands: list[Any], *_: object) -> None:
         nonlocal dropped_count
@@ -90,5 +93,6 @@ def _visible_and_invisible(page: Any) -> tuple[str, str]:
     visible = page.extract_text(visitor_operand_before=visit_operator).strip()
     if not dropped_count:
         return visible, ""
-    modes, is_dropping_invisible = [0], False
+    modes = [0]
+    is_dropping_invisible = False
     return visible, page.extract_text(visitor_operand_before=visit_operator).strip()

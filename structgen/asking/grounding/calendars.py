@@ -78,9 +78,13 @@ def dates_of(text: str, marks: bytearray) -> Iterator[Reading]:
     stated_years = list(dict.fromkeys(match[0] for match in _STATED_YEAR.finditer(text)))[:8]
     for pattern in _DATES:
         for match in pattern.finditer(text):
-            month, name, year = _month_of(match), match["month"], match["year"]
+            month = _month_of(match)
+            name = match["month"]
+            year = match["year"]
+            # "may" and "set" are words far more often than months
             if month is None or (name in _SELDOM and not year):
                 continue
+            # "9-11 May" states each of its days
             days = re.findall(r"\d+", match["day"])
             yield from _calendar_days(_years_of(year) if year else stated_years, month, days, *match.span())
             if year or not name.isdecimal():
@@ -108,7 +112,11 @@ def _years_of(figures: str) -> list[str]:
 
 
 def _calendar_days(
-    years: Iterable[str], month: int, days: Iterable[str], start: int, end: int
+    years: Iterable[str],
+    month: int,
+    days: Iterable[str],
+    start: int,
+    end: int,
 ) -> Iterator[Reading]:
     """Yield the readings of the days that are in the calendar."""
     for year, day in product(years, days):
@@ -144,7 +152,8 @@ def times_of(text: str, marks: bytearray) -> Iterator[Reading]:
     """
     for match in _TIME.finditer(text):
         hour, mark, minute, rest, sign, zone = match.group("hour", "mark", "minute", "rest", "sign", "zone")
-        start, end = match.start("hour"), match.end()
+        start = match.start("hour")
+        end = match.end()
         if marks[start] == PART or not (sign or match["before"] or mark not in (None, ".")):
             continue
         minutes_and_zone = (
@@ -193,5 +202,6 @@ def instants_of(dates: list[Reading], times: list[Reading]) -> Iterator[Reading]
         for date in (date for start in near for date in by_start[start]):
             day: Any = date.value
             moment: Any = time.value
-            start, end = min(date.start, time.start), max(date.end, time.end)
+            start = min(date.start, time.start)
+            end = max(date.end, time.end)
             yield Reading("datetime", dt.datetime.combine(day, moment), start, end)

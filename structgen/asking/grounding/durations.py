@@ -52,7 +52,8 @@ def durations_of(text: str, numbers: list[Reading]) -> Iterator[Reading]:
             inner.add(match.start("article"))  # half an hour is not an hour; -1 is no place
     parts_by_start = {part[0]: part for part in parts}
     for start, end, rank, value in sorted(parts):
-        letters, seconds = "", Decimal(0)
+        letters = ""
+        seconds = Decimal(0)
         while start not in inner:
             size = _SIZES[rank]
             if isinstance(size, str):
@@ -70,12 +71,18 @@ def durations_of(text: str, numbers: list[Reading]) -> Iterator[Reading]:
                 continue
             minutes = _MINUTES.match(text, end)
             if size == 3600 and minutes is not None:
-                seconds, end = seconds + 60 * int(minutes[1]), minutes.end()
+                seconds = seconds + 60 * int(minutes[1])
+                end = minutes.end()
             yield from _build_duration(letters, seconds, start, end)
             break
 
 
-def _build_duration(letters: str, seconds: Decimal, start: int, end: int) -> Iterator[Reading]:
+def _build_duration(
+    letters: str,
+    seconds: Decimal,
+    start: int,
+    end: int,
+) -> Iterator[Reading]:
     with suppress(OverflowError):  # more days than a timedelta has
         if not letters:
             yield Reading("duration", dt.timedelta(microseconds=int(seconds * 1_000_000)), start, end)

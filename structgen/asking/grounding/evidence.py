@@ -87,5 +87,6 @@ def evidence_of(document: Json, texts: StatedText) -> Evidence:
         if isinstance(value, (int, Decimal, str)) and not isinstance(value, bool)
     ]
     max_places = max(1, min(MOST_LISTED, _MOST_IN_ALL // max(1, len(values))))
+    # equal values of a document are searched once
     places_of = cache(PlaceSearch(texts, max_places).places_of)
     return Evidence(texts.texts, tuple(Stated(path, value, *places_of(value)) for path, value in values))

@@ -93,6 +93,7 @@ def grounded_grammar(
 
         assert isinstance(inner, JsonSchemaGrammar), "it was looked at"
         result = narrow_grammar(inner, stated_text, values=values, quotes=quotes, free=free)
+        # a person who asks for grounding should know that it does nothing
         if not result.places and report is not None:
             values_of = "value that a text could state: numbers, dates, addresses, patterns, quotes"
             kind, option = (values_of, "grounded") if values else ("string that could be a quote", "quotes")

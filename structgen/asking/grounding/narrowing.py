@@ -164,8 +164,11 @@ class _Narrowing:
         quotes: bool,
         free_pointers: set[str],
     ) -> None:
-        self._grammar, self._stated = grammar, stated_text
-        self._values, self._quotes, self._free_pointers = values, quotes, free_pointers
+        self._grammar = grammar
+        self._stated = stated_text
+        self._values = values
+        self._quotes = quotes
+        self._free_pointers = free_pointers
         self._document = grammar.document()
         self._dialect = self._document.top.dialect
         schemas = self._document.schemas
@@ -250,7 +253,8 @@ class _Narrowing:
 
     def _copy_schema(self, schema: Schema, is_held: bool) -> Any:
         """Return a copy of a schema: held, or as it is."""
-        raw, dialect = schema.raw, schema.scope.dialect
+        raw = schema.raw
+        dialect = schema.scope.dialect
         if not isinstance(raw, dict):
             return raw
         is_held = is_held and raw.get(INFERRED) is not True
@@ -308,7 +312,12 @@ class _Narrowing:
         # keys are written in the order in which the schema names them first: the copy comes first
         return {"allOf": [copy, *conjuncts]} if "allOf" in copy else {**copy, "allOf": conjuncts}
 
-    def _copy_keyword(self, value: Any, children: Mapping[int, Schema], is_held: bool) -> Any:
+    def _copy_keyword(
+        self,
+        value: Any,
+        children: Mapping[int, Schema],
+        is_held: bool,
+    ) -> Any:
         """Return the value of a keyword with copies of the schemas in it."""
         if isinstance(value, list):
             return [self._copy_keyword(item, children, is_held) for item in value]
@@ -344,7 +353,8 @@ class _Narrowing:
             )
         if "string" not in kinds or GRAMMAR in raw:
             return
-        quote, formula = raw.get(QUOTE), _formula_of(schema)
+        quote = raw.get(QUOTE)
+        formula = _formula_of(schema)
         if quote is not None or (self._quotes and formula is None and is_typed):
             quote_options = read_quote({} if quote is None else quote, f"{schema.pointer}/{QUOTE}")
             yield "string", self._quote_schema(raw, quote_options)
@@ -352,7 +362,10 @@ class _Narrowing:
             yield "string", self._string_schema(schema, formula)
 
     def _acceptance_test(
-        self, schema: Schema, kind: str, keywords: tuple[str, ...]
+        self,
+        schema: Schema,
+        kind: str,
+        keywords: tuple[str, ...],
     ) -> Callable[[str], bool] | None:
         """Return what tells whether a text of JSON meets the keywords of a place; None where these contradict
         each other."""
@@ -456,7 +469,8 @@ def _formula_of(schema: Schema) -> Formula | None:
 def _first_accepted(readings: Iterable[tuple[Reading, list[str]]], meets: Callable[[str], bool]) -> list[Any]:
     """Return the values of some readings that a place takes, each in the first spelling that it takes.
     Numbers that are part of something else count where there is no other."""
-    whole, parts = dict[str, None](), dict[str, None]()
+    whole = dict[str, None]()
+    parts = dict[str, None]()
     for reading, texts in readings:
         if (text := next(filter(meets, texts), None)) is not None:
             (parts if reading.is_part else whole)[text] = None
@@ -471,7 +485,11 @@ def _enum_schema(values: list[Any]) -> dict[str, Any] | None:
 
 
 def _not_stated(
-    missing: str, path: str, pointer: str, stated_text: StatedText, kinds: tuple[str, ...] = ()
+    missing: str,
+    path: str,
+    pointer: str,
+    stated_text: StatedText,
+    kinds: tuple[str, ...] = (),
 ) -> NotStatedError:
     text = " ".join(" ".join(stated_text.texts.values()).split())
     short = f"{text[:57]}..." if len(text) > 60 else text

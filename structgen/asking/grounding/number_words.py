@@ -94,8 +94,10 @@ def number_words_of(text: str, marks: bytearray) -> Iterator[Reading]:
     for first, last, language, number in sorted(numbers, key=lambda row: row[:3]):
         if -last < run_end or (-last == run_end and first > run_start):
             continue  # inside a longer number of another language
-        run_start, run_end = first, -last
-        word, is_part = words[first], (number.start, number.end) in ordinals
+        run_start = first
+        run_end = -last
+        word = words[first]
+        is_part = (number.start, number.end) in ordinals
         if marks[word.start] == PART:
             continue
         if run_end == first + 1:

@@ -124,7 +124,8 @@ def _possible_values(figures: str, start: int, is_part: bool) -> Iterator[tuple[
     """Yield what a run of figures and signs between them may state: value, start, end, whether it is a
     part."""
     end = start + len(figures)
-    is_short, is_whole = len(figures) <= _LONGEST, figures.isdecimal()
+    is_short = len(figures) <= _LONGEST
+    is_whole = figures.isdecimal()
     groups = _GROUPED.fullmatch(figures) if is_short and not is_whole else None
     is_plain = is_short and (is_whole or _PLAIN.fullmatch(figures) is not None)
     if groups is not None:

@@ -59,7 +59,8 @@ class PlaceSearch:
     then, for each value, linear in them."""
 
     def __init__(self, stated_text: StatedText, max_places: int) -> None:
-        self._texts, self._max_places = stated_text.texts, max_places
+        self._texts = stated_text.texts
+        self._max_places = max_places
         self._order = {name: index for index, name in enumerate(stated_text.texts)}
         self._folded_text = cache(_fold_text)
         self._borders_of = cache(_border_flags)
@@ -105,7 +106,12 @@ class PlaceSearch:
         others = dict.fromkeys(other_value for other_value, keys in pairs if value not in keys)
         return tuple(first_places), tuple(others), len(sorted_places) > len(first_places)
 
-    def _build_place(self, name: str, start: int, end: int) -> StatedPlace:
+    def _build_place(
+        self,
+        name: str,
+        start: int,
+        end: int,
+    ) -> StatedPlace:
         return StatedPlace(name, start, end, self._texts[name][start:end])
 
     def _find_runs(self, value: str, way: _Way) -> dict[StatedPlace, None]:
@@ -113,13 +119,16 @@ class PlaceSearch:
 
     def _each_run(self, value: str, way: _Way) -> Iterator[StatedPlace]:
         needle, pieces = _fold_text(" ".join(value.split()), way)
-        last, has_word = len(pieces) - 1, any(map(str.isalnum, value))
+        last = len(pieces) - 1
+        has_word = any(map(str.isalnum, value))
         for name, text in self._texts.items():
             chars, spans = self._folded_text(text, way)
+            # a run inside of a longer word is no quote
             begins, ends = self._borders_of(text)
             index = chars.find(needle) if has_word else -1
             while index >= 0:
-                start, end = spans[index][0], spans[index + last][1]
+                start = spans[index][0]
+                end = spans[index + last][1]
                 if begins[start] and ends[end]:
                     yield self._build_place(name, start, end)
                 index = chars.find(needle, index + 1)
@@ -134,15 +143,23 @@ def _border_flags(text: str) -> tuple[Sequence[int], Sequence[int]]:
 
 
 def _fold_text(text: str, way: _Way) -> tuple[str, list[tuple[int, int]]]:
-    """Return a text as values are compared with it, and by character the piece of the text that it is of.
+    """Return a text in the form with which values are compared, and for each character of that form the
+    span of the text that it comes from.
 
-    Exactly: each run of white space as one blank, and a line break at each border of a word. What is found
-    between two of these is at borders; the search passes over all else in C. Loosely: in small letters.
+    The exact form (`border` is a line break) has one blank for each run of white space, and a line break at
+    each border of a word. A value that begins and ends with line breaks is therefore found at borders of
+    words alone, and `str.find` skips all else in C. The loose form has small letters, and no borders.
     """
     pattern, border = way
-    chars, spans = list[str](), list[tuple[int, int]]()
+    chars = list[str]()
+    spans = list[tuple[int, int]]()
     for match in pattern.finditer(text):
-        piece = border + (" " if match[0].isspace() else match[0] if border else match[0].casefold())
+        if match[0].isspace():
+            piece = border + " "
+        elif border:
+            piece = border + match[0]
+        else:
+            piece = match[0].casefold()
         chars.append(piece)
         spans += [match.span()] * len(piece)
     return "".join(chars) + border, spans

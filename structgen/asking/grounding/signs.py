@@ -90,12 +90,16 @@ def read_negative(signs: Signs, marks: bytearray, number: Reading) -> Reading | 
     `- 5`, `$-5`, `▲ 5`, `minus $5`, `negative five`, `(5)`, `$(5)`, `(5 %)`, `(5)1`, `5-`, `5 € -`,
     `5 °C below zero`. Figures that belong to something else have no sign. Cost: bounded.
     """
-    text, start, end, value = signs.text, number.start, number.end, number.value
+    text = signs.text
+    start = number.start
+    end = number.end
+    value = number.value
     is_word = text[start].isalpha()
     if marks[start] == PART or (number.is_part and not is_word):
         return None
     *_, closing, measures, beginning = _sign_patterns()
-    first, last = signs.sign_starts.get(start, start), end
+    first = signs.sign_starts.get(start, start)
+    last = end
     if is_word and not text[first].isalpha():
         first = start
     if text[first] == "(":
@@ -118,7 +122,8 @@ def _sign_patterns() -> list[re.Pattern[str]]:
     sign behind it; and of the place before a number that a dash may follow."""
     from babel import Locale  # optional: `readings_of` has asked for it
 
-    codes, units = "|".join(Locale("en").currencies), "|".join(FACTORS_OF)
+    codes = "|".join(Locale("en").currencies)
+    units = "|".join(FACTORS_OF)
     currency = (
         rf"(?:[A-Z]{{0,3}}{MONEY}|(?=[A-Z]{{3}})(?:{codes})(?![^\W\d_])|kr\.?|zł|Kč|Ft|S?Fr\.?|Rs\.?"
         r"|[百千万億亿兆]{0,2}[円元圆圓원])"

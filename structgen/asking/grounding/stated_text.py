@@ -76,8 +76,10 @@ def spellings_of(value: Any) -> list[str]:
             text = value.isoformat().replace("+00:00", "Z")
             return [text] if value.tzinfo is not None else [text, f"{text}Z"]
         case dt.timedelta():
-            days, parts = value.days, zip(str(dt.timedelta(0, value.seconds)).split(":"), "HMS", strict=True)
+            days = value.days
+            parts = zip(str(dt.timedelta(0, value.seconds)).split(":"), "HMS", strict=True)
             clock = "".join(f"{int(count)}{letter}" for count, letter in parts if int(count))
+            # ISO 8601 writes whole weeks in two ways
             weeks = [f"P{days // 7}W"] if days and days % 7 == 0 and not clock else []
             day = f"{days}D" if days or not clock else ""
             return [f"P{day}{f'T{clock}' if clock else ''}", *weeks]

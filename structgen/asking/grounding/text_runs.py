@@ -35,7 +35,8 @@ def runs_meeting(text: str, formula: Formula) -> list[str] | None:
 
 
 def _find_runs(text: str, language: Language, *, is_loose: bool) -> list[str] | None:
-    runs, steps = dict[str, None](), 0
+    runs = dict[str, None]()
+    steps = 0
     for start in range(len(text)):
         if not is_border(text, start) or text[start].isspace():
             continue
@@ -46,9 +47,11 @@ def _find_runs(text: str, language: Language, *, is_loose: bool) -> list[str] | 
                 runs[run] = None
             if offset == len(text):
                 continue
+            # a pattern that meets nearly everything is not listed, but matched while it is written
             if len(runs) > MOST_RUNS or offset - start > LONGEST_RUN or steps > _MOST_STEPS:
                 return None
             char = text[offset]
+            # a blank inside of a code may be left out
             if is_loose and run and char in LOOSE:
                 stack.append((offset + 1, run, config))
             for letter in {char, char.upper(), char.lower()} if is_loose else (char,):

@@ -67,7 +67,8 @@ def guesses_of(verified_text: StatedText) -> Iterator[Reading]:
     Cost: linear in the text; once some 0.5 s for the names of months in all languages of babel.
     """
     (text,) = verified_text.texts.values()
-    marks, names = bytearray(len(text)), _month_names()
+    marks = bytearray(len(text))
+    names = _month_names()
     for _, reading in verified_text.readings:
         if reading.kind != "datetime":  # it reaches from a date to a time
             mark_span(marks, reading.start, reading.end)
@@ -81,14 +82,23 @@ def guesses_of(verified_text: StatedText) -> Iterator[Reading]:
     for match in _BESIDE_A_WORD.finditer(text):
         if marks[match.start(2)] != PART:
             count = int(match[1])
-            lengths = [f"P{count}Y", f"P{count}M", *(dt.timedelta(seconds=count * unit) for unit in _UNITS)]
+            lengths = [
+                f"P{count}Y",
+                f"P{count}M",
+                *(dt.timedelta(seconds=count * unit) for unit in _UNITS),
+            ]
             values: list[tuple[Any, Any]] = [("number", Decimal(count)), *product(["duration"], lengths)]
             values += [("time", dt.time(count))] if count < 24 else []
-            yield from (Reading(kind, value, *match.span(), is_part=True) for kind, value in values)
+            for kind, value in values:
+                yield Reading(kind, value, *match.span(), is_part=True)
 
 
 def _dates_around(
-    text: str, start: int, end: int, months: frozenset[int], years: list[str]
+    text: str,
+    start: int,
+    end: int,
+    months: frozenset[int],
+    years: list[str],
 ) -> Iterator[Reading]:
     """Yield the dates around the name of a month, at the characters from their first figure to the last.
     `years`: those of the text, for a day without one."""

@@ -32,13 +32,15 @@ def answer_pydantic(hint: Any) -> Iterator[None]:
     inside = (get_origin(inner) or inner for inner, _ in hints_inside(hint))
     classes = dict.fromkeys(cls for cls in inside if isinstance(cls, type) and "__attrs_attrs__" in vars(cls))
     with _LOCK if classes else nullcontext():
-        patched_classes, open_ = [cls for cls in classes if not hasattr(cls, _SCHEMA_HOOK)], set[type]()
+        patched_classes = [cls for cls in classes if not hasattr(cls, _SCHEMA_HOOK)]
+        open_ = set[type]()
         try:
             for cls in patched_classes:
                 setattr(cls, _SCHEMA_HOOK, staticmethod(_answer_of(cls, open_)))
             yield
         finally:
             for cls in patched_classes:
+                # a class may have got a method of its own meanwhile
                 if _SCHEMA_HOOK in vars(cls):
                     delattr(cls, _SCHEMA_HOOK)
 
@@ -54,10 +56,12 @@ def _answer_of(cls: type, open_: set[type]) -> Callable[[Any, Any], Any]:
     def answer(_source: Any, handler: Any) -> Any:
         if cls in open_:
             return core_schema.definition_reference_schema(ref)
-        hints, fields = typing.get_type_hints(cls, include_extras=True), dict[str, Any]()
+        hints = typing.get_type_hints(cls, include_extras=True)
+        fields = dict[str, Any]()
         open_.add(cls)
         try:
             for field in vars(cls)["__attrs_attrs__"]:
+                # a field that no argument sets is no member of the document
                 if not field.init:
                     continue
                 if field.name not in hints:

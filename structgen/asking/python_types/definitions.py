@@ -44,11 +44,14 @@ class Definition:
             self._mark_hint(inner)
 
     def _mark_hint(self, hint: Any) -> None:
-        base, inside = typing.get_origin(hint) or hint, typing.get_args(hint)
+        base = typing.get_origin(hint) or hint
+        inside = typing.get_args(hint)
         if isinstance(base, str | typing.ForwardRef):
             raise TypeError("which type the name stands for is known where it is read")
         if isinstance(base, list | tuple):
-            inside, base = tuple(base), type(base)
+            inside = tuple(base)
+            base = type(base)
+        # two types with equal parts in other groups are not equal
         self._marks.append(len(inside))
         self._mark_objects(base)
         if base is typing.Literal:
@@ -79,6 +82,7 @@ class Definition:
         fields = [*attributes.get("__pydantic_fields__", {}).values(), *(field.default for field in plain)]
         extras = [*map(config.get, _WRITERS)]
         extras += [getattr(field, name, None) for field in fields for name in _WRITERS]
+        # what a function writes may differ at each call
         if _HOOKS & attributes.keys() or any(map(callable, extras)):
             raise TypeError("it writes a schema of its own")
         names = attributes.get("__annotations__", {}).values()

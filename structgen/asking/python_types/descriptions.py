@@ -43,9 +43,11 @@ def add_descriptions(schema: dict[str, Any], hint: Any, field_text: str = "") ->
         hint = typing.get_args(hint)[0]
     text = " ".join(filter(None, map(str.strip, texts))) or field_text
     result = {"description": text, **schema} if text else dict(schema)
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    origin = typing.get_origin(hint)
+    args = typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         branches = result.get("anyOf", ())
+        # pydantic merges branches of a union, which then have no hint each
         if len(branches) == len(args):
             result["anyOf"] = [
                 add_descriptions(branch, arg) for branch, arg in zip(branches, args, strict=True)
@@ -92,7 +94,8 @@ def hints_inside(hint: Any) -> Iterator[tuple[Any, str]]:
     while waiting:
         inner, field_name = waiting.pop()
         yield inner, field_name
-        base, inside = typing.get_origin(inner) or inner, typing.get_args(inner)
+        base = typing.get_origin(inner) or inner
+        inside = typing.get_args(inner)
         if base is typing.Literal:
             continue
         if base is typing.Annotated:
@@ -124,9 +127,9 @@ def refuse_unread(hint: Any) -> None:
                 metadata, Regex | QuoteMark | InferredMark | KeyMark | Grammar
             ):
                 name = getattr(metadata, "__name__", type(metadata).__name__)
+                owner = f" of {field_name}" if field_name else ""
                 raise make_refusal(
-                    f"{name} in Annotated, beside the type{f' of {field_name}' if field_name else ''}, would be passed "
-                    "over.",
+                    f"{name} in Annotated, beside the type{owner}, would be passed over.",
                     "Annotated",
                     'Write a grammar: sg.regex("..."), sg.choice(["a", "b"]), sg.lark("...").',
                 )
@@ -148,6 +151,7 @@ def texts_behind(cls: Any) -> dict[str, str]:
     texts: dict[str, str] = {}
     for base in (*getattr(cls, "__orig_bases__", ()), *reversed(cls.__mro__[1:])):
         base = typing.get_origin(base) or base
+        # classes of libraries say nothing of the fields of this one
         if isinstance(base, type) and base is not cls and package_of(base) not in NOT_READ:
             texts |= texts_behind(base)
     return texts if package_of(cls) in NOT_READ else texts | _source_texts(cls)
@@ -176,6 +180,7 @@ def package_of(cls: Any) -> str:
 def _source_texts(cls: type) -> dict[str, str]:
     module = sys.modules.get(cls.__module__)
     file = getattr(module, "__file__", None)
+    # classes that were typed into a console have no source
     if not file or not file.endswith(".py"):
         return {}
     source = "".join(linecache.getlines(file, vars(module)))

@@ -122,6 +122,7 @@ class TypeSchema(GenerateJsonSchema):
         """Return the schema of a core schema, refusing formats that nothing here writes, and functions:
         pydantic calls a function that stands for a type with what a document says."""
         function = schema.get("function")
+        # a class is called to make its object, a function would be run
         if schema["type"] == "call" and not isinstance(function, type):
             raise _no_function(function)
         function_key = _module_and_name(function["function"]) if isinstance(function, dict) else ("", "")
@@ -165,7 +166,8 @@ class TypeSchema(GenerateJsonSchema):
         json_schema: JsonSchema = {"type": "number", **_inclusive_bounds(schema)}
         if schema.get("multiple_of") is not None:
             json_schema["multipleOf"] = _plain_number(float(schema["multiple_of"]))
-        places, digits = schema.get("decimal_places"), schema.get("max_digits")
+        places = schema.get("decimal_places")
+        digits = schema.get("max_digits")
         if places is None and digits is None:
             return json_schema
         if digits is None:
@@ -351,6 +353,7 @@ class TypeSchema(GenerateJsonSchema):
         values = schema.get("values_schema")
         inner = self.generate_inner(values) if values is not None else {}
         json_schema["additionalProperties"] = inner if inner else True
+        # the core schema of a Counter does not tell its values
         if schema["type"] == "counter":
             json_schema["additionalProperties"] = {"type": "integer"}
         keys = self._key_schema(schema["keys_schema"]) if "keys_schema" in schema else {}
@@ -361,7 +364,8 @@ class TypeSchema(GenerateJsonSchema):
 
     def _key_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of the keys of a dict, which are strings in JSON: of any key, any string."""
-        kind, json_schema = schema["type"], self.generate_inner(schema)
+        kind = schema["type"]
+        json_schema = self.generate_inner(schema)
         if kind == "any":
             return json_schema
         if kind in _KEYS:
@@ -390,10 +394,13 @@ class TypeSchema(GenerateJsonSchema):
 
     def named_tuple_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of a NamedTuple: an object, whose names tell a model what the values are."""
-        properties, required = dict[str, JsonSchema](), list[str]()
-        hints, texts = field_hints(schema["cls"]), texts_behind(schema["cls"])
+        properties = dict[str, JsonSchema]()
+        required = list[str]()
+        hints = field_hints(schema["cls"])
+        texts = texts_behind(schema["cls"])
         for field in schema["fields"]:
-            alias, field_name = field.get("validation_alias"), field["name"]
+            alias = field.get("validation_alias")
+            field_name = field["name"]
             name = alias if isinstance(alias, str) else field_name
             json_schema = self.generate_inner(field["schema"])
             properties[name] = add_descriptions(json_schema, hints.get(field_name), texts.get(field_name, ""))
@@ -435,7 +442,8 @@ class TypeSchema(GenerateJsonSchema):
     @contextmanager
     def _fields_of(self, cls: Any) -> Iterator[None]:
         """Have the fields of a class, or of none, described while its schema is made."""
-        around, self._field_class = self._field_class, cls
+        around = self._field_class
+        self._field_class = cls
         try:
             yield
         finally:
@@ -459,7 +467,9 @@ class TypeSchema(GenerateJsonSchema):
         cls = self._field_class
         json_schema = super()._named_required_fields_schema(named_required_fields)
         if cls is not None:
-            hints, texts, properties = field_hints(cls), texts_behind(cls), json_schema["properties"]
+            hints = field_hints(cls)
+            texts = texts_behind(cls)
+            properties = json_schema["properties"]
             for name, _, field in named_required_fields:
                 key = self._get_alias_name(field, name)
                 if key in properties:
@@ -526,7 +536,8 @@ def _inclusive_bounds(schema: Any) -> JsonSchema:
 
 def _nearest_inside(bound: Decimal, towards: float, strict: bool) -> float:
     """Return the binary64 number nearest to a bound whose shortest text is within it."""
-    value, sign = float(bound), -1 if towards < 0 else 1
+    value = float(bound)
+    sign = -1 if towards < 0 else 1
     if not bound.is_finite():
         return math.nextafter(value, towards)
     while (inside := (Decimal(repr(value)) - bound) * sign) < 0 or (strict and not inside):

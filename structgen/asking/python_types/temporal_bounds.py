@@ -41,7 +41,8 @@ _BEHIND = MappingProxyType(
 def add_bounds(json_schema: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return a schema of dates, times, points in time or durations with the bounds of its core schema. No
     duration is below zero."""
-    kind, parts = schema["type"], [dict(json_schema)]
+    kind = schema["type"]
+    parts = [dict(json_schema)]
     for name, is_minimum, steps in _BOUNDS:
         if schema.get(name) is None:
             continue
@@ -49,6 +50,7 @@ def add_bounds(json_schema: Mapping[str, Any], schema: Mapping[str, Any]) -> dic
         if kind == "timedelta":
             parts.append(_compare_durations(bound + steps * _TICK, is_minimum))
             continue
+        # a date is compared as the first instant of its day
         if kind == "date":
             bound = dt.datetime.combine(bound, dt.time())
         elif kind == "time":
@@ -65,7 +67,8 @@ def _compare_in_zones(
     bound: dt.datetime, later: dt.timedelta, is_minimum: bool, shown_part: slice
 ) -> dict[str, Any]:
     """Return what compares points in time, of which a part is shown."""
-    clock, offset = bound.replace(tzinfo=None), bound.utcoffset()
+    clock = bound.replace(tzinfo=None)
+    offset = bound.utcoffset()
     by_clock = _compare_clock(clock, later, is_minimum, shown_part)
     if offset is None:
         return by_clock
@@ -94,7 +97,11 @@ def _compare_clock(
 
 
 def _compare_digits(
-    bound: str, is_minimum: bool, optional_from: int = 99, end: str = "", rest: str = ""
+    bound: str,
+    is_minimum: bool,
+    optional_from: int = 99,
+    end: str = "",
+    rest: str = "",
 ) -> str:
     """Return a pattern of the beginnings of texts that are at least, or at most, a bound as long as they are.
 
@@ -102,6 +109,7 @@ def _compare_digits(
     what each character may be after the one that decides.
     """
     pattern = free = ""
+    # from the last digit on, so that each pattern holds the one behind it
     for index in reversed(range(len(bound))):
         digit = bound[index]
         if not digit.isdigit():
@@ -132,19 +140,24 @@ def _duration_pattern(units: str, bound: dt.timedelta, is_minimum: bool) -> str:
     fraction = part = ""
     if unit == "S":
         digits = f"{remainder // _TICK:06}"
-        fraction, part = _FRACTION, rf"(?:\.{_compare_digits(digits, is_minimum, 1, '', '[0-9]*')})"
+        fraction = _FRACTION
+        part = rf"(?:\.{_compare_digits(digits, is_minimum, 1, '', '[0-9]*')})"
         part += "" if is_minimum and remainder else "?"
     equal_count = f"T?{count}{part}{unit}"
     other_counts = f"T?{_count_pattern(count + 1 if is_minimum else count - 1, is_minimum)}{fraction}{unit}"
     if not is_minimum:
         other_counts = f"(?:{other_counts})?" if count else "a^"
+    # zero of a unit need not be written
     if not count and (unit != "S" or part.endswith("?")):
         equal_count = f"(?:{equal_count})?"
-    return f"(?:{other_counts}{_BEHIND[unit]}|{equal_count}{'' if part else _duration_pattern(units[1:], remainder, is_minimum)})"
+    smaller_units = "" if part else _duration_pattern(units[1:], remainder, is_minimum)
+    return f"(?:{other_counts}{_BEHIND[unit]}|{equal_count}{smaller_units})"
 
 
 def _count_pattern(bound: int, is_minimum: bool) -> str:
     """Return a pattern of numerals that are at least, or at most, a bound."""
     text = str(bound)
     other_lengths = f"[1-9][0-9]{{{len(text)},}}" if is_minimum else f"[0-9]{{1,{len(text) - 1}}}"
-    return f"(?:{_compare_digits(text, is_minimum, rest='[0-9]')}{f'|{other_lengths}' if is_minimum or text[1:] else ''})"
+    same_length = _compare_digits(text, is_minimum, rest="[0-9]")
+    has_others = is_minimum or len(text) > 1
+    return f"(?:{same_length}{f'|{other_lengths}' if has_others else ''})"

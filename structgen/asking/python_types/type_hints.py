@@ -31,9 +31,17 @@ class TypeReader(Generic[T]):
 
     __slots__ = ("_validate_json", "core_schema", "hint", "schema")
 
-    def __init__(self, hint: Any, validator: Any, schema: dict[str, Any], core_schema: Any) -> None:
+    def __init__(
+        self,
+        hint: Any,
+        validator: Any,
+        schema: dict[str, Any],
+        core_schema: Any,
+    ) -> None:
         """`validator` is pydantic-core's, made of `core_schema`."""
-        self.hint, self._validate_json, self.core_schema = hint, validator.validate_json, core_schema
+        self.hint = hint
+        self._validate_json = validator.validate_json
+        self.core_schema = core_schema
         self.schema = schema
         """The JSON Schema (2020-12) of the documents, a dict that must not be changed."""
 
@@ -144,7 +152,8 @@ def _refused_by_pydantic(hint: Any, error: Any) -> UnsupportedError:
         return _undefined_type(hint, _undefined_name(hint))
     if error.code == "typed-dict-version":
         return make_refusal(
-            f"{type_text(hint)} has a TypedDict of typing, whose fields pydantic cannot read before Python 3.12.",
+            f"{type_text(hint)} has a TypedDict of typing, whose fields pydantic cannot read before "
+            "Python 3.12.",
             "TypedDict",
             "Write `from typing_extensions import TypedDict`; it is otherwise the same.",
         )

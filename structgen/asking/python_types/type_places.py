@@ -92,7 +92,9 @@ class _TypePlaces(ABC):
         return self._readers[key]
 
     def _make_reader(self, place: TypePlace) -> TypeReader[Any] | None:
-        schema, definitions = place.schema, [*self._definitions.values()]
+        schema = place.schema
+        definitions = [*self._definitions.values()]
+        # a part may refer to definitions, which only the root holds
         if schema is not self._core and definitions:
             schema = {"type": "definitions", "schema": schema, "definitions": definitions}
         validator = SchemaValidator(schema, place.config, _use_prebuilt=False)
@@ -106,7 +108,8 @@ class _TypePlaces(ABC):
         """Return a place without the schemas around the one that has members, items or a value itself."""
         schema, config, cls = place
         while True:
-            config, cls = schema.get("config", config), schema.get("cls", cls)
+            config = schema.get("config", config)
+            cls = schema.get("cls", cls)
             if schema["type"] == "definition-ref":
                 schema = self._definitions[schema["schema_ref"]]
             elif self._is_around(schema):
@@ -125,10 +128,12 @@ class TypeParts(_TypePlaces):
 
     def _inner_place(self, place: TypePlace, part: str | int, closed_members: Any) -> TypePlace | None:
         """Return a member or an item; of a union, of those that it may still be."""
-        choices, member = self._possible_places(place), None
+        choices = self._possible_places(place)
+        member = None
         for choice in choices:
             inner = self._own_member(choice, part)
             is_absent = inner is None and not _is_open(choice)
+            # an alternative that the closed members exclude says nothing of this one
             if len(choices) > 1 and (is_absent or not self._may_hold(choice, closed_members)):
                 continue  # it is not this class, or has no such member
             if inner is None or (
@@ -246,6 +251,7 @@ class PlaceValidators(_TypePlaces):
                 kind = node.get("type")
                 if kind == "definition-ref":
                     waiting.append(self._definitions[node["schema_ref"]])
+                # whoever asks judges the members of these kinds by themselves
                 elif kind not in skipped_kinds:
                     waiting += [value for key, value in node.items() if key not in _NO_SCHEMAS]
 
@@ -256,12 +262,14 @@ def _is_call(node: Core) -> bool:
 
 def _member_schema(schema: Core, part: str | int) -> Core | None:
     """Return the schema of a member or an item; None where it is not told by its key alone."""
-    kind, inner = schema["type"], None
+    kind = schema["type"]
+    inner = None
     if isinstance(part, int):
         if kind in ("list", "set", "frozenset", "deque", "generator"):
             inner = schema.get("items_schema")
         elif kind == "tuple":
-            items, last = schema["items_schema"], schema.get("variadic_item_index")
+            items = schema["items_schema"]
+            last = schema.get("variadic_item_index")
             part = part if last is None else min(part, last)
             inner = items[part] if part < len(items) else None
     elif kind in ("dict", "ordered-dict"):

@@ -62,6 +62,7 @@ def read_pairs(source: Any, where: str = "examples") -> Pairs:
         return NO_PAIRS
     if isinstance(source, Path):
         source = _pairs_in_file(source, where)
+    # a text is iterable too, and means a mistake
     if isinstance(source, str | bytes | Mapping) or not isinstance(source, Iterable):
         raise OptionError(f"{shown(source)} is no list of pairs.", where=where, cure=_CURE)
     pairs = []
@@ -81,6 +82,7 @@ def _pairs_in_file(path: Path, where: str) -> Iterator[Any]:
             raise OptionError(f"{path} has over {MOST_BYTES:,} bytes.", where=where, cure="Take fewer pairs.")
         for line in filter(str.strip, read_text(path).split("\n")):
             entry = json.loads(line)
+            # another value is refused with its line, by whoever reads the pairs
             is_pair = isinstance(entry, dict) and entry.keys() == {"arguments", "value"}
             yield (entry["arguments"], entry["value"]) if is_pair else entry
     except (OSError, ValueError, RecursionError, GrammarError) as error:

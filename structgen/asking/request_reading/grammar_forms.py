@@ -80,6 +80,7 @@ def requested_grammar(
     """
     form = _Form("json", target) if isinstance(target, bool) else _read_form(dict(target), 0)
     grammar = _grammar_of_form(form, usual if policies is None else policies, specials)
+    # options of schemas that would do nothing are a mistake
     if policies and form.kind not in ("json", "structural_tag"):
         raise OptionError(
             "There is no schema to be written under them.", where="policies", cure="Leave them out."
@@ -90,7 +91,9 @@ def requested_grammar(
 def _grammar_of_form(
     form: _Form, policies: Mapping[str, Any], specials: Mapping[str, int] | None
 ) -> Grammar | None:
-    kind, value, limits = form.kind, form.value, policies.get("limits")
+    kind = form.kind
+    value = form.value
+    limits = policies.get("limits")
     if form.blanks:
         policies = {**policies, "whitespace": _whitespace_policy(form.blanks, limits)}
     if kind == "json":
@@ -110,6 +113,7 @@ def _read_form(target: dict[str, Any], depth: int) -> _Form:
     kind = target.get("type")
     if isinstance(kind, str) and kind in _FORMATS:
         return _response_format(kind, target)
+    # a request with tools is refused before another of its members is read as the form
     _refuse_tools(target)
     wrapper = next((key for key in _WRAPPERS if key in target), None)
     if wrapper is not None and not looks_like_schema(target):
@@ -117,10 +121,13 @@ def _read_form(target: dict[str, Any], depth: int) -> _Form:
     location_prefix = "structured_outputs/"
     if any(key in target for key in GUIDED):
         REQUESTS.check_members(target, dict.fromkeys(GUIDED, "any"), "target")
-        target, location_prefix = {GUIDED[key]: value for key, value in target.items()}, "guided_"
+        target = {GUIDED[key]: value for key, value in target.items()}
+        location_prefix = "guided_"
+    # a dict with a type, or with a draft, is a schema whatever its other keys are
     if kind is None and "$schema" not in target:
         if any(target.get(key) is not None for key in ("json_schema", "ebnf")):
             return _sglang_form(target)
+        # the older shape of a structural tag has no type
         if target.keys() == {"structures", "triggers"}:
             return _Form("structural_tag", target)
         if any(target.get(key) is not None for key in _SERVED):
@@ -131,6 +138,7 @@ def _read_form(target: dict[str, Any], depth: int) -> _Form:
 
 def _unwrap_name(schema: Any) -> Any:
     """Return the schema in OpenAI's object of a schema with a name; any other value as it is."""
+    # a schema may have a property list "schema", but no other key of these alone
     is_named = isinstance(schema, Mapping) and "schema" in schema and schema.keys() <= _NAMED
     return schema["schema"] if is_named else schema
 
@@ -248,9 +256,11 @@ def _response_format(kind: str, target: dict[str, Any]) -> _Form:
 def _json_schema_format(target: dict[str, Any]) -> _Form:
     """Read {"type": "json_schema", "json_schema": {"name", "schema", "strict"}}, or the same without the
     inner object, as `text.format` of responses has it."""
-    inner, where = target.get("json_schema"), "response_format"
+    inner = target.get("json_schema")
+    where = "response_format"
     if inner is None:
         inner = target
+    # members outside would be passed over in silence
     elif len(target) > 2:
         raise OptionError(
             "It stands inside and outside of json_schema.",
@@ -287,7 +297,8 @@ def _structured_outputs(target: dict[str, Any], location_prefix: str = "structur
         raise OptionError(
             f"The option does not apply to {kind}.", where=f"{where}/{idle}", cure="Leave it out."
         )
-    location, blanks = f"{location_prefix}{kind}", {} if idle is None else target
+    location = f"{location_prefix}{kind}"
+    blanks = {} if idle is None else target
     if kind == "json_object":
         if target[kind] is not True:
             raise OptionError("json_object is true, or not there.", where=location, cure="Leave it out.")
@@ -298,6 +309,7 @@ def _structured_outputs(target: dict[str, Any], location_prefix: str = "structur
 def _only_member(target: Mapping[str, Any], names: Sequence[str], where: str) -> str:
     """Return the one of some members that is there. Errors: OptionError for none, and for several."""
     present = [key for key in names if target.get(key) is not None]
+    # which of two forms is meant, nobody can tell
     if len(present) != 1:
         fault = f"It says {' and '.join(present) or 'nothing'}."
         raise OptionError(fault, where=where, cure=f"Give exactly one of {', '.join(names)}.")
@@ -320,6 +332,7 @@ def _whitespace_policy(target: Mapping[str, Any], limits: Limits | None) -> str:
     blanks = regex(pattern, limits=limits).language(limits or Limits())
     start = blanks.start()
     blank = blanks.step(start, ord(" "))
+    # the grammar writes no white space where it need not
     if not blanks.accepts(start):
         raise UnsupportedError(
             f"The pattern {pattern!r} demands white space everywhere.",

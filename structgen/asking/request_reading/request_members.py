@@ -241,6 +241,7 @@ def read_members(request: Mapping[str, Any], address: str = "") -> dict[str, Any
     """
     extra_body = request.get("extra_body")
     own_members = {name: value for name, value in request.items() if name != "extra_body"}
+    # clients of OpenAI's send what is not OpenAI's in extra_body
     all_members = {**own_members, **extra_body} if isinstance(extra_body, Mapping) else own_members
     address = address or next(
         (place for name, place in ADDRESSES.items() if all_members.get(name) is not None), ""

@@ -65,12 +65,14 @@ class ReadRequest:
                 )
             return self.answer
         calls = partial(grammar_of, self.tools, format=format, **{**self.policies, **options})
+        # without a grammar of the answer free text is the other choice
         if self.answer is None:
             return calls(tool_choice=self.choice)
         if self.choice.mode == "none":
             return self.answer
         call_grammar = calls(tool_choice=replace(self.choice, mode="required"))
         grammar = either(as_text(self.answer), call_grammar)
+        # the engine ends a reply whose call repeats an earlier one
         if isinstance(grammar, Composed) and isinstance(call_grammar, Composed):
             grammar.repeats = call_grammar.repeats
         return grammar
@@ -109,11 +111,13 @@ def read_request(
         raise OptionError(
             f"A request is a dict, not a {type(request).__name__}.", where="request", cure="Pass the dict."
         )
+    # a form or a schema alone has no tools
     if isinstance(request, bool) or _is_form(request):
         grammar = requested_grammar(request, None, all_policies, specials)
         return ReadRequest((), None, True, read_choice((), None, True), grammar, "schema", all_policies)
     request = read_members(request)
-    tool_choice, parallel = request.get("tool_choice"), request.get("parallel_tool_calls")
+    tool_choice = request.get("tool_choice")
+    parallel = request.get("parallel_tool_calls")
     left_out: list[str] = []
     tools = read_tools(request.get("tools") or (), limits=all_policies.get("limits"), left_out=left_out)
     choice = read_choice(tools, tool_choice, parallel)
@@ -153,7 +157,8 @@ def _answer_grammar(
         guided_members = {}
     answer: tuple[str, Grammar | None] = "", None
     for target in [guided_members, *forms] if guided_members else forms:
-        name, grammar = next(iter(target)), requested_grammar(target, None, policies, specials)
+        name = next(iter(target))
+        grammar = requested_grammar(target, None, policies, specials)
         if grammar is None:
             continue
         if answer[0]:

@@ -69,6 +69,7 @@ def read_target(
         target = target.grammar()
     if target is None or target is str:
         return ReadTarget(None)
+    # a compiled pattern keeps its flags, which `regex` reads
     if isinstance(target, re.Pattern):
         target = regex(target)
     if isinstance(target, Grammar | CompiledGrammar):
@@ -81,6 +82,7 @@ def read_target(
         try:
             return ReadTarget(requested_grammar(target, policies, SERVED if usual is None else usual))
         except StructgenError as error:
+            # the person wrote another option's name
             if error.where == "target":
                 StructgenError.__init__(error, error.what, where=where, cure=error.cure)
             raise

@@ -103,16 +103,20 @@ class MemberReader:
         """Read the end of the container on top of the stack, the next of its values, or the beginning of one
         that holds others. Return where it ends."""
         self.is_between = True
-        source, top = self.source, self.stack[-1]
+        source = self.source
+        top = self.stack[-1]
         open_, close = self.brackets_of(top)
+        # a container without brackets of its own has no closing mark to look for
         if close:
             offset = yield from source.skip_characters(offset)
             yield from source.read_character(offset)
         if not close or not source.text.startswith(close, offset):
             start = offset
+            # only the first value has no mark between values before it
             if top.value_counts:
                 start = yield from source.match_text(offset, self.format.between)
             start = start if open_ and top.value_counts else (yield from source.skip_characters(start))
+            # items of an array have no keys, and so a template of their own
             template = self.format.item if top.is_array else self.format.member
             if (after_mark := (yield from self.skip_misplaced_mark(start, top.tail))) > start:
                 self.draft.notes["A mark is doubled, or stands in the place of another"] = False
@@ -120,6 +124,7 @@ class MemberReader:
             head, _, tail = template.partition("$value")
             try:
                 key, type_word, inside = yield from self.read_head(head, start)
+            # with brackets a value must stand here; without them the container may simply be over
             except MismatchError:
                 if close:
                     raise
@@ -142,17 +147,21 @@ class MemberReader:
         except MismatchError:
             if not (yield from self.source.match_any(offset, self.string_ends)):
                 raise
+        # a reader that refused here would lose the call for one mark
         self.draft.notes[f"The mark {tail.strip()!r} is missing"] = False
         return (yield from self.skip_misplaced_mark(offset))
 
     def skip_misplaced_mark(self, offset: int, tail: str | None = None) -> Wait[int]:
         """Return where a mark ends that stands at `offset`, if arguments go on behind it, or the call ends
         there; else `offset`. `tail`: there, this one or what closes the call may stand at `offset`."""
-        begins, close, source = self.marks.members, self.marks.close, self.source
+        begins = self.marks.members
+        close = self.marks.close
+        source = self.source
         if not close:
             return offset
         mark = yield from source.match_any(offset, self.marks.all)
         right = begins if tail is None else (*begins, close, *filter(None, (tail,)))
+        # a mark that is right here is not misplaced
         if not mark or source.text.startswith(right, offset):
             return offset
         follows = yield from source.skip_characters(offset + len(mark))
@@ -169,6 +178,7 @@ class MemberReader:
         """Return the key, the word for the type, and where the value begins."""
         offset, words = yield from self.source.match_template(template, offset, max_length=LONGEST_NAME)
         key = words.get("key", "").strip(BLANK)
+        # models put keys in quotes where the format has none
         if self.format.quote and len(key) > 1 and key[0] == key[-1] and key[0] in "\"'":
             key, self.draft.notes["Its keys are quoted"] = key[1:-1], True
         if "key" in words and re.fullmatch(self.format.keys, key, re.ASCII) is None:
@@ -187,9 +197,11 @@ class MemberReader:
         empty."""
         top = self.stack[-1]
         name = "" if top.is_array else f"{dumped(key)}: "
+        # an item counts by its index, so that no two items are one key
         key = str(len(top.value_counts)) if top.is_array else key
         if key in top.value_counts:
             self.draft.notes[f"It has {key} twice"] = False
+        # the value is still read to its end, but nothing of it is written
         if top.value_counts.get(key) and not self.skip_depth:
             self.skip_depth = len(self.stack)
         self.write_text(f"{', ' if top.value_counts else ''}{name}{text}")
@@ -218,7 +230,13 @@ class MemberReader:
         self.in_string = False
         self.end_value()
 
-    def read_value(self, offset: int, key: str, tail: str, type_word: str) -> Wait[int]:
+    def read_value(
+        self,
+        offset: int,
+        key: str,
+        tail: str,
+        type_word: str,
+    ) -> Wait[int]:
         """Read a value, or open one that holds others; return where its tail ends, or its beginning."""
         self.is_between = False
         top = self.stack[-1]
@@ -232,6 +250,7 @@ class MemberReader:
         if container_kind is not None:
             keys = None if menu is None else menu.object
             inner = self.open_object(None if keys is None else self.look_up_plan("members", keys), tail)
+            # all items of an array have one place in the plan, whatever their index
             if container_kind == "array":
                 item = self.item_member(menu)
                 inner = _Container(lambda _: item, True, tail)
@@ -261,11 +280,16 @@ class MemberReader:
         return KnownMember("", items[0][0], True) if items and len(set(items[0])) == 1 else None
 
     def find_container_kind(
-        self, offset: int, kinds: list[str], menu: ValueMenu | None, tail: str
+        self,
+        offset: int,
+        kinds: list[str],
+        menu: ValueMenu | None,
+        tail: str,
     ) -> Wait[str | None]:
         """Tell whether an object or an array stands there in the format's own way."""
         source = self.source
         offset = yield from source.skip_characters(offset)
+        # the brackets of the format tell it alone
         if self.format.brackets:
             char = yield from source.read_character(offset)
             return {self.format.brackets[0]: "object", self.format.brackets[2]: "array"}.get(char)
@@ -273,7 +297,8 @@ class MemberReader:
             return kinds[0] if kinds[0] in ("object", "array") else None
         if menu is not None and menu.object is None and menu.array is None:
             return None
-        begin, item = first_text(self.format.member), first_text(self.format.item)
+        begin = first_text(self.format.member)
+        item = first_text(self.format.item)
         mark = yield from source.match_any(offset, (f"{begin}/", item, begin, tail), exact=True)
         is_empty = mark == tail and menu is not None and menu.string is None
         if mark not in (begin, item) and not is_empty:
@@ -283,21 +308,29 @@ class MemberReader:
         return "array" if mark == item else "object"
 
     def read_json(
-        self, offset: int, key: str, tail: str, kinds: list[str], menu: ValueMenu | None
+        self,
+        offset: int,
+        key: str,
+        tail: str,
+        kinds: list[str],
+        menu: ValueMenu | None,
     ) -> Wait[int]:
         """Read an object or an array as JSON, whose strings may hold the tail; return where it ends, -1 where
         none stands there. What may be a string too is none before its tail is there."""
         if kinds:
-            may_be, is_doubtful = "string" not in kinds, False
+            may_be = "string" not in kinds
+            is_doubtful = False
         else:
             may_be = menu is None or menu.object is not None or menu.array is not None
             is_doubtful = menu is None or menu.string is not None
         offset = (yield from self.source.skip_characters(offset)) if may_be else offset
         if not may_be or self.source.text[offset : offset + 1] not in ("{", "["):
             return -1
+        # no string may stand here, so what is read may be written at once
         if not is_doubtful:
             return (yield from self.read_sure_json(offset, key))
         end, loose = yield from self.source.read_json(offset, is_strict=True)
+        # JSON that is spelled loosely is more likely a string that looks like JSON
         if loose.error or loose.is_respelled:
             return -1
         try:
@@ -322,9 +355,15 @@ class MemberReader:
         self.end_value()
         return end
 
-    def read_quoted(self, offset: int, key: str, follows: Texts) -> Wait[int]:
+    def read_quoted(
+        self,
+        offset: int,
+        key: str,
+        follows: Texts,
+    ) -> Wait[int]:
         """Read a value in a format that quotes strings in its own way; return where it ends."""
-        quote, source = self.format.quote, self.source
+        quote = self.format.quote
+        source = self.source
         offset = yield from source.skip_characters(offset)
         if (yield from source.match_any(offset, (quote,), exact=True)):
             return (yield from self.read_quoted_string(offset + len(quote), key, follows))
@@ -339,19 +378,28 @@ class MemberReader:
         self.write_value(key, _json_text(value, text))
         return offset + len(text)
 
-    def read_quoted_string(self, begin: int, key: str, follows: Texts) -> Wait[int]:
+    def read_quoted_string(
+        self,
+        begin: int,
+        key: str,
+        follows: Texts,
+    ) -> Wait[int]:
         """Read a string behind its quote; return where it ends. One whose last quote is missing ends before
         what follows it, or with the call."""
-        source, quote = self.source, self.format.quote
+        source = self.source
+        quote = self.format.quote
         ends = (quote, *self.string_ends)
         stop, mark, pending = yield from self.read_string(
             begin, key, (*ends, *follows), lambda said: len(said.rstrip(_CLOSING))
         )
+        # the key of the next argument may also be a part of this string
         next_key = stop if mark in follows else -1
         if next_key >= 0:
             stop, mark = yield from source.find_text(ends, stop + len(mark), exact=True)
-        end, is_whole = stop + len(mark), mark == quote
+        end = stop + len(mark)
+        is_whole = mark == quote
         if is_whole and next_key >= 0 and source.text.endswith(follows, begin, stop):
+            # only the character behind the quote tells whether the string ends with it
             while end == len(source.text) and not source.is_complete:
                 yield
             is_whole = source.text[end : end + 1] in tuple(_BARE)
@@ -365,7 +413,11 @@ class MemberReader:
         return end
 
     def read_string(
-        self, offset: int, key: str, ends: Texts, sure: Callable[[str], int]
+        self,
+        offset: int,
+        key: str,
+        ends: Texts,
+        sure: Callable[[str], int],
     ) -> Wait[tuple[int, str, str]]:
         """Write a string as it comes, up to one of some texts. Return where that stands, it, and what is not
         written: what stands behind the part of it that is `sure`."""
@@ -384,10 +436,17 @@ class MemberReader:
         return end, mark, "".join(pending)
 
     def read_raw(
-        self, offset: int, key: str, tail: str, kinds: list[str], menu: ValueMenu | None
+        self,
+        offset: int,
+        key: str,
+        tail: str,
+        kinds: list[str],
+        menu: ValueMenu | None,
     ) -> Wait[int]:
         """Read a value that stands raw, up to its tail; return where it ends."""
-        frame, ends = self.format.frame, (tail, *self.string_ends)
+        frame = self.format.frame
+        ends = (tail, *self.string_ends)
+        # a value that can only be a string is written as it comes, others when they are whole
         if "string" in kinds if kinds else menu is not None and not kinds_of(menu, with_strings=False):
             if frame:
                 offset += len((yield from self.source.match_any(offset, (frame,), exact=True)))
@@ -404,7 +463,12 @@ class MemberReader:
             self.write_value(key, _json_text(self.decode_raw(text, kinds, menu), text))
         return end
 
-    def decode_raw(self, text: str, kinds: list[str], menu: ValueMenu | None) -> Any:
+    def decode_raw(
+        self,
+        text: str,
+        kinds: list[str],
+        menu: ValueMenu | None,
+    ) -> Any:
         """Return the value of what stands between the texts of a member, which may be no string."""
         raw = text.removeprefix(self.format.frame).removesuffix(self.format.frame)
         value = _read_scalar(text, text if kinds else raw)
@@ -430,6 +494,7 @@ def _read_scalar(text: str, otherwise: str) -> Any:
 
 def _allows_value(value: Any, menu: ValueMenu) -> bool:
     """Tell whether a value that is no string may stand there; of objects and arrays, whether one may."""
+    # what is inside of it is judged when the call is whole
     if isinstance(value, (dict, list)):
         return (menu.object if isinstance(value, dict) else menu.array) is not None
     if value is None or isinstance(value, bool):

@@ -156,12 +156,17 @@ class CallReader(IncomingText):
 
     def read_piece(self, piece: str, *, is_last: bool = False) -> list[ReplyEvent]:
         """Take a piece of the reply, the last one or not; return what is new."""
-        text, self.text = self.text, ""
+        # the attribute lets go of the text, so that Python can extend it in place
+        text = self.text
+        self.text = ""
         text += piece  # nothing else holds it: it grows in its place
-        self.text, self.is_complete = text, is_last
+        self.text = text
+        self.is_complete = is_last
         del text
+        # the generator stops where it needs more text
         next(self._reading, None)
-        events, self.events = self.events, []
+        events = self.events
+        self.events = []
         return events
 
     def build_reply(self) -> Reply:
@@ -187,8 +192,11 @@ class CallReader(IncomingText):
     def read_reply(self, thinking: bool | str) -> Wait[None]:
         """Read the reply: thoughts that it begins with, a block that the prompt has opened, then one thing
         after another."""
-        offset, row, mark = 0, self.format, ""
+        offset = 0
+        row = self.format
+        mark = ""
         is_inside = thinking is True and row.opened
+        # the prompt may have opened the thoughts: then their end comes first
         if thinking == "auto" and row.opened and row.thinking:
             _, mark = yield from self.find_text((*row.thinking, *row.triggers, *row.text), 0)
         if row.thinking and (is_inside or mark == row.thinking[1]):
@@ -225,13 +233,20 @@ class CallReader(IncomingText):
             self.report_stray_mark(start)
             offset = self.add_character(start)
 
-    def add_text(self, offset: int, end: int, kind: Literal["text", "thoughts"] = "text") -> None:
+    def add_text(
+        self,
+        offset: int,
+        end: int,
+        kind: Literal["text", "thoughts"] = "text",
+    ) -> None:
         """Add text, or thoughts."""
         piece = self.text[offset:end]
+        # white space between blocks is a part of a text only where more text follows
         if self.gap is not None and kind == "text":
             if not piece.strip():
                 return
-            piece, self.gap = self.text[self.gap : end], None
+            piece = self.text[self.gap : end]
+            self.gap = None
         self.pending_start = end
         (self.texts[-1] if kind == "text" else self.thoughts).append(piece)
         self.has_text = self.has_text or (kind == "text" and bool(piece.strip()))
@@ -245,12 +260,14 @@ class CallReader(IncomingText):
     def report_stray_mark(self, offset: int, fault: str = "A mark of a call stands in a text.") -> None:
         """Tell of a mark behind a place that stands in calls alone, unless something else was told."""
         mark = marks_pattern(self.marks.strays).search(self.text, offset)
+        # a fault that is known already explains the mark
         if mark is not None and not self.problems:
             self.report_problem(mark.start(), fault)
 
     def read_thoughts(self, offset: int) -> Wait[int]:
         """Read thoughts, and what follows them."""
-        row, text_after = self.format, self.format.after_thinking
+        row = self.format
+        text_after = self.format.after_thinking
         self.is_inside = True
         self.thoughts.append("")
         ends = (row.thinking[1], *row.text[1 : len(row.blocks)])
@@ -258,7 +275,8 @@ class CallReader(IncomingText):
         if not mark:
             self.report_stray_mark(offset, "Thoughts do not end, and a mark of a call stands in them.")
             return end
-        self.pending_start, self.is_inside = end + len(mark), False
+        self.pending_start = end + len(mark)
+        self.is_inside = False
         self.pending_start += (
             len((yield from self.match_any(self.pending_start, (text_after,), exact=True)))
             if text_after
@@ -268,8 +286,10 @@ class CallReader(IncomingText):
 
     def read_block(self, offset: int) -> Wait[int]:
         """Read text that is a block of its own; return where what ends it stands."""
-        ends, opens = self.format.text[1:], self.marks.openings if self.format.never else ()
-        self.is_inside, self.gap = True, None
+        ends = self.format.text[1:]
+        opens = self.marks.openings if self.format.never else ()
+        self.is_inside = True
+        self.gap = None
         end, mark = yield from self.read_text(offset, (*ends, *opens))
         self.is_inside = not mark
         if mark and mark not in ends:
@@ -283,14 +303,17 @@ class CallReader(IncomingText):
         marks = self.marks
         is_sure = marks_pattern(marks.openings).match(mark) is not None
         self.is_doubtful = not is_sure and marks_pattern(marks.doubtful).match(mark) is not None
+        # braces in a long text would be tried as calls again and again
         if self.is_doubtful and self.reread > _REREAD * (offset + 1):
             return self.add_character(offset)
-        self.pending_start, self.is_inside = offset, True
+        self.pending_start = offset
+        self.is_inside = True
         try:
             end = yield from self.read_any_call(offset)
         except (MismatchError, UnfinishedError) as error:
             self.is_inside, is_over = False, isinstance(error, UnfinishedError)
             if self.partial is not None:
+                # its arguments were told already, so that it stays a call
                 self.report_problem(offset, "A call breaks off inside of its arguments.", LooseCallError)
                 return len(self.text)
             if is_over and is_sure:
@@ -312,7 +335,8 @@ class CallReader(IncomingText):
                     self.report_stray_mark(offset)
             return self.add_character(offset)
         finally:
-            self.row, self.marks = self.format, marks
+            self.row = self.format
+            self.marks = marks
         self.is_inside = False
         self.pending_start = (yield from self.skip_characters(end, "]}")) if marks.is_open_ended else end
         if self.pending_start > end:
@@ -334,6 +358,7 @@ class CallReader(IncomingText):
             except (MismatchError, UnfinishedError) as error:
                 if self.partial is not None:
                     raise
+                # the error of the format itself tells more than those of its siblings
                 reason = error if row is self.format or isinstance(error, HeadError) else reason
         raise reason
 
@@ -350,7 +375,12 @@ class CallReader(IncomingText):
         self.problems.append((offset, fault, kind))
         self.add_event("note" if kind is LooseCallError else "problem", fault)
 
-    def problem_error(self, offset: int, fault: str, kind: type[GenerationError]) -> GenerationError:
+    def problem_error(
+        self,
+        offset: int,
+        fault: str,
+        kind: type[GenerationError],
+    ) -> GenerationError:
         """Return the error of a problem."""
         return kind(
             f"{fault} It reads {shown(self.text[offset : offset + LONGEST_NAME])}.",
@@ -362,7 +392,9 @@ class CallReader(IncomingText):
     def read_section(self, offset: int) -> Wait[int]:
         """Read a section of calls, or a call without one; return where it ends."""
         begin, end = self.row.section
-        call_count, start, separator = len(self.calls), offset, self.row.separator.strip()
+        call_count = len(self.calls)
+        start = offset
+        separator = self.row.separator.strip()
         try:
             offset = yield from self.match_text(offset, begin, quotes=True)
         except MismatchError:  # perhaps a call
@@ -379,6 +411,7 @@ class CallReader(IncomingText):
                 mark = yield from self.match_any(offset, (end,))
                 if self.partial is not None or not (mark or has_calls):
                     raise
+            # models write the separator behind the last call, too
             if has_calls and separator and not mark and self.text.startswith(separator, offset):
                 offset += len(separator)
                 continue
@@ -386,6 +419,7 @@ class CallReader(IncomingText):
                 fault = f"A section of calls {'is not closed' if has_calls else 'holds none'}."
                 self.report_problem(start, fault, LooseCallError)
             others = self.marks.edges[1]
+            # the reply is over in the middle of a closing mark
             is_cut = (
                 not (mark or (yield from self.match_any(offset, others)))
                 and find_partial_mark(self.text, others, offset) == offset
@@ -407,6 +441,7 @@ class CallReader(IncomingText):
         """Read a call in any of the ways in which it may be written."""
         reason: Exception = MismatchError("the call")
         for way in self.marks.ways:
+            # a head can only be read where the names of tools are known
             if way.is_lost and not self.tools_by_name:
                 continue
             draft = CallDraft(
@@ -415,6 +450,7 @@ class CallReader(IncomingText):
             try:
                 end = yield from self.read_call_parts(offset, draft)
             except UnfinishedError as error:
+                # everything but the closing mark has come
                 if draft.is_call and self.lacks_closing_mark(draft):
                     return self.add_call(offset, draft, len(self.text))
                 if draft.listener is not None:
@@ -439,12 +475,18 @@ class CallReader(IncomingText):
             draft.notes["Its closing mark is missing"] = False
         return True
 
-    def add_call(self, offset: int, draft: CallDraft, end: int) -> int:
+    def add_call(
+        self,
+        offset: int,
+        draft: CallDraft,
+        end: int,
+    ) -> int:
         """Add a call that was read; return where it ends. Raises `DifferentError` for one in doubt that calls
         no tool, or that has no arguments."""
         is_unknown = self.tools_by_name is not None and draft.name not in self.tools_by_name
         if self.row is not self.format:
             draft.notes[f"It is written as {self.row.name} writes calls"] = False
+        # a guess counts only where a tool has the name and the arguments can be read
         if (draft.way.is_lost or self.row is not self.format) and (is_unknown or draft.error):
             raise HeadError(
                 draft.error or f"its head names {draft.name!r}, which is none of the tools", offset + 1
@@ -458,7 +500,8 @@ class CallReader(IncomingText):
         for note, is_habit in draft.notes.items():
             message = f"A call is not written as its format writes it: {note}."
             self.report_problem(offset, message, LooseCallError, is_habit=is_habit)
-        self.partial, self.pending_start = None, end
+        self.partial = None
+        self.pending_start = end
         call = self.build_call(draft)
         if call.error is not None:
             self.problems.append(call.error)
@@ -468,7 +511,12 @@ class CallReader(IncomingText):
         self.texts.append([])
         return end
 
-    def add_broken_call(self, offset: int, draft: CallDraft, reason: MismatchError) -> Wait[int]:
+    def add_broken_call(
+        self,
+        offset: int,
+        draft: CallDraft,
+        reason: MismatchError,
+    ) -> Wait[int]:
         """Add a call behind whose arguments, or inside of them, something else stands. Return where it ends:
         at its closing mark, or where the next call begins."""
         closing, others = self.marks.edges
@@ -483,10 +531,12 @@ class CallReader(IncomingText):
                 draft.notes[note] = False
                 self.open_end = draft.end
                 return self.add_call(offset, draft, start + len(mark) if is_mark else draft.end)
+            # the arguments are whole, but what follows belongs to no call
             draft.error = f"{reason} does not follow"
         if draft.is_held:
             raise reason
         self.is_well = False
+        # once too much was read twice, the search goes on behind the broken call
         start = draft.end if self.reread > _REREAD * draft.end else draft.begin
         self.reread += draft.end - draft.begin
         end, mark = yield from self.find_text((*closing, *others), start)
@@ -498,13 +548,15 @@ class CallReader(IncomingText):
 
     def read_call_parts(self, offset: int, draft: CallDraft) -> Wait[int]:
         """Read a call; return where it ends."""
-        way, start = draft.way, offset
+        way = draft.way
+        start = offset
         if way.is_lost:
             offset = yield from self.read_head(offset, draft)
         else:
             offset, placeholders = yield from self.match_template(
                 way.prefix, offset, _STOPS, LONGEST_NAME, is_loose=way.is_loose
             )
+            # another text than the format's stands before the arguments
             if "between" in placeholders:
                 draft.notes[f"{placeholders.pop('between')!r} stands before its arguments"] = False
             for kind, word in placeholders.items():
@@ -569,13 +621,20 @@ class CallReader(IncomingText):
             offset = yield from self.match_text(offset, " : ")
             offset = self.member_end = yield from self.read_member(key, offset, draft)
 
-    def read_member(self, key: str, offset: int, draft: CallDraft) -> Wait[int]:
+    def read_member(
+        self,
+        key: str,
+        offset: int,
+        draft: CallDraft,
+    ) -> Wait[int]:
         """Read the value of a member; return where it ends."""
         shape = self.marks.object
         assert shape is not None
+        # models name the arguments after other formats
         if key in _ARGUMENTS and key not in shape.members and shape.arguments_key not in draft.keys:
             draft.notes[f"Its {shape.arguments_key} are called {key}"] = True
             key = shape.arguments_key
+        # a member that comes again is read and does not count
         placeholder = None if key in draft.keys else shape.members.get(key)
         is_inner = placeholder == "object" or (key == "function" and key not in draft.keys)
         draft.keys.append(key)
@@ -594,7 +653,10 @@ class CallReader(IncomingText):
         return offset
 
     def read_value(
-        self, offset: int, draft: CallDraft, max_length: int = LONGEST_NAME
+        self,
+        offset: int,
+        draft: CallDraft,
+        max_length: int = LONGEST_NAME,
     ) -> Wait[tuple[int, Any]]:
         """Return where a JSON value ends, and the value. Raises `DifferentError` for none and for one of more
         than `max_length` characters. What may be no call has none that is long before its name and its
@@ -632,11 +694,18 @@ class CallReader(IncomingText):
 
     def set_no_arguments(self, draft: CallDraft, offset: int) -> None:
         """Take note that a call has no arguments."""
-        draft.begin, draft.end, draft.is_closed = offset, offset, True
+        draft.begin = offset
+        draft.end = offset
+        draft.is_closed = True
         self.report_call(draft)
         draft.write_json("{}")
 
-    def read_arguments(self, offset: int, draft: CallDraft, behind_text: bool) -> Wait[int]:
+    def read_arguments(
+        self,
+        offset: int,
+        draft: CallDraft,
+        behind_text: bool,
+    ) -> Wait[int]:
         """Read arguments; return where they end. It is a call where they begin: behind a text of the format
         at once."""
         start = yield from self.skip_characters(offset)
@@ -647,6 +716,7 @@ class CallReader(IncomingText):
             is_begun = True
         else:
             offset, loose = yield from self.read_json(start, max_length=LONGEST_NAME)
+            # null stands for no arguments; any other value is none
             if loose.value is not None:
                 raise MismatchError("the arguments")
             self.set_no_arguments(draft, start)
@@ -667,13 +737,16 @@ class CallReader(IncomingText):
                     raise MismatchError("the arguments") from None
                 draft.error = draft.error or f"{different} does not stand where it should"
                 raise MismatchError(draft.error) from None
-        draft.end, draft.is_closed = offset, True
+        draft.end = offset
+        draft.is_closed = True
         return offset
 
     def read_object_text(self, offset: int, draft: CallDraft) -> Wait[int]:
         """Read arguments that are one JSON object, or a JSON string that holds one; what models write in
         place of JSON is read, and noted. Return where they end."""
-        inner, characters, rest = LooseJson(), GrowingString(), ""
+        inner = LooseJson()
+        characters = GrowingString()
+        rest = ""
         begins = is_quoted = self.text[offset] in "\"'"
 
         def take_unquoted(text: str) -> None:
@@ -681,12 +754,14 @@ class CallReader(IncomingText):
             rest += characters.feed(text[begins:])
             rest = rest if draft.json_parts else rest.lstrip(BLANK)
             end, text = inner.feed(rest, 0, len(rest))
-            rest, begins = rest[end:], False
+            rest = rest[end:]
+            begins = False
             if text:
                 draft.write_json(text)
 
         offset, outer = yield from self.read_json(offset, take_unquoted if is_quoted else draft.write_json)
-        draft.end, inner = offset, inner if is_quoted else outer
+        draft.end = offset
+        inner = inner if is_quoted else outer
         if outer.is_respelled or inner.is_respelled:
             draft.notes[HABITS] = True
         if is_quoted and not outer.error and not draft.json_parts and not rest:
@@ -704,8 +779,10 @@ class CallReader(IncomingText):
 
     def build_call(self, draft: CallDraft) -> Call:
         """Return a call that comes next, as it is read so far."""
-        number, is_whole = len(self.calls), draft is not self.partial
-        json_text, loose = "".join(draft.json_parts), LooseJson()
+        number = len(self.calls)
+        is_whole = draft is not self.partial
+        json_text = "".join(draft.json_parts)
+        loose = LooseJson()
         loose.feed(json_text, 0, len(json_text))
         value = loose.value
         if not loose.is_whole:
@@ -723,9 +800,11 @@ class CallReader(IncomingText):
             identity = "" if may_follow and not is_whole else self.format.counted_id(draft.name, index)
         tool = None if self.tools_by_name is None else self.tools_by_name.get(draft.name)
         fault = cure = ""
+        # an unknown tool explains more than faults of its arguments
         if self.tools_by_name is not None and tool is None:
             fault = f"The reply calls {draft.name!r}, which is none of the tools."
-            cure = f"Say so by call.result(..., error=True); the tools are {', '.join(self.tools_by_name) or 'none'}."
+            names = ", ".join(self.tools_by_name) or "none"
+            cure = f"Say so by call.result(..., error=True); the tools are {names}."
         elif draft.error:
             fault = f"The arguments of {draft.name!r} cannot be read: {draft.error}."
             cure = "Say so by call.result(..., error=True), or hold the model to sg.tools(...)."

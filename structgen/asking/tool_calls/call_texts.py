@@ -53,7 +53,12 @@ class LooseJson:
         """Why it is no JSON."""
         self.is_respelled = self.is_whole = False
 
-    def feed(self, text: str, offset: int, stop: int) -> tuple[int, str]:
+    def feed(
+        self,
+        text: str,
+        offset: int,
+        stop: int,
+    ) -> tuple[int, str]:
         """Take what stands between two places; at the first, that which the last one left goes on. Return
         where it ends, and the JSON text of it. What the rest of the text may change is left."""
         sent = len(self._log.text)
@@ -71,6 +76,7 @@ class LooseJson:
             token = (_IN_STRING if self._quote else _TOKENS).match(text, offset, stop)
             if token is None:
                 break  # a backslash
+            # the word may go on: Fal is no word yet
             if token.lastgroup == "word" and token.end() == stop and len(token[0]) < len("false "):
                 break
             offset += self._take_token(token[0])
@@ -79,8 +85,10 @@ class LooseJson:
     def _take_token(self, token: str) -> int:
         """Take a token; return how many of its characters belong to the value."""
         piece = token
+        # single quotes become double ones
         if token == self._quote or (not self._quote and token in ("'", '"')):
-            self._quote, piece = "" if self._quote else token, '"'
+            self._quote = "" if self._quote else token
+            piece = '"'
         elif not self._quote:
             piece = _WORDS.get(token, token)
         elif token == "\\'":
@@ -88,7 +96,8 @@ class LooseJson:
         elif token == '"' or token[-1] < " ":
             piece = json.dumps(token[-1])[1:-1]
         self.is_respelled = self.is_respelled or piece != token
-        sent, data = len(self._log.text), piece.encode("utf-8", "surrogatepass")
+        sent = len(self._log.text)
+        data = piece.encode("utf-8", "surrogatepass")
         try:
             end = self._log.write_document(data)
             if self._log.is_whole:
@@ -96,6 +105,7 @@ class LooseJson:
                 self.is_whole = True
         except JsonError as error:
             self.error, end = f"they are no JSON: {error.what}", max(0, error.at - sent)
+        # the log counts bytes, the reader characters
         return len(token) if end == len(data) else len(data[:end].decode("utf-8", "ignore"))
 
 
@@ -144,10 +154,17 @@ class IncomingText:
                 return offset
             yield
 
-    def match_text(self, offset: int, text: str, *, quotes: bool = False) -> Wait[int]:
+    def match_text(
+        self,
+        offset: int,
+        text: str,
+        *,
+        quotes: bool = False,
+    ) -> Wait[int]:
         """Return where a text of the format ends that stands at `offset`. For white space in it any may stand
         there, or none; with `quotes`, single quotes for double ones. Raises `MismatchError`."""
         for index, char in enumerate(text):
+            # white space of a format stands for any, or for none
             if char in BLANK:
                 offset = yield from self.skip_characters(offset)
                 continue
@@ -158,18 +175,29 @@ class IncomingText:
         return offset
 
     def read_word(
-        self, offset: int, stops: str, max_length: int = sys.maxsize, expected: str = ""
+        self,
+        offset: int,
+        stops: str,
+        max_length: int = sys.maxsize,
+        expected: str = "",
     ) -> Wait[str]:
         """Return what stands before one of some characters. Raises `MismatchError` of `expected` where that
         has `max_length` characters."""
-        inside, end = re.compile(f"[^{re.escape(stops)}]*"), offset
+        inside = re.compile(f"[^{re.escape(stops)}]*")
+        end = offset
         while (end := inside.match(self.text, end).end()) == len(self.text) < offset + max_length:  # type: ignore[union-attr]
             yield from self.wait_for_text()
         if end - offset >= max_length:
             raise MismatchError(expected)
         return self.text[offset:end]
 
-    def match_any(self, offset: int, marks: Texts, *, exact: bool = False) -> Wait[str]:
+    def match_any(
+        self,
+        offset: int,
+        marks: Texts,
+        *,
+        exact: bool = False,
+    ) -> Wait[str]:
         """Return the one of some texts of the format that stands at `offset`, as it is written; "" for
         none."""
         while not self.is_complete and find_partial_mark(self.text, marks, offset, exact=exact) == offset:
@@ -188,7 +216,8 @@ class IncomingText:
         """Return where a JSON value ends, and what is read of it. Reading ends behind `max_length`
         characters, at what is no JSON, and, if `is_strict`, at what is not written as JSON. `write` takes its
         JSON text."""
-        loose, begin = LooseJson(), offset
+        loose = LooseJson()
+        begin = offset
         while True:
             offset, json_text = loose.feed(self.text, offset, min(len(self.text), begin + max_length))
             if write is not None:
@@ -226,7 +255,8 @@ class IncomingText:
                 offset = yield from self.match_text(offset, text, quotes=True)
             else:
                 word = yield from self.read_word(offset, "{", _BETWEEN, repr(text[:20]))
-                tag, actual = _TAG.search(text.strip()), word.strip()
+                tag = _TAG.search(text.strip())
+                actual = word.strip()
                 is_tagged = (
                     tag is not None and actual.endswith(tag[0]) and not actual.startswith(text.strip())
                 )
@@ -250,6 +280,7 @@ class IncomingText:
         while True:
             mark = marks_pattern(marks, exact=exact).search(self.text, offset)
             is_over = self.is_complete and (mark is not None or not exact)
+            # what may begin a mark is not given out before it is decided
             stop = len(self.text) if is_over else find_partial_mark(self.text, marks, offset, exact=exact)
             word = mark[0] if mark is not None and mark.start() < stop else ""
             stop = mark.start() if mark is not None and word else stop
@@ -282,7 +313,13 @@ def _character_patterns(mark: str, exact: bool) -> list[str]:
     return [r"\s{0,64}" if part.isspace() else "[\"']" if part == '"' else re.escape(part) for part in parts]
 
 
-def find_partial_mark(text: str, marks: Texts, offset: int = 0, *, exact: bool = False) -> int:
+def find_partial_mark(
+    text: str,
+    marks: Texts,
+    offset: int = 0,
+    *,
+    exact: bool = False,
+) -> int:
     """Return where the longest end of a text begins, behind `offset`, that is a beginning of one of some
     texts. They are taken with white space and single quotes in them, or as they are (`exact`)."""
     pattern, longest = _partial_marks_pattern(marks, exact)
@@ -298,6 +335,7 @@ def _partial_marks_pattern(marks: Texts, exact: bool) -> tuple[re.Pattern[str], 
         parts = _character_patterns(text, exact)
         del parts[len(parts) - (exact or not text[-1:].isspace()) :]  # more white space belongs to a text
         patterns.append("(?:".join(parts) + ")?" * max(0, len(parts) - 1))
+    # each white space of a mark may be 64 characters in the text
     longest = max((len(text) + 64 * len(text.split()) for text in marks), default=0)
     return re.compile(rf"(?:{'|'.join(filter(None, patterns))})\Z|\Z" if any(patterns) else r"\Z"), longest
 

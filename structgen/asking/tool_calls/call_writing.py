@@ -30,7 +30,9 @@ def _write_call(call: Call, row: ToolFormat) -> str:
     assert isinstance(row.calls, tuple)
     check_name(call.name, row.names, row, f"the call of {call.name}")
     empty = [template for template in row.calls if not {"arguments", "quoted"} & places(template)]
+    # some formats write a call without arguments in another way
     template = empty[0] if empty and not call.arguments else row.calls[0]
+    # ids such as functions.f:0 and call_0 end with the number of the call
     index = call.id.rsplit(":", 1)[-1].removeprefix("call_")
     document = json.dumps(call.arguments, ensure_ascii=False)
     values = {
@@ -54,7 +56,12 @@ def _join_parts(parts: Iterator[str], row: ToolFormat, bracket: int) -> str:
     return row.brackets[bracket] + inside + row.brackets[bracket + 1] if row.brackets else inside
 
 
-def _write_element(template: str, key: str, value: Any, row: ToolFormat) -> str:
+def _write_element(
+    template: str,
+    key: str,
+    value: Any,
+    row: ToolFormat,
+) -> str:
     """Return a member or an item, by its template."""
     if template == row.member:
         check_name(key, row.keys, row, f"the argument {key}")
@@ -66,6 +73,7 @@ def _write_element(template: str, key: str, value: Any, row: ToolFormat) -> str:
 def _write_value(value: Any, row: ToolFormat, end: str) -> str:
     """Return a value; `end`: the text behind it, which no string may hold. Errors: OptionError."""
     if isinstance(value, str):
+        # a string that holds its own end would be read back shorter
         stop = next((mark for mark in row.stops or (row.quote or end, *row.ends) if mark in value), None)
         if stop is not None:
             raise OptionError(

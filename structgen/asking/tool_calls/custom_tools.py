@@ -50,6 +50,7 @@ def grammar_of_text(
 
     Errors: OptionError for a text without a syntax whose lines begin like neither; those of the grammars.
     """
+    # llguidance's dialect of Lark has directives of its own
     if syntax in ("", "lark") and is_llguidance(text):
         return llguidance(text, limits, specials or {})
     kind = "ebnf" if syntax == "gbnf" else syntax or syntax_of(text)
@@ -75,11 +76,14 @@ def grammar_of_format(
     """Read {"type": "grammar", "syntax": "lark" | "regex" | ..., "definition": "..."} (custom tools of
     responses). Chat completions have an inner object `grammar`; graders have a text there, whose syntax may
     stand beside it."""
-    inner, syntax = target.get("grammar"), target.get("syntax") or ""
+    inner = target.get("grammar")
+    syntax = target.get("syntax") or ""
     if isinstance(inner, str):
         return grammar_of_text(inner, limits, syntax=syntax, where=f"{where}/grammar", specials=specials)
     if inner is not None:
-        target, where, syntax = inner, f"{where}/grammar", inner["syntax"]
+        target = inner
+        where = f"{where}/grammar"
+        syntax = inner["syntax"]
     definition_location = f"{where}/definition"
     text: Any = target.get("definition")
     TOOL_SHAPES.check(text, "text", definition_location)
@@ -89,10 +93,14 @@ def grammar_of_format(
 def custom_members(tool: Mapping[str, Any], location: str, limits: Limits | None) -> dict[str, Any]:
     """Return the members of a custom tool, whose shape was checked, with the `schema` and the `input` of the
     `Tool` that it is told as. Errors: those of the grammar, with the place."""
+    # chat completions have the members one dict deeper
     if tool.get("custom") is not None:
-        location, tool = f"{location}/custom", tool["custom"]
+        location = f"{location}/custom"
+        tool = tool["custom"]
     input_format = tool.get("format") or {}
-    grammar, argument = None, {"type": "string"}
+    grammar = None
+    argument = {"type": "string"}
+    # the model is told the grammar in words, as no prompt has a place for it
     if input_format.get("type") == "grammar":
         grammar = grammar_of_format(input_format, limits, f"{location}/format")
         grammar_members = input_format.get("grammar") or input_format

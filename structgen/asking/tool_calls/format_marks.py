@@ -82,6 +82,7 @@ class FormatMarks:
         """What must follow such a call, one of them."""
         tag = TAG.match(calls[0])
         rest = _NAMED.fullmatch(calls[0], tag.end()) if tag else None
+        # without tags a call is told by its first member
         if self.object is not None:
             keys = [key for key, place in self.object.members.items() if place in ("name", "arguments")]
             self.doubtful = tuple(f'{{ "{key}"' for key in keys) if tags else ('{ "',)
@@ -119,6 +120,7 @@ class FormatMarks:
         for template in () if row.blocks else row.calls:
             head = first_text(template).lstrip()
             tags = [tag.start() for tag in TAG.finditer(head) if tag[0][0] == "<"]
+            # without the mark of a section its first call begins with its own
             if row.section[0]:
                 yield from [head] * bool(tags)
             else:
@@ -167,6 +169,7 @@ def _find_tags(*texts: str) -> Iterator[str]:
 def _object_of(calls: Texts) -> ObjectCall | None:
     """Return how calls are one JSON object, of the way that has most members."""
     shapes = [shape for template in calls if (shape := _parse_object(template)) is not None]
+    # a format of which one way is no object is not read as objects
     if len(shapes) < len(calls):
         return None
     required_keys = frozenset.intersection(*(frozenset(shape.members) for shape in shapes))
@@ -175,7 +178,8 @@ def _object_of(calls: Texts) -> ObjectCall | None:
 
 def _parse_object(template: str) -> ObjectCall | None:
     """Return how a template is one JSON object; None where it is none."""
-    begin, end = template.find("{"), template.rfind("}") + 1
+    begin = template.find("{")
+    end = template.rfind("}") + 1
     try:
         call = json.loads(_UNQUOTED.sub(r'"\1"', template[begin:end]) if begin >= 0 else "")
     except ValueError:

@@ -303,10 +303,16 @@ def format_of(format: Any, where: str = "format") -> ToolFormat:
             where=where,
             cure=f"Name the format: {names}; or pass an sg.ToolFormat, or a tokenizer with a chat template.",
         )
+    # of several the one that is told by most of the template
     return max(fits, key=lambda row: sum(map(len, row.signs)))
 
 
-def check_name(name: str, pattern: str, row: ToolFormat, where: str) -> None:
+def check_name(
+    name: str,
+    pattern: str,
+    row: ToolFormat,
+    where: str,
+) -> None:
     """Raise `OptionError` for a name of a tool or an argument that a reader would not find again."""
     if re.fullmatch(pattern, name) is None:
         raise OptionError(

@@ -46,6 +46,7 @@ def read_choice(tools: Sequence[Tool], tool_choice: Any, parallel: Any) -> ToolC
     if isinstance(tool_choice, ToolChoice):
         return tool_choice
     if parallel is None:
+        # clients that say nothing of it mean one call where a call is required
         choice = read_choice(tools, tool_choice, True)
         return replace(choice, max_calls=1) if choice.mode == "required" else choice
     if isinstance(parallel, bool):
@@ -72,7 +73,12 @@ def read_choice(tools: Sequence[Tool], tool_choice: Any, parallel: Any) -> ToolC
     return ToolChoice((_find_tool(tools_by_name, tool_choice, _WHERE),), "forced", 1)
 
 
-def _choose_mode(tools: tuple[Tool, ...], mode: Any, max_calls: int | None, where: str) -> ToolChoice:
+def _choose_mode(
+    tools: tuple[Tool, ...],
+    mode: Any,
+    max_calls: int | None,
+    where: str,
+) -> ToolChoice:
     """Return a choice among tools; without tools it is "none". Errors: OptionError."""
     if mode not in ("auto", "required"):
         raise OptionError(f"The mode is {mode!r}.", where=where, cure='Write "auto" or "required".')
@@ -90,9 +96,11 @@ def _read_dict(
     TOOL_SHAPES.check(choice, "tool_choice", _WHERE)
     if choice.get("type") != "allowed_tools":
         return ToolChoice((_find_tool(tools_by_name, choice, _WHERE),), "forced", 1)
-    members, where = choice, _WHERE
+    members = choice
+    where = _WHERE
     if (inner := choice.get("allowed_tools")) is not None:  # chat completions have it one dict deeper
-        members, where = inner, f"{_WHERE}/allowed_tools"
+        members = inner
+        where = f"{_WHERE}/allowed_tools"
     numbered_names = enumerate(members.get("tools") or ())
     chosen = dict.fromkeys(
         _find_tool(tools_by_name, name, f"{where}/tools/{index}").name for index, name in numbered_names
@@ -109,7 +117,8 @@ def _find_tool(tools_by_name: Mapping[str, Tool], name: Any, where: str) -> Tool
     while isinstance(name, Mapping):
         inner = name.get("type") or "function"
         member = inner if name.get(inner) is not None else "name"
-        name, where = name.get(member), f"{where}/{member}"
+        name = name.get(member)
+        where = f"{where}/{member}"
     if not isinstance(name, str) or name not in tools_by_name:
         raise OptionError(
             f"No tool is called {name!r}.",

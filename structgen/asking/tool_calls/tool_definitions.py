@@ -93,6 +93,7 @@ class Tool:
         missing_arguments: JsonObject = {
             key: {} for key in _demanded_arguments(schema) if key not in properties
         }
+        # a schema of a stranger may ask for millions of them
         if len(missing_arguments) > MOST_UNDECLARED:
             raise SchemaError(
                 f"It asks for {len(missing_arguments):,} arguments that its properties do not have.",
@@ -101,6 +102,7 @@ class Tool:
             )
         schema["properties"] = {**properties, **missing_arguments}
         closed = {**schema, "additionalProperties": False}
+        # a closed schema that no object satisfies helps nobody
         too_few = "minProperties" in schema and not has_documents(unwarned_schema(closed))
         return schema if too_few else closed
 
@@ -156,6 +158,7 @@ def read_tools(
     tools_by_name: dict[str, Tool] = {}
     hosted_errors: dict[str, UnsupportedError] = {}
     for location, definition in _iterate_tools(tools):
+        # its error waits until it is known whether other tools are left
         if kind := hosted_type(definition):
             hosted_errors.setdefault(kind, _unknown_type(kind, location))
             continue
@@ -197,10 +200,12 @@ def _unknown_type(kind: Any, location: str) -> UnsupportedError:
 
 def _iterate_tools(tools: Any) -> Iterator[tuple[str, Any]]:
     """Yield tools as they are given, each with its place in what the person wrote."""
-    tools, where = _read_members(tools), "tools"
+    tools = _read_members(tools)
+    where = "tools"
     if isinstance(tools, dict):
         if "jsonrpc" in tools or tools.keys() == {"result"}:
-            tools, where = _rpc_result(tools), "tools/result"
+            tools = _rpc_result(tools)
+            where = "tools/result"
         if "tools" in tools:
             TOOL_SHAPES.check(tools, "tools_listed", where)
             if tools.get("nextCursor", tools.get("next_cursor")) is not None:
@@ -209,7 +214,8 @@ def _iterate_tools(tools: Any) -> Iterator[tuple[str, Any]]:
                 )
                 cure = "Ask the server for all pages (cursor=), and give the tools in one list."
                 warnings.warn(ToolWarning(f"{fault} {cure}"), stacklevel=warning_level())
-            tools, where = tools["tools"], f"{where}/tools"
+            tools = tools["tools"]
+            where = f"{where}/tools"
     is_tool = isinstance(tools, dict | Tool | type) or (callable(tools) and not isinstance(tools, Iterable))
     if is_tool:
         yield where, tools
@@ -294,12 +300,18 @@ def _tool_of_dict(definition: JsonObject, location: str, limits: Limits | None =
         tool = _build_tool(members, members["schema"], "", location)
         return dataclasses.replace(tool, custom=True, input=members["input"])
     if definition.get("function") is not None:
-        location, definition = f"{location}/function", definition["function"]
+        location = f"{location}/function"
+        definition = definition["function"]
     key = [*schema_keys, "parameters"][0]
     return _build_tool(definition, definition.get(key), f"{location}/{key}", location)
 
 
-def _build_tool(definition: Mapping[str, Any], schema: Any, schema_location: str, location: str) -> Tool:
+def _build_tool(
+    definition: Mapping[str, Any],
+    schema: Any,
+    schema_location: str,
+    location: str,
+) -> Tool:
     """Return a tool of a dict; `schema_location`: the place of its schema. Errors: OptionError,
     SchemaError."""
     name = definition.get("name")
@@ -312,7 +324,8 @@ def _build_tool(definition: Mapping[str, Any], schema: Any, schema_location: str
 
 def _demanded_arguments(schema: Mapping[str, Any]) -> list[str]:
     """Return the arguments that `required` and `dependentRequired` name, each as often as they do."""
-    keys, dependent = schema.get("required"), schema.get("dependentRequired")
+    keys = schema.get("required")
+    dependent = schema.get("dependentRequired")
     groups = [keys, dependent, *(dependent.values() if isinstance(dependent, Mapping) else ())]
     return [
         key for keys in groups if isinstance(keys, list | Mapping) for key in keys if isinstance(key, str)
@@ -361,6 +374,7 @@ def _tool_of_type(python_type: type, location: str) -> Tool:
 def _tool_of_function(function: Callable[..., Any]) -> Tool:
     """Return a tool of a function, a method or another callable, by its signature and docstring."""
     inner_function = function
+    # a partial has neither a name nor a docstring of its own
     while isinstance(inner_function, functools.partial):
         inner_function = inner_function.func
     name = getattr(inner_function, "__name__", type(inner_function).__name__)
@@ -431,21 +445,27 @@ def _split_docstring(docstring: str) -> tuple[str, dict[str, str]]:
     """Return what a docstring says before it comes to the arguments, and what it says of these, by name. That
     is in lines `name: text` below `Args:`, or `:param`, each with the lines behind it that are indented
     deeper."""
-    lines, arguments = list[str](), dict[str, list[str]]()
+    lines = list[str]()
+    arguments = dict[str, list[str]]()
     inside = is_over = False
-    name, indent = "", 0
+    name = ""
+    indent = 0
     for line in docstring.expandtabs().splitlines():
-        is_section, field = _SECTION.match(line) is not None, line.lstrip()
+        is_section = _SECTION.match(line) is not None
+        field = line.lstrip()
         is_over = is_over or is_section or field.startswith((":param", ":return", ":rtype", ":raises"))
         if not is_over:
             lines.append(line)
         inside = is_section or (inside and (not field or line.startswith(" ")))
         depth = len(line) - len(field)
+        # lines that are indented deeper go on with the argument before them
         if name and (depth > indent or not field):
             arguments[name].append(field.rstrip())
             continue
-        match, name = None if is_section else _ARGUMENT.match(line), ""
+        match = None if is_section else _ARGUMENT.match(line)
+        name = ""
         if match and (inside or field.startswith(":param")):
-            name, indent = match[1], depth
+            name = match[1]
+            indent = depth
             arguments[name] = [match[2].strip()]
     return "\n".join(lines).strip(), {name: " ".join(filter(None, said)) for name, said in arguments.items()}

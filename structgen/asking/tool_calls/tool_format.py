@@ -87,6 +87,7 @@ class ToolFormat(ArgumentStyle):
         calls = (self.calls,) if isinstance(self.calls, str) else tuple(self.calls)
         object.__setattr__(self, "calls", calls)
         ArgumentStyle.__post_init__(self)
+        # strings without quotes end at the next mark of the format
         if self.member and not self.stops and not self.ends:
             begins = [first_text(template) for template in (self.member, self.item) if template]
             texts = (self.member.partition("$value")[0], *calls)
@@ -178,17 +179,22 @@ class ToolFormat(ArgumentStyle):
         """
         result: list[dict[str, Any]] = []
         calls: list[tuple[str, str, str, int]] = []
-        answered_calls, used_ids = calls[:], set[str]()
+        answered_calls = calls[:]
+        used_ids = set[str]()
         for index, message in enumerate(messages):
             new_message = dict(message)
             id_location = new_message.pop("place", f"{where}/{index}/tool_call_id")
             if message.get("tool_calls"):
                 new_message["tool_calls"] = []
                 for call in message["tool_calls"]:
-                    name, id = call["function"]["name"], str(call.get("id") or "")
-                    new, number = id, len(calls)
+                    name = call["function"]["name"]
+                    id = str(call.get("id") or "")
+                    new = id
+                    number = len(calls)
+                    # the number goes on until the id is a new one
                     while new in used_ids or not self._is_own(new, name):
-                        new, number = self.counted_id(name, number), number + 1
+                        new = self.counted_id(name, number)
+                        number = number + 1
                     used_ids.add(new)
                     calls.append((id, new, name, index))
                     new_message["tool_calls"].append({**call, "id": new})

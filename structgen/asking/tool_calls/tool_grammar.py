@@ -109,7 +109,14 @@ def tools(
     return grammar
 
 
-def _find_repeat(text: str, *, row: ToolFormat, tools: Sequence[Tool], thinking: Any, must_call: bool) -> str:
+def _find_repeat(
+    text: str,
+    *,
+    row: ToolFormat,
+    tools: Sequence[Tool],
+    thinking: Any,
+    must_call: bool,
+) -> str:
     """Return in words which call of a text so far equals an earlier one; "" where none does. `must_call`: a
     text that is no call is the document that may stand in its place."""
     reply = parse_calls(text, row, tools=tools, thinking=thinking, ended=False)
@@ -134,7 +141,10 @@ class _Builder:
     """Builds grammars of one format."""
 
     def __init__(
-        self, row: ToolFormat, specials: Mapping[str, int | None], policies: Mapping[str, Any]
+        self,
+        row: ToolFormat,
+        specials: Mapping[str, int | None],
+        policies: Mapping[str, Any],
     ) -> None:
         self.row, self.marks = row, marks_of(row)
         self.specials, self.policies = specials, dict(policies)
@@ -147,9 +157,11 @@ class _Builder:
 
     def spell_text(self, text: str) -> TextGrammar:
         """Return the grammar of a text of the format; special tokens in it stand for themselves."""
+        # without special tokens every text of the format is plain
         if self._special is None:
             return literal(text)
         tokens = {name: self.specials[name] for name in self._special.findall(text)}
+        # None in place of an id is the end of the reply, which needs no text
         meant = {name: "" if token is None else special(token) for name, token in tokens.items()}
         return sequence(*(meant.get(part, part) for part in self._special.split(text)))
 
@@ -235,6 +247,7 @@ class _Builder:
     def text_with_triggers(self, rests: Mapping[str, TextGrammar], max_count: int | None) -> TextGrammar:
         """Return free text with what stands behind triggers."""
         words = [text for text in rests if not self.is_special(text)]
+        # no trigger is a special token: plain text alone keeps them apart
         if len(words) == len(rests):
             avoided_texts = self.avoided_texts(*filterfalse(self.is_special, self.marks.strays))
             return dispatched(rests, f"the format {self.row.name}", avoided_texts, max_count)
@@ -272,6 +285,7 @@ class _Builder:
             further_call = separator + ahead + call
             return ahead + call + further_call.repeat(0, choice.max_further_calls)
         block = other_block if choice.mode == "none" else other_block | self.build_calls(choice)
+        # without a bound any number of blocks may follow
         if not choice.max_calls:
             return (block + (separator + block).repeat()).optional()
         blocks = ahead + block
@@ -287,6 +301,7 @@ class _Builder:
         begin, end = self.row.section
         if not begin:
             return self.build_calls(choice, read_prefix)
+        # the text may have read the mark of a call, not that of a section
         is_begun = begin.startswith(read_prefix)
         call = self.build_calls(choice, "" if is_begun else read_prefix)
         further_call = self.spell_text(self.row.separator) + self.build_calls(choice)

@@ -119,6 +119,7 @@ def without_repeats(reply: Reply) -> Reply:
     """Return a reply up to the first call that equals an earlier one in name and arguments. A call that is
     being written and may become such a one is left out, too."""
     calls = [(call.name, call.document) for call in reply.calls]
+    # the first call that stands in the calls before it
     index = next((at for at, call in enumerate(calls) if call in calls[:at]), None)
     if index is not None:
         repeat = f"{reply.calls[index].name} is called again with the same arguments"

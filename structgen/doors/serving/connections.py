@@ -28,8 +28,8 @@ def connection_of(seconds: float) -> type[H11Protocol]:
             super().connection_made(transport)
             if hasattr(socket, "TCP_USER_TIMEOUT"):  # on Linux
                 # uvicorn waits for a client that takes nothing for as long as it likes
-                connected = transport.get_extra_info("socket")
-                connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
+                client_socket = transport.get_extra_info("socket")
+                client_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
             self.wait()
 
         def data_received(self, data: bytes) -> None:

@@ -381,10 +381,14 @@ def test_objects_come_back() -> None:
     )
     assert read_type(Signs).read_document(f'{{"rising": {star}}}') == {"rising": twin}
     assert read_type(list[Sun]).read_document(f'[{{"star": {star}}}]') == [Sun(twin)]
-    assert read_type(Observatory).read_document(f'{{"skies": [{{"brightest": {star}}}]}}') == Observatory([Sky(twin)])
+    assert read_type(Observatory).read_document(f'{{"skies": [{{"brightest": {star}}}]}}') == Observatory(
+        [Sky(twin)]
+    )
     assert read_type(Pair).read_document('{"left": 1}') == Pair(1)
     assert (
-        read_type(Person).read_document('{"name": "Ada", "age": 36, "home": {"street": "x", "zip": "12345"}}').initial
+        read_type(Person)
+        .read_document('{"name": "Ada", "age": 36, "home": {"street": "x", "zip": "12345"}}')
+        .initial
         == "A"
     )
 

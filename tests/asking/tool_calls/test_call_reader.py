@@ -32,7 +32,10 @@ KNOWN = read_tools([*TOOLS[:1], *TOOLS[2:], *WEATHER])
 def events_of(reader: CallReader, pieces: Iterable[str]) -> list[tuple[str, str, int]]:
     """Return the events of a reply, with what goes on in one of them joined."""
     found: list[tuple[str, str, int]] = []
-    for event in [*(one for piece in pieces for one in reader.read_piece(piece)), *reader.read_piece("", is_last=True)]:
+    for event in [
+        *(one for piece in pieces for one in reader.read_piece(piece)),
+        *reader.read_piece("", is_last=True),
+    ]:
         if event.kind in ("text", "thoughts", "arguments") and found and found[-1][::2] == event[::2]:
             found[-1] = event.kind, found[-1][1] + event.text, event.call
         else:
