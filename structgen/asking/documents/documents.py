@@ -71,7 +71,8 @@ def documents_of(
     result_paths = {os.path.realpath(f"{results}{end}") for end in _OF_RESULTS if results is not None}
     # all names are known before the first file is read, as two equal ones end the call
     named_sources = _name_sources(sources, result_paths)
-    twice = [name for name, times in Counter(name for name, _ in named_sources).items() if times > 1]
+    name_counts = Counter(name for name, _ in named_sources)
+    twice = [name for name, times in name_counts.items() if times > 1]
     if twice:
         fault = f"Two documents have the name {twice[0]!r}."
         raise OptionError(fault, where="document", cure="Give each another one: {'name': text, ...}.")

@@ -67,7 +67,8 @@ def _guess_encoding(data: bytes) -> str:
         ("", "", False) if best is None else (best.encoding, best.language, best.coherence > 0)
     )
     is_doubtful = not is_clear or (guess == "cp1250" and language not in _EASTERN)
-    is_western = len(data) > 4 * len(data.translate(None, bytes(range(128))))
+    high_bytes = data.translate(None, bytes(range(128)))
+    is_western = len(data) > 4 * len(high_bytes)
     if is_doubtful and is_western and _decode_bytes(data, "cp1252") is not None:
         return "cp1252"
     # nearly all bytes are UTF-16 of something; that of most scripts has many NULs

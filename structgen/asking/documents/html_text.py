@@ -35,7 +35,7 @@ def html_text(data: bytes) -> tuple[str, tuple[str, ...]]:
     where the style of a tag says so; what a style sheet says of classes is not read. Scripts, styles and
     pictures have no text. A raised text has `^` before it: a footnote is no digit of the number before.
 
-    Lines of quotes and lists have at most MARKS marks. Raises OptionError where `decoded_page` does, and
+    Lines of quotes and lists have at most MARKS marks. Raises OptionError where `decode_page` does, and
     RecursionError for tags inside each other, some four calls deep each. Cost: some 4 s a megabyte of short
     paragraphs, the square of the depth of tags.
     """

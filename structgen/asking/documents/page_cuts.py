@@ -147,7 +147,8 @@ def _measure_pieces(text: str, count: Count, max_tokens: int) -> tuple[_Numbers,
     borders = np.frombuffer(kinds, np.uint8).copy()
     borders[:-1][begins[1:] > ends[:-1]] = SPACED
     for kind, pattern in _BORDERS:
-        border_ends = np.fromiter((border.end() for border in re.finditer(pattern, text)), np.int64)
+        ends_of_matches = (border.end() for border in re.finditer(pattern, text))
+        border_ends = np.fromiter(ends_of_matches, np.int64)
         next_pieces = ends.searchsorted(border_ends, "right")
         is_between = (next_pieces > 0) & (next_pieces < len(ends))
         next_pieces = next_pieces[is_between]
@@ -172,7 +173,8 @@ def _piece_sizes(
 ) -> array[int]:
     """Return of each part of a piece the characters before it, the tokens before it, its own characters and
     its own tokens."""
-    sizes = array("q", chain.from_iterable(_split_word(piece[gap:], folded[gap:], count, max_tokens)))
+    parts = _split_word(piece[gap:], folded[gap:], count, max_tokens)
+    sizes = array("q", chain.from_iterable(parts))
     if len(sizes) == 4 and gap <= CHARACTERS_AT_ONCE:
         white = max(count(piece) - sizes[-1], 0)
     else:

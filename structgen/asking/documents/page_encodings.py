@@ -99,7 +99,8 @@ def _declared_labels(head: bytes) -> Iterator[str]:
         attributes = dict[bytes, bytes]()
         while markup.lastindex and (attribute := _ATTRIBUTE.match(head, offset)):
             offset = attribute.end()
-            attributes.setdefault(attribute[1].lower(), attribute[2] or attribute[3] or attribute[4] or b"")
+            value = attribute[2] or attribute[3] or attribute[4] or b""
+            attributes.setdefault(attribute[1].lower(), value)
         if markup[1] is None or offset == len(head):
             continue  # at the end, a tag may be cut off
         if b"charset" in attributes:

@@ -75,7 +75,8 @@ def dates_of(text: str, marks: bytearray) -> Iterator[Reading]:
     without a year is one in each of the years that the text states, the first eight. 30 February is none.
     Cost: linear.
     """
-    stated_years = list(dict.fromkeys(match[0] for match in _STATED_YEAR.finditer(text)))[:8]
+    different_years = dict.fromkeys(match[0] for match in _STATED_YEAR.finditer(text))
+    stated_years = list(different_years)[:8]
     for pattern in _DATES:
         for match in pattern.finditer(text):
             month = _month_of(match)
@@ -198,7 +199,8 @@ def instants_of(dates: list[Reading], times: list[Reading]) -> Iterator[Reading]
     starts = sorted(by_start)
     for time in times:
         index = bisect_left(starts, time.start)
-        near = starts[max(index - 1, 0) : index + (index < len(starts) and starts[index] <= time.end + 40)]
+        is_next_near = index < len(starts) and starts[index] <= time.end + 40
+        near = starts[max(index - 1, 0) : index + is_next_near]
         for date in (date for start in near for date in by_start[start]):
             day: Any = date.value
             moment: Any = time.value

@@ -62,6 +62,7 @@ def durations_of(text: str, numbers: list[Reading]) -> Iterator[Reading]:
                 seconds += value * size
             joint = _JOINT.match(text, end)
             further = parts_by_start.get(joint.end()) if joint else None
+            # months and years make no sum with weeks or days
             if further is not None and rank < further[2] and (rank < 2) == (further[2] < 2):
                 if joint and "," in joint[0]:  # a list, perhaps
                     yield from _build_duration(letters, seconds, start, end)

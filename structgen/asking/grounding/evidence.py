@@ -45,7 +45,11 @@ class Evidence(Sequence[Stated]):
         """Return a JSON array with an object for each value, whose members are the fields of `Stated`."""
         return write(
             [
-                {**asdict(value), "places": [*map(asdict, value.places)], "others": [*value.others]}
+                {
+                    **asdict(value),
+                    "places": [*map(asdict, value.places)],
+                    "others": [*value.others],
+                }
                 for value in self
             ]
         )
@@ -86,7 +90,9 @@ def evidence_of(document: Json, texts: StatedText) -> Evidence:
         for path, value in values_in(exact(document))
         if isinstance(value, (int, Decimal, str)) and not isinstance(value, bool)
     ]
+    # many values with many places would make a page that nobody can open
     max_places = max(1, min(MOST_LISTED, _MOST_IN_ALL // max(1, len(values))))
     # equal values of a document are searched once
     places_of = cache(PlaceSearch(texts, max_places).places_of)
-    return Evidence(texts.texts, tuple(Stated(path, value, *places_of(value)) for path, value in values))
+    stated_values = [Stated(path, value, *places_of(value)) for path, value in values]
+    return Evidence(texts.texts, tuple(stated_values))

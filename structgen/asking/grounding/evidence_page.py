@@ -42,7 +42,8 @@ def page_of(texts: Mapping[str, str], values: Sequence[Stated]) -> str:
     marks = {name: list[Mark]() for name in texts}
     for index, value in enumerate(page_values):
         for place in value.places[:max_places]:
-            marks[place.text].append(Mark(place.end - place.start, place.start, place.end, index))
+            mark = Mark(place.end - place.start, place.start, place.end, index)
+            marks[place.text].append(mark)
     summary = f"{sum(bool(stated.places) for stated in values):,} of {counted(len(values), 'value')} stated in the text."
     if len(page_values) < len(values):
         summary += f" The first {counted(len(page_values), 'value')} are shown."

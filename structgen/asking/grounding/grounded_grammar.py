@@ -32,10 +32,12 @@ def checked_texts(value: Any) -> bool | NamedTexts:
     if not isinstance(pairs, list | tuple) or not pairs:
         raise checks.wrong("grounded", value, cure)
     for pair in pairs:
-        if not isinstance(pair, tuple) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):
+        is_pair = isinstance(pair, tuple) and len(pair) == 2
+        if not is_pair or not all(isinstance(text, str) for text in pair):
             raise checks.wrong("grounded", pair, cure)
         checks.encodable("grounded", pair[1])
-    if twice := [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]:
+    name_counts = Counter(name for name, _ in pairs)
+    if twice := [name for name, count in name_counts.items() if count > 1]:
         raise OptionError(
             f"Two texts have the name {twice[0]!r}.", where="grounded", cure="Rename one of them."
         )

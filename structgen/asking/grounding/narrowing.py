@@ -148,7 +148,7 @@ def narrow_grammar(
 
 
 class _Narrowing:
-    """One narrowing of a schema. `freed`: the JSON Pointers of places that stay as they are.
+    """One narrowing of a schema. `free_pointers`: the JSON Pointers of places that stay as they are.
 
     Each subschema that the root reaches is copied: *held*, or as it is. A held copy has held copies at the
     keywords of `_POSITIVE`, and copies as they are at all others. So each document of a held copy is one of
@@ -213,7 +213,8 @@ class _Narrowing:
         if (reference := schema.get("$ref")) is not None:
             if reference not in self._lacks:
                 self._lacks[reference] = {}  # a definition may lead to itself
-                self._lacks[reference] = self.lacks_of(self._definitions.get(reference.rpartition("/")[2]))
+                definition = self._definitions.get(reference.rpartition("/")[2])
+                self._lacks[reference] = self.lacks_of(definition)
             requirements.append(("", self._lacks[reference]))
         if isinstance(denied_schema := schema.get("not"), dict):
             requirements.append(("", self.lacks_of(denied_schema.get("not"))))
@@ -333,7 +334,8 @@ class _Narrowing:
         """Return the schema of no value that stands for a place at which nothing is stated."""
         pattern = "text of its pattern" if "pattern" in schema.raw else "words"
         names = {"number": "number", "string": str(schema.raw.get("format", pattern))}
-        lack = _Lack(schema.pointer, tuple([names[kind] for kind in sorted(kinds)]))
+        kind_names = [names[kind] for kind in sorted(kinds)]
+        lack = _Lack(schema.pointer, tuple(kind_names))
         empty = {"type": "null", "enum": [0]}
         self._empty[id(empty)] = empty, lack
         return empty
@@ -432,7 +434,11 @@ def _kind_of(name: str) -> str:
     return "number" if name == "integer" else name
 
 
-def _children_of(schema: Schema, ref: Schema | None, all_of: tuple[Schema, ...]) -> dict[int, Schema]:
+def _children_of(
+    schema: Schema,
+    ref: Schema | None,
+    all_of: tuple[Schema, ...],
+) -> dict[int, Schema]:
     """Return the schemas that stand in the keywords of one, by the identity of their JSON values. `ref`,
     `all_of`: as they are written."""
     children: dict[int, Schema] = {}
@@ -446,13 +452,19 @@ def _children_of(schema: Schema, ref: Schema | None, all_of: tuple[Schema, ...])
     return children
 
 
-def _targets_of(schema: Schema, ref: Schema | None, all_of: tuple[Schema, ...]) -> Iterator[Schema]:
+def _targets_of(
+    schema: Schema,
+    ref: Schema | None,
+    all_of: tuple[Schema, ...],
+) -> Iterator[Schema]:
     """Yield the targets of the references of a schema, in the order of their keywords. `ref`, `all_of`: as
     they are written."""
     if ref is not None:
         yield ref
         members = {*map(id, schema.raw.get("allOf", ()))}
-        yield from (part for part in all_of if part.raw is not None and id(part.raw) not in members)
+        for part in all_of:
+            if part.raw is not None and id(part.raw) not in members:
+                yield part
 
 
 def _formula_of(schema: Schema) -> Formula | None:
@@ -466,7 +478,10 @@ def _formula_of(schema: Schema) -> Formula | None:
     return All(tuple(formulas)) if formulas else None
 
 
-def _first_accepted(readings: Iterable[tuple[Reading, list[str]]], meets: Callable[[str], bool]) -> list[Any]:
+def _first_accepted(
+    readings: Iterable[tuple[Reading, list[str]]],
+    meets: Callable[[str], bool],
+) -> list[Any]:
     """Return the values of some readings that a place takes, each in the first spelling that it takes.
     Numbers that are part of something else count where there is no other."""
     whole = dict[str, None]()

@@ -79,7 +79,8 @@ def number_words_of(text: str, marks: bytearray) -> Iterator[Reading]:
     for match in _WORD.finditer(text):
         gap = text[words[-1].end : match.start()] if words else ""
         spelling = unicodedata.normalize("NFC", match[0].lower())
-        words.append(_Word(spelling, *match.span(), gap not in (" ", "-", "\n", "\xa0")))
+        is_apart = gap not in (" ", "-", "\n", "\xa0")
+        words.append(_Word(spelling, *match.span(), is_apart))
     word_counts = Counter(word.spelling for word in words)
     telling = {
         language: sum(word_counts[word] for word in _TELLING[language].split()) for language in LANGUAGES
@@ -98,6 +99,7 @@ def number_words_of(text: str, marks: bytearray) -> Iterator[Reading]:
         run_end = -last
         word = words[first]
         is_part = (number.start, number.end) in ordinals
+        # a word of a date or an address is no number of its own
         if marks[word.start] == PART:
             continue
         if run_end == first + 1:

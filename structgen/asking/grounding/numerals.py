@@ -120,7 +120,11 @@ def numerals_of(signs: Signs, marks: bytearray) -> Iterator[Reading]:
             yield Reading("number", value, start, end, is_part or is_negative)
 
 
-def _possible_values(figures: str, start: int, is_part: bool) -> Iterator[tuple[Decimal, int, int, bool]]:
+def _possible_values(
+    figures: str,
+    start: int,
+    is_part: bool,
+) -> Iterator[tuple[Decimal, int, int, bool]]:
     """Yield what a run of figures and signs between them may state: value, start, end, whether it is a
     part."""
     end = start + len(figures)
@@ -166,7 +170,8 @@ def multiples_of(signs: Signs, marks: bytearray, numbers: Iterable[Reading]) -> 
                 if match is None or marks[base.start] == PART:
                     continue
                 group = match.lastindex or 0
-                for factor in FACTORS_OF.get(re.sub(r"\s", "", match[group].lower()), ()):
+                word = re.sub(r"\s", "", match[group].lower())
+                for factor in FACTORS_OF.get(word, ()):
                     value = _EXACT.multiply(Decimal(str(form.value)), factor)
                     is_part = form.is_part and text[base.start].isdecimal()  # a dozen is no article
                     multiple = Reading("number", value, number.start, match.end(), is_part)

@@ -95,7 +95,10 @@ class PlaceSearch:
             places |= self._find_runs(value, _EXACT)
             if not places and _CODE.fullmatch(value):
                 places = self._find_runs(value, _LOOSE)
-        sorted_places = sorted(places, key=lambda place: (self._order[place.text], place.start, place.end))
+        sorted_places = sorted(
+            places,
+            key=lambda place: (self._order[place.text], place.start, place.end),
+        )
         first_places = sorted_places[: self._max_places]
         pairs = [
             pair

@@ -108,8 +108,9 @@ def read_negative(signs: Signs, marks: bytearray, number: Reading) -> Reading | 
     has_behind = first == start and not number.is_part and signs.sign_ends
     if has_behind and (measure := measures.match(text, end)):
         last = signs.sign_ends.get(measure.end(), end)
-        if not text[last - 1].isalnum() and (is_word or measure[1] or not beginning.match(text, start)):
-            last = end  # a dash
+        is_dash = not text[last - 1].isalnum()
+        if is_dash and (is_word or measure[1] or not beginning.match(text, start)):
+            last = end
     if (first, last) == (start, end) or not isinstance(value, Decimal) or value <= 0:
         return None
     return Reading("number", value.copy_negate(), first, last, number.is_part, (start, end))

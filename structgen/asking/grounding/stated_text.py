@@ -77,7 +77,8 @@ def spellings_of(value: Any) -> list[str]:
             return [text] if value.tzinfo is not None else [text, f"{text}Z"]
         case dt.timedelta():
             days = value.days
-            parts = zip(str(dt.timedelta(0, value.seconds)).split(":"), "HMS", strict=True)
+            numbers = str(dt.timedelta(0, value.seconds)).split(":")
+            parts = zip(numbers, "HMS", strict=True)
             clock = "".join(f"{int(count)}{letter}" for count, letter in parts if int(count))
             # ISO 8601 writes whole weeks in two ways
             weeks = [f"P{days // 7}W"] if days and days % 7 == 0 and not clock else []

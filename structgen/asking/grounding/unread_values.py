@@ -72,7 +72,8 @@ def guesses_of(verified_text: StatedText) -> Iterator[Reading]:
     for _, reading in verified_text.readings:
         if reading.kind != "datetime":  # it reaches from a date to a time
             mark_span(marks, reading.start, reading.end)
-    years = [*dict.fromkeys(figure[0] for figure in _FIGURES.finditer(text) if len(figure[0]) == 4)][:8]
+    figures = (figure[0] for figure in _FIGURES.finditer(text))
+    years = [*dict.fromkeys(figure for figure in figures if len(figure) == 4)][:8]
     for word in _WORD.finditer(text):
         name = _fold_word(word[0])
         # Hebrew writes "in" as one letter before the name
@@ -112,7 +113,8 @@ def _dates_around(
     places = {start, end}.union(*(figure.span() for figure in figures))
     for year, month, day in product(own_years, sorted(months), sorted(numbers)):
         with suppress(ValueError):  # no day of the calendar
-            yield Reading("date", dt.date(int(year), month, day), min(places), max(places), is_part=True)
+            date = dt.date(int(year), month, day)
+            yield Reading("date", date, min(places), max(places), is_part=True)
 
 
 def _fold_word(word: str) -> str:
@@ -131,7 +133,8 @@ def _month_names() -> dict[str, frozenset[int]]:
         with open(localedata.resolve_locale_filename(locale), "rb") as file:
             contexts = pickle.load(file).get("months", {})
         widths = product(contexts.values(), ("wide", "abbreviated"))
-        for month, name in (pair for names, width in widths for pair in names.get(width, {}).items()):
+        pairs = (pair for names, width in widths for pair in names.get(width, {}).items())
+        for month, name in pairs:
             longest = max(_WORD.findall(name), key=len, default="")
             if len(longest) > 2 or longest > _LATIN:
                 counts[_fold_word(longest)][month] += 1

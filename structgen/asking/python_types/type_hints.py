@@ -112,6 +112,7 @@ def read_type(hint: type[T] | Any) -> TypeReader[T]:
     from structgen.asking.python_types.descriptions import add_descriptions, refuse_unread
     from structgen.asking.python_types.pydantic_schema import TypeSchema, refused_field
 
+    # a function without annotations says nothing of its type
     if hint is inspect.Parameter.empty or isinstance(hint, TypeVar):
         raise _no_schema(hint, "there is no type")
     if _is_instance(hint):

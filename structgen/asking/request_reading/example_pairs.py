@@ -78,6 +78,7 @@ def _pairs_in_file(path: Path, where: str) -> Iterator[Any]:
     """Yield what the lines of a file say: pairs, and other values. Errors: OptionError for a file that cannot
     be read, or is too large."""
     try:
+        # a file of gigabytes by mistake must not fill the memory
         if path.stat().st_size > MOST_BYTES:
             raise OptionError(f"{path} has over {MOST_BYTES:,} bytes.", where=where, cure="Take fewer pairs.")
         for line in filter(str.strip, read_text(path).split("\n")):

@@ -199,6 +199,7 @@ def _read_wrapped(target: dict[str, Any], wrapper: str, depth: int) -> _Form:
             where=wrapper,
             cure="Pass its value as the target: a type, a schema or a format.",
         )
+    # vLLM's shape has no type
     if wrapper == "structured_outputs":
         return _structured_outputs(dict(inner))
     if wrapper in ("response_format", "text") and inner.get("type") not in _FORMATS:

@@ -105,6 +105,7 @@ def read_request(
     the grammars; nothing is compiled yet.
     """
     all_policies = {**(SERVED if policies is None else policies), **OF_A_STRANGER}
+    # limits of the request hold for its grammars, too
     if limits is not None:
         all_policies["limits"] = limits
     if not isinstance(request, Mapping | bool):
@@ -119,6 +120,7 @@ def read_request(
     tool_choice = request.get("tool_choice")
     parallel = request.get("parallel_tool_calls")
     left_out: list[str] = []
+    # tools that a server runs itself are left out, not refused
     tools = read_tools(request.get("tools") or (), limits=all_policies.get("limits"), left_out=left_out)
     choice = read_choice(tools, tool_choice, parallel)
     form, answer = _answer_grammar(request, all_policies, specials)

@@ -65,6 +65,7 @@ def read_target(
     """
     if isinstance(target, ReadTarget):
         return target
+    # the grammar of a request that calls no tool
     if isinstance(target, ReadRequest):
         target = target.grammar()
     if target is None or target is str:

@@ -75,7 +75,7 @@ class MemberReader:
         return self.format.stops or self.format.ends
 
     def read_arguments(self, offset: int) -> Wait[int]:
-        """Read the arguments that stand at `offset`; return where they end. Raises `DifferentError` where
+        """Read the arguments that stand at `offset`; return where they end. Raises `MismatchError` where
         they are none."""
         root = self.open_object(None if self.plan is None else self.plan.root)
         self.stack.append(root)

@@ -290,6 +290,7 @@ class CallReader(IncomingText):
         opens = self.marks.openings if self.format.never else ()
         self.is_inside = True
         self.gap = None
+        # a call may begin though the block was not closed
         end, mark = yield from self.read_text(offset, (*ends, *opens))
         self.is_inside = not mark
         if mark and mark not in ends:
@@ -467,6 +468,7 @@ class CallReader(IncomingText):
 
     def lacks_closing_mark(self, draft: CallDraft) -> bool:
         """Tell whether only the closing mark is missing of a call in which the reply ends."""
+        # arguments that are not closed can only miss their last brackets
         if not draft.is_closed:
             if draft.members is None or self.row.brackets or not draft.members.is_over:
                 return False
@@ -481,7 +483,7 @@ class CallReader(IncomingText):
         draft: CallDraft,
         end: int,
     ) -> int:
-        """Add a call that was read; return where it ends. Raises `DifferentError` for one in doubt that calls
+        """Add a call that was read; return where it ends. Raises `MismatchError` for one in doubt that calls
         no tool, or that has no arguments."""
         is_unknown = self.tools_by_name is not None and draft.name not in self.tools_by_name
         if self.row is not self.format:
@@ -584,6 +586,7 @@ class CallReader(IncomingText):
         """Read what names a tool of those known in another way than the format's; return where it ends."""
         begin, _, mark = draft.way.prefix.partition("$name")
         start = yield from self.match_text(offset, begin)
+        # the head ends where the format's own text goes on
         while (end := self.text.find(mark, start, start + LONGEST_NAME)) < 0:
             if self.is_complete or len(self.text) >= start + LONGEST_NAME:
                 raise MismatchError("a name")
@@ -639,6 +642,7 @@ class CallReader(IncomingText):
         is_inner = placeholder == "object" or (key == "function" and key not in draft.keys)
         draft.keys.append(key)
         start = yield from self.read_character(offset)
+        # formats put name and arguments into an object of their own
         if start == "{" and is_inner:
             return (yield from self.read_object(offset, draft))
         if placeholder in ("arguments", "quoted"):
@@ -658,7 +662,7 @@ class CallReader(IncomingText):
         draft: CallDraft,
         max_length: int = LONGEST_NAME,
     ) -> Wait[tuple[int, Any]]:
-        """Return where a JSON value ends, and the value. Raises `DifferentError` for none and for one of more
+        """Return where a JSON value ends, and the value. Raises `MismatchError` for none and for one of more
         than `max_length` characters. What may be no call has none that is long before its name and its
         arguments are there."""
         end, loose = yield from self.read_json(offset, max_length=max_length)
@@ -669,7 +673,7 @@ class CallReader(IncomingText):
         return end, loose.value
 
     def check_object(self, draft: CallDraft, offset: int) -> None:
-        """Tell what differs in an object that is read. Raises `DifferentError` where it is no call."""
+        """Tell what differs in an object that is read. Raises `MismatchError` where it is no call."""
         shape = self.marks.object
         assert shape is not None
         if not draft.name:

@@ -62,6 +62,7 @@ class FormatMarks:
 
     def __init__(self, row: ToolFormat) -> None:
         calls = row.calls if isinstance(row.calls, tuple) else (row.calls,)
+        # tags tell a call from JSON in a text
         tags = list(_find_tags(*row.section, *calls))
         self.has_tags = bool(tags)
         """Whether there are tags in calls."""

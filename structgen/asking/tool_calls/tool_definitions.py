@@ -335,6 +335,7 @@ def _demanded_arguments(schema: Mapping[str, Any]) -> list[str]:
 def _object_schema(schema: Any, where: str, name: str) -> JsonObject:
     """Return the schema of a tool's arguments, which are an object: one that says less than that is one of
     objects. Errors: `SchemaError` for one that no object satisfies, by its type."""
+    # any value is allowed, and arguments are an object
     if schema is True:
         return {"type": "object"}
     kinds = root_of(schema)[1].get("type", "object") if isinstance(schema, Mapping) else []

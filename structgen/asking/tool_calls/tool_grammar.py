@@ -93,6 +93,7 @@ def tools(
         raise checks.wrong("specials", specials, 'Give ids by texts, such as {"<tool_call>": 7}.')
     if thinking not in (True, False, "auto"):
         raise OptionError(f"It is {thinking!r}.", where="thinking", cure='Give True, False or "auto".')
+    # the format has no marks between which thoughts could stand
     if thinking and not row.thinking:
         raise OptionError(
             f"The format {row.name} has no thoughts.", where="thinking", cure="Leave thinking out."
@@ -220,6 +221,7 @@ class _Builder:
                 self.arguments_by_tool[tool.name] = self.build_arguments(tool)
             except UnsupportedError as error:
                 refusals.append(error)
+        # a reply that can call nothing is an error, a tool less is a warning
         if refusals and not self.arguments_by_tool:
             raise refusals[0]
         for refusal in refusals:

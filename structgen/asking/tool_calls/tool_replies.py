@@ -57,6 +57,7 @@ class Call:
         """Return the message that brings the model what a call came to. `value` is text as it is and anything
         else as JSON; with `error`, or for an exception, it is `{"error": ...}`. Raises `OptionError` for a
         value that JSON cannot write."""
+        # the model should see that the call failed, and how
         if error or isinstance(value, BaseException):
             value = {"error": str(value) if isinstance(value, BaseException) else value}
         role = self.format.role if self.format is not None else "tool"

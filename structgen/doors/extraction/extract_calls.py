@@ -263,7 +263,8 @@ def _prepare_call(
     """Return the work of a call, whose options are checked."""
     if not options.keys() <= ExtractOptions.__annotations__.keys():
         raise TypeError("an unknown option, which options_named names")
-    settings = ExtractSettings(**{name: value for name, value in options.items() if name in OWN_OPTIONS})
+    own_options = {name: value for name, value in options.items() if name in OWN_OPTIONS}
+    settings = ExtractSettings(**own_options)
     page_options = {name: value for name, value in options.items() if name not in OWN_OPTIONS}
     page_options |= {"grounded": settings.grounded, "quotes": settings.quotes, "examples": settings.examples}
     question = PageQuestion(
@@ -376,7 +377,8 @@ def _ask_pages(
 def _pages_of(document: TextDocument, question: PageQuestion, max_tokens: int) -> Iterator[Page]:
     cuts = cut_pages(document.text, question.count_tokens, max_tokens, question.overlap)
     for number, span in enumerate(cuts, 1):
-        yield Page(document.name, number, span.start, span.end, document.text[span.start : span.end])
+        text = document.text[span.start : span.end]
+        yield Page(document.name, number, span.start, span.end, text)
 
 
 @contextmanager

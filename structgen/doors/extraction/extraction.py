@@ -158,8 +158,14 @@ class Extraction(Sequence[FoundItem], Generic[R]):
     def write(self, path: Path | str, *, formulas: bool = False) -> None:
         """Write JSON lines, or, to a path that ends in .csv or .html, these: whole or not at all.
         `formulas`: as in `to_csv`. Raises OSError."""
-        writers = {".csv": lambda: self.to_csv(formulas=formulas), ".html": self.page, ".htm": self.page}
-        write_page(Path(path), writers.get(Path(path).suffix.lower(), self.to_jsonl)())
+        writers = {
+            ".csv": lambda: self.to_csv(formulas=formulas),
+            ".html": self.page,
+            ".htm": self.page,
+        }
+        ending = Path(path).suffix.lower()
+        write_text = writers.get(ending, self.to_jsonl)
+        write_page(Path(path), write_text())
 
     def _repr_html_(self) -> str:
         """Return the page in a frame; where it is too long for a notebook, what it is."""
@@ -178,7 +184,9 @@ class _Objects:
         hint = get_args(form.hint)[0] if get_origin(form.hint) is Annotated else form.hint
         args = get_args(hint)
         # a tuple of fixed kinds has no type of its items
-        has_items = args[1:] == (...,) or (len(args) == 1 and get_origin(hint) is not tuple)
+        is_open_tuple = args[1:] == (...,)
+        is_list = len(args) == 1 and get_origin(hint) is not tuple
+        has_items = is_open_tuple or is_list
         self._item_reader = read_type(args[0]) if self._is_list and has_items else None
 
     def add_object(self, item: FoundItem) -> FoundItem:
@@ -325,7 +333,8 @@ class _Lines:
             if (line := by_key.get(page.key)) is None:
                 continue
             self.counts.update({name: line[name] for name in _COUNTS})
-            self.unasked += (UnaskedPiece(page.document, page.number, **piece) for piece in line["unasked"])
+            for piece in line["unasked"]:
+                self.unasked.append(UnaskedPiece(page.document, page.number, **piece))
             self.asked += "error" not in line and line["requests"] > 0
             if "error" in line:
                 self.failed.append(

@@ -61,7 +61,9 @@ class _Table:
     def __init__(self, names: Iterable[str], items: Sequence[FoundItem]) -> None:
         self._order = {name: index for index, name in enumerate(names)}
         self.marks = {name: list[Mark]() for name in self._order}
-        paths = dict.fromkeys(field.path for item in items for field in chain(item.fields, item.conflicts))
+        paths = dict[str, None]()
+        for item in items:
+            paths |= dict.fromkeys(field.path for field in chain(item.fields, item.conflicts))
         self.fields = coloured(map(field_of, paths))
         tops = dict.fromkeys(map(_top_pointer, paths))
         # too many columns would leave none of them room for a word
@@ -73,13 +75,15 @@ class _Table:
         document = self._order[item.document]
         cells = {top: list[int]() for top in self.tops or [""]}
         for field, is_other, note in _values_of(item):
+            # without columns of their own all values stand in one
             top = _top_pointer(field.path) if self.tops else ""
             rest = field.path[len(top) :]
             start = field.start or 0
             end = field.end or 0
             # a value that no text states has no mark
             if start < end:
-                self.marks[item.document].append(Mark(end - start, start, end, len(self.lines)))
+                mark = Mark(end - start, start, end, len(self.lines))
+                self.marks[item.document].append(mark)
             cells[top].append(len(self.lines))
             self.lines.append(
                 _Line(
@@ -96,11 +100,16 @@ class _Table:
         # the strongest reason decides where the row stands
         reasons = _find_reasons(item)
         kind = next((index for index, reason in enumerate(reasons) if reason), len(reasons))
-        first = min((field.start for field in item.fields if field.start is not None), default=0)
-        return _Row((kind, document, first), number, item, reasons, [*cells.values()])
+        starts = [field.start for field in item.fields if field.start is not None]
+        rank = (kind, document, min(starts, default=0))
+        return _Row(rank, number, item, reasons, [*cells.values()])
 
 
-def page_of(texts: Mapping[str, str], items: Sequence[FoundItem], remarks: Sequence[str]) -> str:
+def page_of(
+    texts: Mapping[str, str],
+    items: Sequence[FoundItem],
+    remarks: Sequence[str],
+) -> str:
     """Return the page of items and of the documents that they are from, as one file of HTML.
 
     `texts` are the documents by name; `remarks` are shown as warnings. Items with conflicts come first, then

@@ -36,6 +36,7 @@ def rows_of(items: Sequence[FoundItem]) -> list[dict[str, Any]]:
     where an item has no such scalar. Raises LimitError beyond MOST_CELLS. Cost: linear in the cells.
     """
     columns = _name_columns(items)
+    # the column would be empty in most tables
     last = _LAST if any(item.unverified for item in items) else _LAST[:-1]
     empty = dict.fromkeys(["document", *columns.values(), *last])
     # items that differ in their members have a column for each member of any
@@ -58,7 +59,8 @@ def rows_of(items: Sequence[FoundItem]) -> list[dict[str, Any]]:
 
 
 def _last_cells(item: FoundItem) -> tuple[Any, ...]:
-    return item.pages, len(item.conflicts), item.error, "; ".join(map(dotted_path, item.unverified))
+    unverified = "; ".join(map(dotted_path, item.unverified))
+    return item.pages, len(item.conflicts), item.error, unverified
 
 
 def dotted_path(path: str) -> str:
@@ -78,7 +80,10 @@ def to_csv(items: Sequence[FoundItem], *, formulas: bool = False) -> str:
     value and an empty text look alike. Errors, cost: as `rows_of`.
     """
     rows = rows_of(items)
-    cells = ({**row, "pages": "; ".join(map(str, row["pages"]))}.values() for row in rows)
+    cells = []
+    for row in rows:
+        pages = "; ".join(map(str, row["pages"]))
+        cells.append({**row, "pages": pages}.values())
     return csv_table([_column_names(rows), *cells], formulas=formulas)
 
 
@@ -121,7 +126,8 @@ def _name_columns(items: Sequence[FoundItem]) -> dict[str, str]:
     for item in items:
         for path, value in values_in(item.value):
             if path not in ranks:
-                ranks[path] = (*ranks.get(path.rpartition("/")[0], ()), len(ranks))
+                around = ranks.get(path.rpartition("/")[0], ())
+                ranks[path] = (*around, len(ranks))
             if _is_scalar(value):
                 scalars[path] = None
     names = {path: dotted_path(path) for path in sorted(scalars, key=ranks.__getitem__)}
@@ -162,6 +168,7 @@ def _type_of(column: list[Any]) -> Any:
     kinds = {type(value) for value in column if value is not None}
     kind = kinds.pop() if len(kinds) == 1 else object
     # longer integers would lose digits
-    if kind is int and max(value.bit_length() for value in column if value is not None) > 63:
+    bits = (value.bit_length() for value in column if value is not None)
+    if kind is int and max(bits) > 63:
         return object
     return _TYPES.get(kind, object)

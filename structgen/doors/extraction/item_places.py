@@ -71,7 +71,8 @@ def placed_items(answer: PageAnswer, text: str, *, is_object: bool) -> list[Foun
             start, end = page.found_at[chosen[path]] if path in chosen else (None, None)
             is_unverified = start is not None and scalar in page.guessed
             fields.append(FoundValue(path, scalar, start, end, answer.page, confidence, is_unverified))
-        items.append(FoundItem(answer.document, item, tuple(fields), pages=(answer.page,)))
+        found_item = FoundItem(answer.document, item, tuple(fields), pages=(answer.page,))
+        items.append(found_item)
     return items
 
 
@@ -108,10 +109,16 @@ class _PlacesOfPage:
 
 def scalars_in(value: Json) -> Iterator[tuple[str, Any]]:
     """Yield the scalars of a value in its order, each behind its JSON Pointer."""
-    return ((path, inner) for path, inner in values_in(value) if not isinstance(inner, (dict, list)))
+    for path, inner in values_in(value):
+        if not isinstance(inner, (dict, list)):
+            yield path, inner
 
 
-def _closest_places(leaves: _Leaves, last: int, used_places: Collection[Any]) -> dict[str, _Place]:
+def _closest_places(
+    leaves: _Leaves,
+    last: int,
+    used_places: Collection[Any],
+) -> dict[str, _Place]:
     """Return a place for each scalar of an item, by its pointer. `last`: where the last scalar of the item
     before it begins; `used_places`: the places of other items.
 
@@ -119,9 +126,10 @@ def _closest_places(leaves: _Leaves, last: int, used_places: Collection[Any]) ->
     come first, with what stands beside them.
     """
     # a value with few places tells best where the item stands
-    rarity = {
-        _parent_pointer(path): len(where) for path, where in sorted(leaves, key=lambda leaf: -len(leaf[1]))
-    }
+    rarity = dict[str, int]()
+    for path, where in leaves:
+        parent = _parent_pointer(path)
+        rarity[parent] = min(rarity.get(parent, len(where)), len(where))
     rarest = sorted(
         leaves, key=lambda leaf: (rarity[_parent_pointer(leaf[0])], _parent_pointer(leaf[0]), len(leaf[1]))
     )
@@ -132,19 +140,27 @@ def _closest_places(leaves: _Leaves, last: int, used_places: Collection[Any]) ->
         for place in where
     )
     # places behind the last item are tried first
-    first = sorted(begins, key=lambda of: of[0] <= last)[: MOST_BEGINNINGS // max(1, len(leaves)) + 1]
+    max_beginnings = MOST_BEGINNINGS // max(1, len(leaves)) + 1
+    first = sorted(begins, key=lambda place: place[0] <= last)[:max_beginnings]
 
     def placement_cost(placement: tuple[float, dict[str, _Place]]) -> float:
         distance, chosen = placement
         # two equal items stand at different places, as long as there are any
         is_taken = frozenset(chosen.items()) in used_places
-        return distance + BACKWARDS * (2 * is_taken + (max(chosen.values())[0] <= last))
+        is_backwards = max(chosen.values())[0] <= last
+        return distance + BACKWARDS * (2 * is_taken + is_backwards)
 
     times = Counter(id(where) for _, where in leaves)
-    return min((_next_to(begin, rarest, times) for begin in first), key=placement_cost, default=(0, {}))[1]
+    placements = (_next_to(begin, rarest, times) for begin in first)
+    _, chosen = min(placements, key=placement_cost, default=(0, {}))
+    return chosen
 
 
-def _next_to(begin: _Place, leaves: _Leaves, times: Mapping[int, int]) -> tuple[float, dict[str, _Place]]:
+def _next_to(
+    begin: _Place,
+    leaves: _Leaves,
+    times: Mapping[int, int],
+) -> tuple[float, dict[str, _Place]]:
     """Return the places of scalars from a place on, and their distances: the sum of the logarithms, for what
     is far off, such as a heading, says little.
 
@@ -163,7 +179,8 @@ def _next_to(begin: _Place, leaves: _Leaves, times: Mapping[int, int]) -> tuple[
         while around not in places_inside:
             around = _parent_pointer(around)
         # equal values share their list of places, and take different ones as long as there are any
-        free = [place for place in where if place not in used] if times[id(where)] > 1 else []
+        is_shared = times[id(where)] > 1
+        free = [place for place in where if place not in used] if is_shared else []
         candidates = free or where
         near, place = max(
             (min(end - near_start, near_end - start, 0), (start, end))

@@ -55,7 +55,8 @@ class _Part:
         fields = self.list_fields()
         sure = sum(-1 if field.confidence is None else field.confidence for field in fields)
         is_unverified = any(field.is_unverified for field in fields)
-        return all(field.start is None for field in fields), is_unverified, -sure / max(1, len(fields))
+        is_unstated = all(field.start is None for field in fields)
+        return is_unstated, is_unverified, -sure / max(1, len(fields))
 
 
 def merge_answers(
@@ -102,7 +103,9 @@ def merge_answers(
         for number, (source, item) in enumerate(items_by_source)
     }
     items = []
-    for group in [[*parts.values()]] if is_object and parts else _group_parts([*parts.values()], keys):
+    all_parts = [*parts.values()]
+    groups = [all_parts] if is_object and parts else _group_parts(all_parts, keys)
+    for group in groups:
         fields = list[FoundValue]()
         conflicts = list[FoundValue]()
         value = _join_parts(group, "", fields, conflicts)
@@ -119,7 +122,8 @@ def keys_of(schema: Mapping[str, Any]) -> tuple[str, ...]:
 
     Raises SchemaError where a schema with keys has more than 10,000 members.
     """
-    if not any(isinstance(node, dict) and KEY in node for _, node in values_in(schema)):
+    has_keys = any(isinstance(node, dict) and KEY in node for _, node in values_in(schema))
+    if not has_keys:
         return ()
     pointers = dict[str, None]()
     todo: list[tuple[str, Any, bool, frozenset[Any]]] = [("", schema, False, frozenset())]
@@ -197,16 +201,26 @@ def _find_traits(part: _Part, keys: tuple[str, ...]) -> dict[str, _Trait]:
             todo += [(f"{path}/{escape(name)}", member) for name, member in reversed(node.items())]
             continue
         inside = [part.item[part.pointer + path + below] for below, _ in scalars_in(node)]
-        start = min((field.start for field in inside if field.start is not None), default=-1)
-        end = max((field.end for field in inside if field.end is not None), default=-1)
+        starts = [field.start for field in inside if field.start is not None]
+        ends = [field.end for field in inside if field.end is not None]
+        start = min(starts, default=-1)
+        end = max(ends, default=-1)
         is_key = node is not None and path in keys
         if is_key or end >= 0:
-            rank = 0 if is_key else 3 if isinstance(node, list) else 1 if isinstance(node, str) else 2
+            if is_key:
+                rank = 0
+            elif isinstance(node, str):
+                rank = 1
+            else:
+                rank = 3 if isinstance(node, list) else 2
             traits[path] = rank, _comparable_value(node), start, end
     return traits
 
 
-def _match_parts(parts: Sequence[_Part], traits: Sequence[dict[str, _Trait]]) -> list[tuple[int, int]]:
+def _match_parts(
+    parts: Sequence[_Part],
+    traits: Sequence[dict[str, _Trait]],
+) -> list[tuple[int, int]]:
     """Return the pairs of parts of two lists that stand at the same place, the best first."""
     stands = [
         (*trait[2:], path, index, part.source)
@@ -248,7 +262,8 @@ def _likeness(first: dict[str, _Trait], second: dict[str, _Trait]) -> float:
     """Return how much of their places two parts share, in the fields that tell best of those that both have;
     0 where more fields stand apart than overlap; of as many, all fields decide, and then the first one."""
     shared_ranks = {path: max(trait[0], second[path][0]) for path, trait in first.items() if path in second}
-    best = [path for path, rank in shared_ranks.items() if rank == min(shared_ranks.values())]
+    best_rank = min(shared_ranks.values(), default=0)
+    best = [path for path, rank in shared_ranks.items() if rank == best_rank]
     for paths in (best, [*shared_ranks], best[:1]):
         shares = [_overlap_share(first[path], second[path]) for path in paths]
         # most of the fields must overlap
@@ -261,7 +276,9 @@ def _likeness(first: dict[str, _Trait], second: dict[str, _Trait]) -> float:
 def _overlap_share(first: _Trait, second: _Trait) -> float:
     """Return how much of two places is in both, from 0 to 1."""
     (_, _, start, end), (_, _, begin, close) = first, second
-    return max(0, min(end, close) - max(start, begin)) / max(1, max(end, close) - min(start, begin))
+    shared = max(0, min(end, close) - max(start, begin))
+    together = max(1, max(end, close) - min(start, begin))
+    return shared / together
 
 
 def _keys_differ(first: list[_Trait], second: list[_Trait]) -> bool:
@@ -303,6 +320,7 @@ def _join_parts(
     )
     other_fields = [field for alternative, _ in others for field in alternative.fields_at(pointer)]
     conflicts += other_fields[:MOST_CONFLICTS]
+    # a value that only one part has is taken whole
     kind = type(best.value) if len(alike) > 1 and type(best.value) in ways else None
     if kind is dict:
         result = dict[str, Json]()
@@ -317,6 +335,7 @@ def _join_parts(
             for index in range(len(part.value))
         ]
         groups = _group_parts(elements, ())
+        # a list has its elements in the order of their places
         groups.sort(key=lambda group: min(_place_order(part.list_fields()) for part in group))
         return [
             _join_parts(group, f"{pointer}/{index}", fields, conflicts) for index, group in enumerate(groups)

@@ -148,7 +148,8 @@ class PageQuestion:
         # a server may take objects alone: the list is a member of one
         if self.form.is_wrapped:
             inner_schema = schema["properties"][self.form.holder[1:]]
-            schema = {**{key: member for key, member in schema.items() if key == "$defs"}, **inner_schema}
+            definitions = {key: member for key, member in schema.items() if key == "$defs"}
+            schema = {**definitions, **inner_schema}
         root = resolve_reference(schema, schema)[0]
         return {**definitions_of(schema), **root} if root.get("type") in ARRAYS else schema
 
@@ -168,7 +169,8 @@ class PageQuestion:
         )
         # a value that was read has lost its spelling
         policies = replace(self._grammar.policies, property_order="any", whitespace="any")
-        return accepts(over_bytes(self._grammar.in_place_of(whole_schema).under(policies)), write(value))
+        grammar = self._grammar.in_place_of(whole_schema).under(policies)
+        return accepts(over_bytes(grammar), write(value))
 
     @property
     def _grammar(self) -> JsonSchemaGrammar:
@@ -205,7 +207,8 @@ class PageQuestion:
         """One item, or what a page says of the object: a text that does not state it has nothing."""
         if not self.is_list:
             return self.page_target
-        return replace(self.page_target, form=WantedForm(grammar=self._grammar.in_place_of(self.item_schema)))
+        item_grammar = self._grammar.in_place_of(self.item_schema)
+        return replace(self.page_target, form=WantedForm(grammar=item_grammar))
 
     @property
     def _named_schema(self) -> Mapping[str, Any]:
@@ -357,8 +360,17 @@ class PageQuestion:
     async def answer_page(self, page: Page) -> dict[str, Any]:
         """Return the line of a page: what its parts say, or the error with which it failed. Errors: those
         that no other page would be spared: a BudgetError, an OptionError."""
-        line: dict[str, Any] = {"page": page.key, "start": page.start, "end": page.end, "parts": []}
-        line |= {"prompt_tokens": 0, "tokens": 0, "requests": 0, "remarks": [], "unasked": []}
+        line: dict[str, Any] = {
+            "page": page.key,
+            "start": page.start,
+            "end": page.end,
+            "parts": [],
+            "prompt_tokens": 0,
+            "tokens": 0,
+            "requests": 0,
+            "remarks": [],
+            "unasked": [],
+        }
         remaining = [(page.start, page.end)]
         while remaining:
             start, end = remaining.pop(0)
@@ -383,7 +395,8 @@ class PageQuestion:
     def _cut_halves(self, text: str) -> Iterator[Any]:
         """Yield the halves of a page, which overlap; nothing where it is too short for that."""
         max_tokens = self.count_tokens(text) // 2 + self.overlap
-        if max_tokens >= max(LEAST_PAGE, 2 * self.overlap + 1) and max_tokens < self.count_tokens(text):
+        min_tokens = max(LEAST_PAGE, 2 * self.overlap + 1)
+        if min_tokens <= max_tokens < self.count_tokens(text):
             yield from cut_pages(text, self.count_tokens, max_tokens, self.overlap)
 
     async def _ask_piece(
@@ -403,6 +416,7 @@ class PageQuestion:
         except NotStatedError as error:  # nothing can be said of it: the model is not asked
             line["unasked"].append(unasked_piece(error, stated_text(source.named), start))
             return None, ""
+        # a server may be busy once
         for attempt in range(_TRIES):
             if attempt:
                 # a server that is busy needs time

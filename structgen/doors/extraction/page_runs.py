@@ -197,7 +197,11 @@ def _answers_as_they_come(
         thread.join()
 
 
-def _run_of(question: PageQuestion, of_model: Mapping[str, str], pages: Sequence[Page]) -> dict[str, str]:
+def _run_of(
+    question: PageQuestion,
+    of_model: Mapping[str, str],
+    pages: Sequence[Page],
+) -> dict[str, str]:
     """Return what a run is for `result_files`."""
     grammar = question.page_form.grammar
     options = question.typed_options
@@ -213,7 +217,8 @@ def _run_of(question: PageQuestion, of_model: Mapping[str, str], pages: Sequence
             [(name, getattr(options, name)) for name in _OPTIONS],
         ),
     }
-    return {**of_model, **{name: _digest_value(part) for name, part in parts.items()}}
+    digests = {name: _digest_value(part) for name, part in parts.items()}
+    return {**of_model, **digests}
 
 
 def _digest_value(value: object) -> str:

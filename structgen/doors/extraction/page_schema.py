@@ -55,7 +55,8 @@ def with_nullable_members(schema: Mapping[str, Any]) -> dict[str, Any]:
     if "properties" not in root:
         return {**definitions_of(schema), "anyOf": [schema, {"type": "null"}]}
     around = {key: part for key, part in schema.items() if key.startswith("$") and key != "$ref"}
-    return {**definitions_of(schema), **around, **_nullable_members(root, schema, frozenset({name} - {""}))}
+    nullable = _nullable_members(root, schema, frozenset({name} - {""}))
+    return {**definitions_of(schema), **around, **nullable}
 
 
 def without_needless_nulls(value: Json, schema: Mapping[str, Any]) -> Json:
@@ -63,7 +64,11 @@ def without_needless_nulls(value: Json, schema: Mapping[str, Any]) -> Json:
     return _drop_nulls(value, schema, schema)
 
 
-def count_fault(items: Sequence[Json], schema: Mapping[str, Any], holds: Holds) -> str:
+def count_fault(
+    items: Sequence[Json],
+    schema: Mapping[str, Any],
+    holds: Holds,
+) -> str:
     """Return what the schema of a list says of all items together and is not so; "" for nothing."""
     counts = [(len(items), "minItems", "maxItems", 0)]
     if "contains" in schema:
@@ -91,7 +96,8 @@ def find_unstated(
     if value is None:
         return None if holds(node, None) else pointer
     # a member that the schema does not name is not judged
-    members = node.get("properties", {}) if isinstance(node, Mapping) and isinstance(value, dict) else {}
+    is_object = isinstance(node, Mapping) and isinstance(value, dict)
+    members = node.get("properties", {}) if is_object else {}
     inside = (
         find_unstated(member, members[name], root, holds, f"{pointer}/{escape(name)}")
         for name, member in (value.items() if isinstance(value, dict) else ())
@@ -100,7 +106,11 @@ def find_unstated(
     return next((unstated for unstated in inside if unstated is not None), None)
 
 
-def _nullable_members(node: Any, root: Mapping[str, Any], around: frozenset[str]) -> dict[str, Any]:
+def _nullable_members(
+    node: Any,
+    root: Mapping[str, Any],
+    around: frozenset[str],
+) -> dict[str, Any]:
     members = node.get("properties", {})
     nullable = {}
     for name, member in members.items():

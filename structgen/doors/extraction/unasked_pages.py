@@ -64,11 +64,16 @@ def unasked_piece(lack: NotStatedError, piece_text: StatedText, start: int) -> d
     }
 
 
-def unasked_remarks(pieces: Sequence[UnaskedPiece], texts: Mapping[str, str], cure: str) -> list[str]:
+def unasked_remarks(
+    pieces: Sequence[UnaskedPiece],
+    texts: Mapping[str, str],
+    cure: str,
+) -> list[str]:
     """Return a remark for each document and each reason not to ask about its pieces. `texts`: the documents
     by name; `cure`: what to do about values that are not read."""
     groups = defaultdict[tuple[str, str], list[UnaskedPiece]](list)
     for piece in pieces:
+        # one sentence for all pieces of one kind
         groups[piece.document, piece.reason].append(piece)
     remarks = list[str]()
     for (name, reason), group in groups.items():

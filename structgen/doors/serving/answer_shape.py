@@ -173,6 +173,7 @@ class CountedPrompt(AnswerShape):
         *arguments: Any,
     ) -> None:
         super().__init__(model, body, *arguments)
+        # a number of tokens is no stream
         self.body = {**self.body, "stream": False}
 
     def read_body(self) -> BodyRequest:

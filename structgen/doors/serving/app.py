@@ -80,6 +80,7 @@ SHAPES: Final[tuple[type[AnswerShape], ...]] = (
 def make_app(model: ServedModel, options: ServerOptions | None = None) -> Starlette:
     """Return the ASGI application that serves a model. Its engine is closed when the application ends."""
     server = ModelServer(model, ServerOptions() if options is None else options)
+    # the store of files and batches is opened with the server, or not at all
     batches = Batches(server)
     routes = [
         *(Route(kind.path, partial(_Answer, server, kind), methods=["POST"]) for kind in SHAPES),
@@ -133,6 +134,7 @@ class ModelServer:
         self.metrics = ServerMetrics(model.engine)
         self.answers = 0
         self._trim = glibc_trim()
+        # made at the first body, in the loop that serves
         self._limiter: anyio.CapacityLimiter | None = None
 
     # --- addresses ------------------------------------------------------------------------------------------
@@ -176,6 +178,7 @@ class ModelServer:
         after the one before. Raises ApiError."""
         clock = asyncio.get_running_loop().time
         is_open = True
+        # the time counts from byte to byte, too
         last = clock()
         end = last + seconds
         while is_open:
@@ -307,6 +310,7 @@ class _Answer:
             key = self.server.check_key(http)
             self.owner = "" if self.server.store is None else owner_of(key)
             load = partial(read_object, await self.server.receive_body(http))
+            # a client that goes away ends the work for it
             await _unless_gone(self.receive, self.answer_body(load))
         except (_ClientGoneError, ClientDisconnect):
             pass
@@ -390,6 +394,7 @@ class _Answer:
     def whole_response(self, shape: AnswerShape, headers: Mapping[str, str]) -> Response:
         """Return the answer of texts that have ended; `headers`: more headers."""
         results = [self.result_of(index) for index in range(len(self.handles))]
+        # replies are read to their end before the body is written
         for index, result in enumerate(results):
             for _ in shape.piece_events(index, shape.replies[index].read_end(result)):
                 pass
@@ -436,6 +441,7 @@ class _Answer:
             results = [self.result_of(index) for index in range(len(self.handles))]
             yield _text_of(shape, shape.last_events(results)) + shape.last
         except ApiError as error:
+            # the status is sent already: only an event can tell the error
             yield shape.event_text(shape.error_event(shape.in_its_words(error, shape.body)))
 
     async def send_lines(self, lines: AsyncIterator[str], more_headers: Mapping[str, str]) -> None:

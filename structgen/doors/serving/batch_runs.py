@@ -30,6 +30,7 @@ URLS: Final = ("/v1/chat/completions", "/v1/completions", "/v1/responses")
 def protocol_of(path: Path) -> str:
     """Return the protocol of a file, "openai" or "anthropic", as one of its first lines tells. It is
     "prompts" if it is none of a batch, as a pipe is, which is read once. Raises OSError."""
+    # a pipe cannot be read twice
     if not path.is_file():
         return "prompts"
     with path.open("rb") as file:
@@ -62,6 +63,7 @@ def read_batch(
         for number, line in enumerate(iter(partial(file.readline, max_bytes + 1), b""), 1):
             if not line.strip():
                 continue
+            # errors name the line
             with within(f"{name}:{number}", ", "):
                 if len(line) > max_bytes:
                     raise OptionError(

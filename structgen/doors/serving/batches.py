@@ -232,6 +232,7 @@ class Batches:
     async def _answer_stored(self, store: RecordStore) -> AsyncIterator[None]:
         """Answer the batches of a store during a block, those that are there and then what comes, and remove
         what has expired."""
+        # what a server before this one left goes on
         for name in store.open_batches():
             self.queue.put(name)
         async with BlockingPortal() as portal, anyio.create_task_group() as tasks:
@@ -324,6 +325,7 @@ class Batches:
         """Raise OptionError where the lines of a batch are of another run, as that of another model is."""
         earlier_parts = self.store.run_parts(batch.number)
         if earlier_parts is None:
+            # later servers compare their model with this one
             self.store.set_run_parts(batch.owner, batch.number, parts)
         elif fault := run_difference(earlier_parts, parts):
             raise OptionError(fault, cure="Begin another batch with the same file.")

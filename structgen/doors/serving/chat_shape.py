@@ -134,6 +134,7 @@ class ChatShape(CompletionShape):
 
     def piece_events(self, index: int, deltas: Iterable[Delta]) -> Iterator[Event]:
         for part, text in deltas:
+            # calls have ids, texts and thoughts have none
             if part.id:
                 call = (
                     _call_members(part, text)

@@ -38,6 +38,7 @@ def connection_of(seconds: float) -> type[H11Protocol]:
             except Exception as error:  # of this connection alone: asyncio would write all of it
                 _log.warning("A connection was dropped: %s.", error)
                 self.transport.abort()
+            # nothing is being answered, so the client must send again
             if self.cycle is None or self.cycle.response_complete:
                 self.wait()
 

@@ -105,6 +105,7 @@ def _import_record(store: RecordStore, path: Path) -> None:
     number = store.add(owner, "batches", record, kept_until, status=status)
     for item_number, item in items.items():
         store.add_item(owner, number, item_number, item)
+    # without lines it does not matter which model began
     if items and parts is not None:
         store.set_run_parts(owner, number, parts)
 

@@ -83,6 +83,7 @@ class FormReader:
 
     def close(self) -> None:
         """End the form. Raises ApiError where it is cut off, or has no file."""
+        # a form ends with its boundary
         if not self._is_whole:
             raise ApiError("The form was cut off. Send it whole.")
         if self.filename is None:
@@ -156,6 +157,7 @@ def read_parameters(header: str) -> tuple[str, dict[str, str]]:
     while offset < end:
         match = _PARAMETER.match(header, offset)
         name = "" if match is None else match[1].lower()
+        # two values for one name could be read in two ways
         if match is None or name in parameters or ("*" in name and name != "filename*"):
             fault = 'The header must have parameters such as name="a", each of them once'
             raise ApiError(f"{kind}: {fault}, from character {offset + 1} on.")

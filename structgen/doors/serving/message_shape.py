@@ -85,6 +85,7 @@ def _messages_of_turn(turn: Mapping[str, Any], where: str) -> Iterator[JsonObjec
         elif block["type"] == "tool_use":
             function = {"name": block["name"], "arguments": block["input"]}
             members.setdefault("tool_calls", []).append({"id": block["id"], "function": function})
+        # earlier thoughts go back to the model
         elif block["type"] == "thinking":
             members["reasoning_content"] = members.get("reasoning_content", "") + block["thinking"]
         elif block["type"] != "redacted_thinking":  # which nobody but its server can read

@@ -108,6 +108,7 @@ class ReplyParts:
 
     def _read_thoughts(self, thoughts: str, *, are_over: bool) -> Iterator[Delta]:
         """Yield what is new in the thoughts, without what opens them."""
+        # white space around thoughts is the template's
         thoughts = thoughts.strip()
         if self.opening.startswith(thoughts) and not are_over:
             return  # perhaps the opening, half written
@@ -122,6 +123,7 @@ class ReplyParts:
             yield from self._add_text(piece)
             return
         for kind, content, number in self.reader.read_piece(piece, is_last=is_last):
+            # nothing behind the end of a reply is a part of it
             if self.is_over:
                 return
             # the reply is the document itself: what looks like a call in it is text
@@ -209,6 +211,7 @@ class ReplyParts:
 
     def _grow_part(self, key: str | int, piece: str) -> Iterator[Delta]:
         """Yield what is new in a part. Thoughts and text begin with their first character."""
+        # a part begins with its first character
         if not piece:
             return
         part = self.parts.get(key)

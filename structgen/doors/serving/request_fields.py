@@ -101,6 +101,7 @@ def narrow_to_texts(
         return grammar
     name = "quotes" if grounded in (None, False) else "grounded"
     texts = checked_texts(False if grounded is None else grounded)
+    # arguments of calls have grammars of their own
     if body.get("tools"):
         raise unsupported_member(name, "The arguments of calls are not held to texts.")
     if grammar is None:

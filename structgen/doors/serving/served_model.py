@@ -111,6 +111,7 @@ class ServedModel:
         name = body.get("model")
         if not isinstance(name, str):
             raise ApiError("model is a text, and must be given.", param="model")
+        # one server serves one model
         if name != self.name:
             raise ApiError(
                 f"The model {name[:80]!r} is not served; {self.name!r} is.",
@@ -169,6 +170,7 @@ class ServedModel:
             repeats = not (continues or turn.get("prefix")) if body.get("echo") is None else body["echo"]
         parts = ReplyParts(format, reading.choice.tools, "", reading.answer is not None, stops=stops)
         if thinking is not None:
+            # a model may write the tag itself, though the prompt has it
             parts.opening = str(thinking.until).replace("/", "", 1)
         parts.prefix = "" if repeats else request.begun
         parts.earlier = sum(len(message.get("tool_calls", ())) for message in messages)
@@ -397,6 +399,7 @@ class ServedModel:
                 where=f"chat_template_kwargs/{min(reserved_names)}",
                 cure="Leave it out.",
             )
+        # what the client says of the template goes before our own words
         flags |= template_options if effort is None else {"reasoning_effort": effort, **template_options}
         opened_tag, shown_tag = self._template_thoughts(flags)
         if wants_thoughts is False:

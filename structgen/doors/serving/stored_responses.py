@@ -90,6 +90,7 @@ def _whole_item(item: Mapping[str, Any], names: set[str]) -> JsonObject:
     content = item.get("content")
     name = item.get("id")
     if not name or name in names:
+        # an item that is repeated in a conversation is another one
         name = f"{_PREFIXES.get(kind, 'item')}_{secrets.token_hex(12)}"
     names.add(name)
     whole = {"status": "completed", **item, "id": name, "type": kind}

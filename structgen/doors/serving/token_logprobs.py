@@ -31,6 +31,7 @@ def text_logprobs(result: Result, tokenizer: Tokenizer, likeliest: int) -> dict[
     places = []
     data = b""
     for step in steps:
+        # offsets count characters, and tokens may be halves of one
         places.append(len(data.decode("utf-8", "ignore")))
         data += tokenizer.token_bytes[step.token] or b""
     return {

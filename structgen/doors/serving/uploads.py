@@ -101,6 +101,7 @@ class Uploads:
             async for piece in pieces:
                 await run_sync(self._feed_upload, upload, piece)
                 del piece  # a client that sends nothing more would hold it
+            # a form that is cut off is told here
             upload.form.close()
             yield upload
         finally:
@@ -119,6 +120,7 @@ class Uploads:
     def _reserve_room(self, upload: Upload, size: int) -> None:
         """Reserve room for a form of so many bytes. Raises ApiError where there is none."""
         missing_bytes = size + FILE_BYTES - upload.reserved
+        # the length that was declared is reserved already
         if missing_bytes > 0:
             self.check_room(upload.owner, missing_bytes, partial(upload.reserve, missing_bytes))
 
