@@ -146,15 +146,23 @@ def _measure_pieces(text: str, count: Count, max_tokens: int) -> tuple[_Numbers,
     (begins, tokens_before), (ends, tokens_up_to) = bounds
     borders = np.frombuffer(kinds, np.uint8).copy()
     borders[:-1][begins[1:] > ends[:-1]] = SPACED
+    _set_better_borders(borders, text, begins, ends)
+    return begins, ends, tokens_before, tokens_up_to, borders
+
+
+def _set_better_borders(borders: _Numbers, text: str, begins: _Numbers, ends: _Numbers) -> None:
+    """Set the kinds of `borders`, behind each piece, by the patterns of _BORDERS. `begins`, `ends`: the
+    characters where pieces begin, and before which they end."""
     for kind, pattern in _BORDERS:
-        ends_of_matches = (border.end() for border in re.finditer(pattern, text))
-        border_ends = np.fromiter(ends_of_matches, np.int64)
+        matches = re.finditer(pattern, text)
+        border_ends = np.fromiter((match.end() for match in matches), np.int64)
         next_pieces = ends.searchsorted(border_ends, "right")
         is_between = (next_pieces > 0) & (next_pieces < len(ends))
         next_pieces = next_pieces[is_between]
         border_ends = border_ends[is_between]
-        borders[next_pieces[border_ends <= begins[next_pieces]] - 1] = kind
-    return begins, ends, tokens_before, tokens_up_to, borders
+        # a border that ends inside of the next piece is none
+        is_border = border_ends <= begins[next_pieces]
+        borders[next_pieces[is_border] - 1] = kind
 
 
 def _is_mark(char: str) -> bool:

@@ -59,8 +59,7 @@ _SHAPES: Final = JsonShapes(
 )
 _OUTPUTS: Final = {"completed": "output_file_id", "failed": "error_file_id"}
 """The members of a batch that name its files, by the outcome of the requests in them."""
-_SHORTEST = 3600
-_LONGEST = 30 * DAY
+_SHORTEST, _LONGEST = 3600, 30 * DAY
 _PIECE_BYTES: Final = 1 << 18
 """Of a file that is sent."""
 EXPIRY_SECONDS: Final = 60.0
