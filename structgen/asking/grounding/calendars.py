@@ -95,7 +95,8 @@ def dates_of(text: str, marks: bytearray) -> Iterator[Reading]:
 def spoken_dates_of(text: str, numbers: list[Reading]) -> Iterator[Reading]:
     """Yield the dates of a folded text whose day is a word ("am neunten Oktober 2026"), with their year."""
     for number in numbers:
-        match = None if text[number.start].isdecimal() else _BEHIND_A_DAY.match(text, number.end)
+        is_word = not text[number.start].isdecimal()
+        match = _BEHIND_A_DAY.match(text, number.end) if is_word else None
         if match is not None and match["year"] and (month := _month_of(match)):
             yield from _calendar_days(
                 _years_of(match["year"]), month, [str(number.value)], number.start, match.end()

@@ -47,7 +47,10 @@ def durations_of(text: str, numbers: list[Reading]) -> Iterator[Reading]:
     inner: set[int] = set()
     for number in numbers:
         match = _BEHIND.match(text, number.end)
-        if match and (rank := _RANK_OF.get(match[match.lastindex or 0].lower())) is not None:
+        # the unit is the last group that has a match
+        word = match[match.lastindex or 0].lower() if match else ""
+        rank = _RANK_OF.get(word)
+        if match and rank is not None:
             parts.append((number.start, match.end(), rank, number.value))
             inner.add(match.start("article"))  # half an hour is not an hour; -1 is no place
     parts_by_start = {part[0]: part for part in parts}

@@ -111,7 +111,8 @@ def read_negative(signs: Signs, marks: bytearray, number: Reading) -> Reading | 
         is_dash = not text[last - 1].isalnum()
         if is_dash and (is_word or measure[1] or not beginning.match(text, start)):
             last = end
-    if (first, last) == (start, end) or not isinstance(value, Decimal) or value <= 0:
+    has_sign = (first, last) != (start, end)
+    if not has_sign or not isinstance(value, Decimal) or value <= 0:
         return None
     return Reading("number", value.copy_negate(), first, last, number.is_part, (start, end))
 

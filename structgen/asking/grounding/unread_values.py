@@ -77,7 +77,9 @@ def guesses_of(verified_text: StatedText) -> Iterator[Reading]:
     for word in _WORD.finditer(text):
         name = _fold_word(word[0])
         # Hebrew writes "in" as one letter before the name
-        months = names.get(name) or (names.get(name[1:]) if name >= _LATIN else None)
+        months = names.get(name)
+        if not months and name >= _LATIN:
+            months = names.get(name[1:])
         if months and marks[word.start()] != PART:
             yield from _dates_around(text, *word.span(), months, years)
     for match in _BESIDE_A_WORD.finditer(text):

@@ -181,7 +181,8 @@ class _Objects:
         self._schema = question.plain_schema
         self._holds = question.allows_value
         self._whole_reader: TypeReader[Any] | None = form.reader
-        hint = get_args(form.hint)[0] if get_origin(form.hint) is Annotated else form.hint
+        is_annotated = get_origin(form.hint) is Annotated
+        hint = get_args(form.hint)[0] if is_annotated else form.hint
         args = get_args(hint)
         # a tuple of fixed kinds has no type of its items
         is_open_tuple = args[1:] == (...,)
@@ -219,7 +220,8 @@ class _Objects:
         """Return the object of a document, the list of its items, or the error that there is none."""
         cure = "Look at .items, or loosen the type."
         if not self._is_list:
-            item = items[0] if items else FoundItem(document.name, None, (), error="No page states a value.")
+            nothing = FoundItem(document.name, None, (), error="No page states a value.")
+            item = items[0] if items else nothing
             if not item.error:
                 return item.made
             # a value that no text states has an error of its own, with the texts
@@ -337,9 +339,8 @@ class _Lines:
                 self.unasked.append(UnaskedPiece(page.document, page.number, **piece))
             self.asked += "error" not in line and line["requests"] > 0
             if "error" in line:
-                self.failed.append(
-                    FailedPage(page.document, page.number, page.start, page.end, line["error"])
-                )
+                failed_page = FailedPage(page.document, page.number, page.start, page.end, line["error"])
+                self.failed.append(failed_page)
             self.remarks += [f"{page.document}, page {page.number}: {remark}" for remark in line["remarks"]]
             for part in line["parts"]:
                 span = page.document, page.number, part["start"], part["end"]

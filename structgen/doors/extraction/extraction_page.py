@@ -148,7 +148,7 @@ def _values_of(item: FoundItem) -> Iterator[tuple[FoundValue, bool, str]]:
     for pairs in by_path.values():
         for field, is_other in pairs:
             notes = [f"page {field.page}"] * is_other
-            if field.confidence is not None and (len(pairs) > 1 or field.confidence < DOUBTFUL):
+            if field.confidence is not None and (len(pairs) > 1 or _is_doubtful(field)):
                 notes.append(f"{field.confidence:.0%} sure")
             notes += ["not stated"] * _is_missing(field) + ["not verified"] * field.is_unverified
             yield field, is_other, ", ".join(notes)
@@ -159,11 +159,15 @@ def _find_reasons(item: FoundItem) -> Sequence[str]:
     return (
         counted(len(item.conflicts), "conflict") * bool(item.conflicts),
         f"error: {item.error}" * bool(item.error),
-        "doubtful"
-        * any(field.confidence is not None and field.confidence < DOUBTFUL for field in item.fields),
+        "doubtful" * any(map(_is_doubtful, item.fields)),
         "not verified" * bool(item.unverified),
         "not stated" * any(map(_is_missing, item.fields)),
     )
+
+
+def _is_doubtful(field: FoundValue) -> bool:
+    """Return whether the model itself holds a value for unlikely."""
+    return field.confidence is not None and field.confidence < DOUBTFUL
 
 
 def _is_missing(field: FoundValue) -> bool:

@@ -109,9 +109,10 @@ def build_table(items: Sequence[FoundItem]) -> Any:
         import pandas  # optional: the extra `tables`
     rows = rows_of(items)
     columns = {name: [row[name] for row in rows] for name in _column_names(rows)}
-    return pandas.DataFrame(
-        {name: pandas.Series(column, dtype=_type_of(column)) for name, column in columns.items()}
-    )
+    series = {}
+    for name, column in columns.items():
+        series[name] = pandas.Series(column, dtype=_type_of(column))
+    return pandas.DataFrame(series)
 
 
 def _column_names(rows: list[dict[str, Any]]) -> list[str]:

@@ -100,7 +100,9 @@ class _PlacesOfPage:
             and (stated_places := self._guesses.places_of(value)[0])
         ):
             self.guessed.add(value)
-        places = [(self._start + place.start, self._start + place.end) for place in stated_places]
+        places = list[_Place]()
+        for place in stated_places:
+            places.append((self._start + place.start, self._start + place.end))
         aside = [ASIDE * bisect(self._borders, low) for low, _ in places]
         spread_places = [(low + gap, high + gap) for (low, high), gap in zip(places, aside, strict=True)]
         self.found_at.update(zip(spread_places, places, strict=True))
@@ -130,9 +132,13 @@ def _closest_places(
     for path, where in leaves:
         parent = _parent_pointer(path)
         rarity[parent] = min(rarity.get(parent, len(where)), len(where))
-    rarest = sorted(
-        leaves, key=lambda leaf: (rarity[_parent_pointer(leaf[0])], _parent_pointer(leaf[0]), len(leaf[1]))
-    )
+
+    def leaf_rank(leaf: tuple[str, list[_Place]]) -> tuple[int, str, int]:
+        path, where = leaf
+        parent = _parent_pointer(path)
+        return rarity[parent], parent, len(where)
+
+    rarest = sorted(leaves, key=leaf_rank)
     begins = dict.fromkeys(
         place
         for path, where in rarest

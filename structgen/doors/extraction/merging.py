@@ -162,7 +162,8 @@ def _group_parts(parts: Sequence[_Part], keys: tuple[str, ...]) -> list[list[_Pa
     traits = [_find_traits(part, keys) for part in parts]
     numbers_by_name = defaultdict[Any, list[int]](list)
     for number, part in enumerate(parts):
-        names = frozenset((path, trait[1]) for path, trait in traits[number].items() if trait[0] == 0)
+        key_traits = {path: trait for path, trait in traits[number].items() if trait[0] == 0}
+        names = frozenset((path, trait[1]) for path, trait in key_traits.items())
         # an item without places is told by its value alone
         is_bare = not traits[number] and not isinstance(part.value, (dict, list))
         # an item that lacks a key is told by its places
@@ -261,7 +262,10 @@ def _match_parts(
 def _likeness(first: dict[str, _Trait], second: dict[str, _Trait]) -> float:
     """Return how much of their places two parts share, in the fields that tell best of those that both have;
     0 where more fields stand apart than overlap; of as many, all fields decide, and then the first one."""
-    shared_ranks = {path: max(trait[0], second[path][0]) for path, trait in first.items() if path in second}
+    shared_ranks = dict[str, int]()
+    for path, trait in first.items():
+        if path in second:
+            shared_ranks[path] = max(trait[0], second[path][0])
     best_rank = min(shared_ranks.values(), default=0)
     best = [path for path, rank in shared_ranks.items() if rank == best_rank]
     for paths in (best, [*shared_ranks], best[:1]):
@@ -275,7 +279,8 @@ def _likeness(first: dict[str, _Trait], second: dict[str, _Trait]) -> float:
 
 def _overlap_share(first: _Trait, second: _Trait) -> float:
     """Return how much of two places is in both, from 0 to 1."""
-    (_, _, start, end), (_, _, begin, close) = first, second
+    _, _, start, end = first
+    _, _, begin, close = second
     shared = max(0, min(end, close) - max(start, begin))
     together = max(1, max(end, close) - min(start, begin))
     return shared / together
@@ -308,7 +313,8 @@ def _join_parts(
     for part in [part for part in parts if part.value is not None] or parts:
         # members of objects are merged one by one, up to a depth
         is_open = isinstance(part.value, (dict, list)) and pointer.count("/") < DEEPEST
-        ways[type(part.value) if is_open else _comparable_value(part.value)].append(part)
+        way = type(part.value) if is_open else _comparable_value(part.value)
+        ways[way].append(part)
     # of as likely ones the earliest: that is the whole, where a page cuts a name
     (best, alike), *others = sorted(
         ((min(way, key=_Part.doubt_rank), way) for way in ways.values()),

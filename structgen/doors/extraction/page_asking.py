@@ -317,10 +317,10 @@ class PageQuestion:
             max(2 * page_tokens + 64, 0 if self.is_list else 512), context // 4
         )
         # the size of a prompt does not depend on what a page states
-        plain = replace(self.page_target, options=replace(options, grounded=False, quotes=False))
-        max_tokens = min(
-            page_tokens, context - answer - self.count_tokens(writer.prompt(plain, self.prompt_source("")))
-        )
+        plain_options = replace(options, grounded=False, quotes=False)
+        plain = replace(self.page_target, options=plain_options)
+        prompt_tokens = self.count_tokens(writer.prompt(plain, self.prompt_source("")))
+        max_tokens = min(page_tokens, context - answer - prompt_tokens)
         if max_tokens < LEAST_PAGE:
             raise OptionError(
                 "The prompt, its outline, the examples and the answer leave no room for a page in a context "
@@ -378,7 +378,8 @@ class PageQuestion:
             answer, why = await self._ask_piece(text, start, line)
             # a list that repeats itself would be as long on half of the page
             is_cut = answer is None or (self.is_list and not _has_repeats(self.read_value(answer)))
-            is_long = is_cut and not (isinstance(why, GenerationError) and self._may_pass(why.__cause__))
+            may_pass = isinstance(why, GenerationError) and self._may_pass(why.__cause__)
+            is_long = is_cut and not may_pass
             halves = [*self._cut_halves(text)] if why and is_long else []
             # the halves are asked before what follows, so that parts stay in order
             if halves:

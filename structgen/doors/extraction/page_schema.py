@@ -43,7 +43,8 @@ def _without_counts(node: Any, root: Mapping[str, Any]) -> dict[str, Any]:
     if node.get("type") in ARRAYS:
         return {key: keyword for key, keyword in node.items() if key not in OF_ALL_ITEMS}
     members = node.get("properties", {}).items()
-    return {**node, "properties": {key: _without_counts(member, root) for key, member in members}}
+    properties = {key: _without_counts(member, root) for key, member in members}
+    return {**node, "properties": properties}
 
 
 def with_nullable_members(schema: Mapping[str, Any]) -> dict[str, Any]:
