@@ -39,14 +39,15 @@ class _Container:
     """An object or an array that is being read."""
 
     find_member: Callable[[str], KnownMember | None]
-    """What the value of a key may be; of an item too, whose key is ""."""
+    """Returns what the value of a key may be. Items have the key ""."""
     is_array: bool = False
     tail: str = ""
-    """What stands behind it in the one around it."""
+    """The text that the format writes behind this container, inside of the container around it."""
     key_texts: Texts = ()
-    """What stands before the values of the keys that it may have, in a format that quotes strings."""
+    """In a format that quotes strings: the texts before the values of the keys that there may be."""
     value_counts: dict[str, bool] = field(default_factory=dict)
-    """Whether each key's value counts, though its key comes again; of an array the places of its items."""
+    """By key (of an array by index): whether the first value counts when the key comes again. An empty
+    string does not."""
 
 
 @dataclass
@@ -67,7 +68,7 @@ class MemberReader:
     is_json: bool = False
     """Whether JSON is being read."""
     skip_depth: int = 0
-    """How deep the value stands that is read in vain, for its key is there already; 0: none is."""
+    """The depth of a value that is read and not written, since its key is there already; 0: no such value."""
 
     @property
     def string_ends(self) -> Texts:
