@@ -100,9 +100,11 @@ class ReplyEvent(NamedTuple):
 
 
 class CallReader(IncomingText):
-    """Reads a reply that comes in pieces of any size, and tells what is new in it. What is called a call,
-    text or thoughts stays so. A call is one as soon as its arguments begin, or, where its marks are in doubt,
-    once it is whole. What may become something else waits.
+    """Reads a reply that comes in pieces of any size, and returns what is new in it as events.
+
+    A call, a text or thoughts that an event has named stay what they are. A call has an event as soon as its
+    arguments begin; where its marks are in doubt, once it is whole. Text that may still become something else
+    waits.
 
     `tools`, `thinking`: those of `parse_calls`. Cost: constant for each character.
     """
@@ -119,7 +121,7 @@ class CallReader(IncomingText):
         self.tools_by_name = None if tools is None else {tool.name: tool for tool in tools}
         marks = self.marks
         self.opening_marks = (*marks.openings, *marks.doubtful, *marks.lost)
-        """The texts that may begin calls; and those that end a text, too."""
+        """The texts that may begin calls."""
         texts = (
             *format.thinking,
             *format.text,
@@ -129,28 +131,31 @@ class CallReader(IncomingText):
             *self.opening_marks,
         )
         self.beginnings = tuple(filter(None, texts))
+        """The texts that may begin anything but text."""
         self._reading = self.read_reply(thinking)
         self.events: list[ReplyEvent] = []
         self.calls: list[Call] = []
         self.texts: list[list[str]] = [[]]
         self.thoughts: list[str] = []
         self.problems: list[tuple[int, str, type[GenerationError]] | StructgenError] = []
-        """Where something is wrong, what, and of which kind; or the error of a call."""
+        """For each fault its offset, its message and the class of its error; or the error of a call."""
         self.partial: CallDraft | None = None
         self.pending_start = 0
-        """Where the text begins of which nothing is known yet."""
+        """The offset from which on the reply is not known to be anything yet."""
         self.gap: int | None = None
-        """Where white space begins that may separate blocks."""
-        self.is_well, self.is_inside = True, False
-        """Whether no mark was missing or another; whether a thing is being read that has an end."""
+        """The offset of white space that may separate blocks; None: there is none."""
+        self.is_well = True
+        """Whether no mark was missing, doubled or in the place of another."""
+        self.is_inside = False
+        """Whether a call, a block or thoughts are being read, which have an end."""
         self.is_doubtful = False
-        """Whether nothing but its name and its arguments can say that what is being read is a call."""
+        """Whether only its name and its arguments can tell that a call is being read."""
         self.has_text = False
         """Whether there is text, other than white space."""
         self.reread = 0
-        """How many characters were read again behind broken calls, and what was none."""
+        """How many characters were read twice: behind broken calls, and where no call had begun after all."""
         self.open_end = -1
-        """Where the last call ends whose closing mark is missing; more may follow it in its tag."""
+        """The end of the last call without a closing mark, in whose tag others may follow; -1: none."""
         self.member_end = 0
         """Where the last member of a JSON object ends."""
 

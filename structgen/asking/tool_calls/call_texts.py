@@ -126,8 +126,12 @@ class HeadError(MismatchError):
 
 
 class IncomingText:
-    """A text that comes in pieces. What it reads waits at its end, and depends on the text alone, not on the
-    pieces; where the text is over, `UnfinishedError` is raised. Cost: linear in the text."""
+    """A text that comes in pieces.
+
+    Its methods are generators: they wait (`yield`) where the text so far ends, so that what they return does
+    not depend on the pieces. They raise `UnfinishedError` where the text is over too early. Cost: linear in
+    the text.
+    """
 
     def __init__(self) -> None:
         self.text = ""
