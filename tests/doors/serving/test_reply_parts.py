@@ -38,7 +38,10 @@ def result_of(text: str, thoughts: str = "") -> Result:
 def joined(parts: ReplyParts, text: str, cuts: list[int]) -> tuple[str, list[tuple[str, str]]]:
     """Return the text and the calls that the pieces of a reply join to."""
     found, calls = "", list[tuple[str, str]]()
-    for deltas in (*(parts.read_growth(text[:at], "") for at in sorted(cuts)), parts.read_end(result_of(text))):
+    for deltas in (
+        *(parts.read_growth(text[:at], "") for at in sorted(cuts)),
+        parts.read_end(result_of(text)),
+    ):
         for part, piece in deltas:
             if part.kind == "text":
                 found += piece
@@ -149,7 +152,9 @@ def test_a_reply_without_text_has_the_same_parts_streamed_and_whole(
 def test_the_items_that_are_done_are_those_of_the_response(engine: sg.Engine, reason: FinishReason) -> None:
     shape = ResponseShape(ServedModel(engine, "extract"), {"model": "extract", "input": "x"})
     reply, result = ReplyParts(), Result("Hi", reason, [], [], Usage(), thoughts="Hm.")
-    events = json.loads(json.dumps([*shape.piece_events(0, reply.read_end(result)), *shape.end_events(0, result)]))
+    events = json.loads(
+        json.dumps([*shape.piece_events(0, reply.read_end(result)), *shape.end_events(0, result)])
+    )
     done = [one["item"] for one in events if one["type"] == "response.output_item.done"]
     assert done == events[-1]["response"]["output"] and len(done) == 2
     assert {one["status"] for one in done} == {events[-1]["response"]["status"]}

@@ -338,7 +338,9 @@ def test_a_server_tells_the_format_of_its_replies_or_that_tools_are_refused_and_
     if reads is None:
         assert "No format" in model.describe_calls() and "--tool-format" in model.describe_calls()
     else:
-        assert signs and model.describe_calls() == f"Calls of tools are written as {model.format.name} has them."
+        assert (
+            signs and model.describe_calls() == f"Calls of tools are written as {model.format.name} has them."
+        )
     named = ServedModel(model.engine, "mine", tool_format="llama")
     assert named.describe_calls() == "Calls of tools are written as llama has them."
 

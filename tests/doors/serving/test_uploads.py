@@ -149,7 +149,9 @@ def check_room(tmp_path: Path, seeds: range) -> None:
             elif way != "whole":
                 pieces[3] = broken
             try:
-                async with uploads.receive_upload(owner, folder, request(length), in_pieces(*pieces)) as upload:
+                async with uploads.receive_upload(
+                    owner, folder, request(length), in_pieces(*pieces)
+                ) as upload:
                     assert way in ("whole", "cut", "fault")  # behind the end nothing is a fault
                     kept[owner] += upload.size + FILE_BYTES
                     upload.path.unlink()  # as if it were moved
@@ -236,7 +238,9 @@ def test_a_thousand_stalled_uploads_hold_no_bytes_and_no_file(tmp_path: Path) ->
             return {"type": "http.request", "body": Piece(left.pop()), "more_body": bool(left)}
 
         http = Request(request().scope, receive)
-        async with uploads.receive_upload(owner, tmp_path, http, server.receive_pieces(http, 600.0)) as upload:
+        async with uploads.receive_upload(
+            owner, tmp_path, http, server.receive_pieces(http, 600.0)
+        ) as upload:
             return upload.size
 
     async def work() -> None:
