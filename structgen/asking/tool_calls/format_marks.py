@@ -70,7 +70,7 @@ class FormatMarks:
             dict.fromkeys((*row.triggers, *self._openings_inside_calls(row), *map(first_text, row.also)))
         )
         """The texts that begin calls, those without their opening mark too."""
-        self.strays = tuple(dict.fromkeys(self._texts_of_calls_alone(row, tags)))
+        self.strays = tuple(dict.fromkeys(self._texts_in_calls_alone(row, tags)))
         """Texts that stand in calls alone, and begin none."""
         self.object = _object_of(calls)
         """How a call is one JSON object; None where it is none."""
@@ -127,7 +127,7 @@ class FormatMarks:
             else:
                 yield from (head[offset:] for offset in tags[1:])
 
-    def _texts_of_calls_alone(self, row: ToolFormat, tags: list[str]) -> Iterator[str]:
+    def _texts_in_calls_alone(self, row: ToolFormat, tags: list[str]) -> Iterator[str]:
         """Yield tags that begin no call. A tag in brackets is one with the argument that follows it; without
         any tags, so is what stands before arguments."""
         for tag in tags:

@@ -81,7 +81,8 @@ class ReplyParts:
 
     def __post_init__(self) -> None:
         if self.format is not None:
-            self.reader, self.prefix = CallReader(self.format, self.tools, False), self.prefix.lstrip()
+            self.reader = CallReader(self.format, self.tools, False)
+            self.prefix = self.prefix.lstrip()
 
     def read_growth(self, text: str, thoughts: str) -> Iterator[Delta]:
         """Yield what is new in a text that goes on, and in the thoughts before it."""
@@ -151,9 +152,8 @@ class ReplyParts:
                 if not self.is_over:
                     yield from self._add_call(number, "")
                     part = self.parts[number]
-                    yield from self._grow_part(
-                        number, self._rest_of_input(part) if part.kind == "custom" else ""
-                    )
+                    rest = self._rest_of_input(part) if part.kind == "custom" else ""
+                    yield from self._grow_part(number, rest)
         if is_last and not self.is_over:
             yield from self._add_outside("", is_whole=True)
 
@@ -174,10 +174,11 @@ class ReplyParts:
         yield from self._add_text(text.rstrip())
 
     def _add_text(self, piece: str) -> Iterator[Delta]:
-        """Yield text without what had begun it."""
-        prefix_length = (
-            len(self.prefix) if piece.startswith(self.prefix) else len(piece) * self.prefix.startswith(piece)
-        )
+        """Yield text without `prefix`, which may come in several pieces."""
+        if piece.startswith(self.prefix):
+            prefix_length = len(self.prefix)
+        else:
+            prefix_length = len(piece) if self.prefix.startswith(piece) else 0
         self.prefix = self.prefix[prefix_length:]
         yield from self._grow_part("text", piece[prefix_length:])
 
@@ -189,7 +190,9 @@ class ReplyParts:
             part = ReplyPart("custom" if is_custom else "function", len(self.parts), name=self.name)
             part.id = self.format.new_id(self.name, self.earlier + number)
             part.call = number
-            self.parts[number], self.input, text = part, None, self.document
+            self.parts[number] = part
+            self.input = None
+            text = self.document
             yield Delta(part, "")
         is_custom = self.parts[number].kind == "custom"
         yield from self._grow_part(number, self._custom_input(text) if is_custom else text)
@@ -211,7 +214,6 @@ class ReplyParts:
 
     def _grow_part(self, key: str | int, piece: str) -> Iterator[Delta]:
         """Yield what is new in a part. Thoughts and text begin with their first character."""
-        # a part begins with its first character
         if not piece:
             return
         part = self.parts.get(key)
