@@ -149,7 +149,7 @@ class Busy:
         self.shared = made(kind, self.store)
         self.stop, self.errors = threading.Event(), list[BaseException]()
         self._threads = [
-            threading.Thread(target=self._work_in_thread, args=(one,), daemon=True) for one in range(threads)
+            threading.Thread(target=self._work, args=(one,), daemon=True) for one in range(threads)
         ]
 
     def _work(self, seed: int) -> None:

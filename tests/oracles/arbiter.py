@@ -124,11 +124,11 @@ class Arbiter:
 
     def __init__(self, schema: Json, draft: str | None = None, formats: str = "assert") -> None:
         draft = draft_of(schema, draft)
-        self._acceptance_test = _validators(draft, formats == "assert")(_written(schema, draft))
+        self._judge = _validators(draft, formats == "assert")(_written(schema, draft))
 
     def valid(self, value: Json) -> bool:
         """Return whether the value meets the schema; raise `Unknown` for a reference out of it."""
         try:
-            return bool(self._acceptance_test.is_valid(value))
+            return bool(self._judge.is_valid(value))
         except Unresolvable as error:
             raise Unknown(str(error)) from error
