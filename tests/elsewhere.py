@@ -183,10 +183,10 @@ def server() -> None:
 
 def documents() -> None:
     """A document is read in another process, which begins anew."""
-    from structgen.asking.documents.confined_reading import confined
+    from structgen.asking.documents.confined_reading import confined_reader
     from structgen.asking.documents.html_text import html_text
 
-    with confined() as read:
+    with confined_reader() as read:
         assert "Ada" in read(html_text, b"<p>Ada</p>")[0]
 
 

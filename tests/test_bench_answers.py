@@ -184,7 +184,7 @@ def test_an_ordered_list_is_compared_place_by_place_and_an_exact_text_letter_by_
 
 def test_a_value_of_python_is_compared_as_json_has_it() -> None:
     task = next(task for task in TASKS if task.type.get("returns") == "dt.date")
-    assert plain(task, read_type(hint(task)).read(json.dumps(task.answer))) == task.answer
+    assert plain(task, read_type(hint(task)).read_document(json.dumps(task.answer))) == task.answer
 
 
 def test_a_row_is_run_and_its_figures_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +220,7 @@ def test_of_48_tasks_of_descriptions_each_answer_is_of_its_type_and_each_field_i
     assert len({task.id for task in tasks}) == 48
     assert sum(count_fields(task.answer) for task in tasks) >= 150
     for task in tasks:
-        assert plain(task, read_type(hint(task)).read(json.dumps(task.answer))) == task.answer
+        assert plain(task, read_type(hint(task)).read_document(json.dumps(task.answer))) == task.answer
         assert count_right(task, task.answer) == count_fields(task.answer)
         for asked, is_described in ((task, True), (undescribed(task), False)):
             members = read_type(hint(asked)).schema["properties"].values()

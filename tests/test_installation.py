@@ -25,7 +25,7 @@ from structgen.asking.grounding.readings import readings_of
 from structgen.base.system import installation
 from structgen.base.system.installation import EXTRAS, install_command, not_installed
 from structgen.base.system.resources import small_tokenizer
-from structgen.doors.extraction.extraction_tables import table
+from structgen.doors.extraction.extraction_tables import build_table
 from structgen.doors.typed import local, wanted_forms
 from structgen.doors.typed.worked.worked_examples import likeness
 
@@ -292,7 +292,7 @@ DOORS: dict[str, Door] = {
     "a text in no UTF-8": (("documents",), "charset-normalizer", lambda it: _file(it, b"caf\xe9")),
     "a SentencePiece model": (("tokenizers",), "sentencepiece", lambda _: _encoder(2)),
     "many examples": (("grounded",), "rank-bm25", lambda _: likeness()),
-    "a table of items": (("tables",), "pandas", lambda _: table([])),
+    "a table of items": (("tables",), "pandas", lambda _: build_table([])),
     "integrations.llama_cpp": (
         ("llama-cpp-python",), "llama-cpp-python", _module("structgen.doors.integrations.llama_cpp"),
     ),

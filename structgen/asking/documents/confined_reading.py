@@ -14,7 +14,7 @@ from structgen.base.system.worker_process import EndedError, NotStartedError, Wo
 
 Text: TypeAlias = tuple[str, tuple[str, ...]]
 """The text of a file, and remarks about it."""
-Read: TypeAlias = Callable[[bytes], Text]
+FileReader: TypeAlias = Callable[[bytes], Text]
 """A function of a module, from the bytes of a file to its text."""
 
 SECONDS: Final = 60.0
@@ -27,7 +27,7 @@ _CURE: Final = "Open it in its own program, save it as a text, and give that."
 
 
 @contextmanager
-def confined() -> Iterator[Callable[[Read, bytes], Text]]:
+def confined_reader() -> Iterator[Callable[[FileReader, bytes], Text]]:
     """Yield a function that calls a reader with the bytes of a file. All calls of a block are made in one
     process, which starts at the first one and is gone after the block. One that was late, or died, is
     replaced at the next call.
@@ -36,14 +36,14 @@ def confined() -> Iterator[Callable[[Read, bytes], Text]]:
     error, needs more than SECONDS of processor time or too much memory, is late, or ends its process. Cost:
     the start of a process, some 10 ms on Linux, and what is sent.
     """
-    worker = WorkerProcess(_called, "reader of documents", "document", begin=confining(MEMORY))
+    worker = WorkerProcess(_call_reader, "reader of documents", "document", begin=confining(MEMORY))
     try:
-        yield partial(_asked, worker)
+        yield partial(_ask_worker, worker)
     finally:
         worker.end()
 
 
-def _asked(worker: WorkerProcess, read: Read, data: bytes) -> Text:
+def _ask_worker(worker: WorkerProcess, reader: FileReader, data: bytes) -> Text:
     with needing("A document in HTML or PDF", "documents"):  # here, so that a fork has them
         import bs4  # optional: beautifulsoup4  # noqa: F401
         import lxml  # optional: lxml  # noqa: F401
@@ -51,20 +51,20 @@ def _asked(worker: WorkerProcess, read: Read, data: bytes) -> Text:
         import pypdf  # optional: pypdf  # noqa: F401
         import webencodings  # optional: webencodings  # noqa: F401
     try:
-        text: Text = worker.ask((read, data, SECONDS), WALL_SECONDS, "about the file", "")
+        text: Text = worker.ask((reader, data, SECONDS), WALL_SECONDS, "about the file", "")
     except NotStartedError:
         raise
     except StructgenError as error:
-        what = error.what
+        fault = error.what
         if isinstance(error, EndedError) and error.code == OUT_OF_TIME:
-            what = f"The file cannot be read within {SECONDS:g} seconds of processor time."
-        raise OptionError(what, cure=_CURE if error.where else error.cure) from error
+            fault = f"The file cannot be read within {SECONDS:g} seconds of processor time."
+        raise OptionError(fault, cure=_CURE if error.where else error.cure) from error
     except Exception as error:  # whatever a library raises for a file with faults
-        what = f"The file cannot be read: {error!r:.200}."
-        raise OptionError(what, cure=_CURE) from error
+        fault = f"The file cannot be read: {error!r:.200}."
+        raise OptionError(fault, cure=_CURE) from error
     return text
 
 
-def _called(read: Read, data: bytes, seconds: float) -> Text:
+def _call_reader(reader: FileReader, data: bytes, seconds: float) -> Text:
     bound_processor_time(seconds)
-    return read(data)
+    return reader(data)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, Final
 
-from structgen.asking.documents.confined_reading import Read, Text, confined
-from structgen.asking.documents.encoded_texts import decoded_text
+from structgen.asking.documents.confined_reading import FileReader, Text, confined_reader
+from structgen.asking.documents.encoded_texts import decode_text
 from structgen.asking.documents.html_text import html_text
 from structgen.asking.documents.pdf_text import pdf_text
 from structgen.base.errors import OptionError, within
@@ -24,7 +24,7 @@ MOST_BYTES: Final = 100_000_000
 MOST_GROWTH: Final = 20
 """The most characters of a text for each byte of its file, beside GROWN_FREELY."""
 GROWN_FREELY: Final = 1_000
-_READERS: Final[Mapping[str | bytes, Read]] = {
+_READERS: Final[Mapping[str | bytes, FileReader]] = {
     **dict.fromkeys((".htm", ".html", ".xhtml", b"<!doctype html", b"<html"), html_text),
     **dict.fromkeys((".pdf", b"%pdf-"), pdf_text),
 }
@@ -51,13 +51,13 @@ class TextDocument:
 
 
 def documents_of(
-    given: Any, results: Path | None = None, unread: dict[str, OptionError] | None = None
+    sources: Any, results: Path | None = None, unread: dict[str, OptionError] | None = None
 ) -> tuple[TextDocument, ...]:
     """Return the documents that are given, in their order. `results`: a file that none of them may be, and
     which is left out of a folder. `unread`: takes the errors of documents that cannot be read, by their
     names; without it the first one is raised.
 
-    `given`: a text, the Path of a file, a `TextDocument`; a dict from names to texts or Paths; or a list of
+    `sources`: a text, the Path of a file, a `TextDocument`; a dict from names to texts or Paths; or a list of
     all of these, and of pairs of a name and a text or Path. The Path of a folder, without a name, stands for
     its files (`files_of`). A text alone is named "document", in a list "document 1" by its place; a file is
     named by the shortest end of its path that no other file has. PDF and HTML are told by the suffix or by
@@ -68,21 +68,23 @@ def documents_of(
     documents of one name, and a folder of too many files; StructgenError where a package is missing. Cost:
     linear; PDF and HTML are read in a process with limits, a minute of processor time a file at most.
     """
-    own = {os.path.realpath(f"{results}{end}") for end in _OF_RESULTS if results is not None}
-    named = _named(given, own)
-    twice = [name for name, times in Counter(name for name, _ in named).items() if times > 1]
+    result_paths = {os.path.realpath(f"{results}{end}") for end in _OF_RESULTS if results is not None}
+    # all names are known before the first file is read, as two equal ones end the call
+    named_sources = _name_sources(sources, result_paths)
+    name_counts = Counter(name for name, _ in named_sources)
+    twice = [name for name, times in name_counts.items() if times > 1]
     if twice:
-        what = f"Two documents have the name {twice[0]!r}."
-        raise OptionError(what, where="document", cure="Give each another one: {'name': text, ...}.")
-    for _, source in named:
-        if isinstance(source, os.PathLike) and os.path.realpath(source) in own:
-            what = f"The results would be written over the document {os.fspath(source)!r}."
-            raise OptionError(what, where="out", cure="Name another file for the results.")
+        fault = f"Two documents have the name {twice[0]!r}."
+        raise OptionError(fault, where="document", cure="Give each another one: {'name': text, ...}.")
+    for _, source in named_sources:
+        if isinstance(source, os.PathLike) and os.path.realpath(source) in result_paths:
+            fault = f"The results would be written over the document {os.fspath(source)!r}."
+            raise OptionError(fault, where="out", cure="Name another file for the results.")
     documents = list[TextDocument]()
-    with confined() as reading:
-        for name, source in named:
+    with confined_reader() as read_confined:
+        for name, source in named_sources:
             try:
-                documents.append(_document(name, source, reading))
+                documents.append(_read_document(name, source, read_confined))
             except OptionError as error:
                 if unread is None:
                     raise
@@ -92,45 +94,47 @@ def documents_of(
     return tuple(documents)
 
 
-def _named(given: Any, own: Set[str]) -> list[tuple[str, Any]]:
+def _name_sources(sources: Any, excluded_paths: Set[str]) -> list[tuple[str, Any]]:
     """Return what is given as pairs of a name and a text, a path or a `TextDocument`; the files of folders in
-    place of these, without `own`."""
-    is_alone = isinstance(given, str)
-    if isinstance(given, str | bytes | os.PathLike | TextDocument) or not isinstance(given, Iterable):
-        given = [given]
+    place of these, without `excluded_paths`."""
+    is_alone = isinstance(sources, str)
+    if isinstance(sources, str | bytes | os.PathLike | TextDocument) or not isinstance(sources, Iterable):
+        sources = [sources]
     parts = list[Any]()
-    for entry in given.items() if isinstance(given, Mapping) else given:
-        parts += files_of(Path(entry), own) if isinstance(entry, os.PathLike) else [entry]
+    for entry in sources.items() if isinstance(sources, Mapping) else sources:
+        parts += files_of(Path(entry), excluded_paths) if isinstance(entry, os.PathLike) else [entry]
     if not parts:
         raise OptionError("There is no document.", where="document", cure=_GIVEN)
     names = iter(_names_of([part for part in parts if isinstance(part, os.PathLike)]))
-    named = list[tuple[str, Any]]()
-    for at, source in enumerate(parts, 1):
+    named_sources = list[tuple[str, Any]]()
+    for number, source in enumerate(parts, 1):
         match source:
             case TextDocument(name):
                 pass
             case str():
-                name = "document" if is_alone else f"document {at}"
+                name = "document" if is_alone else f"document {number}"
             case os.PathLike():
                 name = next(names)
             case (str() as name, str() | os.PathLike() as source):
                 checks.text("name", name)
             case _:
-                what = f"A value of type {type(source).__name__} is no document."
-                raise OptionError(what, where="document", cure=_GIVEN)
-        named.append((name, source))
-    return named
+                fault = f"A value of type {type(source).__name__} is no document."
+                raise OptionError(fault, where="document", cure=_GIVEN)
+        named_sources.append((name, source))
+    return named_sources
 
 
-def files_of(path: Path, own: Set[str] = frozenset()) -> list[Path]:
+def files_of(path: Path, excluded_paths: Set[str] = frozenset()) -> list[Path]:
     """Return the files of a folder and of the folders inside it, sorted by their paths, without those of
-    `own`; of a path that is no folder this one alone.
+    `excluded_paths`; of a path that is no folder this one alone.
 
     Hidden files and folders, whose names begin with a dot, are left out. Links are not followed: a file
     outside the folder is none of it, and one inside is not read twice. A folder that cannot be read is
     returned in place of its files. Raises OptionError above MOST_ENTRIES.
     """
-    files, folders, count = list[Path](), [path], 0
+    files = list[Path]()
+    folders = [path]
+    count = 0
     while folders:
         folder = folders.pop()
         try:
@@ -138,12 +142,12 @@ def files_of(path: Path, own: Set[str] = frozenset()) -> list[Path]:
                 for entry in entries:
                     count += 1
                     if count > MOST_ENTRIES:
-                        what = f"The folder has more than {MOST_ENTRIES:,} files and folders."
+                        fault = f"The folder has more than {MOST_ENTRIES:,} files and folders."
                         raise OptionError(
-                            what, where=str(path), cure="Give the folders inside it one by one."
+                            fault, where=str(path), cure="Give the folders inside it one by one."
                         )
                     is_hidden = entry.name.startswith(".") or entry.is_symlink()
-                    if not is_hidden and os.path.realpath(entry) not in own:
+                    if not is_hidden and os.path.realpath(entry) not in excluded_paths:
                         (folders if entry.is_dir() else files).append(folder / entry.name)
         except (OSError, ValueError):  # no folder, or one that cannot be read
             files.append(folder)
@@ -160,38 +164,44 @@ def _names_of(paths: Sequence[os.PathLike[str]]) -> list[str]:
     return [os.fsencode(PurePath(*end)).decode(errors="replace") for end in ends]
 
 
-def _document(name: str, source: Any, reading: Callable[[Read, bytes], Text]) -> TextDocument:
+def _read_document(
+    name: str, source: Any, read_confined: Callable[[FileReader, bytes], Text]
+) -> TextDocument:
     with within(str(source) if isinstance(source, os.PathLike) else name):
         if isinstance(source, TextDocument):
-            text, remarks = source.text, source.remarks
+            text = source.text
+            remarks = source.remarks
         elif isinstance(source, str):
-            text, remarks = source, (_IS_NAME,) if os.path.isfile(source) else ()
+            text = source
+            remarks = (_IS_NAME,) if os.path.isfile(source) else ()
         else:
-            text, remarks = _read(Path(source), reading)
+            text, remarks = _read_file(Path(source), read_confined)
         if len(checks.encodable("text", text)) > MOST_CHARACTERS:
-            what = f"The document has {len(text):,} characters, more than {MOST_CHARACTERS:,}."
-            raise OptionError(what, cure="Give parts of it.")
+            fault = f"The document has {len(text):,} characters, more than {MOST_CHARACTERS:,}."
+            raise OptionError(fault, cure="Give parts of it.")
     return TextDocument(name, text, remarks)
 
 
-def _read(path: Path, reading: Callable[[Read, bytes], Text]) -> Text:
+def _read_file(path: Path, read_confined: Callable[[FileReader, bytes], Text]) -> Text:
     """Return the text of a file with remarks."""
     try:
         if not path.is_file():
-            what = "There is no such file, or it is a folder, a pipe or a device."
-            raise OptionError(what, cure="Check the path and the rights to it; give a folder without a name.")
+            fault = "There is no such file, or it is a folder, a pipe or a device."
+            raise OptionError(
+                fault, cure="Check the path and the rights to it; give a folder without a name."
+            )
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
     except OSError as error:
-        what = f"The file cannot be read: {error.strerror or error}."
-        raise OptionError(what, cure="Check the path.") from error
+        fault = f"The file cannot be read: {error.strerror or error}."
+        raise OptionError(fault, cure="Check the path.") from error
     if len(data) > MOST_BYTES:
         raise OptionError(f"The file has more than {MOST_BYTES:,} bytes.", cure="Give parts of it.")
     head = data[:1024].removeprefix(BOM_UTF8).lstrip().lower()
-    begun = (sign for sign in _READERS if isinstance(sign, bytes) and head.startswith(sign))
-    read = _READERS.get(next(begun, path.suffix.lower()))
-    text, remarks = decoded_text(data) if read is None else reading(read, data)
+    matching_signs = (sign for sign in _READERS if isinstance(sign, bytes) and head.startswith(sign))
+    reader = _READERS.get(next(matching_signs, path.suffix.lower()))
+    text, remarks = decode_text(data) if reader is None else read_confined(reader, data)
     if len(text) > MOST_GROWTH * len(data) + GROWN_FREELY:
-        what = f"The text is {len(text):,} characters long, over {MOST_GROWTH} times as long as the file."
-        raise OptionError(what, cure="Look for what is repeated in it, or give its text.")
+        fault = f"The text is {len(text):,} characters long, over {MOST_GROWTH} times as long as the file."
+        raise OptionError(fault, cure="Look for what is repeated in it, or give its text.")
     return text.replace("\r\n", "\n").replace("\r", "\n"), remarks

@@ -22,19 +22,19 @@ _EASTERN: Final = frozenset(("Croatian", "Czech", "Hungarian", "Polish", "Romani
 """Languages whose letters Windows-1250 has."""
 
 
-def decoded_text(data: bytes) -> tuple[str, tuple[str, ...]]:
+def decode_text(data: bytes) -> tuple[str, tuple[str, ...]]:
     """Return the text of bytes, without a byte order mark, and a remark where its encoding is a guess.
 
     UTF-16 and UTF-32 are found without a mark, too. What the text says of its encoding has no say. Raises
     OptionError for bytes that are no text, and without charset-normalizer for those whose encoding must be
     guessed. Cost: linear, some 10 ns a byte.
     """
-    marked = [name for sign, name in _SIGNS if data.startswith(sign)][:1]
-    for encoding in marked or ("utf-8",):
-        if (text := _decoded(data, encoding)) is not None:
+    mark_encodings = [name for sign, name in _SIGNS if data.startswith(sign)][:1]
+    for encoding in mark_encodings or ("utf-8",):
+        if (text := _decode_bytes(data, encoding)) is not None:
             return text, ()
-    guess = _guessed(data)
-    if marked or (text := _decoded(data, guess)) is None:
+    guess = _guess_encoding(data)
+    if mark_encodings or (text := _decode_bytes(data, guess)) is None:
         raise no_text()
     return text, (f"Its encoding is a guess: {guess}.",)
 
@@ -45,7 +45,7 @@ def no_text() -> OptionError:
     return OptionError("The bytes of the file are no text.", cure=cure)
 
 
-def _decoded(data: bytes, encoding: str) -> str | None:
+def _decode_bytes(data: bytes, encoding: str) -> str | None:
     """Return what the bytes say; None where they are not in this encoding, or say NUL."""
     try:
         text = data.decode(_BROADER.get(codecs.lookup(encoding).name, encoding))
@@ -54,7 +54,7 @@ def _decoded(data: bytes, encoding: str) -> str | None:
     return None if "\0" in text else text
 
 
-def _guessed(data: bytes) -> str:
+def _guess_encoding(data: bytes) -> str:
     """Return the likeliest encoding; "" where none is likely.
 
     charset-normalizer takes the first of equals by the alphabet, and short western texts for Chinese. So a
@@ -67,8 +67,9 @@ def _guessed(data: bytes) -> str:
         ("", "", False) if best is None else (best.encoding, best.language, best.coherence > 0)
     )
     is_doubtful = not is_clear or (guess == "cp1250" and language not in _EASTERN)
-    is_western = len(data) > 4 * len(data.translate(None, bytes(range(128))))
-    if is_doubtful and is_western and _decoded(data, "cp1252") is not None:
+    high_bytes = data.translate(None, bytes(range(128)))
+    is_western = len(data) > 4 * len(high_bytes)
+    if is_doubtful and is_western and _decode_bytes(data, "cp1252") is not None:
         return "cp1252"
     # nearly all bytes are UTF-16 of something; that of most scripts has many NULs
     return "" if guess.startswith("utf") and not is_clear and 4 * data.count(0) <= len(data) else guess

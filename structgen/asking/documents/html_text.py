@@ -7,7 +7,7 @@ import sys
 import warnings
 from typing import Any, Final
 
-from structgen.asking.documents.page_encodings import decoded_page
+from structgen.asking.documents.page_encodings import decode_page
 
 _HIDING: Final = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)"
@@ -35,7 +35,7 @@ def html_text(data: bytes) -> tuple[str, tuple[str, ...]]:
     where the style of a tag says so; what a style sheet says of classes is not read. Scripts, styles and
     pictures have no text. A raised text has `^` before it: a footnote is no digit of the number before.
 
-    Lines of quotes and lists have at most MARKS marks. Raises OptionError where `decoded_page` does, and
+    Lines of quotes and lists have at most MARKS marks. Raises OptionError where `decode_page` does, and
     RecursionError for tags inside each other, some four calls deep each. Cost: some 4 s a megabyte of short
     paragraphs, the square of the depth of tags.
     """
@@ -43,7 +43,7 @@ def html_text(data: bytes) -> tuple[str, tuple[str, ...]]:
     from bs4.element import PreformattedString  # optional: beautifulsoup4
     from markdownify import MarkdownConverter  # optional: markdownify
 
-    text, remarks = decoded_page(data)
+    text, remarks = decode_page(data)
     with warnings.catch_warnings(action="ignore"):  # of pages that are XHTML
         page = BeautifulSoup(text, "lxml")
     for tag in page.find_all(["script", "style"]):
@@ -77,11 +77,11 @@ def html_text(data: bytes) -> tuple[str, tuple[str, ...]]:
     frames = sys.getrecursionlimit()
     sys.setrecursionlimit(FRAMES)
     try:
-        written = writer.convert_soup(page)
+        markdown = writer.convert_soup(page)
     finally:
         sys.setrecursionlimit(frames)
-    written = re.sub(r"(?<![^\S\n])[^\S\n]++\n", "\n", written)
-    return re.sub(r"\n{3,}", "\n\n", written).strip(), remarks + left_out(" ".join(hidden), "hidden")
+    markdown = re.sub(r"(?<![^\S\n])[^\S\n]++\n", "\n", markdown)
+    return re.sub(r"\n{3,}", "\n\n", markdown).strip(), remarks + left_out(" ".join(hidden), "hidden")
 
 
 def left_out(text: str, kind: str) -> tuple[str, ...]:

@@ -66,84 +66,103 @@ class Cut:
     end: int
 
 
-def cut(text: str, count: Count, most: int, overlap: int) -> list[Cut]:
+def cut_pages(
+    text: str,
+    count: Count,
+    max_tokens: int,
+    overlap: int,
+) -> list[Cut]:
     """Return the pages of a text, in its order: none of a text of white space, one of a text that fits.
 
     `count` tells how many tokens a text has; it is asked about words, and the tokens of a page are their sum,
-    which is seldom less than those of the page at once. A page has at most `most` tokens. Each stretch of
-    whole pieces that has at most `overlap` tokens stands whole in a page; `overlap` is less than half of
-    `most`. Pages begin and end at characters that are no white space, and have all of these.
+    which is seldom less than those of the page at once. A page has at most `max_tokens` tokens. Each stretch
+    of whole pieces that has at most `overlap` tokens stands whole in a page; `overlap` is less than half of
+    `max_tokens`. Pages begin and end at characters that are no white space, and have all of these.
 
     A page ends at the best border in the last three quarters of what it has beyond the page before: at a
     heading, else at a blank line, a line's end, a sentence's end, white space. It begins at such a border
     too, where that costs no more than half of the overlap again. A page begins or ends inside a word only
     where the word is longer than a page, and never between a character and its marks (with up to 31).
 
-    Raises OptionError where one character has more than `most` tokens. Cost: linear, some 1 us a piece and
-    what `count` costs for the different ones, in 50 bytes for each.
+    Raises OptionError where one character has more than `max_tokens` tokens. Cost: linear, some 1 us a piece
+    and what `count` costs for the different ones, in 50 bytes for each.
     """
-    begins, ends, before, behind, kinds = _measured(text, count, most)
-    words = np.flatnonzero(kinds) + 1
+    begins, ends, tokens_before, tokens_up_to, kinds = _measure_pieces(text, count, max_tokens)
+    word_ends = np.flatnonzero(kinds) + 1
     """The numbers of pieces behind which no word goes on."""
     cuts = []
     first = new = 0
     while new < len(ends):
-        last = int(behind.searchsorted(before[first] + most, "right"))
+        last = int(tokens_up_to.searchsorted(tokens_before[first] + max_tokens, "right"))
         if last < len(ends):
-            # a whole number: for a float all of `behind` would become floats
-            quarter = (3 * before[new] + before[first] + most + 3) // 4
-            low = min(max(int(behind.searchsorted(quarter)), new) + 1, last)
-            word = int(words[words.searchsorted(last, "right") - 1])
-            last = _best(kinds, low, last) or (word if new < word < last else last)
+            # a whole number: for a float all of `tokens_up_to` would become floats
+            quarter = (3 * tokens_before[new] + tokens_before[first] + max_tokens + 3) // 4
+            low = min(max(int(tokens_up_to.searchsorted(quarter)), new) + 1, last)
+            word_end = int(word_ends[word_ends.searchsorted(last, "right") - 1])
+            last = _best_border(kinds, low, last) or (word_end if new < word_end < last else last)
         cuts.append(Cut(int(begins[first]), int(ends[last - 1])))
         new = last
         if new < len(ends):
             # the least stretch that no page has ends with the word of the piece `new`
-            end = behind[words[words.searchsorted(new, "right")] - 1]
+            end = tokens_up_to[word_ends[word_ends.searchsorted(new, "right")] - 1]
             early, need = (
-                min(int(before.searchsorted(end - tokens)), new)
-                for tokens in (min(2 * overlap, most // 2), overlap)
+                min(int(tokens_before.searchsorted(end - tokens)), new)
+                for tokens in (min(2 * overlap, max_tokens // 2), overlap)
             )
             # where there is no border, no stretch begins
-            first = _best(kinds, max(early, 1), need) or min(int(words[words.searchsorted(need)]), new)
+            first = _best_border(kinds, max(early, 1), need) or min(
+                int(word_ends[word_ends.searchsorted(need)]), new
+            )
     return cuts
 
 
-def _best(kinds: _Numbers, low: int, high: int) -> int:
+def _best_border(kinds: _Numbers, low: int, high: int) -> int:
     """Return after how many pieces, from `low` to `high`, the best border is, the last of several; 0 where
     all are inside a word, or there are none."""
     borders = kinds[low - 1 : high][::-1]
-    at = int(borders.argmax()) if len(borders) else 0
-    return high - at if len(borders) and borders[at] else 0
+    offset = int(borders.argmax()) if len(borders) else 0
+    return high - offset if len(borders) and borders[offset] else 0
 
 
-def _measured(text: str, count: Count, most: int) -> tuple[_Numbers, ...]:
+def _measure_pieces(text: str, count: Count, max_tokens: int) -> tuple[_Numbers, ...]:
     """Return of each piece the character where it begins and before which it ends, the tokens before it and
     up to its end, and the kind of the border behind it."""
     marks = {ord(char): _MARK for char in set(text) if _is_mark(char)}
     folded = text.translate(marks) if marks else text
-    known: dict[str, array[int]] = {}
-    sizes, kinds = array("q"), bytearray()
+    sizes_by_piece: dict[str, array[int]] = {}
+    sizes = array("q")
+    kinds = bytearray()
     for match in _PIECE.finditer(folded, 0, len(text.rstrip())):
         piece = text[match.start() : match.end()]
-        if (parts := known.get(piece)) is None:
-            if len(known) == PIECES_KEPT:
-                known.clear()
-            parts = known[piece] = _sizes(piece, match[0], len(match[1]), count, most)
+        if (parts := sizes_by_piece.get(piece)) is None:
+            # a text of ever new words must not fill the memory
+            if len(sizes_by_piece) == PIECES_KEPT:
+                sizes_by_piece.clear()
+            parts = sizes_by_piece[piece] = _piece_sizes(piece, match[0], len(match[1]), count, max_tokens)
         sizes += parts
         kinds += bytes(len(parts) // 4 - 1) + b"\1"
     rows = np.frombuffer(sizes, np.int64).reshape(-1, 2)
-    places = np.ascontiguousarray(rows.cumsum(0).reshape(-1, 2, 2).transpose(1, 2, 0))
-    (begins, before), (ends, behind) = places
+    bounds = np.ascontiguousarray(rows.cumsum(0).reshape(-1, 2, 2).transpose(1, 2, 0))
+    (begins, tokens_before), (ends, tokens_up_to) = bounds
     borders = np.frombuffer(kinds, np.uint8).copy()
     borders[:-1][begins[1:] > ends[:-1]] = SPACED
+    _set_better_borders(borders, text, begins, ends)
+    return begins, ends, tokens_before, tokens_up_to, borders
+
+
+def _set_better_borders(borders: _Numbers, text: str, begins: _Numbers, ends: _Numbers) -> None:
+    """Set the kinds of `borders`, behind each piece, by the patterns of _BORDERS. `begins`, `ends`: the
+    characters where pieces begin, and before which they end."""
     for kind, pattern in _BORDERS:
-        found_at = np.fromiter((border.end() for border in re.finditer(pattern, text)), np.int64)
-        after = ends.searchsorted(found_at, "right")
-        is_between = (after > 0) & (after < len(ends))
-        after, found_at = after[is_between], found_at[is_between]
-        borders[after[found_at <= begins[after]] - 1] = kind
-    return begins, ends, before, behind, borders
+        matches = re.finditer(pattern, text)
+        border_ends = np.fromiter((match.end() for match in matches), np.int64)
+        next_pieces = ends.searchsorted(border_ends, "right")
+        is_between = (next_pieces > 0) & (next_pieces < len(ends))
+        next_pieces = next_pieces[is_between]
+        border_ends = border_ends[is_between]
+        # a border that ends inside of the next piece is none
+        is_border = border_ends <= begins[next_pieces]
+        borders[next_pieces[is_border] - 1] = kind
 
 
 def _is_mark(char: str) -> bool:
@@ -153,28 +172,42 @@ def _is_mark(char: str) -> bool:
     )
 
 
-def _sizes(piece: str, folded: str, gap: int, count: Count, most: int) -> array[int]:
+def _piece_sizes(
+    piece: str,
+    folded: str,
+    gap: int,
+    count: Count,
+    max_tokens: int,
+) -> array[int]:
     """Return of each part of a piece the characters before it, the tokens before it, its own characters and
     its own tokens."""
-    sizes = array("q", chain.from_iterable(_parts(piece[gap:], folded[gap:], count, most)))
+    parts = _split_word(piece[gap:], folded[gap:], count, max_tokens)
+    sizes = array("q", chain.from_iterable(parts))
     if len(sizes) == 4 and gap <= CHARACTERS_AT_ONCE:
         white = max(count(piece) - sizes[-1], 0)
     else:
         white = sum(
-            count(piece[at : min(at + CHARACTERS_AT_ONCE, gap)]) for at in range(0, gap, CHARACTERS_AT_ONCE)
+            count(piece[offset : min(offset + CHARACTERS_AT_ONCE, gap)])
+            for offset in range(0, gap, CHARACTERS_AT_ONCE)
         )
     sizes[:2] = array("q", (gap, white))
     return sizes
 
 
-def _parts(word: str, folded: str, count: Count, most: int, level: int = 0) -> Iterator[tuple[int, ...]]:
-    """Yield the sizes of the parts of a word, none of which has more than `most` tokens."""
-    if len(word) <= CHARACTERS_AT_ONCE and (tokens := count(word)) <= most:
+def _split_word(
+    word: str,
+    folded: str,
+    count: Count,
+    max_tokens: int,
+    level: int = 0,
+) -> Iterator[tuple[int, ...]]:
+    """Yield the sizes of the parts of a word, none of which has more than `max_tokens` tokens."""
+    if len(word) <= CHARACTERS_AT_ONCE and (tokens := count(word)) <= max_tokens:
         yield 0, 0, len(word), tokens
     elif level < len(_SMALLER):
         for part in _SMALLER[level].finditer(folded):
             low, high = part.span()
-            yield from _parts(word[low:high], folded[low:high], count, most, level + 1)
+            yield from _split_word(word[low:high], folded[low:high], count, max_tokens, level + 1)
     else:
-        what = f"A page has at most {most} tokens, and the character {word!r} has {tokens}."
-        raise OptionError(what, where="page", cure="Give page= a larger number.")
+        fault = f"A page has at most {max_tokens} tokens, and the character {word!r} has {tokens}."
+        raise OptionError(fault, where="page", cure="Give page= a larger number.")

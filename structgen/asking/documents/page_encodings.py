@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from structgen.asking.documents.encoded_texts import decoded_text, no_text
+from structgen.asking.documents.encoded_texts import decode_text, no_text
 from structgen.base.errors import OptionError
 
 PRESCANNED: Final = 1_024
@@ -51,7 +51,7 @@ _FOUR_BYTES: Final = re.compile(rb"[\x81-\xfe](?:[0-9](?:[\x81-\xfe](?:[0-9]|\Z)
 """What is one character, or one U+FFFD; also in GB 18030."""
 
 
-def decoded_page(data: bytes) -> tuple[str, tuple[str, ...]]:
+def decode_page(data: bytes) -> tuple[str, tuple[str, ...]]:
     """Return the characters of a page, without a byte order mark, and remarks about an encoding that is
     guessed, or is another one than the page declares, and about bytes that are not of it.
 
@@ -61,14 +61,16 @@ def decoded_page(data: bytes) -> tuple[str, tuple[str, ...]]:
     from webencodings import lookup  # optional: webencodings
 
     labels = [*_declared_labels(data[:PRESCANNED])]
-    known = next(filter(None, map(lookup, labels)), None)
-    declared = known.name if known else ""
+    encoding = next(filter(None, map(lookup, labels)), None)
+    declared_name = encoding.name if encoding else ""
     marks = (name for sign, name in _SIGNS if data.startswith(sign))
-    name, is_refused = next(marks, _MEANT.get(declared.removeprefix("x-"), declared)), False
+    name = next(marks, _MEANT.get(declared_name.removeprefix("x-"), declared_name))
+    is_refused = False
     if not name:
-        text, remarks = decoded_text(data)
+        text, remarks = decode_text(data)
     else:
-        decode, remarks = lookup("gb18030" if name == "gbk" else name).codec_info.decode, ()
+        decode = lookup("gb18030" if name == "gbk" else name).codec_info.decode
+        remarks = ()
         try:
             text = decode(data, "strict")[0]
             is_refused = name == "iso-2022-jp" and bool(_UNLIKE_JAPANESE.search(data))
@@ -78,50 +80,53 @@ def decoded_page(data: bytes) -> tuple[str, tuple[str, ...]]:
             if lost := text.count("\ufffd"):
                 remarks = (f"Bytes that are not {name} became U+FFFD, {lost:,} in all.",)
     if is_refused:
-        what = "It declares an encoding that browsers do not read, or do not read in this form."
-        raise OptionError(what, cure="Give its text.")
+        fault = "It declares an encoding that browsers do not read, or do not read in this form."
+        raise OptionError(fault, cure="Give its text.")
     if "\0" in text:
         raise no_text()
-    if labels and not name == declared != "":
-        shown = f"{declared or labels[0]!r:.60}"
-        remarks = (f"Its declared encoding, {shown}, does not count, as in browsers.", *remarks)
+    if labels and not name == declared_name != "":
+        label_text = f"{declared_name or labels[0]!r:.60}"
+        remarks = (f"Its declared encoding, {label_text}, does not count, as in browsers.", *remarks)
     return text.removeprefix("\ufeff"), remarks
 
 
 def _declared_labels(head: bytes) -> Iterator[str]:
     """Yield the labels of encodings that the beginning of a page declares, the better ones first: those of
     `meta` tags in their order, as the prescan of the standard finds them, then that of an XML declaration."""
-    at = 0
-    while markup := _MARKUP.search(head, at):
-        at, attributes = markup.end(), dict[bytes, bytes]()
-        while markup.lastindex and (found := _ATTRIBUTE.match(head, at)):
-            at = found.end()
-            attributes.setdefault(found[1].lower(), found[2] or found[3] or found[4] or b"")
-        if markup[1] is None or at == len(head):
+    offset = 0
+    while markup := _MARKUP.search(head, offset):
+        offset = markup.end()
+        attributes = dict[bytes, bytes]()
+        while markup.lastindex and (attribute := _ATTRIBUTE.match(head, offset)):
+            offset = attribute.end()
+            value = attribute[2] or attribute[3] or attribute[4] or b""
+            attributes.setdefault(attribute[1].lower(), value)
+        if markup[1] is None or offset == len(head):
             continue  # at the end, a tag may be cut off
         if b"charset" in attributes:
             yield attributes[b"charset"].decode("latin-1")
         elif attributes.get(b"http-equiv", b"").lower() == b"content-type":
-            yield from _label(_CONTENT.search(attributes.get(b"content", b"")))
-    yield from _label(_XML.match(head))
+            yield from _last_group(_CONTENT.search(attributes.get(b"content", b"")))
+    yield from _last_group(_XML.match(head))
 
 
-def _label(found: re.Match[bytes] | None) -> Iterator[str]:
+def _last_group(match: re.Match[bytes] | None) -> Iterator[str]:
     """Yield the last group of a match."""
-    if found is not None and found.lastindex:
-        yield found[found.lastindex].decode("latin-1")
+    if match is not None and match.lastindex:
+        yield match[match.lastindex].decode("latin-1")
 
 
-def _replaced(error: UnicodeError) -> tuple[str, int]:
+def _replace_invalid(error: UnicodeError) -> tuple[str, int]:
     """Return what stands in place of invalid bytes, and where decoding goes on. As in the standard, an ASCII
     character behind an invalid byte stays, and bytes that Windows encodings lack in Python are controls."""
     assert isinstance(error, UnicodeDecodeError), "it only decodes"
-    data, at = error.object, error.start
+    data = error.object
+    offset = error.start
     if error.encoding == "charmap":
-        return chr(data[at]) if data[at] < 0xA0 else "\ufffd", at + 1
-    found = (_FOUR_BYTES if error.encoding == "gb18030" else _TWO_BYTES).match(data, at)
-    return "\ufffd", found.end() if found else at + 1
+        return chr(data[offset]) if data[offset] < 0xA0 else "\ufffd", offset + 1
+    match = (_FOUR_BYTES if error.encoding == "gb18030" else _TWO_BYTES).match(data, offset)
+    return "\ufffd", match.end() if match else offset + 1
 
 
 _AS_BROWSERS: Final = "structgen.as_browsers"
-codecs.register_error(_AS_BROWSERS, _replaced)
+codecs.register_error(_AS_BROWSERS, _replace_invalid)

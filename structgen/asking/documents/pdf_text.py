@@ -33,55 +33,66 @@ def pdf_text(data: bytes) -> tuple[str, tuple[str, ...]]:
     """
     from pypdf import PdfReader  # optional: pypdf
 
-    heard, logger = BufferingHandler(FAULTS_KEPT), logging.getLogger("pypdf")
-    logger.handlers, logger.propagate = [heard], False
+    handler = BufferingHandler(FAULTS_KEPT)
+    logger = logging.getLogger("pypdf")
+    logger.handlers = [handler]
+    logger.propagate = False
     reader = PdfReader(BytesIO(data))
     if reader.is_encrypted and not reader.decrypt(""):
         raise OptionError("The PDF has a password.", cure="Save it without one, and give that file.")
     if (count := len(reader.pages)) > MOST_PAGES:
-        what = f"The PDF has {count:,} pages, more than {MOST_PAGES:,}."
-        raise OptionError(what, cure="Split it, and give the parts.")
-    pages = [_texts(page) for page in reader.pages]
-    texts = [(seen or unseen).strip() for seen, unseen in pages]
+        kind = f"The PDF has {count:,} pages, more than {MOST_PAGES:,}."
+        raise OptionError(kind, cure="Split it, and give the parts.")
+    pages = [_visible_and_invisible(page) for page in reader.pages]
+    texts = [(visible or invisible).strip() for visible, invisible in pages]
     if not any(texts):
         cure = "Give what a program for OCR, such as ocrmypdf, makes of it."
         raise OptionError("The PDF has no text: its pages are pictures, perhaps scanned.", cure=cure)
-    faults = dict.fromkeys(record.getMessage() for record in heard.buffer)
+    faults = dict.fromkeys(record.getMessage() for record in handler.buffer)
     remarks = [f"The PDF has a fault: {fault}" for fault in list(faults)[:FAULTS_TOLD]]
-    empty = [str(at) for at, text in enumerate(texts, 1) if not text]
-    scanned = [str(at) for at, (seen, unseen) in enumerate(pages, 1) if unseen and not seen]
+    empty = [str(number) for number, text in enumerate(texts, 1) if not text]
+    scanned_pages = [
+        str(number) for number, (visible, invisible) in enumerate(pages, 1) if invisible and not visible
+    ]
     remarks += (
         f"Pages with {what}: {', '.join(numbers)}."
-        for what, numbers in (("no text", empty), ("only invisible text, as a scanner writes it", scanned))
+        for what, numbers in (
+            ("no text", empty),
+            ("only invisible text, as a scanner writes it", scanned_pages),
+        )
         if numbers
     )
-    hidden = " ".join(unseen for seen, unseen in pages if seen)
-    whole = "\n\n".join(text for text in texts if text)
+    hidden = " ".join(invisible for visible, invisible in pages if visible)
+    full_text = "\n\n".join(text for text in texts if text)
     # faulty fonts say halves of surrogate pairs, and NUL
-    whole = whole.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
-    return whole, (*remarks, *left_out(hidden, "invisible"))
+    full_text = (
+        full_text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
+    )
+    return full_text, (*remarks, *left_out(hidden, "invisible"))
 
 
-def _texts(page: Any) -> tuple[str, str]:
+def _visible_and_invisible(page: Any) -> tuple[str, str]:
     """Return the visible and the invisible text of a page."""
     modes = [0]
     """That of the text now, and those that the end of a group returns to."""
-    drop, dropped = True, 0
+    is_dropping_invisible = True
+    dropped_count = 0
 
-    def visit(operator: bytes, operands: list[Any], *_: object) -> None:
-        nonlocal dropped
+    def visit_operator(operator: bytes, operands: list[Any], *_: object) -> None:
+        nonlocal dropped_count
         if operator == b"q":
             modes.append(modes[-1])
         elif operator == b"Q" and len(modes) > 1:
             modes.pop()
         elif operator == b"Tr" and operands:
             modes[-1] = operands[0]
-        elif operator in _SHOWING and (modes[-1] == INVISIBLE) is drop:
+        elif operator in _SHOWING and (modes[-1] == INVISIBLE) is is_dropping_invisible:
             operands.clear()
-            dropped += 1
+            dropped_count += 1
 
-    seen = page.extract_text(visitor_operand_before=visit).strip()
-    if not dropped:
-        return seen, ""
-    modes, drop = [0], False
-    return seen, page.extract_text(visitor_operand_before=visit).strip()
+    visible = page.extract_text(visitor_operand_before=visit_operator).strip()
+    if not dropped_count:
+        return visible, ""
+    modes = [0]
+    is_dropping_invisible = False
+    return visible, page.extract_text(visitor_operand_before=visit_operator).strip()

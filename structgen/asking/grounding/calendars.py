@@ -75,14 +75,19 @@ def dates_of(text: str, marks: bytearray) -> Iterator[Reading]:
     without a year is one in each of the years that the text states, the first eight. 30 February is none.
     Cost: linear.
     """
-    stated = list(dict.fromkeys(match[0] for match in _STATED_YEAR.finditer(text)))[:8]
+    different_years = dict.fromkeys(match[0] for match in _STATED_YEAR.finditer(text))
+    stated_years = list(different_years)[:8]
     for pattern in _DATES:
         for match in pattern.finditer(text):
-            month, name, year = _month_of(match), match["month"], match["year"]
+            month = _month_of(match)
+            name = match["month"]
+            year = match["year"]
+            # "may" and "set" are words far more often than months
             if month is None or (name in _SELDOM and not year):
                 continue
+            # "9-11 May" states each of its days
             days = re.findall(r"\d+", match["day"])
-            yield from _days(_years(year) if year else stated, month, days, *match.span())
+            yield from _calendar_days(_years_of(year) if year else stated_years, month, days, *match.span())
             if year or not name.isdecimal():
                 mark_span(marks, *match.span())
 
@@ -90,22 +95,31 @@ def dates_of(text: str, marks: bytearray) -> Iterator[Reading]:
 def spoken_dates_of(text: str, numbers: list[Reading]) -> Iterator[Reading]:
     """Yield the dates of a folded text whose day is a word ("am neunten Oktober 2026"), with their year."""
     for number in numbers:
-        match = None if text[number.start].isdecimal() else _BEHIND_A_DAY.match(text, number.end)
+        is_word = not text[number.start].isdecimal()
+        match = _BEHIND_A_DAY.match(text, number.end) if is_word else None
         if match is not None and match["year"] and (month := _month_of(match)):
-            yield from _days(_years(match["year"]), month, [str(number.value)], number.start, match.end())
+            yield from _calendar_days(
+                _years_of(match["year"]), month, [str(number.value)], number.start, match.end()
+            )
 
 
 def _month_of(match: re.Match[str]) -> int | None:
-    return _months().get(match["month"].lower())
+    return _month_numbers().get(match["month"].lower())
 
 
-def _years(figures: str) -> list[str]:
+def _years_of(figures: str) -> list[str]:
     """Return the years that figures mean; of two figures, one in each of two centuries."""
     figures = figures.lstrip("'")
     return [figures] if len(figures) == 4 else ["20" + figures, "19" + figures]
 
 
-def _days(years: Iterable[str], month: int, days: Iterable[str], start: int, end: int) -> Iterator[Reading]:
+def _calendar_days(
+    years: Iterable[str],
+    month: int,
+    days: Iterable[str],
+    start: int,
+    end: int,
+) -> Iterator[Reading]:
     """Yield the readings of the days that are in the calendar."""
     for year, day in product(years, days):
         with suppress(ValueError):
@@ -113,7 +127,7 @@ def _days(years: Iterable[str], month: int, days: Iterable[str], start: int, end
 
 
 @cache
-def _months() -> dict[str, int]:
+def _month_numbers() -> dict[str, int]:
     """Return the number of each month by its names in seven languages, in small letters, with accents, with
     accents as characters of their own, and without them; and by its figures."""
     from babel import Locale  # optional: `readings_of` has asked for it
@@ -121,9 +135,13 @@ def _months() -> dict[str, int]:
     names = {"sept": 9, "mrz": 3, "maerz": 3, "jänner": 1, "setiembre": 9}
     for language, context, width in product(LANGUAGES, ("format", "stand-alone"), ("wide", "abbreviated")):
         for number, name in Locale(language).months[context][width].items():
-            parted = unicodedata.normalize("NFD", name.rstrip(".").lower())
-            for written in (unicodedata.normalize("NFC", parted), parted, re.sub(r"[^a-z]", "", parted)):
-                names[written] = number
+            nfd_name = unicodedata.normalize("NFD", name.rstrip(".").lower())
+            for spelling in (
+                unicodedata.normalize("NFC", nfd_name),
+                nfd_name,
+                re.sub(r"[^a-z]", "", nfd_name),
+            ):
+                names[spelling] = number
             names[str(number)] = names[f"{number:02}"] = number
     return names
 
@@ -136,14 +154,15 @@ def times_of(text: str, marks: bytearray) -> Iterator[Reading]:
     """
     for match in _TIME.finditer(text):
         hour, mark, minute, rest, sign, zone = match.group("hour", "mark", "minute", "rest", "sign", "zone")
-        start, end = match.start("hour"), match.end()
+        start = match.start("hour")
+        end = match.end()
         if marks[start] == PART or not (sign or match["before"] or mark not in (None, ".")):
             continue
-        behind = (
+        minutes_and_zone = (
             f":{minute or '00'}{(rest or '').replace(',', '.')}{re.sub('(?i)utc|gmt|z', 'Z', zone or '')}"
         )
-        for meant in _hours(hour, sign or ""):
-            yield Reading("time", dt.time.fromisoformat(f"{meant:02}{behind}"), start, end)
+        for possible_hour in _possible_hours(hour, sign or ""):
+            yield Reading("time", dt.time.fromisoformat(f"{possible_hour:02}{minutes_and_zone}"), start, end)
         if mark or sign not in (None, "h"):
             mark_span(marks, start, end)
     for match in _NAMED_TIME.finditer(text):
@@ -155,11 +174,11 @@ def hours_of(text: str, marks: bytearray, numbers: list[Reading]) -> Iterator[Re
     for number in numbers:
         match = _HOUR_SIGN.match(text, number.end)
         if match is not None and marks[number.start] != PART:
-            for hour in _hours(str(number.value), match[0].strip()):
+            for hour in _possible_hours(str(number.value), match[0].strip()):
                 yield Reading("time", dt.time(hour), number.start, match.end())
 
 
-def _hours(figures: str, sign: str) -> list[int]:
+def _possible_hours(figures: str, sign: str) -> list[int]:
     """Return the hours of a day that some figures mean: two for `2`, one for `02`, for `14`, and for `2`
     with a sign that tells the half of the day; none for what is no hour."""
     hour = int(figures) if figures.isdecimal() and len(figures) < 3 else 24
@@ -180,10 +199,12 @@ def instants_of(dates: list[Reading], times: list[Reading]) -> Iterator[Reading]
         by_start[date.start].append(date)
     starts = sorted(by_start)
     for time in times:
-        at = bisect_left(starts, time.start)
-        near = starts[max(at - 1, 0) : at + (at < len(starts) and starts[at] <= time.end + 40)]
+        index = bisect_left(starts, time.start)
+        is_next_near = index < len(starts) and starts[index] <= time.end + 40
+        near = starts[max(index - 1, 0) : index + is_next_near]
         for date in (date for start in near for date in by_start[start]):
             day: Any = date.value
             moment: Any = time.value
-            start, end = min(date.start, time.start), max(date.end, time.end)
+            start = min(date.start, time.start)
+            end = max(date.end, time.end)
             yield Reading("datetime", dt.datetime.combine(day, moment), start, end)

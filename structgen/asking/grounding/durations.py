@@ -47,12 +47,16 @@ def durations_of(text: str, numbers: list[Reading]) -> Iterator[Reading]:
     inner: set[int] = set()
     for number in numbers:
         match = _BEHIND.match(text, number.end)
-        if match and (rank := _RANK_OF.get(match[match.lastindex or 0].lower())) is not None:
+        # the unit is the last group that has a match
+        word = match[match.lastindex or 0].lower() if match else ""
+        rank = _RANK_OF.get(word)
+        if match and rank is not None:
             parts.append((number.start, match.end(), rank, number.value))
             inner.add(match.start("article"))  # half an hour is not an hour; -1 is no place
-    at = {part[0]: part for part in parts}
+    parts_by_start = {part[0]: part for part in parts}
     for start, end, rank, value in sorted(parts):
-        letters, seconds = "", Decimal(0)
+        letters = ""
+        seconds = Decimal(0)
         while start not in inner:
             size = _SIZES[rank]
             if isinstance(size, str):
@@ -60,22 +64,29 @@ def durations_of(text: str, numbers: list[Reading]) -> Iterator[Reading]:
             else:
                 seconds += value * size
             joint = _JOINT.match(text, end)
-            further = at.get(joint.end()) if joint else None
+            further = parts_by_start.get(joint.end()) if joint else None
+            # months and years make no sum with weeks or days
             if further is not None and rank < further[2] and (rank < 2) == (further[2] < 2):
                 if joint and "," in joint[0]:  # a list, perhaps
-                    yield from _duration(letters, seconds, start, end)
+                    yield from _build_duration(letters, seconds, start, end)
                 else:
                     inner.add(further[0])
                 _, end, rank, value = further
                 continue
             minutes = _MINUTES.match(text, end)
             if size == 3600 and minutes is not None:
-                seconds, end = seconds + 60 * int(minutes[1]), minutes.end()
-            yield from _duration(letters, seconds, start, end)
+                seconds = seconds + 60 * int(minutes[1])
+                end = minutes.end()
+            yield from _build_duration(letters, seconds, start, end)
             break
 
 
-def _duration(letters: str, seconds: Decimal, start: int, end: int) -> Iterator[Reading]:
+def _build_duration(
+    letters: str,
+    seconds: Decimal,
+    start: int,
+    end: int,
+) -> Iterator[Reading]:
     with suppress(OverflowError):  # more days than a timedelta has
         if not letters:
             yield Reading("duration", dt.timedelta(microseconds=int(seconds * 1_000_000)), start, end)

@@ -45,8 +45,12 @@ class Evidence(Sequence[Stated]):
         """Return a JSON array with an object for each value, whose members are the fields of `Stated`."""
         return write(
             [
-                {**asdict(stated), "places": [*map(asdict, stated.places)], "others": [*stated.others]}
-                for stated in self
+                {
+                    **asdict(value),
+                    "places": [*map(asdict, value.places)],
+                    "others": [*value.others],
+                }
+                for value in self
             ]
         )
 
@@ -54,9 +58,9 @@ class Evidence(Sequence[Stated]):
         """Return a table (RFC 4180) with a line for each place, and one for a value without any. Texts that
         a spreadsheet could compute have an apostrophe in front, but not with `formulas`."""
         rows: list[tuple[Any, ...]] = [("path", "value", "text", "start", "end", "words", "others")]
-        for stated in self:
-            for place in map(astuple, stated.places) if stated.places else [("",) * 4]:
-                rows.append((stated.path, stated.value, *place, "; ".join(stated.others)))
+        for value in self:
+            for place in map(astuple, value.places) if value.places else [("",) * 4]:
+                rows.append((value.path, value.value, *place, "; ".join(value.others)))
         return csv_table(rows, formulas=formulas)
 
     def page(self) -> str:
@@ -86,6 +90,9 @@ def evidence_of(document: Json, texts: StatedText) -> Evidence:
         for path, value in values_in(exact(document))
         if isinstance(value, (int, Decimal, str)) and not isinstance(value, bool)
     ]
-    most = max(1, min(MOST_LISTED, _MOST_IN_ALL // max(1, len(values))))
-    places_of = cache(PlaceSearch(texts, most).places_of)
-    return Evidence(texts.texts, tuple(Stated(path, value, *places_of(value)) for path, value in values))
+    # many values with many places would make a page that nobody can open
+    max_places = max(1, min(MOST_LISTED, _MOST_IN_ALL // max(1, len(values))))
+    # equal values of a document are searched once
+    places_of = cache(PlaceSearch(texts, max_places).places_of)
+    stated_values = [Stated(path, value, *places_of(value)) for path, value in values]
+    return Evidence(texts.texts, tuple(stated_values))

@@ -35,28 +35,29 @@ _ROWS: Final = """\
 
 def page_of(texts: Mapping[str, str], values: Sequence[Stated]) -> str:
     """Return the page of values and their places as HTML. Cost: that of `marked_page`."""
-    shown = values[:MOST_LISTED]
-    most = max(1, _MOST_MARKS // max(1, len(shown)))
-    names = [field_of(stated.path) for stated in shown]
+    page_values = values[:MOST_LISTED]
+    max_places = max(1, _MOST_MARKS // max(1, len(page_values)))
+    names = [field_of(stated.path) for stated in page_values]
     fields = coloured(names)
     marks = {name: list[Mark]() for name in texts}
-    for at, stated in enumerate(shown):
-        for place in stated.places[:most]:
-            marks[place.text].append(Mark(place.end - place.start, place.start, place.end, at))
-    told = f"{sum(bool(stated.places) for stated in values):,} of {counted(len(values), 'value')} stated in the text."
-    if len(shown) < len(values):
-        told += f" The first {counted(len(shown), 'value')} are shown."
+    for index, value in enumerate(page_values):
+        for place in value.places[:max_places]:
+            mark = Mark(place.end - place.start, place.start, place.end, index)
+            marks[place.text].append(mark)
+    summary = f"{sum(bool(stated.places) for stated in values):,} of {counted(len(values), 'value')} stated in the text."
+    if len(page_values) < len(values):
+        summary += f" The first {counted(len(page_values), 'value')} are shown."
     return marked_page(
         "Evidence",
         _ROWS,
         texts,
         marks,
-        told=f"{told} Stated is not true.",
+        told=f"{summary} Stated is not true.",
         noun="value",
         fields=[(name or "the answer", colour) for name, colour in fields.items()],
-        rows=range(len(shown)),
-        shown=shown,
+        rows=range(len(page_values)),
+        shown=page_values,
         classes=[fields[name] for name in names],
-        most=most,
+        most=max_places,
         order={name: at for at, name in enumerate(texts)},
     )

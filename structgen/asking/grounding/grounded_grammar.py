@@ -32,16 +32,18 @@ def checked_texts(value: Any) -> bool | NamedTexts:
     if not isinstance(pairs, list | tuple) or not pairs:
         raise checks.wrong("grounded", value, cure)
     for pair in pairs:
-        if not isinstance(pair, tuple) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):
+        is_pair = isinstance(pair, tuple) and len(pair) == 2
+        if not is_pair or not all(isinstance(text, str) for text in pair):
             raise checks.wrong("grounded", pair, cure)
         checks.encodable("grounded", pair[1])
-    if twice := [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]:
+    name_counts = Counter(name for name, _ in pairs)
+    if twice := [name for name, count in name_counts.items() if count > 1]:
         raise OptionError(
             f"Two texts have the name {twice[0]!r}.", where="grounded", cure="Rename one of them."
         )
     if (size := sum(len(text) for _, text in pairs)) > MOST_CHARACTERS:
-        what = f"The texts have {size:,} characters, and may have {MOST_CHARACTERS:,}."
-        raise OptionError(what, where="grounded", cure="Ask about one part of them at a time.")
+        fault = f"The texts have {size:,} characters, and may have {MOST_CHARACTERS:,}."
+        raise OptionError(fault, where="grounded", cure="Ask about one part of them at a time.")
     return tuple(pairs)
 
 
@@ -50,53 +52,54 @@ def has_quotes(schema: Any) -> bool:
     return any(isinstance(value, dict) and QUOTE in value for _, value in values_in(schema))
 
 
-def warn(what: str) -> None:
+def warn_grounded(fault: str) -> None:
     """Warn of a grounded call (`GroundedWarning`); the warning names the first caller outside of this
     package."""
-    warnings.warn(GroundedWarning(what), stacklevel=warning_level())
+    warnings.warn(GroundedWarning(fault), stacklevel=warning_level())
 
 
 def idle_missing() -> OptionError:
     """Return the error of `missing` where nothing is held to a text."""
-    what = "Nothing is held to a text, so that no value can be missing in one."
-    return OptionError(what, where="missing", cure="Give grounded too, or leave it out.")
+    fault = "Nothing is held to a text, so that no value can be missing in one."
+    return OptionError(fault, where="missing", cure="Give grounded too, or leave it out.")
 
 
 def schema_grammar_of(grammar: Grammar | None, where: str = "grounded") -> Grammar:
     """Return a grammar of documents. Raises OptionError for one that no schema says, and for free text."""
     if grammar is None or not isinstance(grammar.innermost, JsonSchemaGrammar):
-        what = "Free text has no values" if grammar is None else "A grammar that is no schema has no values"
+        fault = "Free text has no values" if grammar is None else "A grammar that is no schema has no values"
         cure = "Ask for a type or a JSON Schema; sg.substring_of(text) is the grammar of a text's own words."
-        raise OptionError(f"{what} that a text could state.", where=where, cure=cure)
+        raise OptionError(f"{fault} that a text could state.", where=where, cure=cure)
     return grammar
 
 
 def grounded_grammar(
     grammar: Grammar | None,
-    stated: StatedText,
+    stated_text: StatedText,
     *,
     values: bool = True,
     quotes: bool = False,
     free: bool = False,
-    tell: Callable[[str], None] | None = warn,
+    report: Callable[[str], None] | None = warn_grounded,
 ) -> Grammar:
     """Return the grammar of those documents that texts state (`narrowing`), or a grammar around it where the
-    given one is around another. `tell`: who is told where the schema has nothing that a text could state;
+    given one is around another. `report`: who is told where the schema has nothing that a text could state;
     None: nobody.
 
     Raises OptionError for a grammar that no schema says, and NotStatedError.
     """
 
-    def change(inner: Grammar) -> Grammar:
+    def narrow_inner(inner: Grammar) -> Grammar:
         # start-up: few answers are grounded
-        from structgen.asking.grounding.narrowing import narrowed
+        from structgen.asking.grounding.narrowing import narrow_grammar
 
         assert isinstance(inner, JsonSchemaGrammar), "it was looked at"
-        made = narrowed(inner, stated, values=values, quotes=quotes, free=free)
-        if not made.places and tell is not None:
+        result = narrow_grammar(inner, stated_text, values=values, quotes=quotes, free=free)
+        # a person who asks for grounding should know that it does nothing
+        if not result.places and report is not None:
             values_of = "value that a text could state: numbers, dates, addresses, patterns, quotes"
-            what, option = (values_of, "grounded") if values else ("string that could be a quote", "quotes")
-            tell(f"The type has no {what}. The answer is as without {option}=.")
-        return made.grammar
+            kind, option = (values_of, "grounded") if values else ("string that could be a quote", "quotes")
+            report(f"The type has no {kind}. The answer is as without {option}=.")
+        return result.grammar
 
-    return schema_grammar_of(grammar, "grounded" if values else "quotes").inside(change)
+    return schema_grammar_of(grammar, "grounded" if values else "quotes").inside(narrow_inner)

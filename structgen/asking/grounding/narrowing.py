@@ -70,13 +70,13 @@ _BASE: Final = "urn:structgen:narrowed"
 
 
 @lru_cache(maxsize=32)
-def _runs_of(texts: tuple[str, ...], **how: Any) -> TextGrammar | None:
+def _runs_of(texts: tuple[str, ...], **options: Any) -> TextGrammar | None:
     """Return the grammar of the runs of some texts, None where none has any. It is one grammar, since a
     string can be asked for only one, and the same for equal texts: its masks are made once."""
     runs: list[TextGrammar] = []
     for text in texts:
         with suppress(GrammarError):  # it has no words
-            runs.append(runs_of(text, **how))
+            runs.append(runs_of(text, **options))
     return reduce(or_, runs) if runs else None
 
 
@@ -93,22 +93,22 @@ class _Lack(NamedTuple):
     kinds: tuple[str, ...]
 
 
-class Narrowed(NamedTuple):
-    """A grammar narrowed to what texts state. Made by `narrowed`."""
+class NarrowedGrammar(NamedTuple):
+    """A grammar narrowed to what texts state. Made by `narrow_grammar`."""
 
     grammar: JsonSchemaGrammar
     places: int
     """At how many places of the schema values are held to the texts, or would be if some were stated."""
 
 
-def narrowed(
+def narrow_grammar(
     grammar: JsonSchemaGrammar,
-    stated: StatedText,
+    stated_text: StatedText,
     *,
     values: bool = True,
     quotes: bool = False,
     free: bool = False,
-) -> Narrowed:
+) -> NarrowedGrammar:
     """Return the grammar of those documents that texts state. `values`: whether numbers, dates and the like
     are held to them, or quotes alone; `quotes`: whether all free strings are runs of them.
 
@@ -117,12 +117,12 @@ def narrowed(
     schema. Cost: that of reading the texts, linear in them, and of compiling the places and the schema.
     """
     key = grammar.spelling, grammar.reader, values, quotes, free
-    if key not in stated.narrowed:
-        if len(stated.narrowed) >= MOST_SCHEMAS:
-            stated.narrowed.clear()
-        freed: set[str] = set()
+    if key not in stated_text.narrowed_grammars:
+        if len(stated_text.narrowed_grammars) >= MOST_SCHEMAS:
+            stated_text.narrowed_grammars.clear()
+        free_pointers: set[str] = set()
         while True:
-            narrowing = _Narrowing(grammar, stated, values, quotes, freed)
+            narrowing = _Narrowing(grammar, stated_text, values, quotes, free_pointers)
             schema = narrowing.narrowed_schema()
             lacks = narrowing.lacks_of(schema)
             if not lacks:
@@ -131,24 +131,24 @@ def narrowed(
             if not free:
                 lack, path = next(iter(lacks.items()))
                 missing = f"no {' or '.join(lack.kinds)} for {path or 'the value'}"
-                raise _not_stated(missing, path, lack.pointer, stated, lack.kinds)
-            freed |= {lack.pointer for lack in lacks}
-        made = grammar.in_place_of(schema)
+                raise _not_stated(missing, path, lack.pointer, stated_text, lack.kinds)
+            free_pointers |= {lack.pointer for lack in lacks}
+        result = grammar.in_place_of(schema)
         try:
-            over_bytes(made)
+            over_bytes(result)
         except UnsatisfiableSchema as error:
             over_bytes(grammar)
             if not free:
                 missing = f"too few values for {' and '.join(error.keywords)} together"
-                raise _not_stated(missing, "", error.where, stated) from error
-            made = grammar
-        stated.narrowed[key] = Narrowed(made, narrowing.places + len(freed))
-    known: Narrowed = stated.narrowed[key]
-    return known
+                raise _not_stated(missing, "", error.where, stated_text) from error
+            result = grammar
+        stated_text.narrowed_grammars[key] = NarrowedGrammar(result, narrowing.places + len(free_pointers))
+    entry: NarrowedGrammar = stated_text.narrowed_grammars[key]
+    return entry
 
 
 class _Narrowing:
-    """One narrowing of a schema. `freed`: the JSON Pointers of places that stay as they are.
+    """One narrowing of a schema. `free_pointers`: the JSON Pointers of places that stay as they are.
 
     Each subschema that the root reaches is copied: *held*, or as it is. A held copy has held copies at the
     keywords of `_POSITIVE`, and copies as they are at all others. So each document of a held copy is one of
@@ -157,10 +157,18 @@ class _Narrowing:
     """
 
     def __init__(
-        self, grammar: JsonSchemaGrammar, stated: StatedText, values: bool, quotes: bool, freed: set[str]
+        self,
+        grammar: JsonSchemaGrammar,
+        stated_text: StatedText,
+        values: bool,
+        quotes: bool,
+        free_pointers: set[str],
     ) -> None:
-        self._grammar, self._stated = grammar, stated
-        self._values, self._quotes, self._freed = values, quotes, freed
+        self._grammar = grammar
+        self._stated = stated_text
+        self._values = values
+        self._quotes = quotes
+        self._free_pointers = free_pointers
         self._document = grammar.document()
         self._dialect = self._document.top.dialect
         schemas = self._document.schemas
@@ -186,7 +194,7 @@ class _Narrowing:
         """Return the narrowed schema. Errors: those of compiling the given one, but for contradictions."""
         self._grammar.in_place_of({})  # refuses draft 3
         self._document.require_handled()
-        schema = self._copy(self._document.written, is_held=True)
+        schema = self._copy_schema(self._document.written, is_held=True)
         if isinstance(schema, dict) and self._definitions:
             schema = {**schema, "$defs": self._definitions}
         return {self._dialect.id_key: self._base, **schema} if self._base else schema
@@ -201,24 +209,29 @@ class _Narrowing:
         branches = [self.lacks_of(branch) for branch in schema.get("anyOf", ())]
         if branches and all(branches):
             return {lack: path for branch in branches for lack, path in branch.items()}
-        required = [("", self.lacks_of(part)) for part in schema.get("allOf", ())]
+        requirements = [("", self.lacks_of(part)) for part in schema.get("allOf", ())]
         if (reference := schema.get("$ref")) is not None:
             if reference not in self._lacks:
                 self._lacks[reference] = {}  # a definition may lead to itself
-                self._lacks[reference] = self.lacks_of(self._definitions.get(reference.rpartition("/")[2]))
-            required.append(("", self._lacks[reference]))
-        if isinstance(denied := schema.get("not"), dict):
-            required.append(("", self.lacks_of(denied.get("not"))))
+                definition = self._definitions.get(reference.rpartition("/")[2])
+                self._lacks[reference] = self.lacks_of(definition)
+            requirements.append(("", self._lacks[reference]))
+        if isinstance(denied_schema := schema.get("not"), dict):
+            requirements.append(("", self.lacks_of(denied_schema.get("not"))))
         if schema.get("type") == "object":
             members = schema.get("properties", {})
             names = schema.get("required", ())
-            required += [(f"/{escape(name)}", self.lacks_of(members.get(name))) for name in names]
-        elif schema.get("type") == "array" and (least := schema.get("minItems", 0)):
+            requirements += [(f"/{escape(name)}", self.lacks_of(members.get(name))) for name in names]
+        elif schema.get("type") == "array" and (min_items := schema.get("minItems", 0)):
             items = schema.get("prefixItems") or [schema.get("items")]
-            required += [(f"/{at}", self.lacks_of(item)) for at, item in enumerate(items) if at < least]
-        return next(({lack: at + path for lack, path in each.items()} for at, each in required if each), {})
+            requirements += [
+                (f"/{step}", self.lacks_of(item)) for step, item in enumerate(items) if step < min_items
+            ]
+        return next(
+            ({lack: step + path for lack, path in each.items()} for step, each in requirements if each), {}
+        )
 
-    def _reference(self, schema: Schema, is_held: bool) -> dict[str, str]:
+    def _reference_to(self, schema: Schema, is_held: bool) -> dict[str, str]:
         """Return a reference to a copy of a schema, which is made for the first one."""
         key = schema.id, is_held
         if key not in self._references:
@@ -227,7 +240,7 @@ class _Narrowing:
                 name += "_"
             self._references[key] = f"{self._base}#/$defs/{name}"
             self._definitions[name] = None  # a definition may lead to itself
-            copy = self._copy(schema, is_held)
+            copy = self._copy_schema(schema, is_held)
             if (draft := self._draft_of(schema)) and isinstance(copy, dict):
                 copy = {self._dialect.id_key: f"{self._base}:{name}", **draft, **copy}
             self._definitions[name] = copy
@@ -239,15 +252,16 @@ class _Narrowing:
         uri: str = scope.root.get("$schema", URI_OF_DRAFT[scope.dialect.draft])
         return {} if scope.dialect is self._dialect else {"$schema": uri}
 
-    def _copy(self, schema: Schema, is_held: bool) -> Any:
+    def _copy_schema(self, schema: Schema, is_held: bool) -> Any:
         """Return a copy of a schema: held, or as it is."""
-        raw, dialect = schema.raw, schema.scope.dialect
+        raw = schema.raw
+        dialect = schema.scope.dialect
         if not isinstance(raw, dict):
             return raw
         is_held = is_held and raw.get(INFERRED) is not True
         if dialect.hides_siblings and "$ref" in raw:
             raw = {"$ref": raw["$ref"]}
-        parts = dict(self._parts(schema, raw)) if is_held else {}
+        parts = dict(self._held_kinds(schema, raw)) if is_held else {}
         rest = [name for name in _types_of(raw) if _kind_of(name) not in parts]
         values = [values for values in parts.values() if values is not None]
         self.places += bool(parts)
@@ -264,7 +278,7 @@ class _Narrowing:
             is_below = is_held and not (is_whole and keyword in _CONDITIONS)
             if keyword in _REFERENCES and keyword in dialect.keywords:
                 for target in islice(targets, 1):
-                    reference = self._reference(target, is_below)
+                    reference = self._reference_to(target, is_below)
                     if "$ref" in copy:
                         conjuncts.append(reference)
                     else:
@@ -276,9 +290,15 @@ class _Narrowing:
                 if keyword == "propertyNames":
                     is_below = is_below and isinstance(value, dict) and "format" in value
                 stays = keyword == "oneOf" or (keyword == "anyOf" and self._is_evaluated)
-                copy[keyword] = self._copies(value, children, is_below and keyword in _POSITIVE and not stays)
-                if stays and is_below and (held := self._copies(value, children, True)) != copy[keyword]:
-                    only = {"anyOf": held}
+                copy[keyword] = self._copy_keyword(
+                    value, children, is_below and keyword in _POSITIVE and not stays
+                )
+                if (
+                    stays
+                    and is_below
+                    and (held_branches := self._copy_keyword(value, children, True)) != copy[keyword]
+                ):
+                    only = {"anyOf": held_branches}
                     conjuncts.append({"not": {"not": only}} if self._is_evaluated else only)
         if parts:
             is_simple = raw.keys() <= _SIMPLE and not dialect.plain_integers
@@ -293,47 +313,62 @@ class _Narrowing:
         # keys are written in the order in which the schema names them first: the copy comes first
         return {"allOf": [copy, *conjuncts]} if "allOf" in copy else {**copy, "allOf": conjuncts}
 
-    def _copies(self, value: Any, children: Mapping[int, Schema], is_held: bool) -> Any:
+    def _copy_keyword(
+        self,
+        value: Any,
+        children: Mapping[int, Schema],
+        is_held: bool,
+    ) -> Any:
         """Return the value of a keyword with copies of the schemas in it."""
         if isinstance(value, list):
-            return [self._copies(item, children, is_held) for item in value]
+            return [self._copy_keyword(item, children, is_held) for item in value]
         if not isinstance(value, dict):
             return value
         child = children.get(id(value))
         if child is None:
-            return {name: self._copies(member, children, is_held) for name, member in value.items()}
+            return {name: self._copy_keyword(member, children, is_held) for name, member in value.items()}
         is_foreign = self._base and child.raw is child.scope.root
-        return self._reference(child, is_held) if is_foreign else self._copy(child, is_held)
+        return self._reference_to(child, is_held) if is_foreign else self._copy_schema(child, is_held)
 
     def _no_value(self, schema: Schema, kinds: list[str]) -> dict[str, Any]:
         """Return the schema of no value that stands for a place at which nothing is stated."""
         pattern = "text of its pattern" if "pattern" in schema.raw else "words"
         names = {"number": "number", "string": str(schema.raw.get("format", pattern))}
-        lack = _Lack(schema.pointer, tuple([names[kind] for kind in sorted(kinds)]))
+        kind_names = [names[kind] for kind in sorted(kinds)]
+        lack = _Lack(schema.pointer, tuple(kind_names))
         empty = {"type": "null", "enum": [0]}
         self._empty[id(empty)] = empty, lack
         return empty
 
-    def _parts(self, schema: Schema, raw: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    def _held_kinds(self, schema: Schema, raw: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         """Yield the kinds of values of a schema that are held, each with the schema of these values; None
         where nothing is stated. `raw`: the keywords of the schema that count."""
-        if "enum" in raw or "const" in raw or schema.pointer in self._freed:
+        if "enum" in raw or "const" in raw or schema.pointer in self._free_pointers:
             return
         kinds = {*map(_kind_of, _types_of(raw))}
         is_typed = "type" in raw
         if self._values and "number" in kinds and (is_typed or not raw.keys().isdisjoint(_BOUNDS)):
-            meets = self._judge(schema, "number", ("format", *_BOUNDS))
-            yield "number", meets and _enum(_first_accepted(self._stated.written("number"), meets))
+            meets = self._acceptance_test(schema, "number", ("format", *_BOUNDS))
+            yield (
+                "number",
+                meets and _enum_schema(_first_accepted(self._stated.spelled_readings("number"), meets)),
+            )
         if "string" not in kinds or GRAMMAR in raw:
             return
-        quote, formula = raw.get(QUOTE), _formula_of(schema)
+        quote = raw.get(QUOTE)
+        formula = _formula_of(schema)
         if quote is not None or (self._quotes and formula is None and is_typed):
-            how = read_quote({} if quote is None else quote, f"{schema.pointer}/{QUOTE}")
-            yield "string", self._quoted(raw, how)
+            quote_options = read_quote({} if quote is None else quote, f"{schema.pointer}/{QUOTE}")
+            yield "string", self._quote_schema(raw, quote_options)
         elif self._values and formula is not None:
-            yield "string", self._strings(schema, formula)
+            yield "string", self._string_schema(schema, formula)
 
-    def _judge(self, schema: Schema, kind: str, keywords: tuple[str, ...]) -> Callable[[str], bool] | None:
+    def _acceptance_test(
+        self,
+        schema: Schema,
+        kind: str,
+        keywords: tuple[str, ...],
+    ) -> Callable[[str], bool] | None:
         """Return what tells whether a text of JSON meets the keywords of a place; None where these contradict
         each other."""
         raw = schema.raw
@@ -348,39 +383,45 @@ class _Narrowing:
             return None
         return cache(partial(accepts, compiled))  # a text may say one value many times
 
-    def _strings(self, schema: Schema, formula: Formula) -> Any:
+    def _string_schema(self, schema: Schema, formula: Formula) -> Any:
         """Return the schema of the strings of a pattern or a format that are stated: those of the format's
         kind of readings; else the runs of the texts that meet both. None where there are none."""
-        meets = self._judge(schema, "string", _OF_STRINGS)
+        meets = self._acceptance_test(schema, "string", _OF_STRINGS)
         if meets is None:
             return None
         kind = KIND_OF_FORMAT.get(str(schema.raw.get("format")))
         if kind is not None:
-            written = (
+            spelled_readings = (
                 (reading, [json.dumps(text) for text in texts])
-                for reading, texts in self._stated.written(kind)
+                for reading, texts in self._stated.spelled_readings(kind)
             )
-            return _enum(_first_accepted(written, meets))
+            return _enum_schema(_first_accepted(spelled_readings, meets))
         runs: list[str] | None = []
         for text in self._stated.texts.values():
-            more = runs_meeting(text, formula)
-            runs = None if more is None or runs is None else [*runs, *more]
+            runs_of_text = runs_meeting(text, formula)
+            runs = None if runs_of_text is None or runs is None else [*runs, *runs_of_text]
         if runs is None:  # too many to be listed
-            return self._quoted(schema.raw, {})
+            return self._quote_schema(schema.raw, {})
         # the beginning of an address is none where the whole of it is one
-        said = {reading.value for _, reading in self._stated.readings if isinstance(reading.value, str)}
-        whole = {text for text in said if meets(json.dumps(text))}
-        runs = [run for run in dict.fromkeys(runs) if run in whole or not any(run in text for text in whole)]
-        return _enum([run for run in runs if meets(json.dumps(run))])
+        stated_strings = {
+            reading.value for _, reading in self._stated.readings if isinstance(reading.value, str)
+        }
+        whole_strings = {text for text in stated_strings if meets(json.dumps(text))}
+        runs = [
+            run
+            for run in dict.fromkeys(runs)
+            if run in whole_strings or not any(run in text for text in whole_strings)
+        ]
+        return _enum_schema([run for run in runs if meets(json.dumps(run))])
 
-    def _quoted(self, raw: Mapping[str, Any], how: Mapping[str, Any]) -> Any:
+    def _quote_schema(self, raw: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
         """Return the schema of the strings that are runs of a text; None where no text has any."""
-        runs = _runs_of((*self._stated.texts.values(),), **how)
+        runs = _runs_of((*self._stated.texts.values(),), **options)
         if runs is None:
             return None
         self.runs.append(runs)
-        kept = {key: value for key, value in raw.items() if key in _OF_STRINGS}
-        return {**kept, "type": "string", GRAMMAR: runs.keyword}
+        string_keywords = {key: value for key, value in raw.items() if key in _OF_STRINGS}
+        return {**string_keywords, "type": "string", GRAMMAR: runs.keyword}
 
 
 def _types_of(raw: Mapping[str, Any]) -> list[str]:
@@ -393,7 +434,11 @@ def _kind_of(name: str) -> str:
     return "number" if name == "integer" else name
 
 
-def _children_of(schema: Schema, ref: Schema | None, all_of: tuple[Schema, ...]) -> dict[int, Schema]:
+def _children_of(
+    schema: Schema,
+    ref: Schema | None,
+    all_of: tuple[Schema, ...],
+) -> dict[int, Schema]:
     """Return the schemas that stand in the keywords of one, by the identity of their JSON values. `ref`,
     `all_of`: as they are written."""
     children: dict[int, Schema] = {}
@@ -407,53 +452,67 @@ def _children_of(schema: Schema, ref: Schema | None, all_of: tuple[Schema, ...])
     return children
 
 
-def _targets_of(schema: Schema, ref: Schema | None, all_of: tuple[Schema, ...]) -> Iterator[Schema]:
+def _targets_of(
+    schema: Schema,
+    ref: Schema | None,
+    all_of: tuple[Schema, ...],
+) -> Iterator[Schema]:
     """Yield the targets of the references of a schema, in the order of their keywords. `ref`, `all_of`: as
     they are written."""
     if ref is not None:
         yield ref
         members = {*map(id, schema.raw.get("allOf", ()))}
-        yield from (part for part in all_of if part.raw is not None and id(part.raw) not in members)
+        for part in all_of:
+            if part.raw is not None and id(part.raw) not in members:
+                yield part
 
 
 def _formula_of(schema: Schema) -> Formula | None:
     """Return the formula of the strings that `pattern` and an asserted `format` allow; None without both."""
-    derived = (part for part in schema.all_of if part.raw is None)  # a format that the caller defined
+    derived_schemas = (part for part in schema.all_of if part.raw is None)  # a format that the caller defined
     formulas: list[Formula] = [
-        Pattern(part.pattern) for part in (schema, *derived) if part.pattern is not None
+        Pattern(part.pattern) for part in (schema, *derived_schemas) if part.pattern is not None
     ]
     if schema.format is not None:
         formulas.append(Format(schema.format))
     return All(tuple(formulas)) if formulas else None
 
 
-def _first_accepted(readings: Iterable[tuple[Reading, list[str]]], meets: Callable[[str], bool]) -> list[Any]:
+def _first_accepted(
+    readings: Iterable[tuple[Reading, list[str]]],
+    meets: Callable[[str], bool],
+) -> list[Any]:
     """Return the values of some readings that a place takes, each in the first spelling that it takes.
     Numbers that are part of something else count where there is no other."""
-    whole, parts = dict[str, None](), dict[str, None]()
+    whole = dict[str, None]()
+    parts = dict[str, None]()
     for reading, texts in readings:
         if (text := next(filter(meets, texts), None)) is not None:
             (parts if reading.is_part else whole)[text] = None
         if len(whole) > MOST_VALUES:
-            what = f"The text states more than {MOST_VALUES:,} different values for one place."
-            raise OptionError(what, where="grounded", cure="Ask about one part at a time.")
+            fault = f"The text states more than {MOST_VALUES:,} different values for one place."
+            raise OptionError(fault, where="grounded", cure="Ask about one part at a time.")
     return [read(text) for text in (whole or parts)]
 
 
-def _enum(values: list[Any]) -> dict[str, Any] | None:
+def _enum_schema(values: list[Any]) -> dict[str, Any] | None:
     return {"enum": values} if values else None
 
 
 def _not_stated(
-    missing: str, path: str, pointer: str, stated: StatedText, kinds: tuple[str, ...] = ()
+    missing: str,
+    path: str,
+    pointer: str,
+    stated_text: StatedText,
+    kinds: tuple[str, ...] = (),
 ) -> NotStatedError:
-    text = " ".join(" ".join(stated.texts.values()).split())
+    text = " ".join(" ".join(stated_text.texts.values()).split())
     short = f"{text[:57]}..." if len(text) > 60 else text
-    said = f"The text {short!r} states" if text else "The text is empty, and states"
+    subject = f"The text {short!r} states" if text else "The text is empty, and states"
     return NotStatedError(
-        f"{said} {missing}.",
+        f"{subject} {missing}.",
         path=path,
-        texts=stated.texts,
+        texts=stated_text.texts,
         missing=missing,
         kinds=kinds,
         where=pointer,

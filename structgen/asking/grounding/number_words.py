@@ -49,13 +49,13 @@ _NO_COUNT = frozenset("no the this that each every any some which another".split
 class _Word:
     """A word as text2num asks for it."""
 
-    written: str
+    spelling: str
     start: int
     end: int
     is_apart: bool
 
     def text(self) -> str:
-        return self.written
+        return self.spelling
 
     def nt_separated(self, _: object) -> bool:
         return self.is_apart
@@ -77,34 +77,40 @@ def number_words_of(text: str, marks: bytearray) -> Iterator[Reading]:
 
     words: list[_Word] = []
     for match in _WORD.finditer(text):
-        behind = text[words[-1].end : match.start()] if words else ""
-        written = unicodedata.normalize("NFC", match[0].lower())
-        words.append(_Word(written, *match.span(), behind not in (" ", "-", "\n", "\xa0")))
-    seen = Counter(word.written for word in words)
-    telling = {language: sum(seen[word] for word in _TELLING[language].split()) for language in LANGUAGES}
+        gap = text[words[-1].end : match.start()] if words else ""
+        spelling = unicodedata.normalize("NFC", match[0].lower())
+        is_apart = gap not in (" ", "-", "\n", "\xa0")
+        words.append(_Word(spelling, *match.span(), is_apart))
+    word_counts = Counter(word.spelling for word in words)
+    telling = {
+        language: sum(word_counts[word] for word in _TELLING[language].split()) for language in LANGUAGES
+    }
     numbers = [
         (number.start, -number.end, language, number)
         for language in LANGUAGES
         for number in find_numbers(words, language, 0)
     ]
     ordinals = {(number.start, number.end) for *_, number in numbers if number.is_ordinal}
-    begun = reached = 0
+    run_start = run_end = 0
     for first, last, language, number in sorted(numbers, key=lambda row: row[:3]):
-        if -last < reached or (-last == reached and first > begun):
+        if -last < run_end or (-last == run_end and first > run_start):
             continue  # inside a longer number of another language
-        begun, reached = first, -last
-        word, is_part = words[first], (number.start, number.end) in ordinals
+        run_start = first
+        run_end = -last
+        word = words[first]
+        is_part = (number.start, number.end) in ordinals
+        # a word of a date or an address is no number of its own
         if marks[word.start] == PART:
             continue
-        if reached == first + 1:
-            if word.written in _VALUES or word.written in _NO_NUMBERS:
+        if run_end == first + 1:
+            if word.spelling in _VALUES or word.spelling in _NO_NUMBERS:
                 continue
             is_theirs = 0 < telling[language] == max(telling.values())
-            is_part |= word.written in _EVERYDAY and not is_theirs
-            is_part |= word.written == "one" and first > 0 and words[first - 1].written in _NO_COUNT
+            is_part |= word.spelling in _EVERYDAY and not is_theirs
+            is_part |= word.spelling == "one" and first > 0 and words[first - 1].spelling in _NO_COUNT
         value = re.sub(r"[^\d.]", "", number.text.replace(",", ".")).rstrip(".")
-        yield Reading("number", Decimal(value), word.start, words[reached - 1].end, is_part)
+        yield Reading("number", Decimal(value), word.start, words[run_end - 1].end, is_part)
     for word in words:
-        if word.written in _VALUES and marks[word.start] != PART:
-            stated = _VALUES[word.written]
-            yield Reading("number", stated, word.start, word.end, stated in _VAGUE)
+        if word.spelling in _VALUES and marks[word.start] != PART:
+            word_value = _VALUES[word.spelling]
+            yield Reading("number", word_value, word.start, word.end, word_value in _VAGUE)

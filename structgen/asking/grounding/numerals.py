@@ -101,18 +101,18 @@ def numerals_of(signs: Signs, marks: bytearray) -> Iterator[Reading]:
     """
     text = signs.text
     for match in _FRACTION.finditer(text):
-        whole, above, below, sign = match.groups()
-        fraction = unicodedata.numeric(sign) if sign else int(above) / int(below)
-        stated = Decimal(str(int(whole or 0) + fraction))
-        yield Reading("number", stated, *match.span(), marks[match.start()] == PART)
-        if sign or int(below) < 10:  # 7/10 and 85/100 are counts as well
+        whole, numerator, denominator, sign = match.groups()
+        fraction = unicodedata.numeric(sign) if sign else int(numerator) / int(denominator)
+        mixed_number = Decimal(str(int(whole or 0) + fraction))
+        yield Reading("number", mixed_number, *match.span(), marks[match.start()] == PART)
+        if sign or int(denominator) < 10:  # 7/10 and 85/100 are counts as well
             mark_span(marks, *match.span())
     for match in _FIGURES.finditer(text):
         first, end = match.span("figures")
-        is_signed = text[signs.before.get(first, first)].isalpha()  # by a word
+        is_signed = text[signs.sign_starts.get(first, first)].isalpha()  # by a word
         is_name = not is_signed and _GLUED_BEFORE.match(text, first) is not None
         is_glued = is_name or _GLUED_BEHIND.match(text, end) is not None
-        for value, start, end, is_part in _values(match["figures"], first, is_glued):
+        for value, start, end, is_part in _possible_values(match["figures"], first, is_glued):
             is_part |= marks[start] == PART
             is_negative = start == first and match["sign"] is not None
             if is_negative:
@@ -120,25 +120,30 @@ def numerals_of(signs: Signs, marks: bytearray) -> Iterator[Reading]:
             yield Reading("number", value, start, end, is_part or is_negative)
 
 
-def _values(figures: str, start: int, is_part: bool) -> Iterator[tuple[Decimal, int, int, bool]]:
+def _possible_values(
+    figures: str,
+    start: int,
+    is_part: bool,
+) -> Iterator[tuple[Decimal, int, int, bool]]:
     """Yield what a run of figures and signs between them may state: value, start, end, whether it is a
     part."""
     end = start + len(figures)
-    is_short, is_whole = len(figures) <= _LONGEST, figures.isdecimal()
-    grouped = _GROUPED.fullmatch(figures) if is_short and not is_whole else None
+    is_short = len(figures) <= _LONGEST
+    is_whole = figures.isdecimal()
+    groups = _GROUPED.fullmatch(figures) if is_short and not is_whole else None
     is_plain = is_short and (is_whole or _PLAIN.fullmatch(figures) is not None)
-    if grouped is not None:
-        tail = (grouped["tail"] or "").replace(",", ".")
-        yield Decimal(re.sub(r"\D", "", grouped[1]) + tail), start, end, is_part
+    if groups is not None:
+        tail = (groups["tail"] or "").replace(",", ".")
+        yield Decimal(re.sub(r"\D", "", groups[1]) + tail), start, end, is_part
     if is_plain:
         yield Decimal(figures.replace(",", ".")), start, end, is_part
     mark = next((mark for mark in "\xa0 ,'." if mark in figures), "")
-    if grouped is not None and mark in "\xa0 ":  # 12 300 may be two numbers; 1 204,50 hardly is
-        is_part = is_part or mark == "\xa0" or bool(grouped["tail"]) or mark + "0" in figures
-    elif not mark or grouped is not None or is_plain:
+    if groups is not None and mark in "\xa0 ":  # 12 300 may be two numbers; 1 204,50 hardly is
+        is_part = is_part or mark == "\xa0" or bool(groups["tail"]) or mark + "0" in figures
+    elif not mark or groups is not None or is_plain:
         return
     for piece in re.finditer(f"[^{mark}]+", figures):
-        yield from _values(piece[0], start + piece.start(), is_part or mark == ".")
+        yield from _possible_values(piece[0], start + piece.start(), is_part or mark == ".")
 
 
 def multiples_of(signs: Signs, marks: bytearray, numbers: Iterable[Reading]) -> Iterator[Reading]:
@@ -149,30 +154,31 @@ def multiples_of(signs: Signs, marks: bytearray, numbers: Iterable[Reading]) -> 
     must stand without a blank (`3k`). Cost: linear.
     """
     text = signs.text
-    for stated in numbers:
-        forms = [stated]
-        if (half := _AND_A_HALF.match(text, stated.end)) is not None:
-            value = _EXACT.add(Decimal(str(stated.value)), Decimal("0.5"))
-            forms.append(replace(stated, value=value, end=half.end()))
+    for base in numbers:
+        forms = [base]
+        if (half := _AND_A_HALF.match(text, base.end)) is not None:
+            value = _EXACT.add(Decimal(str(base.value)), Decimal("0.5"))
+            forms.append(replace(base, value=value, end=half.end()))
         for form in forms:
             yield form
-            counted = [form]
+            signed_forms = [form]
             if negative := read_negative(signs, marks, form):
                 yield negative
-                counted += [negative] * (negative.end > form.end)  # (5) % beside (5 %)
-            for number in counted:
+                signed_forms += [negative] * (negative.end > form.end)  # (5) % beside (5 %)
+            for number in signed_forms:
                 match = _BEHIND.match(text, number.end)
-                if match is None or marks[stated.start] == PART:
+                if match is None or marks[base.start] == PART:
                     continue
                 group = match.lastindex or 0
-                for factor in FACTORS_OF.get(re.sub(r"\s", "", match[group].lower()), ()):
+                word = re.sub(r"\s", "", match[group].lower())
+                for factor in FACTORS_OF.get(word, ()):
                     value = _EXACT.multiply(Decimal(str(form.value)), factor)
-                    is_part = form.is_part and text[stated.start].isdecimal()  # a dozen is no article
+                    is_part = form.is_part and text[base.start].isdecimal()  # a dozen is no article
                     multiple = Reading("number", value, number.start, match.end(), is_part)
                     yield multiple
                     if number is negative:
                         yield replace(
-                            multiple, value=value.copy_negate(), unsigned=(number.start, match.end())
+                            multiple, value=value.copy_negate(), unsigned_span=(number.start, match.end())
                         )
                     elif negative and (opposite := read_negative(signs, marks, multiple)):
                         yield opposite

@@ -14,7 +14,7 @@ from typing import Final, TypeAlias, Union
 import numpy as np
 
 from structgen.asking.grounding.readings import Kind
-from structgen.asking.grounding.stated_text import StatedText, as_instants, spellings
+from structgen.asking.grounding.stated_text import StatedText, as_instants, spellings_of
 from structgen.asking.grounding.text_runs import LONGEST_RUN, LOOSE
 from structgen.grammars.text_grammars.word_runs import LETTER, borders_of
 
@@ -58,25 +58,26 @@ class PlaceSearch:
     """Finds the places of values in some texts, at most so many of a value. Cost: that of reading the texts;
     then, for each value, linear in them."""
 
-    def __init__(self, stated: StatedText, most: int) -> None:
-        self._texts, self._most = stated.texts, most
-        self._order = {name: at for at, name in enumerate(stated.texts)}
-        self._folded = cache(_folded)
-        self._borders = cache(_borders)
-        self._read = defaultdict[Value, list[tuple[bool, _Group, StatedPlace]]](list)
-        self._said = defaultdict[_Group, dict[str, list[Value]]](dict)
+    def __init__(self, stated_text: StatedText, max_places: int) -> None:
+        self._texts = stated_text.texts
+        self._max_places = max_places
+        self._order = {name: index for index, name in enumerate(stated_text.texts)}
+        self._folded_text = cache(_fold_text)
+        self._borders_of = cache(_border_flags)
+        self._places_of_value = defaultdict[Value, list[tuple[bool, _Group, StatedPlace]]](list)
+        self._values_of_group = defaultdict[_Group, dict[str, list[Value]]](dict)
         """By kind and place without a sign, what is read there, each with all of its spellings."""
-        for name, reading in stated.readings:
-            place = self._place(name, reading.start, reading.end)
-            written = spellings(reading.value)
-            keys: list[Value] = [reading.value] if isinstance(reading.value, Decimal) else [*written]
+        for name, reading in stated_text.readings:
+            place = self._build_place(name, reading.start, reading.end)
+            texts = spellings_of(reading.value)
+            keys: list[Value] = [reading.value] if isinstance(reading.value, Decimal) else [*texts]
             # where a date with a time is asked for, it is the beginning of the day
             if reading.kind == "date":
                 keys += as_instants(reading.value)
-            group = (reading.kind, name, reading.unsigned or (reading.start, reading.end))
-            self._said[group][written[0]] = keys
+            group = (reading.kind, name, reading.unsigned_span or (reading.start, reading.end))
+            self._values_of_group[group][texts[0]] = keys
             for key in keys:
-                self._read[key].append((reading.is_part, group, place))
+                self._places_of_value[key].append((reading.is_part, group, place))
 
     def places_of(self, value: Value) -> tuple[tuple[StatedPlace, ...], tuple[str, ...], bool]:
         """Return the places of a value, what else can be read there, and whether there are more places.
@@ -86,41 +87,57 @@ class PlaceSearch:
         quote (`borders_of`), white space folded. A code that stands nowhere: where its words are in other
         letters or with other marks.
         """
-        read = self._read.get(value, ())
-        whole = [reading for reading in read if not reading[0]] or read
+        readings = self._places_of_value.get(value, ())
+        whole = [reading for reading in readings if not reading[0]] or readings
         groups = {place: group for _, group, place in whole}
         places = dict.fromkeys(groups)
         if isinstance(value, str):
-            places |= self._runs(value, _EXACT)
+            places |= self._find_runs(value, _EXACT)
             if not places and _CODE.fullmatch(value):
-                places = self._runs(value, _LOOSE)
-        ordered = sorted(places, key=lambda place: (self._order[place.text], place.start, place.end))
-        kept = ordered[: self._most]
-        said = [pair for place in kept if place in groups for pair in self._said[groups[place]].items()]
-        others = dict.fromkeys(other for other, keys in said if value not in keys)
-        return tuple(kept), tuple(others), len(ordered) > len(kept)
+                places = self._find_runs(value, _LOOSE)
+        sorted_places = sorted(
+            places,
+            key=lambda place: (self._order[place.text], place.start, place.end),
+        )
+        first_places = sorted_places[: self._max_places]
+        pairs = [
+            pair
+            for place in first_places
+            if place in groups
+            for pair in self._values_of_group[groups[place]].items()
+        ]
+        others = dict.fromkeys(other_value for other_value, keys in pairs if value not in keys)
+        return tuple(first_places), tuple(others), len(sorted_places) > len(first_places)
 
-    def _place(self, name: str, start: int, end: int) -> StatedPlace:
+    def _build_place(
+        self,
+        name: str,
+        start: int,
+        end: int,
+    ) -> StatedPlace:
         return StatedPlace(name, start, end, self._texts[name][start:end])
 
-    def _runs(self, value: str, way: _Way) -> dict[StatedPlace, None]:
-        return dict.fromkeys(islice(self._each_run(value, way), self._most + 1))
+    def _find_runs(self, value: str, way: _Way) -> dict[StatedPlace, None]:
+        return dict.fromkeys(islice(self._each_run(value, way), self._max_places + 1))
 
     def _each_run(self, value: str, way: _Way) -> Iterator[StatedPlace]:
-        wanted, pieces = _folded(" ".join(value.split()), way)
-        last, has_word = len(pieces) - 1, any(map(str.isalnum, value))
+        needle, pieces = _fold_text(" ".join(value.split()), way)
+        last = len(pieces) - 1
+        has_word = any(map(str.isalnum, value))
         for name, text in self._texts.items():
-            chars, spans = self._folded(text, way)
-            begins, ends = self._borders(text)
-            at = chars.find(wanted) if has_word else -1
-            while at >= 0:
-                start, end = spans[at][0], spans[at + last][1]
+            chars, spans = self._folded_text(text, way)
+            # a run inside of a longer word is no quote
+            begins, ends = self._borders_of(text)
+            index = chars.find(needle) if has_word else -1
+            while index >= 0:
+                start = spans[index][0]
+                end = spans[index + last][1]
                 if begins[start] and ends[end]:
-                    yield self._place(name, start, end)
-                at = chars.find(wanted, at + 1)
+                    yield self._build_place(name, start, end)
+                index = chars.find(needle, index + 1)
 
 
-def _borders(text: str) -> tuple[Sequence[int], Sequence[int]]:
+def _border_flags(text: str) -> tuple[Sequence[int], Sequence[int]]:
     """Return of each place of a text whether a quote may begin there, and whether one may end there."""
     begins, ends, _ = borders_of(text)
     flags = np.zeros((2, len(text) + 1), np.uint8)
@@ -128,16 +145,24 @@ def _borders(text: str) -> tuple[Sequence[int], Sequence[int]]:
     return bytes(flags[0]), bytes(flags[1])
 
 
-def _folded(text: str, way: _Way) -> tuple[str, list[tuple[int, int]]]:
-    """Return a text as values are compared with it, and by character the piece of the text that it is of.
+def _fold_text(text: str, way: _Way) -> tuple[str, list[tuple[int, int]]]:
+    """Return a text in the form with which values are compared, and for each character of that form the
+    span of the text that it comes from.
 
-    Exactly: each run of white space as one blank, and a line break at each border of a word. What is found
-    between two of these is at borders; the search passes over all else in C. Loosely: in small letters.
+    The exact form (`border` is a line break) has one blank for each run of white space, and a line break at
+    each border of a word. A value that begins and ends with line breaks is therefore found at borders of
+    words alone, and `str.find` skips all else in C. The loose form has small letters, and no borders.
     """
     pattern, border = way
-    chars, spans = list[str](), list[tuple[int, int]]()
+    chars = list[str]()
+    spans = list[tuple[int, int]]()
     for match in pattern.finditer(text):
-        piece = border + (" " if match[0].isspace() else match[0] if border else match[0].casefold())
+        if match[0].isspace():
+            piece = border + " "
+        elif border:
+            piece = border + match[0]
+        else:
+            piece = match[0].casefold()
         chars.append(piece)
         spans += [match.span()] * len(piece)
     return "".join(chars) + border, spans

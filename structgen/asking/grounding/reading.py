@@ -44,8 +44,9 @@ class Reading:
 
     `value` is a `str` for addresses and UUIDs (as they stand), and for durations of months or years (ISO
     8601, `P3M`). `is_part`: a number that belongs to something else, such as a date or a phone number, or a
-    word that is seldom a number; it is used where nothing else is stated. `unsigned`: of a negative number
-    whose sign may mean something else, the place at which the text states the same number without the sign.
+    word that is seldom a number; it is used where nothing else is stated. `unsigned_span`: of a negative
+    number whose sign may mean something else, the place at which the text states the same number without the
+    sign.
     """
 
     kind: Kind
@@ -53,7 +54,7 @@ class Reading:
     start: int
     end: int
     is_part: bool = False
-    unsigned: tuple[int, int] | None = None
+    unsigned_span: tuple[int, int] | None = None
 
 
 def mark_span(marks: bytearray, start: int, end: int) -> None:

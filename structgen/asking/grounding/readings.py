@@ -35,20 +35,24 @@ def readings_of(text: str) -> tuple[Reading, ...]:
         import babel  # optional: names of months  # noqa: F401
         import text_to_num  # optional: number words  # noqa: F401
     # Each sign and digit for one of ASCII's, so that all keep their places.
-    folded = re.sub(r"(?![0-9])\d", lambda digit: str(unicodedata.decimal(digit[0])), text.translate(_SIGNS))
-    marks = bytearray(len(folded))
-    dates = list(dates_of(folded, marks))
-    addresses = list(addresses_of(folded, marks))
-    times = list(times_of(folded, marks))
-    signs = find_signs(folded)
+    plain_text = re.sub(
+        r"(?![0-9])\d", lambda digit: str(unicodedata.decimal(digit[0])), text.translate(_SIGNS)
+    )
+    marks = bytearray(len(plain_text))
+    dates = list(dates_of(plain_text, marks))
+    addresses = list(addresses_of(plain_text, marks))
+    times = list(times_of(plain_text, marks))
+    signs = find_signs(plain_text)
     numbers = list(multiples_of(signs, marks, numerals_of(signs, marks)))
-    numbers += multiples_of(signs, marks, number_words_of(folded, marks))
-    counts = [number for number in numbers if number.unsigned is None]
-    times += hours_of(folded, marks, counts)
-    if spoken := list(spoken_dates_of(folded, counts)):
-        dates += spoken
-        ends = {date.end for date in spoken}
+    numbers += multiples_of(signs, marks, number_words_of(plain_text, marks))
+    counts = [number for number in numbers if number.unsigned_span is None]
+    times += hours_of(plain_text, marks, counts)
+    if spoken_dates := list(spoken_dates_of(plain_text, counts)):
+        dates += spoken_dates
+        ends = {date.end for date in spoken_dates}
         numbers = [replace(number, is_part=number.is_part or number.end in ends) for number in numbers]
-    made = [*instants_of(dates, times), *durations_of(folded, counts)]
-    readings = dict.fromkeys((*dates, *addresses, *times, *numbers, *made))
-    return tuple(sorted(readings, key=lambda one: (one.start, one.unsigned is None, one.end)))
+    compounds = [*instants_of(dates, times), *durations_of(plain_text, counts)]
+    readings = dict.fromkeys((*dates, *addresses, *times, *numbers, *compounds))
+    return tuple(
+        sorted(readings, key=lambda reading: (reading.start, reading.unsigned_span is None, reading.end))
+    )

@@ -60,22 +60,26 @@ _BELOW = (
 class Signs:
     """The signs of a folded text. Made by `find_signs`.
 
-    `before`: by the place at which a number may begin, where the sign or bracket before it begins. `behind`:
-    by the place at which a sign behind a number may begin, its end.
+    `sign_starts`: by the place at which a number may begin, where the sign or bracket before it begins.
+    `sign_ends`: by the place at which a sign behind a number may begin, its end.
     """
 
     text: str
-    before: dict[int, int]
-    behind: dict[int, int]
+    sign_starts: dict[int, int]
+    sign_ends: dict[int, int]
 
 
 def find_signs(text: str) -> Signs:
     """Return the signs of a folded text. Cost: linear."""
-    before, words, behind, *_ = _patterns()
+    leading_signs, leading_words, trailing_signs, *_ = _sign_patterns()
     return Signs(
         text,
-        {sign.end(): sign.start() for pattern in (before, words) for sign in pattern.finditer(text)},
-        dict(sign.span() for sign in behind.finditer(text)),
+        {
+            sign.end(): sign.start()
+            for pattern in (leading_signs, leading_words)
+            for sign in pattern.finditer(text)
+        },
+        dict(sign.span() for sign in trailing_signs.finditer(text)),
     )
 
 
@@ -86,35 +90,42 @@ def read_negative(signs: Signs, marks: bytearray, number: Reading) -> Reading | 
     `- 5`, `$-5`, `▲ 5`, `minus $5`, `negative five`, `(5)`, `$(5)`, `(5 %)`, `(5)1`, `5-`, `5 € -`,
     `5 °C below zero`. Figures that belong to something else have no sign. Cost: bounded.
     """
-    text, start, end, value = signs.text, number.start, number.end, number.value
+    text = signs.text
+    start = number.start
+    end = number.end
+    value = number.value
     is_word = text[start].isalpha()
     if marks[start] == PART or (number.is_part and not is_word):
         return None
-    *_, closing, measures, beginning = _patterns()
-    first, last = signs.before.get(start, start), end
+    *_, closing, measures, beginning = _sign_patterns()
+    first = signs.sign_starts.get(start, start)
+    last = end
     if is_word and not text[first].isalpha():
         first = start
     if text[first] == "(":
         bracket = closing.match(text, end)
         first, last = (first, bracket.end()) if bracket else (start, end)
-    has_behind = first == start and not number.is_part and signs.behind
+    has_behind = first == start and not number.is_part and signs.sign_ends
     if has_behind and (measure := measures.match(text, end)):
-        last = signs.behind.get(measure.end(), end)
-        if not text[last - 1].isalnum() and (is_word or measure[1] or not beginning.match(text, start)):
-            last = end  # a dash
-    if (first, last) == (start, end) or not isinstance(value, Decimal) or value <= 0:
+        last = signs.sign_ends.get(measure.end(), end)
+        is_dash = not text[last - 1].isalnum()
+        if is_dash and (is_word or measure[1] or not beginning.match(text, start)):
+            last = end
+    has_sign = (first, last) != (start, end)
+    if not has_sign or not isinstance(value, Decimal) or value <= 0:
         return None
     return Reading("number", value.copy_negate(), first, last, number.is_part, (start, end))
 
 
 @cache
-def _patterns() -> list[re.Pattern[str]]:
+def _sign_patterns() -> list[re.Pattern[str]]:
     """Return the patterns of a dash, triangle or bracket before figures; of a word before a number; of a dash
     or word behind one; of what closes a bracket behind a number; of what may stand between a number and the
     sign behind it; and of the place before a number that a dash may follow."""
     from babel import Locale  # optional: `readings_of` has asked for it
 
-    codes, units = "|".join(Locale("en").currencies), "|".join(FACTORS_OF)
+    codes = "|".join(Locale("en").currencies)
+    units = "|".join(FACTORS_OF)
     currency = (
         rf"(?:[A-Z]{{0,3}}{MONEY}|(?=[A-Z]{{3}})(?:{codes})(?![^\W\d_])|kr\.?|zł|Kč|Ft|S?Fr\.?|Rs\.?"
         r"|[百千万億亿兆]{0,2}[円元圆圓원])"

@@ -32,7 +32,7 @@ class StatedText:
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         self.texts = texts
-        self.narrowed: dict[Any, Any] = {}
+        self.narrowed_grammars: dict[Any, Any] = {}
         """The last schemas that were narrowed to these texts, by whoever narrows them."""
 
     @cached_property
@@ -43,7 +43,7 @@ class StatedText:
 
         return tuple((name, reading) for name, text in self.texts.items() for reading in readings_of(text))
 
-    def written(self, kind: Kind) -> Iterator[tuple[Reading, list[str]]]:
+    def spelled_readings(self, kind: Kind) -> Iterator[tuple[Reading, list[str]]]:
         """Yield the readings of a kind, each with the spellings that its value may have as the content of a
         JSON string, or as a numeral; the one that is meant where no zone is named first. Where no text states
         a date with a time, a date alone is its beginning."""
@@ -52,7 +52,7 @@ class StatedText:
             readings = [reading for _, reading in self.readings if reading.kind == "date"]
             yield from ((reading, as_instants(reading.value)) for reading in readings)
         else:
-            yield from ((reading, spellings(reading.value)) for reading in readings)
+            yield from ((reading, spellings_of(reading.value)) for reading in readings)
 
 
 @lru_cache(maxsize=16)
@@ -66,18 +66,21 @@ def as_instants(date: Any) -> list[str]:
     return [f"{date}T00:00:00", f"{date}T00:00:00Z"]
 
 
-def spellings(value: Any) -> list[str]:
+def spellings_of(value: Any) -> list[str]:
     """Return how the value of a reading is written: a numeral without an exponent, ISO 8601, or its text."""
     match value:
         case Decimal():
             plain = f"{value:f}"
             return [plain.rstrip("0").rstrip(".") if "." in plain else plain]
         case dt.datetime() | dt.time():
-            written = value.isoformat().replace("+00:00", "Z")
-            return [written] if value.tzinfo is not None else [written, f"{written}Z"]
+            text = value.isoformat().replace("+00:00", "Z")
+            return [text] if value.tzinfo is not None else [text, f"{text}Z"]
         case dt.timedelta():
-            days, parts = value.days, zip(str(dt.timedelta(0, value.seconds)).split(":"), "HMS", strict=True)
+            days = value.days
+            numbers = str(dt.timedelta(0, value.seconds)).split(":")
+            parts = zip(numbers, "HMS", strict=True)
             clock = "".join(f"{int(count)}{letter}" for count, letter in parts if int(count))
+            # ISO 8601 writes whole weeks in two ways
             weeks = [f"P{days // 7}W"] if days and days % 7 == 0 and not clock else []
             day = f"{days}D" if days or not clock else ""
             return [f"P{day}{f'T{clock}' if clock else ''}", *weeks]

@@ -30,35 +30,40 @@ def runs_meeting(text: str, formula: Formula) -> list[str] | None:
     Cost: linear in the text, times the length of what the formula goes on with.
     """
     language = RegularGrammar(formula, "", limits=None).language(Limits())
-    runs = _found(text, language, is_loose=False)
-    return runs if runs != [] else _found(text, language, is_loose=True) or []
+    runs = _find_runs(text, language, is_loose=False)
+    return runs if runs != [] else _find_runs(text, language, is_loose=True) or []
 
 
-def _found(text: str, language: Language, *, is_loose: bool) -> list[str] | None:
-    runs, steps = dict[str, None](), 0
+def _find_runs(text: str, language: Language, *, is_loose: bool) -> list[str] | None:
+    runs = dict[str, None]()
+    steps = 0
     for start in range(len(text)):
         if not is_border(text, start) or text[start].isspace():
             continue
         stack: list[tuple[int, str, Config]] = [(start, "", language.start())]
         while stack:
-            at, written, config = stack.pop()
-            if written and is_border(text, at) and language.accepts(config):
-                runs[written] = None
-            if at == len(text):
+            offset, run, config = stack.pop()
+            if run and is_border(text, offset) and language.accepts(config):
+                runs[run] = None
+            if offset == len(text):
                 continue
-            if len(runs) > MOST_RUNS or at - start > LONGEST_RUN or steps > _MOST_STEPS:
+            # a pattern that meets nearly everything is not listed, but matched while it is written
+            if len(runs) > MOST_RUNS or offset - start > LONGEST_RUN or steps > _MOST_STEPS:
                 return None
-            char = text[at]
-            if is_loose and written and char in LOOSE:
-                stack.append((at + 1, written, config))
+            char = text[offset]
+            # a blank inside of a code may be left out
+            if is_loose and run and char in LOOSE:
+                stack.append((offset + 1, run, config))
             for letter in {char, char.upper(), char.lower()} if is_loose else (char,):
                 steps += 1
-                if (after := language.through(config, letter.encode("utf-8", "surrogatepass"))) is not None:
-                    stack.append((at + 1, written + letter, after))
+                if (
+                    next_config := language.through(config, letter.encode("utf-8", "surrogatepass"))
+                ) is not None:
+                    stack.append((offset + 1, run + letter, next_config))
     return list(runs)
 
 
-def is_border(text: str, at: int) -> bool:
+def is_border(text: str, offset: int) -> bool:
     """Return whether no word goes on at a place: a letter or digit before it, and one behind. In scripts
     without blanks each character is a word."""
-    return not 0 < at < len(text) or _INSIDE.match(text, at - 1) is None
+    return not 0 < offset < len(text) or _INSIDE.match(text, offset - 1) is None

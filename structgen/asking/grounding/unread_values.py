@@ -39,18 +39,18 @@ class UnverifiedText(StatedText):
 
     @cached_property
     def readings(self) -> tuple[tuple[str, Reading], ...]:
-        stated = stated_text((*self.texts.items(),))
-        guesses = [*islice(guesses_of(stated), MOST_GUESSES)]
+        verified_text = stated_text((*self.texts.items(),))
+        guesses = [*islice(guesses_of(verified_text), MOST_GUESSES)]
         (name,), (text,) = zip(*self.texts.items(), strict=True)
         marks = bytearray(len(text))
         for guess in guesses:
             if guess.kind == "date":  # its figures are no numbers of their own
                 mark_span(marks, guess.start, guess.end)
-        known = (
+        verified_readings = (
             replace(reading, is_part=reading.is_part or marks[reading.start] == PART)
-            for _, reading in stated.readings
+            for _, reading in verified_text.readings
         )
-        return tuple((name, reading) for reading in (*known, *guesses))
+        return tuple((name, reading) for reading in (*verified_readings, *guesses))
 
 
 @lru_cache(maxsize=16)
@@ -59,51 +59,67 @@ def unverified_text(texts: tuple[tuple[str, str]]) -> UnverifiedText:
     return UnverifiedText(dict(texts))
 
 
-def guesses_of(stated: StatedText) -> Iterator[Reading]:
+def guesses_of(verified_text: StatedText) -> Iterator[Reading]:
     """Yield what looks like a value in one text: first the dates, each day, month and year that the name of a
     month and the figures near it may mean; then, for figures before a word that no reading has, the number,
     the time, and the durations of so many of each unit. They are parts: what is read goes before them.
 
     Cost: linear in the text; once some 0.5 s for the names of months in all languages of babel.
     """
-    (text,) = stated.texts.values()
-    marks, names = bytearray(len(text)), _month_names()
-    for _, reading in stated.readings:
+    (text,) = verified_text.texts.values()
+    marks = bytearray(len(text))
+    names = _month_names()
+    for _, reading in verified_text.readings:
         if reading.kind != "datetime":  # it reaches from a date to a time
             mark_span(marks, reading.start, reading.end)
-    years = [*dict.fromkeys(figure[0] for figure in _FIGURES.finditer(text) if len(figure[0]) == 4)][:8]
+    figures = (figure[0] for figure in _FIGURES.finditer(text))
+    years = [*dict.fromkeys(figure for figure in figures if len(figure) == 4)][:8]
     for word in _WORD.finditer(text):
-        name = _folded(word[0])
+        name = _fold_word(word[0])
         # Hebrew writes "in" as one letter before the name
-        months = names.get(name) or (names.get(name[1:]) if name >= _LATIN else None)
+        months = names.get(name)
+        if not months and name >= _LATIN:
+            months = names.get(name[1:])
         if months and marks[word.start()] != PART:
-            yield from _dates(text, *word.span(), months, years)
+            yield from _dates_around(text, *word.span(), months, years)
     for match in _BESIDE_A_WORD.finditer(text):
         if marks[match.start(2)] != PART:
             count = int(match[1])
-            lengths = [f"P{count}Y", f"P{count}M", *(dt.timedelta(seconds=count * unit) for unit in _UNITS)]
+            lengths = [
+                f"P{count}Y",
+                f"P{count}M",
+                *(dt.timedelta(seconds=count * unit) for unit in _UNITS),
+            ]
             values: list[tuple[Any, Any]] = [("number", Decimal(count)), *product(["duration"], lengths)]
             values += [("time", dt.time(count))] if count < 24 else []
-            yield from (Reading(kind, value, *match.span(), is_part=True) for kind, value in values)
+            for kind, value in values:
+                yield Reading(kind, value, *match.span(), is_part=True)
 
 
-def _dates(text: str, start: int, end: int, months: frozenset[int], years: list[str]) -> Iterator[Reading]:
+def _dates_around(
+    text: str,
+    start: int,
+    end: int,
+    months: frozenset[int],
+    years: list[str],
+) -> Iterator[Reading]:
     """Yield the dates around the name of a month, at the characters from their first figure to the last.
     `years`: those of the text, for a day without one."""
     # five characters more: no figure ends where the search does
-    found = _FIGURES.finditer(text, max(0, start - WINDOW), end + WINDOW + 5)
-    figures = [figure for figure in found if figure.start() <= end + WINDOW]
+    matches = _FIGURES.finditer(text, max(0, start - WINDOW), end + WINDOW + 5)
+    figures = [figure for figure in matches if figure.start() <= end + WINDOW]
     numbers = {int(figure[0]) for figure in figures if len(figure[0]) < 4}
-    own = [figure[0] for figure in figures if len(figure[0]) == 4] or years
+    own_years = [figure[0] for figure in figures if len(figure[0]) == 4] or years
     if len(months) == 12:  # the word for month, which has its number beside it
         months &= numbers
     places = {start, end}.union(*(figure.span() for figure in figures))
-    for year, month, day in product(own, sorted(months), sorted(numbers)):
+    for year, month, day in product(own_years, sorted(months), sorted(numbers)):
         with suppress(ValueError):  # no day of the calendar
-            yield Reading("date", dt.date(int(year), month, day), min(places), max(places), is_part=True)
+            date = dt.date(int(year), month, day)
+            yield Reading("date", date, min(places), max(places), is_part=True)
 
 
-def _folded(word: str) -> str:
+def _fold_word(word: str) -> str:
     return unicodedata.normalize("NFC", word).lower()
 
 
@@ -119,11 +135,14 @@ def _month_names() -> dict[str, frozenset[int]]:
         with open(localedata.resolve_locale_filename(locale), "rb") as file:
             contexts = pickle.load(file).get("months", {})
         widths = product(contexts.values(), ("wide", "abbreviated"))
-        for month, name in (pair for names, width in widths for pair in names.get(width, {}).items()):
+        pairs = (pair for names, width in widths for pair in names.get(width, {}).items())
+        for month, name in pairs:
             longest = max(_WORD.findall(name), key=len, default="")
             if len(longest) > 2 or longest > _LATIN:
-                counts[_folded(longest)][month] += 1
+                counts[_fold_word(longest)][month] += 1
     return {
-        name: frozenset(month for month, count in of.items() if 4 * count >= max(of.values()))
-        for name, of in counts.items()
+        name: frozenset(
+            month for month, count in month_counts.items() if 4 * count >= max(month_counts.values())
+        )
+        for name, month_counts in counts.items()
     }

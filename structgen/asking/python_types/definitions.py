@@ -30,64 +30,70 @@ class Definition:
     """A type, with all that its reading depends on. Equal ones are read alike: they have the same classes
     (not classes of the same names), with the same attributes, and names in annotations stand for the same."""
 
-    __slots__ = ("_held", "_marks", "hint")
+    __slots__ = ("_marks", "_referents", "hint")
 
     def __init__(self, hint: Any) -> None:
         """Raises TypeError for a hint that is to be read each time: one with a name that is looked up where
         it is read, or with a class or metadata that write schemas of their own. Cost: some 10 us a class."""
         self.hint = hint
-        self._held: list[Any] = []
+        self._referents: list[Any] = []
         """What the marks have by its `id`: who is held, keeps it."""
         self._marks: list[Any] = []
         for inner, place in hints_inside(hint):
             self._marks.append(place)
-            self._mark(inner)
+            self._mark_hint(inner)
 
-    def _mark(self, hint: Any) -> None:
-        base, inside = typing.get_origin(hint) or hint, typing.get_args(hint)
+    def _mark_hint(self, hint: Any) -> None:
+        base = typing.get_origin(hint) or hint
+        inside = typing.get_args(hint)
         if isinstance(base, str | typing.ForwardRef):
             raise TypeError("which type the name stands for is known where it is read")
         if isinstance(base, list | tuple):
-            inside, base = tuple(base), type(base)
+            inside = tuple(base)
+            base = type(base)
+        # two types with equal parts in other groups are not equal
         self._marks.append(len(inside))
-        self._same(base)
+        self._mark_objects(base)
         if base is typing.Literal:
             self._marks += [(type(value), value) for value in inside]
-        for said in getattr(hint, "__metadata__", ()):
-            is_told = package_of(type(said)) in _BY_TEXT
-            writers = [getattr(said, name, None) for name in _WRITERS]
-            if any(map(callable, writers)) or (not is_told and any(hasattr(said, hook) for hook in _HOOKS)):
+        for metadata in getattr(hint, "__metadata__", ()):
+            is_by_text = package_of(type(metadata)) in _BY_TEXT
+            writers = [getattr(metadata, name, None) for name in _WRITERS]
+            if any(map(callable, writers)) or (
+                not is_by_text and any(hasattr(metadata, hook) for hook in _HOOKS)
+            ):
                 raise TypeError("it writes a schema of its own")
-            self._held.append(said)
-            self._marks += [type(said), repr(said), is_told or id(said)]
+            self._referents.append(metadata)
+            self._marks += [type(metadata), repr(metadata), is_by_text or id(metadata)]
         for kind in base.__mro__ if isinstance(base, type) else ():
             if package_of(kind) not in NOT_READ:
                 self._mark_class(kind)
 
-    def _same(self, *objects: Any) -> None:
+    def _mark_objects(self, *objects: Any) -> None:
         """Take some objects themselves into account."""
-        self._held += objects
+        self._referents += objects
         self._marks += map(id, objects)
 
     def _mark_class(self, kind: type) -> None:
-        own = vars(kind)
-        config = own.get("model_config", own.get("__pydantic_config__", {}))
-        members = [*map(vars, own.get("_member_map_", {}).values())]
-        plain = own.get("__dataclass_fields__", {}).values()
-        fields = [*own.get("__pydantic_fields__", {}).values(), *(field.default for field in plain)]
+        attributes = vars(kind)
+        config = attributes.get("model_config", attributes.get("__pydantic_config__", {}))
+        members = [*map(vars, attributes.get("_member_map_", {}).values())]
+        plain = attributes.get("__dataclass_fields__", {}).values()
+        fields = [*attributes.get("__pydantic_fields__", {}).values(), *(field.default for field in plain)]
         extras = [*map(config.get, _WRITERS)]
         extras += [getattr(field, name, None) for field in fields for name in _WRITERS]
-        if _HOOKS & own.keys() or any(map(callable, extras)):
+        # what a function writes may differ at each call
+        if _HOOKS & attributes.keys() or any(map(callable, extras)):
             raise TypeError("it writes a schema of its own")
-        names = own.get("__annotations__", {}).values()
+        names = attributes.get("__annotations__", {}).values()
         if any(isinstance(name, str | typing.ForwardRef) for name in names) and not field_hints(kind):
             raise TypeError("a name in it is not defined")
-        self._marks += [*own, repr((config, extras, members, plain))]
-        self._same(*own.values())
-        for value in own.values():
+        self._marks += [*attributes, repr((config, extras, members, plain))]
+        self._mark_objects(*attributes.values())
+        for value in attributes.values():
             if isinstance(value, dict):
                 self._marks += value
-                self._same(*value.values())
+                self._mark_objects(*value.values())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Definition) and self._marks == other._marks

@@ -20,7 +20,7 @@ from itertools import pairwise
 from typing import Any
 
 from structgen.asking.python_types.grounding_marks import InferredMark, KeyMark, QuoteMark
-from structgen.asking.python_types.pydantic_formats import refuse
+from structgen.asking.python_types.pydantic_formats import make_refusal
 from structgen.asking.python_types.regex_annotation import Regex
 from structgen.machines.core.grammar import Grammar
 
@@ -33,32 +33,39 @@ NOT_READ = frozenset(("builtins", "typing", "typing_extensions", "enum", "pydant
 """Packages whose classes a type is made of, and that say nothing of its fields."""
 
 
-def described(schema: dict[str, Any], hint: Any, behind: str = "") -> dict[str, Any]:
+def add_descriptions(schema: dict[str, Any], hint: Any, field_text: str = "") -> dict[str, Any]:
     """Return the JSON Schema of a hint with the plain texts in the hint as descriptions, those of items,
-    values and alternatives too. `behind`: the text that stands behind a field, for one that has no other."""
+    values and alternatives too. `field_text`: the text that stands behind a field, for one that has no
+    other."""
     texts = []
     while typing.get_origin(hint) in (typing.Annotated, *_MARKS):
         texts += [text for text in getattr(hint, "__metadata__", ()) if isinstance(text, str)]
         hint = typing.get_args(hint)[0]
-    text = " ".join(filter(None, map(str.strip, texts))) or behind
-    made = {"description": text, **schema} if text else dict(schema)
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    text = " ".join(filter(None, map(str.strip, texts))) or field_text
+    result = {"description": text, **schema} if text else dict(schema)
+    origin = typing.get_origin(hint)
+    args = typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        branches = made.get("anyOf", ())
+        branches = result.get("anyOf", ())
+        # pydantic merges branches of a union, which then have no hint each
         if len(branches) == len(args):
-            made["anyOf"] = [described(branch, arg) for branch, arg in zip(branches, args, strict=True)]
+            result["anyOf"] = [
+                add_descriptions(branch, arg) for branch, arg in zip(branches, args, strict=True)
+            ]
     elif not isinstance(origin, type) or not args:
         pass
     elif issubclass(origin, tuple):
-        if "prefixItems" in made:
-            made["prefixItems"] = [described(*both) for both in zip(made["prefixItems"], args, strict=False)]
-        if args[-1] is ... and isinstance(made.get("items"), dict):
-            made["items"] = described(made["items"], args[0])
+        if "prefixItems" in result:
+            result["prefixItems"] = [
+                add_descriptions(*pair) for pair in zip(result["prefixItems"], args, strict=False)
+            ]
+        if args[-1] is ... and isinstance(result.get("items"), dict):
+            result["items"] = add_descriptions(result["items"], args[0])
     elif issubclass(origin, Collection):
         key = "additionalProperties" if issubclass(origin, Mapping) else "items"
-        if isinstance(made.get(key), dict):
-            made[key] = described(made[key], args[-1])
-    return made
+        if isinstance(result.get(key), dict):
+            result[key] = add_descriptions(result[key], args[-1])
+    return result
 
 
 def field_hints(cls: Any) -> dict[str, Any]:
@@ -68,8 +75,10 @@ def field_hints(cls: Any) -> dict[str, Any]:
     # the types of a generic class are filled in there, names that are defined later are not
     if isinstance(fields, dict) and vars(cls).get("__pydantic_complete__"):
         return {
-            name: typing.Annotated[(of.annotation, *of.metadata)] if of.metadata else of.annotation
-            for name, of in fields.items()
+            name: typing.Annotated[(field.annotation, *field.metadata)]
+            if field.metadata
+            else field.annotation
+            for name, field in fields.items()
         }
     try:
         return typing.get_type_hints(cls, include_extras=True)
@@ -80,54 +89,59 @@ def field_hints(cls: Any) -> dict[str, Any]:
 def hints_inside(hint: Any) -> Iterator[tuple[Any, str]]:
     """Yield a hint and every hint in it, each with the field that it stands in ("" outside of fields): the
     arguments of generic types, the fields of classes, what names and type variables stand for."""
-    seen: dict[int, Any] = {}
+    visited: dict[int, Any] = {}
     waiting = [(hint, "")]
     while waiting:
-        inner, place = waiting.pop()
-        yield inner, place
-        base, inside = typing.get_origin(inner) or inner, typing.get_args(inner)
+        inner, field_name = waiting.pop()
+        yield inner, field_name
+        base = typing.get_origin(inner) or inner
+        inside = typing.get_args(inner)
         if base is typing.Literal:
             continue
         if base is typing.Annotated:
             inside = inside[:1]
         elif isinstance(inner, list | tuple):  # arguments of a Callable, constraints of a type variable
             inside = tuple(inner)
-        waiting += [(below, place) for below in inside]
-        if id(base) in seen:
+        waiting += [(below, field_name) for below in inside]
+        if id(base) in visited:
             continue
-        seen[id(base)] = base
+        visited[id(base)] = base
         if not isinstance(base, type):
-            waiting += [(getattr(base, name), place) for name in _STANDS_FOR if hasattr(base, name)]
+            waiting += [(getattr(base, name), field_name) for name in _STANDS_FOR if hasattr(base, name)]
         elif hasattr(base, "__annotations__"):
             # none where a name is not defined: that is told of where the class is read
-            waiting += [(of, f"{base.__name__}.{name}") for name, of in field_hints(base).items()]
+            waiting += [
+                (field_hint, f"{base.__name__}.{name}") for name, field_hint in field_hints(base).items()
+            ]
 
 
 def refuse_unread(hint: Any) -> None:
     """Raise `UnsupportedError` for what of this package stands in `Annotated` beside a type, and is not read
     there: all but `sg.Regex`, `sg.Quote`, `sg.Inferred`, `sg.Key` and grammars. Metadata of others is
     theirs."""
-    for inner, place in hints_inside(hint):
+    for inner, field_name in hints_inside(hint):
         if typing.get_origin(inner) is not typing.Annotated:
             continue
-        for said in inner.__metadata__:
-            if _is_ours(said) and not isinstance(said, Regex | QuoteMark | InferredMark | KeyMark | Grammar):
-                name = getattr(said, "__name__", type(said).__name__)
-                raise refuse(
-                    f"{name} in Annotated, beside the type{f' of {place}' if place else ''}, would be passed "
-                    "over.",
+        for metadata in inner.__metadata__:
+            if _is_ours(metadata) and not isinstance(
+                metadata, Regex | QuoteMark | InferredMark | KeyMark | Grammar
+            ):
+                name = getattr(metadata, "__name__", type(metadata).__name__)
+                owner = f" of {field_name}" if field_name else ""
+                raise make_refusal(
+                    f"{name} in Annotated, beside the type{owner}, would be passed over.",
                     "Annotated",
                     'Write a grammar: sg.regex("..."), sg.choice(["a", "b"]), sg.lark("...").',
                 )
 
 
-def _is_ours(said: Any) -> bool:
+def _is_ours(metadata: Any) -> bool:
     """Return whether an object, its class, or a class that this is derived from comes from this package."""
-    kind = typing.get_origin(said) or said
+    kind = typing.get_origin(metadata) or metadata
     kind = kind if isinstance(kind, type | types.FunctionType | types.ModuleType) else type(kind)
     # the constants that are public are mappings
     public = vars(sys.modules["structgen"]).values() if kind is types.MappingProxyType else ()
-    return any(said is known for known in public) or any(
+    return any(metadata is constant for constant in public) or any(
         package_of(base) == "structgen" for base in getattr(kind, "__mro__", (kind,))
     )
 
@@ -137,9 +151,10 @@ def texts_behind(cls: Any) -> dict[str, str]:
     texts: dict[str, str] = {}
     for base in (*getattr(cls, "__orig_bases__", ()), *reversed(cls.__mro__[1:])):
         base = typing.get_origin(base) or base
+        # classes of libraries say nothing of the fields of this one
         if isinstance(base, type) and base is not cls and package_of(base) not in NOT_READ:
             texts |= texts_behind(base)
-    return texts if package_of(cls) in NOT_READ else texts | _written(cls)
+    return texts if package_of(cls) in NOT_READ else texts | _source_texts(cls)
 
 
 def class_text(cls: Any) -> str:
@@ -150,9 +165,11 @@ def class_text(cls: Any) -> str:
 
 def member_texts(cls: type[Enum]) -> dict[str, str]:
     """Return what is said of the members of an Enum, by name: behind them, or as their own `__doc__`."""
-    own = {member.name: vars(member).get("__doc__") for member in cls}
-    said = {name: inspect.cleandoc(text) for name, text in own.items() if isinstance(text, str) and text}
-    return {name: text for name, text in (texts_behind(cls) | said).items() if name in own}
+    docstrings = {member.name: vars(member).get("__doc__") for member in cls}
+    texts = {
+        name: inspect.cleandoc(text) for name, text in docstrings.items() if isinstance(text, str) and text
+    }
+    return {name: text for name, text in (texts_behind(cls) | texts).items() if name in docstrings}
 
 
 def package_of(cls: Any) -> str:
@@ -160,9 +177,10 @@ def package_of(cls: Any) -> str:
     return str(getattr(cls, "__module__", cls.__name__)).partition(".")[0]
 
 
-def _written(cls: type) -> dict[str, str]:
+def _source_texts(cls: type) -> dict[str, str]:
     module = sys.modules.get(cls.__module__)
     file = getattr(module, "__file__", None)
+    # classes that were typed into a console have no source
     if not file or not file.endswith(".py"):
         return {}
     source = "".join(linecache.getlines(file, vars(module)))
@@ -185,7 +203,7 @@ def _texts_of(source: str) -> dict[str, dict[str, str]]:
         name = around
         if isinstance(node, ast.ClassDef):
             name = f"{around}{node.name}"
-            texts[name] = dict(_behind(node.body))
+            texts[name] = dict(_texts_after_names(node.body))
             name += "."
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             name = f"{around}{node.name}.<locals>."
@@ -194,11 +212,13 @@ def _texts_of(source: str) -> dict[str, dict[str, str]]:
     return texts
 
 
-def _behind(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
+def _texts_after_names(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
     """Yield each name that a class body defines or annotates, with the string literal that follows it."""
-    for before, after in pairwise(body):
-        is_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
-        text = after.value.value if is_text else None  # type: ignore[attr-defined]
-        names = before.targets if isinstance(before, ast.Assign) else [getattr(before, "target", None)]
-        if isinstance(text, str) and isinstance(before, ast.Assign | ast.AnnAssign):
+    for statement, next_statement in pairwise(body):
+        is_text = isinstance(next_statement, ast.Expr) and isinstance(next_statement.value, ast.Constant)
+        text = next_statement.value.value if is_text else None  # type: ignore[attr-defined]
+        names = (
+            statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+        )
+        if isinstance(text, str) and isinstance(statement, ast.Assign | ast.AnnAssign):
             yield from ((name.id, inspect.cleandoc(text)) for name in names if isinstance(name, ast.Name))

@@ -29,8 +29,8 @@ class QuoteMark(QuoteMembers):
     def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
         """Return the schema of what is annotated, with `x-quote` added (pydantic asks for it). Raises
         `UnsupportedError` where no value is a string."""
-        said = {"of": self.of} if self.of != "words" else {"words": self.words} if self.words else {}
-        return annotated(f"sg.{self!r}", core, handler, {QUOTE: said})
+        members = {"of": self.of} if self.of != "words" else {"words": self.words} if self.words else {}
+        return annotated(f"sg.{self!r}", core, handler, {QUOTE: members})
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,6 @@ REFUSED: Mapping[str, str] = MappingProxyType(
 """Formats of pydantic's types for which there is no pattern here, and what they are."""
 
 
-def refuse(what: str, kind: str, cure: str, where: str = "type") -> UnsupportedError:
+def make_refusal(fault: str, kind: str, cure: str, where: str = "type") -> UnsupportedError:
     """Return the error of a type that is not taken here. `kind`: what it is, or has."""
-    return UnsupportedError(what, keyword=kind, where=where, cure=cure)
+    return UnsupportedError(fault, keyword=kind, where=where, cure=cure)

@@ -27,15 +27,15 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import CoreSchema, PydanticSerializationError, SchemaValidator
 
 from structgen.asking.python_types.descriptions import (
+    add_descriptions,
     class_text,
-    described,
     field_hints,
     hints_inside,
     member_texts,
     texts_behind,
 )
-from structgen.asking.python_types.pydantic_formats import AWARE, NAIVE, REFUSED, refuse
-from structgen.asking.python_types.temporal_bounds import bounded
+from structgen.asking.python_types.pydantic_formats import AWARE, NAIVE, REFUSED, make_refusal
+from structgen.asking.python_types.temporal_bounds import add_bounds
 from structgen.automata.regex.pattern_dialects import ecma_pattern
 from structgen.base.errors import UnsupportedError
 from structgen.machines.core.string_values import judges_texts
@@ -76,15 +76,15 @@ _REFUSED_FUNCTIONS = MappingProxyType(
 """Functions of pydantic's types that have no schema here: what is wrong, the kind, the cure."""
 
 
-def _shown(function: Any) -> tuple[str, str]:
+def _module_and_name(function: Any) -> tuple[str, str]:
     """Return a function's module and name."""
     name = getattr(function, "__qualname__", repr(function)).rpartition("<locals>.")[2]
     return getattr(function, "__module__", ""), name
 
 
-def _no_function(called: Any) -> UnsupportedError:
-    name = _shown(inspect.unwrap(called.func if isinstance(called, partial) else called))[1]
-    return refuse(
+def _no_function(function: Any) -> UnsupportedError:
+    name = _module_and_name(inspect.unwrap(function.func if isinstance(function, partial) else function))[1]
+    return make_refusal(
         f"{'A lambda' if name == '<lambda>' else name} is a function, not a type: it would be called with "
         "what the model writes.",
         "function",
@@ -95,7 +95,7 @@ def _no_function(called: Any) -> UnsupportedError:
 class TypeSchema(GenerateJsonSchema):
     """Writes the schema of a type (pydantic's `TypeAdapter.json_schema(schema_generator=...)`)."""
 
-    _described: Any = None
+    _field_class: Any = None
     """The class whose fields are described."""
     _definitions: Mapping[str, Any] = MappingProxyType({})
     """The core schemas that the others refer to."""
@@ -103,14 +103,14 @@ class TypeSchema(GenerateJsonSchema):
     def emit_warning(self, kind: Any, detail: str) -> None:
         """Refuse what pydantic would leave out with a warning; a default that JSON lacks is only a note."""
         if kind == "skipped-choice":
-            raise refuse(detail, "Union", "Take the member out of the union.")
+            raise make_refusal(detail, "Union", "Take the member out of the union.")
 
     def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> JsonSchema:
         """Refuse a type that JSON cannot express."""
         cure = "Annotate a type whose values JSON can write, or give the field a default and exclude it."
         if "__attrs_attrs__" in vars(schema.get("cls", object)):
             cure = "Make the class that holds this one a dataclass or an attrs class, and no pydantic model."
-        raise refuse(
+        raise make_refusal(
             f"JSON has no values for {error_info.removeprefix('core_schema.')}.", schema["type"], cure
         )
 
@@ -121,73 +121,81 @@ class TypeSchema(GenerateJsonSchema):
     def generate_inner(self, schema: Any) -> JsonSchema:
         """Return the schema of a core schema, refusing formats that nothing here writes, and functions:
         pydantic calls a function that stands for a type with what a document says."""
-        called = schema.get("function")
-        if schema["type"] == "call" and not isinstance(called, type):
-            raise _no_function(called)
-        named = _shown(called["function"]) if isinstance(called, dict) else ("", "")
-        if named in _REFUSED_FUNCTIONS:
-            raise refuse(*_REFUSED_FUNCTIONS[named])
-        made = super().generate_inner(schema)
-        known = str(made.get("format")) if made.get("type") == "string" else ""
-        if known in REFUSED:
-            raise refuse(f"{REFUSED[known]} ({known}).", known, "Use str, and convert it in a validator.")
-        if known == "ipvanyaddress":
+        function = schema.get("function")
+        # a class is called to make its object, a function would be run
+        if schema["type"] == "call" and not isinstance(function, type):
+            raise _no_function(function)
+        function_key = _module_and_name(function["function"]) if isinstance(function, dict) else ("", "")
+        if function_key in _REFUSED_FUNCTIONS:
+            raise make_refusal(*_REFUSED_FUNCTIONS[function_key])
+        json_schema = super().generate_inner(schema)
+        text_format = str(json_schema.get("format")) if json_schema.get("type") == "string" else ""
+        if text_format in REFUSED:
+            raise make_refusal(
+                f"{REFUSED[text_format]} ({text_format}).",
+                text_format,
+                "Use str, and convert it in a validator.",
+            )
+        if text_format == "ipvanyaddress":
             return {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
-        if known in ("base64", "base64url") and schema.get("schema", {}).get("type") == "str":
-            made["format"] = f"{known}-text"
-        return made
+        if text_format in ("base64", "base64url") and schema.get("schema", {}).get("type") == "str":
+            json_schema["format"] = f"{text_format}-text"
+        return json_schema
 
     def encode_default(self, dft: Any) -> Any:
         """Return a default as JSON has it. Raises PydanticSerializationError for one that JSON lacks, such as
         infinity: pydantic leaves it out."""
-        made = super().encode_default(dft)
+        default = super().encode_default(dft)
         try:
-            json.dumps(made, allow_nan=False)
+            json.dumps(default, allow_nan=False)
         except ValueError as error:
             raise PydanticSerializationError(str(error)) from error
-        return made
+        return default
 
     # --- numbers --------------------------------------------------------------------------------------------
 
     def float_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of numbers: those that are within the bounds once rounded."""
-        made = super().float_schema(schema)
+        json_schema = super().float_schema(schema)
         for keyword in ("exclusiveMaximum", "exclusiveMinimum"):
-            made.pop(keyword, None)
-        return {**made, **_bounds(schema)}
+            json_schema.pop(keyword, None)
+        return {**json_schema, **_inclusive_bounds(schema)}
 
     def decimal_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of Decimals, as numbers."""
-        made: JsonSchema = {"type": "number", **_bounds(schema)}
+        json_schema: JsonSchema = {"type": "number", **_inclusive_bounds(schema)}
         if schema.get("multiple_of") is not None:
-            made["multipleOf"] = _plain(float(schema["multiple_of"]))
-        places, digits = schema.get("decimal_places"), schema.get("max_digits")
+            json_schema["multipleOf"] = _plain_number(float(schema["multiple_of"]))
+        places = schema.get("decimal_places")
+        digits = schema.get("max_digits")
         if places is None and digits is None:
-            return made
+            return json_schema
         if digits is None:
-            return _both(made, _with_places(places, None))
+            return _combine_schemas(json_schema, _with_places(places, None))
         # pydantic reads numerals as binary64 numbers, which hold so many digits for certain
-        most = min(digits, sys.float_info.dig, digits if places is None else places)
+        max_places = min(digits, sys.float_info.dig, digits if places is None else places)
         if places is not None:
             # the digits before the point are bounded by themselves, and 0 has one
-            plain = _with_places(most, max(digits - places, 0))
-            return _both(made, plain if digits > places else {**plain, "not": {"const": 0}})
-        return _both(made, {"anyOf": [_with_places(count, digits - count) for count in range(most + 1)]})
+            plain = _with_places(max_places, max(digits - places, 0))
+            return _combine_schemas(json_schema, plain if digits > places else {**plain, "not": {"const": 0}})
+        return _combine_schemas(
+            json_schema, {"anyOf": [_with_places(count, digits - count) for count in range(max_places + 1)]}
+        )
 
     def chain_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of what passes one step after another, of which pydantic writes the first: beside
         a grammar, which changes no string, also what later ones say of strings."""
-        made = super().chain_schema(schema)
+        json_schema = super().chain_schema(schema)
         if judges_texts(schema["steps"][0]):
             later = map(self.generate_inner, schema["steps"][1:])
-            made = {"allOf": [made, *(step for step in later if step.get("type") == "string")]}
-        return made
+            json_schema = {"allOf": [json_schema, *(step for step in later if step.get("type") == "string")]}
+        return json_schema
 
     # --- strings --------------------------------------------------------------------------------------------
 
     def str_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of strings; the pattern as JSON Schema reads it."""
-        made = super().str_schema(schema)
+        json_schema = super().str_schema(schema)
         patterns = []
         pattern = schema.get("pattern")
         if pattern == ByteSize.byte_string_pattern:
@@ -197,34 +205,34 @@ class TypeSchema(GenerateJsonSchema):
             rust = isinstance(pattern, str) and engine != "python-re"
             if isinstance(pattern, re.Pattern):
                 if pattern.flags & ~(re.UNICODE | re.ASCII | re.DEBUG):
-                    raise refuse(
+                    raise make_refusal(
                         f"The pattern {pattern.pattern!r} has flags.", "pattern", "Write it without flags."
                     )
                 pattern = pattern.pattern
             patterns.append(ecma_pattern(pattern, rust=rust))
         strip = schema.get("strip_whitespace", self._config.str_strip_whitespace)
-        if strip and (patterns or made.get("minLength")):
+        if strip and (patterns or json_schema.get("minLength")):
             patterns.append(r"^[^\s\x1c-\x1f\x85](?:[^]*[^\s\x1c-\x1f\x85])?$")
         if schema.get("ascii_only"):
             patterns.append(r"^[\x00-\x7f]*$")
-        made.pop("pattern", None)
+        json_schema.pop("pattern", None)
         if len(patterns) == 1:
-            made["pattern"] = patterns[0]
+            json_schema["pattern"] = patterns[0]
         elif patterns:
-            made["allOf"] = [{"pattern": pattern} for pattern in patterns]
-        return made
+            json_schema["allOf"] = [{"pattern": pattern} for pattern in patterns]
+        return json_schema
 
     def bytes_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of bytes: the UTF-8 of a string, or base64 where the model's config says so."""
         spelling = self._config.val_json_bytes
         if spelling == "utf8":
-            made = {"type": "string", "format": "binary"}
-            self.update_with_validations(made, schema, self.ValidationsMapping.bytes)
-            if "maxLength" in made:
-                made["pattern"] = r"^[\x00-\x7f]*$"  # whose characters are bytes
-            return made
+            json_schema = {"type": "string", "format": "binary"}
+            self.update_with_validations(json_schema, schema, self.ValidationsMapping.bytes)
+            if "maxLength" in json_schema:
+                json_schema["pattern"] = r"^[\x00-\x7f]*$"  # whose characters are bytes
+            return json_schema
         if spelling != "base64" or schema.get("min_length") or schema.get("max_length"):
-            raise refuse(
+            raise make_refusal(
                 "bytes with a length in base64, or in hexadecimal.",
                 "bytes",
                 "Leave the length to a validator.",
@@ -233,8 +241,8 @@ class TypeSchema(GenerateJsonSchema):
 
     def _temporal_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of dates, times of the day, points in time, or durations."""
-        made = getattr(super(), f"{schema['type']}_schema")(schema)
-        return bounded(_with_zone(made, schema.get("tz_constraint")), schema)
+        json_schema = getattr(super(), f"{schema['type']}_schema")(schema)
+        return add_bounds(_with_zone(json_schema, schema.get("tz_constraint")), schema)
 
     date_schema = time_schema = datetime_schema = timedelta_schema = _temporal_schema
 
@@ -242,14 +250,14 @@ class TypeSchema(GenerateJsonSchema):
         """Return the schema of URLs: names of letters, digits and hyphens, no user, no fragment."""
         schemes = "|".join(map(re.escape, schema.get("allowed_schemes") or ("https", "http")))
         port = "" if schemes == "file" else _PORT
-        made: JsonSchema = {
+        json_schema: JsonSchema = {
             "type": "string",
             "pattern": rf"^(?:{schemes})://{_LABEL}(?:\.{_LABEL})*{port}{_REST}$",
         }
         if schema.get("max_length") is not None:
             # pydantic measures it before it adds the slash after a bare host
-            made["maxLength"] = schema["max_length"]
-        return made
+            json_schema["maxLength"] = schema["max_length"]
+        return json_schema
 
     def complex_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of complex numbers, as Python writes them."""
@@ -264,36 +272,38 @@ class TypeSchema(GenerateJsonSchema):
 
     def json_schema(self, schema: Any) -> JsonSchema:
         """Refuse JSON inside a string, whose inside the grammar would not see."""
-        raise refuse("JSON inside a string (Json).", "Json", "Use the type itself, without Json.")
+        raise make_refusal("JSON inside a string (Json).", "Json", "Use the type itself, without Json.")
 
     # --- listed values --------------------------------------------------------------------------------------
 
     def literal_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of a Literal, once each value is known to come back."""
-        made = super().literal_schema(schema)
-        _require_return(schema, made["enum"] if "enum" in made else [made["const"]], "Literal")
-        return made
+        json_schema = super().literal_schema(schema)
+        _require_return(
+            schema, json_schema["enum"] if "enum" in json_schema else [json_schema["const"]], "Literal"
+        )
+        return json_schema
 
     def enum_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of an Enum, once each value is known to come back."""
-        made = super().enum_schema(schema)
-        _require_return(schema, made["enum"], schema["cls"].__name__)
+        json_schema = super().enum_schema(schema)
+        _require_return(schema, json_schema["enum"], schema["cls"].__name__)
         if texts := member_texts(schema["cls"]):
-            listed = zip(made.pop("enum"), schema["members"], strict=True)
-            made.pop("type", None)
-            made["anyOf"] = [
-                {"const": value, **({"description": texts[of.name]} if of.name in texts else {})}
-                for value, of in listed
+            pairs = zip(json_schema.pop("enum"), schema["members"], strict=True)
+            json_schema.pop("type", None)
+            json_schema["anyOf"] = [
+                {"const": value, **({"description": texts[member.name]} if member.name in texts else {})}
+                for value, member in pairs
             ]
-        return made
+        return json_schema
 
     # --- objects and arrays ---------------------------------------------------------------------------------
 
     def tuple_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of tuples; no items after the unbounded part."""
-        at = schema.get("variadic_item_index")
-        if at is not None and at + 1 < len(schema["items_schema"]):
-            raise refuse(
+        index = schema.get("variadic_item_index")
+        if index is not None and index + 1 < len(schema["items_schema"]):
+            raise make_refusal(
                 "a tuple with items behind its `...`.", "tuple", "Put the part of any length at the end."
             )
         return super().tuple_schema(schema)
@@ -304,211 +314,230 @@ class TypeSchema(GenerateJsonSchema):
         return super().definitions_schema(schema)
 
     def _common_set_schema(self, schema: Any) -> JsonSchema:
-        if name := self._unhashable(schema.get("items_schema")):
-            raise refuse(
+        if name := self._unhashable_name(schema.get("items_schema")):
+            raise make_refusal(
                 f"A {schema['type']} holds what Python can hash, and a {name} has no hash.",
                 "set",
                 "Annotate a list in place of the set, or items such as tuple[...] and frozen classes.",
             )
-        made = super()._common_set_schema(schema)
-        if not made["items"]:  # Python hashes no lists and no dicts
-            made["items"] = {"type": ["string", "number", "boolean", "null"]}
-        return made
+        json_schema = super()._common_set_schema(schema)
+        if not json_schema["items"]:  # Python hashes no lists and no dicts
+            json_schema["items"] = {"type": ["string", "number", "boolean", "null"]}
+        return json_schema
 
-    def _unhashable(self, schema: Any) -> str:
+    def _unhashable_name(self, schema: Any) -> str:
         """Return the name of a type without a hash that a value of a core schema may be of, or "". Classes,
         and functions around a type, answer for what is inside them."""
         waiting: list[Any] = [schema]
-        seen: set[str] = set()
+        visited: set[str] = set()
         while waiting:
             match waiting.pop():
                 case {"type": kind} if kind in _UNHASHED:
                     return _UNHASHED[kind]
                 case {"cls": cls} if cls.__hash__ is None:
                     return str(cls.__name__)
-                case {"type": "definition-ref", "schema_ref": ref} if ref not in seen:
-                    seen.add(ref)
+                case {"type": "definition-ref", "schema_ref": ref} if ref not in visited:
+                    visited.add(ref)
                     waiting.append(self._definitions[ref])
                 case {"type": "nullable" | "default", "schema": inner}:
                     waiting.append(inner)
                 case {"type": "tuple", "items_schema": inside}:
                     waiting += inside
                 case {"type": "union" | "tagged-union", "choices": choices}:
-                    listed = choices.values() if isinstance(choices, dict) else choices
-                    waiting += [choice[0] if isinstance(choice, tuple) else choice for choice in listed]
+                    branches = choices.values() if isinstance(choices, dict) else choices
+                    waiting += [choice[0] if isinstance(choice, tuple) else choice for choice in branches]
         return ""
 
     def _common_dict_schema(self, schema: Any) -> JsonSchema:
-        made: JsonSchema = {"type": "object"}
+        json_schema: JsonSchema = {"type": "object"}
         values = schema.get("values_schema")
         inner = self.generate_inner(values) if values is not None else {}
-        made["additionalProperties"] = inner if inner else True
+        json_schema["additionalProperties"] = inner if inner else True
+        # the core schema of a Counter does not tell its values
         if schema["type"] == "counter":
-            made["additionalProperties"] = {"type": "integer"}
-        keys = self._keys(schema["keys_schema"]) if "keys_schema" in schema else {}
+            json_schema["additionalProperties"] = {"type": "integer"}
+        keys = self._key_schema(schema["keys_schema"]) if "keys_schema" in schema else {}
         if keys not in ({}, {"type": "string"}):
-            made["propertyNames"] = keys
-        self.update_with_validations(made, schema, self.ValidationsMapping.object)
-        return made
+            json_schema["propertyNames"] = keys
+        self.update_with_validations(json_schema, schema, self.ValidationsMapping.object)
+        return json_schema
 
-    def _keys(self, schema: Any) -> JsonSchema:
+    def _key_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of the keys of a dict, which are strings in JSON: of any key, any string."""
-        kind, made = schema["type"], self.generate_inner(schema)
+        kind = schema["type"]
+        json_schema = self.generate_inner(schema)
         if kind == "any":
-            return made
+            return json_schema
         if kind in _KEYS:
             bounds = {name for name in _BOUNDS if schema.get(name) is not None}
             if bounds:
-                raise refuse(
+                raise make_refusal(
                     f"keys of a dict that are numbers with bounds ({', '.join(sorted(bounds))}).",
                     "dict",
                     "Leave the bounds to a validator.",
                 )
             return {"pattern": _KEYS[kind]}
-        named = self.resolve_ref_schema(made)
-        while "allOf" in named:  # the type's own schema, beside what annotations say
-            named = self.resolve_ref_schema(named["allOf"][0])
-        listed = named.get("enum", [named["const"]] if "const" in named else None)
+        target = self.resolve_ref_schema(json_schema)
+        while "allOf" in target:  # the type's own schema, beside what annotations say
+            target = self.resolve_ref_schema(target["allOf"][0])
+        values = target.get("enum", [target["const"]] if "const" in target else None)
         if kind == "enum":
-            listed = [member.value for member in schema["members"]]
-        if listed is not None:
-            if not all(isinstance(value, str) for value in listed):
-                raise refuse("keys of a dict that are listed and no strings.", "dict", "List strings.")
-        elif named.get("type") != "string":
-            raise refuse(f"keys of a dict of the kind {kind!r}.", "dict", "Use str, int, an Enum, a date.")
-        return made
+            values = [member.value for member in schema["members"]]
+        if values is not None:
+            if not all(isinstance(value, str) for value in values):
+                raise make_refusal("keys of a dict that are listed and no strings.", "dict", "List strings.")
+        elif target.get("type") != "string":
+            raise make_refusal(
+                f"keys of a dict of the kind {kind!r}.", "dict", "Use str, int, an Enum, a date."
+            )
+        return json_schema
 
     def named_tuple_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of a NamedTuple: an object, whose names tell a model what the values are."""
-        properties, required = dict[str, JsonSchema](), list[str]()
-        hints, texts = field_hints(schema["cls"]), texts_behind(schema["cls"])
+        properties = dict[str, JsonSchema]()
+        required = list[str]()
+        hints = field_hints(schema["cls"])
+        texts = texts_behind(schema["cls"])
         for field in schema["fields"]:
-            alias, own = field.get("validation_alias"), field["name"]
-            name = alias if isinstance(alias, str) else own
-            made = self.generate_inner(field["schema"])
-            properties[name] = described(made, hints.get(own), texts.get(own, ""))
+            alias = field.get("validation_alias")
+            field_name = field["name"]
+            name = alias if isinstance(alias, str) else field_name
+            json_schema = self.generate_inner(field["schema"])
+            properties[name] = add_descriptions(json_schema, hints.get(field_name), texts.get(field_name, ""))
             if field["schema"]["type"] != "default":
                 required.append(name)
-        made = {"type": "object", "properties": properties, **({"required": required} if required else {})}
-        return _of_class(_closed(made), schema["cls"])
+        json_schema = {
+            "type": "object",
+            "properties": properties,
+            **({"required": required} if required else {}),
+        }
+        return _add_docstring(_close_object(json_schema), schema["cls"])
 
     def model_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of a model; keys that it would ignore are not written."""
         cls = schema["cls"]
         with self._fields_of(cls):
-            made = _closed(super().model_schema(schema))
-        return described(made, field_hints(cls).get("root")) if cls.__pydantic_root_model__ else made
+            json_schema = _close_object(super().model_schema(schema))
+        return (
+            add_descriptions(json_schema, field_hints(cls).get("root"))
+            if cls.__pydantic_root_model__
+            else json_schema
+        )
 
     def dataclass_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of a dataclass; keys that it would ignore are not written."""
         with self._fields_of(schema["cls"]):
-            return _closed(super().dataclass_schema(schema))
+            return _close_object(super().dataclass_schema(schema))
 
     def typed_dict_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of a TypedDict, or of an attrs class; keys that it would ignore are not
         written."""
         cls = schema.get("metadata", {}).get(ATTRS_CLASS)
         with self._fields_of(cls or schema.get("cls")):
-            made = _closed(super().typed_dict_schema(schema))
+            json_schema = _close_object(super().typed_dict_schema(schema))
         title = schema.get("config", {}).get("title")
-        made = made if title is None else {"title": title, **made}
-        return made if cls is None else _of_class(made, cls)
+        json_schema = json_schema if title is None else {"title": title, **json_schema}
+        return json_schema if cls is None else _add_docstring(json_schema, cls)
 
     @contextmanager
     def _fields_of(self, cls: Any) -> Iterator[None]:
         """Have the fields of a class, or of none, described while its schema is made."""
-        around, self._described = self._described, cls
+        around = self._field_class
+        self._field_class = cls
         try:
             yield
         finally:
-            self._described = around
+            self._field_class = around
 
     def dataclass_args_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of the fields that a dataclass is made with."""
         fields = [field for field in schema["fields"] if field.get("init", True)]
-        wanted: Any = {**schema, "fields": fields}
-        return super().dataclass_args_schema(wanted)
+        init_schema: Any = {**schema, "fields": fields}
+        return super().dataclass_args_schema(init_schema)
 
     def _named_required_fields_schema(self, named_required_fields: Any) -> JsonSchema:
         for name, _, field in named_required_fields:
             alias = field.get("validation_alias")
             if isinstance(alias, list) and self._get_alias_name(field, name) == name and [name] not in alias:
-                raise refuse(
+                raise make_refusal(
                     f"The field {name!r} is read from inside another (AliasPath).",
                     "AliasPath",
                     "Add a plain alias: AliasChoices('name', AliasPath(...)).",
                 )
-        cls = self._described
-        made = super()._named_required_fields_schema(named_required_fields)
+        cls = self._field_class
+        json_schema = super()._named_required_fields_schema(named_required_fields)
         if cls is not None:
-            hints, texts, properties = field_hints(cls), texts_behind(cls), made["properties"]
+            hints = field_hints(cls)
+            texts = texts_behind(cls)
+            properties = json_schema["properties"]
             for name, _, field in named_required_fields:
                 key = self._get_alias_name(field, name)
                 if key in properties:
-                    properties[key] = described(properties[key], hints.get(name), texts.get(name, ""))
-        return made
+                    properties[key] = add_descriptions(properties[key], hints.get(name), texts.get(name, ""))
+        return json_schema
 
     def tagged_union_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of a union with a discriminator, whose tag has to be there."""
-        made = super().tagged_union_schema(schema)
-        told = made.pop("discriminator", None)
-        made["anyOf"] = made.pop("oneOf")
-        if told is not None:
+        json_schema = super().tagged_union_schema(schema)
+        discriminator = json_schema.pop("discriminator", None)
+        json_schema["anyOf"] = json_schema.pop("oneOf")
+        if discriminator is not None:
             # the tag is looked for even where the class has a default for it
-            made["required"] = [told["propertyName"]]
-        return made
+            json_schema["required"] = [discriminator["propertyName"]]
+        return json_schema
 
 
 def refused_field(hint: Any) -> str:
     """Return the first field whose type is annotated, and refused by itself; "" where none is."""
-    for inner, place in hints_inside(hint):
-        if place and get_origin(inner) is Annotated:
+    for inner, field_name in hints_inside(hint):
+        if field_name and get_origin(inner) is Annotated:
             try:
                 TypeAdapter(inner).json_schema(schema_generator=TypeSchema)
             except UnsupportedError:
-                return place
+                return field_name
             except PydanticUserError:  # of a class that is read as part of another alone
                 continue
     return ""
 
 
-def _of_class(made: JsonSchema, cls: Any) -> JsonSchema:
+def _add_docstring(json_schema: JsonSchema, cls: Any) -> JsonSchema:
     """Return the schema of a class with its docstring."""
     text = class_text(cls)
-    return {"description": text, **made} if text else made
+    return {"description": text, **json_schema} if text else json_schema
 
 
-def _closed(made: JsonSchema) -> JsonSchema:
-    if made.get("type") == "object" and "properties" in made:
-        made.setdefault("additionalProperties", False)
-    return made
+def _close_object(json_schema: JsonSchema) -> JsonSchema:
+    if json_schema.get("type") == "object" and "properties" in json_schema:
+        json_schema.setdefault("additionalProperties", False)
+    return json_schema
 
 
-def _plain(value: float) -> int | float:
+def _plain_number(value: float) -> int | float:
     return int(value) if value.is_integer() and abs(value) < 1e15 else value
 
 
-def _bounds(schema: Any) -> JsonSchema:
+def _inclusive_bounds(schema: Any) -> JsonSchema:
     """Return the bounds of a number as inclusive ones: a numeral just below an exclusive one may round to
     it. `towards`: the infinity on the side where the valid numbers are."""
-    made: JsonSchema = {}
+    json_schema: JsonSchema = {}
     for bound, strict, keyword, towards in (
         ("le", "lt", "maximum", -math.inf),
         ("ge", "gt", "minimum", math.inf),
     ):
         limits = [
-            _inside(Decimal(str(schema[name])), towards, name == strict)
+            _nearest_inside(Decimal(str(schema[name])), towards, name == strict)
             for name in (bound, strict)
             if schema.get(name) is not None and (name == strict or schema[name] != -towards)
         ]
         if limits:
-            made[keyword] = _plain(min(limits) if towards < 0 else max(limits))
-    return made
+            json_schema[keyword] = _plain_number(min(limits) if towards < 0 else max(limits))
+    return json_schema
 
 
-def _inside(bound: Decimal, towards: float, strict: bool) -> float:
+def _nearest_inside(bound: Decimal, towards: float, strict: bool) -> float:
     """Return the binary64 number nearest to a bound whose shortest text is within it."""
-    value, sign = float(bound), -1 if towards < 0 else 1
+    value = float(bound)
+    sign = -1 if towards < 0 else 1
     if not bound.is_finite():
         return math.nextafter(value, towards)
     while (inside := (Decimal(repr(value)) - bound) * sign) < 0 or (strict and not inside):
@@ -516,32 +545,34 @@ def _inside(bound: Decimal, towards: float, strict: bool) -> float:
     return value
 
 
-def _with_places(places: int, whole: int | None) -> JsonSchema:
+def _with_places(places: int, whole_digits: int | None) -> JsonSchema:
     """Return numbers of so many decimal places, and digits before the point."""
-    made: JsonSchema = {"type": "number", "multipleOf": 1 if places == 0 else float(f"1e-{places}")}
-    if whole is not None:
-        most = _plain(math.nextafter(10.0**whole, 0)) if whole else math.nextafter(1.0, 0)
-        made["maximum"], made["minimum"] = most, -most
-    return made
+    json_schema: JsonSchema = {"type": "number", "multipleOf": 1 if places == 0 else float(f"1e-{places}")}
+    if whole_digits is not None:
+        limit = (
+            _plain_number(math.nextafter(10.0**whole_digits, 0)) if whole_digits else math.nextafter(1.0, 0)
+        )
+        json_schema["maximum"], json_schema["minimum"] = limit, -limit
+    return json_schema
 
 
-def _both(first: JsonSchema, other: JsonSchema) -> JsonSchema:
+def _combine_schemas(first: JsonSchema, second: JsonSchema) -> JsonSchema:
     """Return a schema of what two accept."""
-    if first.keys() & other.keys() <= {"type"}:
-        return {**first, **other}
-    return {"type": "number", "allOf": [first, other]}
+    if first.keys() & second.keys() <= {"type"}:
+        return {**first, **second}
+    return {"type": "number", "allOf": [first, second]}
 
 
-def _with_zone(made: JsonSchema, zone: Any) -> JsonSchema:
+def _with_zone(json_schema: JsonSchema, zone: Any) -> JsonSchema:
     if isinstance(zone, int):
-        raise refuse("a fixed offset of the time zone.", "tz_constraint", "Leave it to a validator.")
-    return made if zone is None else {**made, "pattern": NAIVE if zone == "naive" else AWARE}
+        raise make_refusal("a fixed offset of the time zone.", "tz_constraint", "Leave it to a validator.")
+    return json_schema if zone is None else {**json_schema, "pattern": NAIVE if zone == "naive" else AWARE}
 
 
-def _require_return(schema: CoreSchema, listed: list[Any], name: str) -> None:
+def _require_return(schema: CoreSchema, values: list[Any], name: str) -> None:
     """Raise unless each listed value, written as JSON, is one of the type's."""
     reader = SchemaValidator(schema)
-    for value in listed:
+    for value in values:
         try:
             reader.validate_json(json.dumps(value, allow_nan=False))
         except ValueError:
@@ -549,4 +580,4 @@ def _require_return(schema: CoreSchema, listed: list[Any], name: str) -> None:
             members = (type(member) for member in schema.get("expected", ()) if isinstance(member, Enum))
             for cls in members:
                 cure = f"Write class {cls.__name__}({type(value).__name__}, Enum), or annotate it whole."
-            raise refuse(f"JSON has no text for the value {value!r} of {name}.", name, cure) from None
+            raise make_refusal(f"JSON has no text for the value {value!r} of {name}.", name, cure) from None

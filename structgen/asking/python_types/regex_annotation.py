@@ -31,4 +31,5 @@ class Regex:
     def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
         """Return the schema of what is annotated, with the pattern added (pydantic asks for it). Raises
         `UnsupportedError` where no value is a string."""
+        # JSON Schema searches for a pattern: only anchors make it match the whole string
         return annotated(repr(self), core, handler, {"pattern": f"^(?:{self.pattern})$"})

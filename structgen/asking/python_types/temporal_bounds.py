@@ -38,103 +38,126 @@ _BEHIND = MappingProxyType(
 """What may follow each unit."""
 
 
-def bounded(made: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+def add_bounds(json_schema: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return a schema of dates, times, points in time or durations with the bounds of its core schema. No
     duration is below zero."""
-    kind, parts = schema["type"], [dict(made)]
-    for name, least, steps in _BOUNDS:
+    kind = schema["type"]
+    parts = [dict(json_schema)]
+    for name, is_minimum, steps in _BOUNDS:
         if schema.get(name) is None:
             continue
         bound = SchemaValidator({"type": kind}).validate_python(schema[name])
         if kind == "timedelta":
-            parts.append(_duration(bound + steps * _TICK, least))
+            parts.append(_compare_durations(bound + steps * _TICK, is_minimum))
             continue
+        # a date is compared as the first instant of its day
         if kind == "date":
             bound = dt.datetime.combine(bound, dt.time())
         elif kind == "time":
             bound = dt.datetime.combine(dt.date(2000, 1, 1), bound)
         step = _DAY if kind == "date" else _TICK
-        parts.append(_in_zones(bound, steps * step, least, _SHOWN[kind]))
-    clash = len(parts) > 2 or any(made.keys() & part.keys() for part in parts[1:])
-    return {**made, "allOf": parts[1:]} if clash else {key: part[key] for part in parts for key in part}
+        parts.append(_compare_in_zones(bound, steps * step, is_minimum, _SHOWN[kind]))
+    clash = len(parts) > 2 or any(json_schema.keys() & part.keys() for part in parts[1:])
+    return (
+        {**json_schema, "allOf": parts[1:]} if clash else {key: part[key] for part in parts for key in part}
+    )
 
 
-def _in_zones(bound: dt.datetime, later: dt.timedelta, least: bool, shown: slice) -> dict[str, Any]:
+def _compare_in_zones(
+    bound: dt.datetime, later: dt.timedelta, is_minimum: bool, shown_part: slice
+) -> dict[str, Any]:
     """Return what compares points in time, of which a part is shown."""
-    clock, offset = bound.replace(tzinfo=None), bound.utcoffset()
-    by_clock = _clock(clock, later, least, shown)
+    clock = bound.replace(tzinfo=None)
+    offset = bound.utcoffset()
+    by_clock = _compare_clock(clock, later, is_minimum, shown_part)
     if offset is None:
         return by_clock
-    own = re.escape(bound.isoformat()[-6:])
-    zones = [(NAIVE, by_clock), (f"{own}$", by_clock)]
-    zones.append(("(?:Z|[+-]00:00)$", _clock(clock, later - offset, least, shown)))
-    if not shown.start:
-        zones.append((AWARE, _clock(clock, (_DAY if least else -_DAY) - offset, least, shown)))
-    return {"anyOf": [{"allOf": [{"pattern": zone}, compared]} for zone, compared in zones]}
+    own_zone = re.escape(bound.isoformat()[-6:])
+    zones = [(NAIVE, by_clock), (f"{own_zone}$", by_clock)]
+    zones.append(("(?:Z|[+-]00:00)$", _compare_clock(clock, later - offset, is_minimum, shown_part)))
+    if not shown_part.start:
+        zones.append(
+            (AWARE, _compare_clock(clock, (_DAY if is_minimum else -_DAY) - offset, is_minimum, shown_part))
+        )
+    return {"anyOf": [{"allOf": [{"pattern": zone}, comparison]} for zone, comparison in zones]}
 
 
-def _clock(clock: dt.datetime, later: dt.timedelta, least: bool, shown: slice) -> dict[str, Any]:
+def _compare_clock(
+    clock: dt.datetime, later: dt.timedelta, is_minimum: bool, shown_part: slice
+) -> dict[str, Any]:
     """Return what compares texts with the time that a clock shows so much later."""
     try:
-        moved = clock + later
+        limit = clock + later
     except OverflowError:
-        moved = None
-    if moved is None or (shown.start and moved.date() != clock.date()):
-        return {"pattern": _NOTHING} if (later > dt.timedelta()) == least else {}
-    text = moved.isoformat(timespec="microseconds")[shown]
-    return {"pattern": "^" + _compared(text, least, _DATE - (shown.start or 0), "$|[Z+-]")}
+        limit = None
+    if limit is None or (shown_part.start and limit.date() != clock.date()):
+        return {"pattern": _NOTHING} if (later > dt.timedelta()) == is_minimum else {}
+    text = limit.isoformat(timespec="microseconds")[shown_part]
+    return {"pattern": "^" + _compare_digits(text, is_minimum, _DATE - (shown_part.start or 0), "$|[Z+-]")}
 
 
-def _compared(bound: str, least: bool, whole: int = 99, end: str = "", rest: str = "") -> str:
+def _compare_digits(
+    bound: str,
+    is_minimum: bool,
+    optional_from: int = 99,
+    end: str = "",
+    rest: str = "",
+) -> str:
     """Return a pattern of the beginnings of texts that are at least, or at most, a bound as long as they are.
 
-    From the index `whole` on a text may end as `end` does, and what is missing are zeros. `rest`: what each
-    character may be after the one that decides.
+    From the index `optional_from` on a text may end as `end` does, and what is missing are zeros. `rest`:
+    what each character may be after the one that decides.
     """
     pattern = free = ""
-    for at in reversed(range(len(bound))):
-        digit = bound[at]
+    # from the last digit on, so that each pattern holds the one behind it
+    for index in reversed(range(len(bound))):
+        digit = bound[index]
         if not digit.isdigit():
             pattern = pattern and re.escape(digit) + pattern
-        elif pattern != free or digit != ("0" if least else "9"):
-            low, high = (int(digit) + 1, 9) if least else (0, int(digit) - 1)
+        elif pattern != free or digit != ("0" if is_minimum else "9"):
+            low, high = (int(digit) + 1, 9) if is_minimum else (0, int(digit) - 1)
             pattern = f"(?:[{low}-{high}]{free}|{digit}{pattern})" if low <= high else digit + pattern
         else:
             pattern = rest + free
         free += rest
-        if at >= whole and not least and pattern != free:
+        if index >= optional_from and not is_minimum and pattern != free:
             pattern = f"(?:{end}|{pattern})"
     return pattern
 
 
-def _duration(bound: dt.timedelta, least: bool) -> dict[str, Any]:
+def _compare_durations(bound: dt.timedelta, is_minimum: bool) -> dict[str, Any]:
     if bound < dt.timedelta():
-        return {} if least else {"pattern": _NOTHING}
-    return {"pattern": f"^P(?:{'|'.join(_durations(units, bound, least) for units in _CHAINS)})$"}
+        return {} if is_minimum else {"pattern": _NOTHING}
+    return {"pattern": f"^P(?:{'|'.join(_duration_pattern(units, bound, is_minimum) for units in _CHAINS)})$"}
 
 
-def _durations(units: str, bound: dt.timedelta, least: bool) -> str:
+def _duration_pattern(units: str, bound: dt.timedelta, is_minimum: bool) -> str:
     """Return a pattern of durations in some units that are at least, or at most, a bound."""
     if not units:
-        return "(?:a^)" if least and bound else ""
+        return "(?:a^)" if is_minimum and bound else ""
     unit = units[0]
-    count, left = divmod(bound, _UNITS[unit])
+    count, remainder = divmod(bound, _UNITS[unit])
     fraction = part = ""
     if unit == "S":
-        digits = f"{left // _TICK:06}"
-        fraction, part = _FRACTION, rf"(?:\.{_compared(digits, least, 1, '', '[0-9]*')})"
-        part += "" if least and left else "?"
-    same = f"T?{count}{part}{unit}"
-    beyond = f"T?{_counts(count + 1 if least else count - 1, least)}{fraction}{unit}"
-    if not least:
-        beyond = f"(?:{beyond})?" if count else "a^"
+        digits = f"{remainder // _TICK:06}"
+        fraction = _FRACTION
+        part = rf"(?:\.{_compare_digits(digits, is_minimum, 1, '', '[0-9]*')})"
+        part += "" if is_minimum and remainder else "?"
+    equal_count = f"T?{count}{part}{unit}"
+    other_counts = f"T?{_count_pattern(count + 1 if is_minimum else count - 1, is_minimum)}{fraction}{unit}"
+    if not is_minimum:
+        other_counts = f"(?:{other_counts})?" if count else "a^"
+    # zero of a unit need not be written
     if not count and (unit != "S" or part.endswith("?")):
-        same = f"(?:{same})?"
-    return f"(?:{beyond}{_BEHIND[unit]}|{same}{'' if part else _durations(units[1:], left, least)})"
+        equal_count = f"(?:{equal_count})?"
+    smaller_units = "" if part else _duration_pattern(units[1:], remainder, is_minimum)
+    return f"(?:{other_counts}{_BEHIND[unit]}|{equal_count}{smaller_units})"
 
 
-def _counts(bound: int, least: bool) -> str:
+def _count_pattern(bound: int, is_minimum: bool) -> str:
     """Return a pattern of numerals that are at least, or at most, a bound."""
     text = str(bound)
-    other = f"[1-9][0-9]{{{len(text)},}}" if least else f"[0-9]{{1,{len(text) - 1}}}"
-    return f"(?:{_compared(text, least, rest='[0-9]')}{f'|{other}' if least or text[1:] else ''})"
+    other_lengths = f"[1-9][0-9]{{{len(text)},}}" if is_minimum else f"[0-9]{{1,{len(text) - 1}}}"
+    same_length = _compare_digits(text, is_minimum, rest="[0-9]")
+    has_others = is_minimum or len(text) > 1
+    return f"(?:{same_length}{f'|{other_lengths}' if has_others else ''})"

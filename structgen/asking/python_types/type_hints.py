@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
-from structgen.asking.python_types.pydantic_formats import FORMATS, refuse
+from structgen.asking.python_types.pydantic_formats import FORMATS, make_refusal
 from structgen.base.errors import UnsupportedError, ValidatorError
 from structgen.base.system.installation import needing
 
@@ -29,11 +29,19 @@ _POLICIES: Mapping[str, Any] = MappingProxyType(
 class TypeReader(Generic[T]):
     """A type as a language. Made by `read_type`."""
 
-    __slots__ = ("_validated", "core_schema", "hint", "schema")
+    __slots__ = ("_validate_json", "core_schema", "hint", "schema")
 
-    def __init__(self, hint: Any, validator: Any, schema: dict[str, Any], core_schema: Any) -> None:
+    def __init__(
+        self,
+        hint: Any,
+        validator: Any,
+        schema: dict[str, Any],
+        core_schema: Any,
+    ) -> None:
         """`validator` is pydantic-core's, made of `core_schema`."""
-        self.hint, self._validated, self.core_schema = hint, validator.validate_json, core_schema
+        self.hint = hint
+        self._validate_json = validator.validate_json
+        self.core_schema = core_schema
         self.schema = schema
         """The JSON Schema (2020-12) of the documents, a dict that must not be changed."""
 
@@ -46,14 +54,14 @@ class TypeReader(Generic[T]):
         """Pickle by the type, which is read again."""
         return read_type, (self.hint,)
 
-    def read(self, document: str | bytes) -> T:
+    def read_document(self, document: str | bytes) -> T:
         """Return the object of a document. Cost: microseconds for each value.
 
         Errors: `ValidatorError` where a validator of the type's own refuses it, or the document is none of
         the schema's.
         """
         try:
-            value: T = self._validated(document)
+            value: T = self._validate_json(document)
             return value
         except OSError as error:
             if not _of_a_path(error):
@@ -100,20 +108,21 @@ def read_type(hint: type[T] | Any) -> TypeReader[T]:
         from pydantic.errors import PydanticUserError
         from pydantic_core import PydanticSerializationError, SchemaError
     # optional: pydantic
-    from structgen.asking.python_types.attrs_classes import answering
-    from structgen.asking.python_types.descriptions import described, refuse_unread
+    from structgen.asking.python_types.attrs_classes import answer_pydantic
+    from structgen.asking.python_types.descriptions import add_descriptions, refuse_unread
     from structgen.asking.python_types.pydantic_schema import TypeSchema, refused_field
 
+    # a function without annotations says nothing of its type
     if hint is inspect.Parameter.empty or isinstance(hint, TypeVar):
         raise _no_schema(hint, "there is no type")
     if _is_instance(hint):
-        what = f"{repr(hint)[:60]} is an object, not a type."
-        raise refuse(what, "type", f"Pass its class, {type(hint).__name__}.")
+        fault = f"{repr(hint)[:60]} is an object, not a type."
+        raise make_refusal(fault, "type", f"Pass its class, {type(hint).__name__}.")
     try:
-        with answering(hint):
+        with answer_pydantic(hint):
             adapter = TypeAdapter(hint)
         refuse_unread(hint)
-        schema = described(adapter.json_schema(schema_generator=TypeSchema), hint)
+        schema = add_descriptions(adapter.json_schema(schema_generator=TypeSchema), hint)
     except UnsupportedError as error:
         if field := refused_field(hint) if error.keyword == "Annotated" else "":
             error.name_owner(field)
@@ -123,7 +132,7 @@ def read_type(hint: type[T] | Any) -> TypeReader[T]:
     except PydanticSerializationError as error:
         raise _no_schema(hint, "JSON has no text for one of its values") from error
     except NameError as error:
-        raise _undefined(hint, repr(error.name)) from error
+        raise _undefined_type(hint, repr(error.name)) from error
     except (SchemaError, ImportError, TypeError, AttributeError) as error:
         refuse_unread(hint)  # a class whose instances pydantic could ask
         raise _no_schema(hint, textwrap.shorten(str(error), 200)) from error
@@ -133,33 +142,34 @@ def read_type(hint: type[T] | Any) -> TypeReader[T]:
 def _is_instance(hint: Any) -> bool:
     """Tell whether a hint is an object of a class with fields, given in place of the class."""
     kind = type(hint)
-    named = ("model_fields", "__dataclass_fields__", "__attrs_attrs__")
-    return not isinstance(hint, type) and any(name in dir(kind) for name in named)
+    field_attributes = ("model_fields", "__dataclass_fields__", "__attrs_attrs__")
+    return not isinstance(hint, type) and any(name in dir(kind) for name in field_attributes)
 
 
 def _refused_by_pydantic(hint: Any, error: Any) -> UnsupportedError:
     """Return the error of a type that pydantic refuses, with a cure that holds here."""
-    told = str(error).strip().splitlines()[0]
+    message = str(error).strip().splitlines()[0]
     if error.code in ("class-not-fully-defined", "undefined-annotation"):
-        return _undefined(hint, _undefined_name(hint))
+        return _undefined_type(hint, _undefined_name(hint))
     if error.code == "typed-dict-version":
-        return refuse(
-            f"{shown(hint)} has a TypedDict of typing, whose fields pydantic cannot read before Python 3.12.",
+        return make_refusal(
+            f"{type_text(hint)} has a TypedDict of typing, whose fields pydantic cannot read before "
+            "Python 3.12.",
             "TypedDict",
             "Write `from typing_extensions import TypedDict`; it is otherwise the same.",
         )
     if error.code == "schema-for-unknown-type":
-        return refuse(
-            f"{shown(hint)} has no JSON Schema: the fields of a class in it are not known.",
+        return make_refusal(
+            f"{type_text(hint)} has no JSON Schema: the fields of a class in it are not known.",
             "type",
             "If the class is yours, write @dataclass above it; else name a type that JSON can write.",
         )
-    return _no_schema(hint, told)
+    return _no_schema(hint, message)
 
 
-def _undefined(hint: Any, name: str) -> UnsupportedError:
-    return refuse(
-        f"{shown(hint)} refers to {name or 'a name'}, which is not defined.",
+def _undefined_type(hint: Any, name: str) -> UnsupportedError:
+    return make_refusal(
+        f"{type_text(hint)} refers to {name or 'a name'}, which is not defined.",
         "type",
         f"Define {name or 'it'} at the top of the module, before the first call.",
     )
@@ -179,13 +189,13 @@ def _undefined_name(hint: Any) -> str:
 
 
 def _no_schema(hint: Any, why: str) -> UnsupportedError:
-    return refuse(
-        f"{shown(hint)} has no JSON Schema: {why.rstrip('.')}.",
+    return make_refusal(
+        f"{type_text(hint)} has no JSON Schema: {why.rstrip('.')}.",
         "type",
         "Name a type whose values JSON can write: a pydantic model, a dataclass, list[str], ...",
     )
 
 
-def shown(hint: Any) -> str:
+def type_text(hint: Any) -> str:
     """Return a type as people write it."""
     return hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint)

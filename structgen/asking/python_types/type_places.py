@@ -57,38 +57,44 @@ class _TypePlaces(ABC):
 
     def __init__(self, core: Any) -> None:
         self._core: Core = core
-        listed = core["definitions"] if core["type"] == "definitions" else []
-        self._definitions: dict[str, Core] = {definition["ref"]: definition for definition in listed}
-        self._known: dict[int, TypeReader[Any] | None] = {}
+        definitions = core["definitions"] if core["type"] == "definitions" else []
+        self._definitions: dict[str, Core] = {definition["ref"]: definition for definition in definitions}
+        self._readers: dict[int, TypeReader[Any] | None] = {}
 
-    def at(self, path: Sequence[str | int], held: Sequence[tuple[Any, Any]] = ()) -> TypeReader[Any] | None:
+    def reader_at(
+        self, path: Sequence[str | int], closed_parts: Sequence[tuple[Any, Any]] = ()
+    ) -> TypeReader[Any] | None:
         """Return what reads the value at a path, keys and indices from the root; None where its document is
         not to be read by itself, or this cannot be told.
 
-        `held`: the containers on the way, each after its key, with what has closed in them. Cost: the depth,
-        and that of making the reader, once for each place of the type.
+        `closed_parts`: the containers on the way, each after its key, with what has closed in them. Cost: the
+        depth, and that of making the reader, once for each place of the type.
         """
         place = TypePlace(self._core)
         for depth, part in enumerate(path):
-            inner = self._inner(place, part, held[depth][1] if depth < len(held) else None)
+            inner = self._inner_place(
+                place, part, closed_parts[depth][1] if depth < len(closed_parts) else None
+            )
             if inner is None:
                 return None
             place = inner
         return self._read_by(place)
 
     @abstractmethod
-    def _inner(self, place: TypePlace, part: str | int, held: Any) -> TypePlace | None:
+    def _inner_place(self, place: TypePlace, part: str | int, closed_members: Any) -> TypePlace | None:
         """Return a member or an item; None where it is not told by its key and by what has closed."""
 
     def _read_by(self, place: TypePlace) -> TypeReader[Any] | None:
         """Return what reads a place, made once; None where its document is not to be read by itself."""
-        known = id(place.schema)
-        if known not in self._known:
-            self._known[known] = self._reader(place)
-        return self._known[known]
+        key = id(place.schema)
+        if key not in self._readers:
+            self._readers[key] = self._make_reader(place)
+        return self._readers[key]
 
-    def _reader(self, place: TypePlace) -> TypeReader[Any] | None:
-        schema, definitions = place.schema, [*self._definitions.values()]
+    def _make_reader(self, place: TypePlace) -> TypeReader[Any] | None:
+        schema = place.schema
+        definitions = [*self._definitions.values()]
+        # a part may refer to definitions, which only the root holds
         if schema is not self._core and definitions:
             schema = {"type": "definitions", "schema": schema, "definitions": definitions}
         validator = SchemaValidator(schema, place.config, _use_prebuilt=False)
@@ -98,11 +104,12 @@ class _TypePlaces(ABC):
         """Return whether a schema wraps another one that may be looked into."""
         return schema["type"] in _WRAPPERS or schema["type"] in _CHANGING
 
-    def _within(self, place: TypePlace) -> TypePlace:
+    def _unwrap_place(self, place: TypePlace) -> TypePlace:
         """Return a place without the schemas around the one that has members, items or a value itself."""
         schema, config, cls = place
         while True:
-            config, cls = schema.get("config", config), schema.get("cls", cls)
+            config = schema.get("config", config)
+            cls = schema.get("cls", cls)
             if schema["type"] == "definition-ref":
                 schema = self._definitions[schema["schema_ref"]]
             elif self._is_around(schema):
@@ -119,49 +126,55 @@ class TypeParts(_TypePlaces):
     where those agree about it, else it is read with what holds it.
     """
 
-    def _inner(self, place: TypePlace, part: str | int, held: Any) -> TypePlace | None:
+    def _inner_place(self, place: TypePlace, part: str | int, closed_members: Any) -> TypePlace | None:
         """Return a member or an item; of a union, of those that it may still be."""
-        choices, member = self._choices(place), None
+        choices = self._possible_places(place)
+        member = None
         for choice in choices:
-            inner = self._own(choice, part)
+            inner = self._own_member(choice, part)
             is_absent = inner is None and not _is_open(choice)
-            if len(choices) > 1 and (is_absent or not self._may_hold(choice, held)):
+            # an alternative that the closed members exclude says nothing of this one
+            if len(choices) > 1 and (is_absent or not self._may_hold(choice, closed_members)):
                 continue  # it is not this class, or has no such member
-            if inner is None or (member is not None and _plain(inner.schema) != _plain(member.schema)):
+            if inner is None or (
+                member is not None and _comparable_schema(inner.schema) != _comparable_schema(member.schema)
+            ):
                 return None
             member = inner
         return member
 
-    def _choices(self, place: TypePlace) -> list[TypePlace]:
+    def _possible_places(self, place: TypePlace) -> list[TypePlace]:
         """Return the places that a value here may have, without None: of a union those of its choices, else
         the place itself."""
-        place = self._within(place)
+        place = self._unwrap_place(place)
         kind = place.schema["type"]
         if kind not in ("union", "tagged-union"):
             return [] if kind == "none" else [place]
-        listed = place.schema["choices"]
-        choices = listed.values() if kind == "tagged-union" else listed
+        listed_choices = place.schema["choices"]
+        choices = listed_choices.values() if kind == "tagged-union" else listed_choices
         schemas = [choice[0] if isinstance(choice, tuple) else choice for choice in choices]
-        return [choice for schema in schemas for choice in self._choices(place._replace(schema=schema))]
+        return [
+            choice for schema in schemas for choice in self._possible_places(place._replace(schema=schema))
+        ]
 
-    def _own(self, place: TypePlace, part: str | int) -> TypePlace | None:
+    def _own_member(self, place: TypePlace, part: str | int) -> TypePlace | None:
         """Return a member or an item without the validators of the class around it."""
-        schema = _inside(place.schema, part)
+        schema = _member_schema(place.schema, part)
         while schema is not None and (schema["type"] == "default" or _is_of_class(schema, place.cls)):
             schema = schema.get("schema")
         return None if schema is None else TypePlace(schema, place.config)
 
-    def _may_hold(self, place: TypePlace, held: Any) -> bool:
+    def _may_hold(self, place: TypePlace, closed_members: Any) -> bool:
         """Tell whether an object of a class may have members that have closed, by their keys, and by the
         values that it lists (`Literal`)."""
-        for key, value in held.items() if isinstance(held, dict) else ():
-            inner = self._own(place, key)
+        for key, value in closed_members.items() if isinstance(closed_members, dict) else ():
+            inner = self._own_member(place, key)
             if inner is None and not _is_open(place):
                 return False
-            schema = {} if inner is None else self._within(inner).schema
+            schema = {} if inner is None else self._unwrap_place(inner).schema
             if schema.get("type") == "literal":
-                listed = [getattr(member, "value", member) for member in schema["expected"]]
-                if getattr(value, "value", value) not in listed:
+                expected = [getattr(member, "value", member) for member in schema["expected"]]
+                if getattr(value, "value", value) not in expected:
                     return False
         return True
 
@@ -174,15 +187,19 @@ def _is_of_class(schema: Core, cls: Any) -> bool:
 
 def _is_open(place: TypePlace) -> bool:
     """Tell whether objects of a class may have members that it does not name."""
-    said = place.schema.get("extra_behavior") or (place.config or {}).get("extra_fields_behavior")
-    return bool(said == "allow")
+    behavior = place.schema.get("extra_behavior") or (place.config or {}).get("extra_fields_behavior")
+    return bool(behavior == "allow")
 
 
-def _plain(node: Any) -> Any:
+def _comparable_schema(node: Any) -> Any:
     """Return a core schema without what says nothing of its documents."""
     if isinstance(node, dict):
-        return {key: _plain(value) for key, value in node.items() if key not in ("metadata", "serialization")}
-    return list(map(_plain, node)) if isinstance(node, list | tuple) else node
+        return {
+            key: _comparable_schema(value)
+            for key, value in node.items()
+            if key not in ("metadata", "serialization")
+        }
+    return list(map(_comparable_schema, node)) if isinstance(node, list | tuple) else node
 
 
 class PlaceValidators(_TypePlaces):
@@ -192,16 +209,16 @@ class PlaceValidators(_TypePlaces):
     @property
     def functions(self) -> list[Callable[..., Any]]:
         """The functions that the type calls, its own validators among them."""
-        calls = (node["function"] for node in self._nodes(self._core, ()) if _is_call(node))
+        calls = (node["function"] for node in self._inner_schemas(self._core, ()) if _is_call(node))
         return list(dict.fromkeys(getattr(function, "__func__", function) for function in calls))
 
-    def _inner(self, place: TypePlace, part: str | int, held: Any) -> TypePlace | None:
-        place = self._within(place)
-        inner = _inside(place.schema, part) if place.schema["type"] in _TOLD else None
+    def _inner_place(self, place: TypePlace, part: str | int, closed_members: Any) -> TypePlace | None:
+        place = self._unwrap_place(place)
+        inner = _member_schema(place.schema, part) if place.schema["type"] in _TOLD else None
         return None if inner is None else place._replace(schema=inner)
 
-    def _reader(self, place: TypePlace) -> TypeReader[Any] | None:
-        return super()._reader(place) if self._is_judged(place.schema) else None
+    def _make_reader(self, place: TypePlace) -> TypeReader[Any] | None:
+        return super()._make_reader(place) if self._is_judged(place.schema) else None
 
     def _is_around(self, schema: Core) -> bool:
         """Return whether a schema wraps another one, changes no document first, and passes over no
@@ -212,27 +229,30 @@ class PlaceValidators(_TypePlaces):
     def _is_judged(self, schema: Core) -> bool:
         if schema is self._core:
             return True
-        calls = [node for node in self._nodes(schema, ()) if _is_call(node)]
+        calls = [node for node in self._inner_schemas(schema, ()) if _is_call(node)]
         # A validator that is told of other members has to wait for them.
-        outside = any(node["type"] == "with-info" for node in self._nodes(schema, _OBJECTS) if _is_call(node))
+        outside = any(
+            node["type"] == "with-info" for node in self._inner_schemas(schema, _OBJECTS) if _is_call(node)
+        )
         return bool(calls) and not outside
 
-    def _nodes(self, schema: Core, closed: Sequence[str]) -> Iterator[Core]:
+    def _inner_schemas(self, schema: Core, skipped_kinds: Sequence[str]) -> Iterator[Core]:
         """Yield the dicts inside a core schema, those of its definitions too, but nothing inside schemas of
-        the types in `closed`."""
+        the types in `skipped_kinds`."""
         waiting: list[Any] = [schema]
-        seen: set[int] = set()
+        visited: set[int] = set()
         while waiting:
             node = waiting.pop()
             if isinstance(node, list | tuple):
                 waiting += node
-            elif isinstance(node, dict) and id(node) not in seen:
-                seen.add(id(node))
+            elif isinstance(node, dict) and id(node) not in visited:
+                visited.add(id(node))
                 yield node
                 kind = node.get("type")
                 if kind == "definition-ref":
                     waiting.append(self._definitions[node["schema_ref"]])
-                elif kind not in closed:
+                # whoever asks judges the members of these kinds by themselves
+                elif kind not in skipped_kinds:
                     waiting += [value for key, value in node.items() if key not in _NO_SCHEMAS]
 
 
@@ -240,32 +260,36 @@ def _is_call(node: Core) -> bool:
     return node.get("type") in ("with-info", "no-info") and "function" in node
 
 
-def _inside(schema: Core, part: str | int) -> Core | None:
+def _member_schema(schema: Core, part: str | int) -> Core | None:
     """Return the schema of a member or an item; None where it is not told by its key alone."""
-    kind, inner = schema["type"], None
+    kind = schema["type"]
+    inner = None
     if isinstance(part, int):
         if kind in ("list", "set", "frozenset", "deque", "generator"):
             inner = schema.get("items_schema")
         elif kind == "tuple":
-            items, last = schema["items_schema"], schema.get("variadic_item_index")
+            items = schema["items_schema"]
+            last = schema.get("variadic_item_index")
             part = part if last is None else min(part, last)
             inner = items[part] if part < len(items) else None
     elif kind in ("dict", "ordered-dict"):
         inner = schema.get("values_schema")
     elif kind in (*_OBJECTS, "named-tuple"):
         fields = schema["fields"]
-        named = fields.items() if isinstance(fields, dict) else ((field["name"], field) for field in fields)
-        aliased = (
-            field["schema"] for name, field in named if (field.get("validation_alias") or name) == part
+        named_fields = (
+            fields.items() if isinstance(fields, dict) else ((field["name"], field) for field in fields)
         )
-        inner = next(aliased, None)
+        schemas = (
+            field["schema"] for name, field in named_fields if (field.get("validation_alias") or name) == part
+        )
+        inner = next(schemas, None)
     return inner
 
 
-def refuses(reader: TypeReader[Any], document: bytes) -> bool:
+def is_refused(reader: TypeReader[Any], document: bytes) -> bool:
     """Return whether a type refuses a JSON document. What else its functions raise, the caller gets."""
     try:
-        reader.read(document)
+        reader.read_document(document)
     except ValidatorError:
         return True
     return False

@@ -44,45 +44,48 @@ class Pair(NamedTuple):
 class Pairs(tuple[Pair, ...]):
     """Pairs, and how many a prompt has: those most like the question, where there are more."""
 
-    most: int = MOST_TOLD
+    max_told: int = MOST_TOLD
 
 
 NO_PAIRS: Final = Pairs()
 
 
-def read_pairs(given: Any, where: str = "examples") -> Pairs:
+def read_pairs(source: Any, where: str = "examples") -> Pairs:
     """Return the pairs of an option; none for None. `where`: its name.
 
     Arguments are what `.batch` takes for a call: one argument, a tuple, or a dict of named ones. A file has a
     pair in each line, as an object with `arguments` and `value`; blank lines are none.
     """
-    if isinstance(given, Pairs):
-        return given
-    if given is None:
+    if isinstance(source, Pairs):
+        return source
+    if source is None:
         return NO_PAIRS
-    if isinstance(given, Path):
-        given = _in_file(given, where)
-    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
-        raise OptionError(f"{shown(given)} is no list of pairs.", where=where, cure=_CURE)
+    if isinstance(source, Path):
+        source = _pairs_in_file(source, where)
+    # a text is iterable too, and means a mistake
+    if isinstance(source, str | bytes | Mapping) or not isinstance(source, Iterable):
+        raise OptionError(f"{shown(source)} is no list of pairs.", where=where, cure=_CURE)
     pairs = []
-    for at, pair in enumerate(islice(given, MOST_PAIRS + 1)):
-        if not isinstance(pair, tuple | list) or len(pair) != 2 or at == MOST_PAIRS:
-            what = f"{shown(pair)} is no pair." if at < MOST_PAIRS else f"More than {MOST_PAIRS:,} pairs."
-            raise OptionError(what, where=f"{where}[{at}]", cure=_CURE)
-        pairs.append(Pair(call_of(pair[0]), pair[1], f"{where}[{at}]"))
+    for index, pair in enumerate(islice(source, MOST_PAIRS + 1)):
+        if not isinstance(pair, tuple | list) or len(pair) != 2 or index == MOST_PAIRS:
+            fault = f"{shown(pair)} is no pair." if index < MOST_PAIRS else f"More than {MOST_PAIRS:,} pairs."
+            raise OptionError(fault, where=f"{where}[{index}]", cure=_CURE)
+        pairs.append(Pair(call_of(pair[0]), pair[1], f"{where}[{index}]"))
     return Pairs(pairs)
 
 
-def _in_file(path: Path, where: str) -> Iterator[Any]:
+def _pairs_in_file(path: Path, where: str) -> Iterator[Any]:
     """Yield what the lines of a file say: pairs, and other values. Errors: OptionError for a file that cannot
     be read, or is too large."""
     try:
+        # a file of gigabytes by mistake must not fill the memory
         if path.stat().st_size > MOST_BYTES:
             raise OptionError(f"{path} has over {MOST_BYTES:,} bytes.", where=where, cure="Take fewer pairs.")
         for line in filter(str.strip, read_text(path).split("\n")):
-            said = json.loads(line)
-            is_pair = isinstance(said, dict) and said.keys() == {"arguments", "value"}
-            yield (said["arguments"], said["value"]) if is_pair else said
+            entry = json.loads(line)
+            # another value is refused with its line, by whoever reads the pairs
+            is_pair = isinstance(entry, dict) and entry.keys() == {"arguments", "value"}
+            yield (entry["arguments"], entry["value"]) if is_pair else entry
     except (OSError, ValueError, RecursionError, GrammarError) as error:
         raise OptionError(f"{path} is no file of lines of JSON: {error}", where=where, cure=_CURE) from error
 
@@ -93,8 +96,8 @@ def check_calls(pairs: Pairs, signature: inspect.Signature) -> None:
         try:
             signature.bind(*pair.call[0], **pair.call[1])
         except TypeError as error:
-            what = f"These are no arguments of the function: {error}."
-            raise OptionError(what, where=pair.where, cure=f"Give those of {signature}.") from error
+            fault = f"These are no arguments of the function: {error}."
+            raise OptionError(fault, where=pair.where, cure=f"Give those of {signature}.") from error
 
 
 def call_of(arguments: Any) -> Call:

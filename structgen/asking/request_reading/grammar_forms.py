@@ -60,12 +60,12 @@ class _Form(NamedTuple):
     kind: str
     """"json", "structural_tag", "grammar" (a text, or OpenAI's object), one of `_PLAIN`; "text": to none."""
     value: Any
-    place: str = "response_format"
+    location: str = "response_format"
     blanks: Mapping[str, Any] = MappingProxyType({})
     """vLLM's options of white space, where one is given."""
 
 
-def requested(
+def requested_grammar(
     target: Mapping[str, Any] | bool,
     policies: Mapping[str, Any] | None,
     usual: Mapping[str, Any],
@@ -78,8 +78,9 @@ def requested(
     are not known, shapes that are none, a dict that is no schema on its face, and policies where there is no
     schema; `UnsupportedError` for what is not offered, such as tools; those of the grammars.
     """
-    form = _Form("json", target) if isinstance(target, bool) else _form(dict(target), 0)
-    grammar = _grammar(form, usual if policies is None else policies, specials)
+    form = _Form("json", target) if isinstance(target, bool) else _read_form(dict(target), 0)
+    grammar = _grammar_of_form(form, usual if policies is None else policies, specials)
+    # options of schemas that would do nothing are a mistake
     if policies and form.kind not in ("json", "structural_tag"):
         raise OptionError(
             "There is no schema to be written under them.", where="policies", cure="Leave them out."
@@ -87,53 +88,62 @@ def requested(
     return grammar
 
 
-def _grammar(form: _Form, policies: Mapping[str, Any], specials: Mapping[str, int] | None) -> Grammar | None:
-    kind, value, limits = form.kind, form.value, policies.get("limits")
+def _grammar_of_form(
+    form: _Form, policies: Mapping[str, Any], specials: Mapping[str, int] | None
+) -> Grammar | None:
+    kind = form.kind
+    value = form.value
+    limits = policies.get("limits")
     if form.blanks:
-        policies = {**policies, "whitespace": _whitespace(form.blanks, limits)}
+        policies = {**policies, "whitespace": _whitespace_policy(form.blanks, limits)}
     if kind == "json":
-        return _schema(value, policies)
+        return _schema_grammar(value, policies)
     if kind == "structural_tag":
         return structural_tag(value, specials=specials, **policies)
     if kind == "ebnf":
         return ebnf(value, limits=limits, specials=specials)
     if kind == "grammar":
-        read = grammar_of_text if isinstance(value, str) else grammar_of_format
-        return read(value, limits, where=form.place, specials=specials)
+        read_grammar = grammar_of_text if isinstance(value, str) else grammar_of_format
+        return read_grammar(value, limits, where=form.location, specials=specials)
     return _PLAIN[kind](value, limits=limits) if kind in _PLAIN else None
 
 
-def _form(target: dict[str, Any], depth: int) -> _Form:
+def _read_form(target: dict[str, Any], depth: int) -> _Form:
     """Return the form that a dict is, or that it holds; `depth`: how many it stands in."""
     kind = target.get("type")
     if isinstance(kind, str) and kind in _FORMATS:
         return _response_format(kind, target)
+    # a request with tools is refused before another of its members is read as the form
     _refuse_tools(target)
     wrapper = next((key for key in _WRAPPERS if key in target), None)
     if wrapper is not None and not looks_like_schema(target):
-        return _unwrapped(target, wrapper, depth)
-    before = "structured_outputs/"
+        return _read_wrapped(target, wrapper, depth)
+    location_prefix = "structured_outputs/"
     if any(key in target for key in GUIDED):
         REQUESTS.check_members(target, dict.fromkeys(GUIDED, "any"), "target")
-        target, before = {GUIDED[key]: value for key, value in target.items()}, "guided_"
+        target = {GUIDED[key]: value for key, value in target.items()}
+        location_prefix = "guided_"
+    # a dict with a type, or with a draft, is a schema whatever its other keys are
     if kind is None and "$schema" not in target:
         if any(target.get(key) is not None for key in ("json_schema", "ebnf")):
-            return _sglang(target)
+            return _sglang_form(target)
+        # the older shape of a structural tag has no type
         if target.keys() == {"structures", "triggers"}:
             return _Form("structural_tag", target)
         if any(target.get(key) is not None for key in _SERVED):
-            return _structured_outputs(target, before)
-        target = _unnamed(target)
+            return _structured_outputs(target, location_prefix)
+        target = _unwrap_name(target)
     return _Form("json", target)
 
 
-def _unnamed(schema: Any) -> Any:
+def _unwrap_name(schema: Any) -> Any:
     """Return the schema in OpenAI's object of a schema with a name; any other value as it is."""
+    # a schema may have a property list "schema", but no other key of these alone
     is_named = isinstance(schema, Mapping) and "schema" in schema and schema.keys() <= _NAMED
     return schema["schema"] if is_named else schema
 
 
-def _schema(value: Any, policies: Mapping[str, Any]) -> JsonSchemaGrammar:
+def _schema_grammar(value: Any, policies: Mapping[str, Any]) -> JsonSchemaGrammar:
     """Return the grammar of a schema, or of its JSON text; one that is no schema on its face is refused, for
     none of its keys is a keyword or looks like one."""
     if not isinstance(value, Mapping | bool | str):
@@ -145,13 +155,13 @@ def _schema(value: Any, policies: Mapping[str, Any]) -> JsonSchemaGrammar:
     # `unwarned_schema` would look for a file whose name is a text that is no schema
     schema: Any = read(value) if isinstance(value, str) else value
     is_text = isinstance(value, str) and isinstance(schema, dict)
-    given: Any = value if is_text else dict(schema) if isinstance(schema, Mapping) else schema
-    grammar = unwarned_schema(given, **policies)
+    source: Any = value if is_text else dict(schema) if isinstance(schema, Mapping) else schema
+    grammar = unwarned_schema(source, **policies)
     is_none = isinstance(schema, Mapping) and not looks_like_schema(schema)
     if is_none and not any(suspect.likely for suspect in grammar.suspects()):
         keys = ", ".join(map(repr, list(schema)[:4])) + (", ..." if len(schema) > 4 else "")
-        known = (*_WRAPPERS, *GUIDED, *_SERVED, "json_schema", "ebnf", "schema")
-        near = next(filter(None, (nearest(key, known) for key in schema)), "")
+        known_keys = (*_WRAPPERS, *GUIDED, *_SERVED, "json_schema", "ebnf", "schema")
+        near = next(filter(None, (nearest(key, known_keys) for key in schema)), "")
         raise OptionError(
             f"None of its keys ({keys}) restricts anything: as a JSON Schema it would allow every value.",
             where="target",
@@ -169,7 +179,7 @@ def _schema(value: Any, policies: Mapping[str, Any]) -> JsonSchemaGrammar:
     return grammar
 
 
-def _unwrapped(target: dict[str, Any], wrapper: str, depth: int) -> _Form:
+def _read_wrapped(target: dict[str, Any], wrapper: str, depth: int) -> _Form:
     """Read what stands in a wrapper, which has no other key."""
     REQUESTS.check_members(target, {wrapper: "any"}, "target")
     inner = target[wrapper]
@@ -189,6 +199,7 @@ def _unwrapped(target: dict[str, Any], wrapper: str, depth: int) -> _Form:
             where=wrapper,
             cure="Pass its value as the target: a type, a schema or a format.",
         )
+    # vLLM's shape has no type
     if wrapper == "structured_outputs":
         return _structured_outputs(dict(inner))
     if wrapper in ("response_format", "text") and inner.get("type") not in _FORMATS:
@@ -197,7 +208,7 @@ def _unwrapped(target: dict[str, Any], wrapper: str, depth: int) -> _Form:
             where=f"{wrapper}/type",
             cure='Write {"type": "json_schema", "json_schema": {"name": "...", "schema": {...}}}.',
         )
-    return _form(dict(inner), depth + 1)
+    return _read_form(dict(inner), depth + 1)
 
 
 def _refuse_tools(target: Mapping[str, Any]) -> None:
@@ -246,9 +257,11 @@ def _response_format(kind: str, target: dict[str, Any]) -> _Form:
 def _json_schema_format(target: dict[str, Any]) -> _Form:
     """Read {"type": "json_schema", "json_schema": {"name", "schema", "strict"}}, or the same without the
     inner object, as `text.format` of responses has it."""
-    inner, where = target.get("json_schema"), "response_format"
+    inner = target.get("json_schema")
+    where = "response_format"
     if inner is None:
         inner = target
+    # members outside would be passed over in silence
     elif len(target) > 2:
         raise OptionError(
             "It stands inside and outside of json_schema.",
@@ -267,11 +280,12 @@ def _json_schema_format(target: dict[str, Any]) -> _Form:
 # --- vLLM ---------------------------------------------------------------------------------------------------
 
 
-def _structured_outputs(target: dict[str, Any], before: str = "structured_outputs/") -> _Form:
-    """Read vLLM's shape: exactly one of the kinds, and its options. `before`: what places begin with."""
+def _structured_outputs(target: dict[str, Any], location_prefix: str = "structured_outputs/") -> _Form:
+    """Read vLLM's shape: exactly one of the kinds, and its options. `location_prefix`: what places begin
+    with."""
     where = "structured_outputs"
     REQUESTS.check(target, where, where)
-    kind = _only(target, _SERVED, where)
+    kind = _only_member(target, _SERVED, where)
     if target.get("disable_additional_properties"):
         raise UnsupportedError(
             "'disable_additional_properties' is not offered.",
@@ -284,24 +298,26 @@ def _structured_outputs(target: dict[str, Any], before: str = "structured_output
         raise OptionError(
             f"The option does not apply to {kind}.", where=f"{where}/{idle}", cure="Leave it out."
         )
-    place, blanks = f"{before}{kind}", {} if idle is None else target
+    location = f"{location_prefix}{kind}"
+    blanks = {} if idle is None else target
     if kind == "json_object":
         if target[kind] is not True:
-            raise OptionError("json_object is true, or not there.", where=place, cure="Leave it out.")
-        return _Form("json", {"type": "object"}, place, blanks)
-    return _Form(kind, target[kind], place, blanks)
+            raise OptionError("json_object is true, or not there.", where=location, cure="Leave it out.")
+        return _Form("json", {"type": "object"}, location, blanks)
+    return _Form(kind, target[kind], location, blanks)
 
 
-def _only(target: Mapping[str, Any], names: Sequence[str], where: str) -> str:
+def _only_member(target: Mapping[str, Any], names: Sequence[str], where: str) -> str:
     """Return the one of some members that is there. Errors: OptionError for none, and for several."""
-    named = [key for key in names if target.get(key) is not None]
-    if len(named) != 1:
-        what = f"It says {' and '.join(named) or 'nothing'}."
-        raise OptionError(what, where=where, cure=f"Give exactly one of {', '.join(names)}.")
-    return named[0]
+    present = [key for key in names if target.get(key) is not None]
+    # which of two forms is meant, nobody can tell
+    if len(present) != 1:
+        fault = f"It says {' and '.join(present) or 'nothing'}."
+        raise OptionError(fault, where=where, cure=f"Give exactly one of {', '.join(names)}.")
+    return present[0]
 
 
-def _whitespace(target: Mapping[str, Any], limits: Limits | None) -> str:
+def _whitespace_policy(target: Mapping[str, Any], limits: Limits | None) -> str:
     """Return the policy for white space that vLLM's options ask for: the narrower one of the usual and
     "oneline" whose blanks, none or one, the pattern allows; "compact" where it allows none alone."""
     where = "structured_outputs/whitespace_pattern"
@@ -317,6 +333,7 @@ def _whitespace(target: Mapping[str, Any], limits: Limits | None) -> str:
     blanks = regex(pattern, limits=limits).language(limits or Limits())
     start = blanks.start()
     blank = blanks.step(start, ord(" "))
+    # the grammar writes no white space where it need not
     if not blanks.accepts(start):
         raise UnsupportedError(
             f"The pattern {pattern!r} demands white space everywhere.",
@@ -330,10 +347,10 @@ def _whitespace(target: Mapping[str, Any], limits: Limits | None) -> str:
 # --- SGLang -------------------------------------------------------------------------------------------------
 
 
-def _sglang(target: dict[str, Any]) -> _Form:
+def _sglang_form(target: dict[str, Any]) -> _Form:
     """Read SGLang's shape: exactly one of its parameters."""
     REQUESTS.check_members(target, _OF_SGLANG, "target")
-    if _only(target, SGLANG, "target") == "ebnf":
+    if _only_member(target, SGLANG, "target") == "ebnf":
         return _Form("ebnf", target["ebnf"])
     schema = target["json_schema"]
-    return _Form("json", {"type": "object"} if schema == "$$ANY$$" else _unnamed(schema))
+    return _Form("json", {"type": "object"} if schema == "$$ANY$$" else _unwrap_name(schema))

@@ -207,7 +207,7 @@ GUIDED: Final = MappingProxyType({f"guided_{name}": name for name in REQUESTS.ob
 """vLLM's parameters of before, each with its name of today."""
 
 
-def _declared(rows: Iterable[MemberRow]) -> Members:
+def _declare_members(rows: Iterable[MemberRow]) -> Members:
     """Return the members of some rows, with their types. A type that is not the same in all is any of
     them."""
     members: dict[str, str] = {}
@@ -218,7 +218,7 @@ def _declared(rows: Iterable[MemberRow]) -> Members:
     return members
 
 
-HANDED: Final = frozenset(_declared(row for row in MEMBERS if row.is_handed))
+HANDED: Final = frozenset(_declare_members(row for row in MEMBERS if row.is_handed))
 """Members that are options of the model's server."""
 
 
@@ -229,7 +229,7 @@ def members_of(address: str = "") -> Members:
     if address == "messages":
         return REQUESTS.objects["anthropic"]
     members = {name: REQUESTS.objects["outputs"][key] for name, key in GUIDED.items()}
-    return {**members, **_declared(row for row in MEMBERS if not address or address in row.addresses)}
+    return {**members, **_declare_members(row for row in MEMBERS if not address or address in row.addresses)}
 
 
 def read_members(request: Mapping[str, Any], address: str = "") -> dict[str, Any]:
@@ -239,29 +239,34 @@ def read_members(request: Mapping[str, Any], address: str = "") -> dict[str, Any
     `address`: whose request it is; "": as `messages`, `input` or `prompt` tells. Errors: `OptionError` with
     the place, a JSON pointer, and the nearest known name. Cost: linear.
     """
-    more = request.get("extra_body")
-    own = {name: value for name, value in request.items() if name != "extra_body"}
-    whole = {**own, **more} if isinstance(more, Mapping) else own
-    address = address or next((place for name, place in ADDRESSES.items() if whole.get(name) is not None), "")
-    known = members_of(address)
-    REQUESTS.check_members(request, known, "")
-    if more is not None:
-        inner = {name: kind for name, kind in known.items() if name != "extra_body"}
-        REQUESTS.check_members(more, inner, "extra_body")
-    return with_tools(whole)
+    extra_body = request.get("extra_body")
+    own_members = {name: value for name, value in request.items() if name != "extra_body"}
+    # clients of OpenAI's send what is not OpenAI's in extra_body
+    all_members = {**own_members, **extra_body} if isinstance(extra_body, Mapping) else own_members
+    address = address or next(
+        (place for name, place in ADDRESSES.items() if all_members.get(name) is not None), ""
+    )
+    known_members = members_of(address)
+    REQUESTS.check_members(request, known_members, "")
+    if extra_body is not None:
+        inner = {name: kind for name, kind in known_members.items() if name != "extra_body"}
+        REQUESTS.check_members(extra_body, inner, "extra_body")
+    return with_tools(all_members)
 
 
 def with_tools(request: Mapping[str, Any]) -> dict[str, Any]:
     """Return a request, which has `functions` and `function_call` of before tools under their names of today.
     Errors: OptionError for members of both."""
-    both = {"tools": "functions", "tool_choice": "function_call"}
-    new, old = ([name for name in names if request.get(name) is not None] for names in (both, both.values()))
+    old_names = {"tools": "functions", "tool_choice": "function_call"}
+    new, old = (
+        [name for name in names if request.get(name) is not None] for names in (old_names, old_names.values())
+    )
     if not old:
         return dict(request)
     if new:
-        what = f"{new[0]} stands in place of {old[0]}, and both are there."
-        raise OptionError(what, where=old[0], cure=f"Leave {old[0]} out.")
+        fault = f"{new[0]} stands in place of {old[0]}, and both are there."
+        raise OptionError(fault, where=old[0], cure=f"Leave {old[0]} out.")
     if request.get("functions") == []:
         raise OptionError("It lists no function.", where="functions", cure="Leave it out.")
-    rest = {name: value for name, value in request.items() if name not in both.values()}
-    return {**rest, **{name: request.get(before) for name, before in both.items()}}
+    rest = {name: value for name, value in request.items() if name not in old_names.values()}
+    return {**rest, **{name: request.get(old_name) for name, old_name in old_names.items()}}

@@ -8,7 +8,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
-from structgen.asking.request_reading.grammar_forms import SGLANG, requested
+from structgen.asking.request_reading.grammar_forms import SGLANG, requested_grammar
 from structgen.asking.request_reading.request_members import GUIDED, members_of, read_members
 from structgen.asking.tool_calls.tool_choices import ToolChoice, read_choice
 from structgen.asking.tool_calls.tool_definitions import Tool, read_tools
@@ -65,14 +65,16 @@ class ReadRequest:
                 )
             return self.answer
         calls = partial(grammar_of, self.tools, format=format, **{**self.policies, **options})
+        # without a grammar of the answer free text is the other choice
         if self.answer is None:
             return calls(tool_choice=self.choice)
         if self.choice.mode == "none":
             return self.answer
-        called = calls(tool_choice=replace(self.choice, mode="required"))
-        grammar = either(as_text(self.answer), called)
-        if isinstance(grammar, Composed) and isinstance(called, Composed):
-            grammar.repeats = called.repeats
+        call_grammar = calls(tool_choice=replace(self.choice, mode="required"))
+        grammar = either(as_text(self.answer), call_grammar)
+        # the engine ends a reply whose call repeats an earlier one
+        if isinstance(grammar, Composed) and isinstance(call_grammar, Composed):
+            grammar.repeats = call_grammar.repeats
         return grammar
 
 
@@ -102,30 +104,36 @@ def read_request(
     are not known; `UnsupportedError` for what is not offered; those of the grammars. Cost: that of reading
     the grammars; nothing is compiled yet.
     """
-    said = {**(SERVED if policies is None else policies), **OF_A_STRANGER}
+    all_policies = {**(SERVED if policies is None else policies), **OF_A_STRANGER}
+    # limits of the request hold for its grammars, too
     if limits is not None:
-        said["limits"] = limits
+        all_policies["limits"] = limits
     if not isinstance(request, Mapping | bool):
         raise OptionError(
             f"A request is a dict, not a {type(request).__name__}.", where="request", cure="Pass the dict."
         )
+    # a form or a schema alone has no tools
     if isinstance(request, bool) or _is_form(request):
-        grammar = requested(request, None, said, specials)
-        return ReadRequest((), None, True, read_choice((), None, True), grammar, "schema", said)
+        grammar = requested_grammar(request, None, all_policies, specials)
+        return ReadRequest((), None, True, read_choice((), None, True), grammar, "schema", all_policies)
     request = read_members(request)
-    tool_choice, parallel = request.get("tool_choice"), request.get("parallel_tool_calls")
+    tool_choice = request.get("tool_choice")
+    parallel = request.get("parallel_tool_calls")
     left_out: list[str] = []
-    tools = read_tools(request.get("tools") or (), limits=said.get("limits"), left_out=left_out)
+    # tools that a server runs itself are left out, not refused
+    tools = read_tools(request.get("tools") or (), limits=all_policies.get("limits"), left_out=left_out)
     choice = read_choice(tools, tool_choice, parallel)
-    form, answer = _answer(request, said, specials)
-    if form not in ("", "response_format", "text") and choice.must:
+    form, answer = _answer_grammar(request, all_policies, specials)
+    if form not in ("", "response_format", "text") and choice.must_call:
         raise OptionError(
             f"It holds the answer to a grammar, and tool_choice={tool_choice!r} demands a call in its place.",
             where=form,
             cure='Leave it out, or write tool_choice="auto".',
         )
-    answer = None if choice.must else answer
-    return ReadRequest(tools, tool_choice, choice.most != 1, choice, answer, form, said, left_out)
+    answer = None if choice.must_call else answer
+    return ReadRequest(
+        tools, tool_choice, choice.max_calls != 1, choice, answer, form, all_policies, left_out
+    )
 
 
 def _is_form(request: Mapping[str, Any]) -> bool:
@@ -135,23 +143,24 @@ def _is_form(request: Mapping[str, Any]) -> bool:
     return looks_like_schema(request) or members_of().keys().isdisjoint(request)
 
 
-def _answer(
+def _answer_grammar(
     request: Mapping[str, Any], policies: Mapping[str, Any], specials: Mapping[str, int] | None
 ) -> tuple[str, Grammar | None]:
     """Return the member that asks for a grammar of the answer, and the grammar; "" and None where none
     does."""
-    asked = [
+    forms = [
         {name: request[name]}
         for name in _FORMS
         if (request.get(name) if name != "text" else (request.get(name) or {}).get("format")) is not None
     ]
-    guided = {name: value for name, value in request.items() if name in GUIDED and value is not None}
+    guided_members = {name: value for name, value in request.items() if name in GUIDED and value is not None}
     # guidance says the same twice, to older and to newer servers of vLLM's
-    if {GUIDED[name]: value for name, value in guided.items()} == request.get("structured_outputs"):
-        guided = {}
+    if {GUIDED[name]: value for name, value in guided_members.items()} == request.get("structured_outputs"):
+        guided_members = {}
     answer: tuple[str, Grammar | None] = "", None
-    for target in [guided, *asked] if guided else asked:
-        name, grammar = next(iter(target)), requested(target, None, policies, specials)
+    for target in [guided_members, *forms] if guided_members else forms:
+        name = next(iter(target))
+        grammar = requested_grammar(target, None, policies, specials)
         if grammar is None:
             continue
         if answer[0]:

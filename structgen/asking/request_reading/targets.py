@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from structgen.asking.python_types.type_hints import TypeReader, read_type
-from structgen.asking.request_reading.grammar_forms import requested
+from structgen.asking.request_reading.grammar_forms import requested_grammar
 from structgen.asking.request_reading.request_reader import SERVED, ReadRequest
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.language.checks import shown
@@ -65,10 +65,12 @@ def read_target(
     """
     if isinstance(target, ReadTarget):
         return target
+    # the grammar of a request that calls no tool
     if isinstance(target, ReadRequest):
         target = target.grammar()
     if target is None or target is str:
         return ReadTarget(None)
+    # a compiled pattern keeps its flags, which `regex` reads
     if isinstance(target, re.Pattern):
         target = regex(target)
     if isinstance(target, Grammar | CompiledGrammar):
@@ -79,8 +81,9 @@ def read_target(
         return ReadTarget(target)
     if isinstance(target, Mapping | bool):
         try:
-            return ReadTarget(requested(target, policies, SERVED if usual is None else usual))
+            return ReadTarget(requested_grammar(target, policies, SERVED if usual is None else usual))
         except StructgenError as error:
+            # the person wrote another option's name
             if error.where == "target":
                 StructgenError.__init__(error, error.what, where=where, cure=error.cure)
             raise

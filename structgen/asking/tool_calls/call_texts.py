@@ -53,175 +53,226 @@ class LooseJson:
         """Why it is no JSON."""
         self.is_respelled = self.is_whole = False
 
-    def feed(self, text: str, at: int, stop: int) -> tuple[int, str]:
+    def feed(
+        self,
+        text: str,
+        offset: int,
+        stop: int,
+    ) -> tuple[int, str]:
         """Take what stands between two places; at the first, that which the last one left goes on. Return
         where it ends, and the JSON text of it. What the rest of the text may change is left."""
         sent = len(self._log.text)
-        if not sent and not self.is_whole and stop == len(text) and text[at : at + 1] in ("{", "[", '"'):
+        if (
+            not sent
+            and not self.is_whole
+            and stop == len(text)
+            and text[offset : offset + 1] in ("{", "[", '"')
+        ):
             with suppress(ValueError, RecursionError):  # it is not whole, or no JSON
-                self.value, end = _DECODER.raw_decode(text, at)
+                self.value, end = _DECODER.raw_decode(text, offset)
                 self.is_whole = True
-                return end, text[at:end]
-        while at < stop and not self.is_whole and not self.error:
-            token = (_IN_STRING if self._quote else _TOKENS).match(text, at, stop)
+                return end, text[offset:end]
+        while offset < stop and not self.is_whole and not self.error:
+            token = (_IN_STRING if self._quote else _TOKENS).match(text, offset, stop)
             if token is None:
                 break  # a backslash
+            # the word may go on: Fal is no word yet
             if token.lastgroup == "word" and token.end() == stop and len(token[0]) < len("false "):
                 break
-            at += self._take(token[0])
-        return at, self._log.text[sent:].decode("utf-8", "surrogatepass")
+            offset += self._take_token(token[0])
+        return offset, self._log.text[sent:].decode("utf-8", "surrogatepass")
 
-    def _take(self, said: str) -> int:
+    def _take_token(self, token: str) -> int:
         """Take a token; return how many of its characters belong to the value."""
-        piece = said
-        if said == self._quote or (not self._quote and said in ("'", '"')):
-            self._quote, piece = "" if self._quote else said, '"'
+        piece = token
+        # single quotes become double ones
+        if token == self._quote or (not self._quote and token in ("'", '"')):
+            self._quote = "" if self._quote else token
+            piece = '"'
         elif not self._quote:
-            piece = _WORDS.get(said, said)
-        elif said == "\\'":
+            piece = _WORDS.get(token, token)
+        elif token == "\\'":
             piece = "'"
-        elif said == '"' or said[-1] < " ":
-            piece = json.dumps(said[-1])[1:-1]
-        self.is_respelled = self.is_respelled or piece != said
-        before, data = len(self._log.text), piece.encode("utf-8", "surrogatepass")
+        elif token == '"' or token[-1] < " ":
+            piece = json.dumps(token[-1])[1:-1]
+        self.is_respelled = self.is_respelled or piece != token
+        sent = len(self._log.text)
+        data = piece.encode("utf-8", "surrogatepass")
         try:
             end = self._log.write_document(data)
             if self._log.is_whole:
                 self.value = value_of(self._log.text.decode("utf-8", "surrogatepass"))
                 self.is_whole = True
         except JsonError as error:
-            self.error, end = f"they are no JSON: {error.what}", max(0, error.at - before)
-        return len(said) if end == len(data) else len(data[:end].decode("utf-8", "ignore"))
+            self.error, end = f"they are no JSON: {error.what}", max(0, error.at - sent)
+        # the log counts bytes, the reader characters
+        return len(token) if end == len(data) else len(data[:end].decode("utf-8", "ignore"))
 
 
 class UnfinishedError(Exception):
     """The text is over before what is being read."""
 
 
-class DifferentError(Exception):
+class MismatchError(Exception):
     """Something else stands there; the message says what was looked for."""
 
 
-class HeadError(DifferentError):
+class HeadError(MismatchError):
     """The head of a call names none of the tools, or more than one; up to `end` it begins no other call."""
 
-    def __init__(self, what: str, end: int) -> None:
+    def __init__(self, fault: str, end: int) -> None:
         self.end = end
-        super().__init__(what)
+        super().__init__(fault)
 
 
-class Incoming:
-    """A text that comes in pieces. What it reads waits at its end, and depends on the text alone, not on the
-    pieces; where the text is over, `UnfinishedError` is raised. Cost: linear in the text."""
+class IncomingText:
+    """A text that comes in pieces.
+
+    Its methods are generators: they wait (`yield`) where the text so far ends, so that what they return does
+    not depend on the pieces. They raise `UnfinishedError` where the text is over too early. Cost: linear in
+    the text.
+    """
 
     def __init__(self) -> None:
         self.text = ""
-        self.ended = False
+        self.is_complete = False
 
-    def more(self) -> Wait[None]:
+    def wait_for_text(self) -> Wait[None]:
         """Wait for more text."""
-        if self.ended:
+        if self.is_complete:
             raise UnfinishedError
         yield
 
-    def char(self, at: int) -> Wait[str]:
+    def read_character(self, offset: int) -> Wait[str]:
         """Return the character at a place."""
-        while at >= len(self.text):
-            yield from self.more()
-        return self.text[at]
+        while offset >= len(self.text):
+            yield from self.wait_for_text()
+        return self.text[offset]
 
-    def skipped(self, at: int, over: str = BLANK) -> Wait[int]:
+    def skip_characters(self, offset: int, skipped_characters: str = BLANK) -> Wait[int]:
         """Return the place of the next character that is none of some, white space usually, or of the end."""
         while True:
-            while self.text[at : at + 1] in over and at < len(self.text):
-                at += 1
-            if at < len(self.text) or self.ended:
-                return at
+            while self.text[offset : offset + 1] in skipped_characters and offset < len(self.text):
+                offset += 1
+            if offset < len(self.text) or self.is_complete:
+                return offset
             yield
 
-    def matched(self, at: int, said: str, *, quotes: bool = False) -> Wait[int]:
-        """Return where a text of the format ends that stands at `at`. For white space in it any may stand
-        there, or none; with `quotes`, single quotes for double ones. Raises `DifferentError`."""
-        for index, char in enumerate(said):
-            if char in BLANK:
-                at = yield from self.skipped(at)
-                continue
-            there = yield from self.char(at)
-            if there != char and not (quotes and char == '"' and there == "'"):
-                raise DifferentError(f"{said[index : index + 20]!r}")
-            at += 1
-        return at
-
-    def word(self, at: int, stops: str, most: int = sys.maxsize, what: str = "") -> Wait[str]:
-        """Return what stands before one of some characters. Raises `DifferentError` of `what` where that has
-        `most` characters."""
-        inside, end = re.compile(f"[^{re.escape(stops)}]*"), at
-        while (end := inside.match(self.text, end).end()) == len(self.text) < at + most:  # type: ignore[union-attr]
-            yield from self.more()
-        if end - at >= most:
-            raise DifferentError(what)
-        return self.text[at:end]
-
-    def follows(self, at: int, said: Texts, *, exact: bool = False) -> Wait[str]:
-        """Return the one of some texts of the format that stands at `at`, as it is written; "" for none."""
-        while not self.ended and begun(self.text, said, at, exact=exact) == at:
-            yield
-        there = searcher(said, exact=exact).match(self.text, at)
-        return "" if there is None else there[0]
-
-    def json(
+    def match_text(
         self,
-        at: int,
+        offset: int,
+        text: str,
+        *,
+        quotes: bool = False,
+    ) -> Wait[int]:
+        """Return where a text of the format ends that stands at `offset`. For white space in it any may stand
+        there, or none; with `quotes`, single quotes for double ones. Raises `MismatchError`."""
+        for index, char in enumerate(text):
+            # white space of a format stands for any, or for none
+            if char in BLANK:
+                offset = yield from self.skip_characters(offset)
+                continue
+            actual = yield from self.read_character(offset)
+            if actual != char and not (quotes and char == '"' and actual == "'"):
+                raise MismatchError(f"{text[index : index + 20]!r}")
+            offset += 1
+        return offset
+
+    def read_word(
+        self,
+        offset: int,
+        stops: str,
+        max_length: int = sys.maxsize,
+        expected: str = "",
+    ) -> Wait[str]:
+        """Return what stands before one of some characters. Raises `MismatchError` of `expected` where that
+        has `max_length` characters."""
+        inside = re.compile(f"[^{re.escape(stops)}]*")
+        end = offset
+        while (end := inside.match(self.text, end).end()) == len(self.text) < offset + max_length:  # type: ignore[union-attr]
+            yield from self.wait_for_text()
+        if end - offset >= max_length:
+            raise MismatchError(expected)
+        return self.text[offset:end]
+
+    def match_any(
+        self,
+        offset: int,
+        marks: Texts,
+        *,
+        exact: bool = False,
+    ) -> Wait[str]:
+        """Return the one of some texts of the format that stands at `offset`, as it is written; "" for
+        none."""
+        while not self.is_complete and find_partial_mark(self.text, marks, offset, exact=exact) == offset:
+            yield
+        match = marks_pattern(marks, exact=exact).match(self.text, offset)
+        return "" if match is None else match[0]
+
+    def read_json(
+        self,
+        offset: int,
         write: Callable[[str], None] | None = None,
-        most: int = sys.maxsize,
+        max_length: int = sys.maxsize,
         *,
         is_strict: bool = False,
     ) -> Wait[tuple[int, LooseJson]]:
-        """Return where a JSON value ends, and what is read of it. Reading ends behind `most` characters, at
-        what is no JSON, and, if `is_strict`, at what is not written as JSON. `write` takes its JSON text."""
-        loose, begin = LooseJson(), at
+        """Return where a JSON value ends, and what is read of it. Reading ends behind `max_length`
+        characters, at what is no JSON, and, if `is_strict`, at what is not written as JSON. `write` takes its
+        JSON text."""
+        loose = LooseJson()
+        begin = offset
         while True:
-            at, said = loose.feed(self.text, at, min(len(self.text), begin + most))
+            offset, json_text = loose.feed(self.text, offset, min(len(self.text), begin + max_length))
             if write is not None:
-                write(said)
+                write(json_text)
             is_over = loose.is_whole or loose.error or (is_strict and loose.is_respelled)
-            if is_over or len(self.text) > begin + most:
-                return at, loose
-            yield from self.more()
+            if is_over or len(self.text) > begin + max_length:
+                return offset, loose
+            yield from self.wait_for_text()
 
-    def placed(
-        self, template: str, at: int, stops: str = "", most: int = sys.maxsize, *, is_loose: bool = False
+    def match_template(
+        self,
+        template: str,
+        offset: int,
+        stops: str = "",
+        max_length: int = sys.maxsize,
+        *,
+        is_loose: bool = False,
     ) -> Wait[tuple[int, dict[str, str]]]:
         """Read texts of the format, and the words in places between them: before the text behind, and before
         some characters. Return where they end, and the words. `is_loose`: in place of the last text another
-        may stand that ends in the same tag, or none; it is "between". Raises `DifferentError`, for a longer
+        may stand that ends in the same tag, or none; it is "between". Raises `MismatchError`, for a longer
         word too."""
-        words: dict[str, str] = {}
+        placeholders: dict[str, str] = {}
         parts = pieces(template)
-        for index, (kind, said) in enumerate(parts):
+        for index, (kind, text) in enumerate(parts):
             if kind in ("gap", "line"):
-                at = yield from self.skipped(at)
+                offset = yield from self.skip_characters(offset)
             elif kind != TEXT:
-                at = yield from self.skipped(at)
-                behind = (*parts, (TEXT, ""))[index + 1][1].lstrip()[:1]
-                ends = stops + ("\"'" if behind == '"' else behind)
-                words[kind] = yield from self.word(at, ends, most, f"${kind}")
-                at = yield from self.skipped(at + len(words[kind]))
+                offset = yield from self.skip_characters(offset)
+                next_character = (*parts, (TEXT, ""))[index + 1][1].lstrip()[:1]
+                ends = stops + ("\"'" if next_character == '"' else next_character)
+                placeholders[kind] = yield from self.read_word(offset, ends, max_length, f"${kind}")
+                offset = yield from self.skip_characters(offset + len(placeholders[kind]))
             elif not is_loose or index < len(parts) - 1:
-                at = yield from self.matched(at, said, quotes=True)
+                offset = yield from self.match_text(offset, text, quotes=True)
             else:
-                word = yield from self.word(at, "{", _BETWEEN, repr(said[:20]))
-                tag, there = _TAG.search(said.strip()), word.strip()
-                is_tagged = tag is not None and there.endswith(tag[0]) and not there.startswith(said.strip())
-                if there and not is_tagged:
-                    raise DifferentError(repr(said[:20]))
-                words["between"], at = there, at + len(word)
-        return at, words
+                word = yield from self.read_word(offset, "{", _BETWEEN, repr(text[:20]))
+                tag = _TAG.search(text.strip())
+                actual = word.strip()
+                is_tagged = (
+                    tag is not None and actual.endswith(tag[0]) and not actual.startswith(text.strip())
+                )
+                if actual and not is_tagged:
+                    raise MismatchError(repr(text[:20]))
+                placeholders["between"], offset = actual, offset + len(word)
+        return offset, placeholders
 
-    def found(
+    def find_text(
         self,
-        said: Texts,
-        at: int,
+        marks: Texts,
+        offset: int,
         take: Callable[[int, int], None] | None = None,
         *,
         exact: bool = False,
@@ -231,57 +282,65 @@ class Incoming:
         gets what stands before it, as it comes: where that begins and ends. With `exact` it does not get the
         beginning of one in which the text is over."""
         while True:
-            mark = searcher(said, exact=exact).search(self.text, at)
-            is_over = self.ended and (mark is not None or not exact)
-            stop = len(self.text) if is_over else begun(self.text, said, at, exact=exact)
+            mark = marks_pattern(marks, exact=exact).search(self.text, offset)
+            is_over = self.is_complete and (mark is not None or not exact)
+            # what may begin a mark is not given out before it is decided
+            stop = len(self.text) if is_over else find_partial_mark(self.text, marks, offset, exact=exact)
             word = mark[0] if mark is not None and mark.start() < stop else ""
             stop = mark.start() if mark is not None and word else stop
             del mark  # it holds the text, which grows
-            if take is not None and stop > at:
-                take(at, stop)
+            if take is not None and stop > offset:
+                take(offset, stop)
             if word:
                 return stop, word
-            if self.ended and exact:
+            if self.is_complete and exact:
                 raise UnfinishedError
-            if self.ended:
+            if self.is_complete:
                 return len(self.text), ""
-            at = stop
+            offset = stop
             yield
 
 
 @lru_cache(maxsize=1024)
-def searcher(said: Texts, *, exact: bool = False) -> re.Pattern[str]:
+def marks_pattern(marks: Texts, *, exact: bool = False) -> re.Pattern[str]:
     """Return the pattern that finds the first of some texts of a format, the longest there. They are taken
     with any white space in them, and single quotes for double ones, or as they are (`exact`)."""
-    listed = sorted(said, key=len, reverse=True)
-    return re.compile("|".join("".join(_parts(text, exact)) for text in listed) or "(?!)")
+    longest_first = sorted(marks, key=len, reverse=True)
+    return re.compile("|".join("".join(_character_patterns(text, exact)) for text in longest_first) or "(?!)")
 
 
-def _parts(said: str, exact: bool) -> list[str]:
+def _character_patterns(mark: str, exact: bool) -> list[str]:
     """Return the patterns of the characters of a text, or of its white space, as models write it."""
     if exact:
-        return list(map(re.escape, said))
-    parts = re.findall(r"\s+|\S", said.lstrip())
+        return list(map(re.escape, mark))
+    parts = re.findall(r"\s+|\S", mark.lstrip())
     return [r"\s{0,64}" if part.isspace() else "[\"']" if part == '"' else re.escape(part) for part in parts]
 
 
-def begun(text: str, said: Texts, at: int = 0, *, exact: bool = False) -> int:
-    """Return where the longest end of a text begins, behind `at`, that is a beginning of one of some texts.
-    They are taken with white space and single quotes in them, or as they are (`exact`)."""
-    pattern, longest = _beginnings(said, exact)
-    return pattern.search(text, max(at, len(text) - longest)).start()  # type: ignore[union-attr]
+def find_partial_mark(
+    text: str,
+    marks: Texts,
+    offset: int = 0,
+    *,
+    exact: bool = False,
+) -> int:
+    """Return where the longest end of a text begins, behind `offset`, that is a beginning of one of some
+    texts. They are taken with white space and single quotes in them, or as they are (`exact`)."""
+    pattern, longest = _partial_marks_pattern(marks, exact)
+    return pattern.search(text, max(offset, len(text) - longest)).start()  # type: ignore[union-attr]
 
 
 @lru_cache(maxsize=1024)
-def _beginnings(said: Texts, exact: bool) -> tuple[re.Pattern[str], int]:
+def _partial_marks_pattern(marks: Texts, exact: bool) -> tuple[re.Pattern[str], int]:
     """Return the pattern that finds the beginnings of some texts at the end of another one, "" at least, and
     how long they may be."""
     patterns = []
-    for text in said:
-        parts = _parts(text, exact)
+    for text in marks:
+        parts = _character_patterns(text, exact)
         del parts[len(parts) - (exact or not text[-1:].isspace()) :]  # more white space belongs to a text
         patterns.append("(?:".join(parts) + ")?" * max(0, len(parts) - 1))
-    longest = max((len(text) + 64 * len(text.split()) for text in said), default=0)
+    # each white space of a mark may be 64 characters in the text
+    longest = max((len(text) + 64 * len(text.split()) for text in marks), default=0)
     return re.compile(rf"(?:{'|'.join(filter(None, patterns))})\Z|\Z" if any(patterns) else r"\Z"), longest
 
 
@@ -292,7 +351,7 @@ class CallDraft:
     way: Way
     is_held: bool = False
     """Whether it is told only once it is whole."""
-    tell: Callable[[str], None] | None = None
+    listener: Callable[[str], None] | None = None
     """Takes more of its arguments, once it is told."""
     name: str = ""
     id: str | None = None
@@ -301,7 +360,7 @@ class CallDraft:
     """Where the arguments begin; -1 until it is certain that it is a call."""
     end: int = 0
     """Where they end, so far."""
-    written: list[str] = field(default_factory=list)
+    json_parts: list[str] = field(default_factory=list)
     """The JSON text of the arguments, which only grows."""
     is_closed: bool = False
     """Whether they are written to their end."""
@@ -318,8 +377,8 @@ class CallDraft:
     def is_call(self) -> bool:
         return self.begin >= 0 and bool(self.name)
 
-    def write(self, said: str) -> None:
+    def write_json(self, text: str) -> None:
         """Take more of the JSON text of the arguments."""
-        self.written.append(said)
-        if self.tell is not None and said:
-            self.tell(said)
+        self.json_parts.append(text)
+        if self.listener is not None and text:
+            self.listener(text)

@@ -14,23 +14,25 @@ from structgen.base.json_text.exact_json import kind_name
 from structgen.grammars.text_grammars.composition.templates import filled, places
 
 
-def written_calls(calls: Sequence[Call], format: str | ToolFormat | Any) -> str:
+def write_calls(calls: Sequence[Call], format: str | ToolFormat | Any) -> str:
     """Return calls as a format writes them, with what stands around all of them.
 
     Raises `OptionError` for a name, a key or a string that the format cannot write.
     """
     row = format_of(format)
     begin, end = row.section
-    between = row.separator if begin else row.blocks or ("" if row.member else "\n")
-    return begin + between.join(_call(call, row) for call in calls) + end
+    joint = row.separator if begin else row.blocks or ("" if row.member else "\n")
+    return begin + joint.join(_write_call(call, row) for call in calls) + end
 
 
-def _call(call: Call, row: ToolFormat) -> str:
+def _write_call(call: Call, row: ToolFormat) -> str:
     """Return a call as its format writes it. Errors: OptionError."""
     assert isinstance(row.calls, tuple)
     check_name(call.name, row.names, row, f"the call of {call.name}")
     empty = [template for template in row.calls if not {"arguments", "quoted"} & places(template)]
+    # some formats write a call without arguments in another way
     template = empty[0] if empty and not call.arguments else row.calls[0]
+    # ids such as functions.f:0 and call_0 end with the number of the call
     index = call.id.rsplit(":", 1)[-1].removeprefix("call_")
     document = json.dumps(call.arguments, ensure_ascii=False)
     values = {
@@ -38,32 +40,40 @@ def _call(call: Call, row: ToolFormat) -> str:
         "id": call.id,
         "index": index if index.isdecimal() else "0",
         "quoted": json.dumps(document, ensure_ascii=False),
-        "arguments": _object(call.arguments, row) if row.member else document,
+        "arguments": _write_object(call.arguments, row) if row.member else document,
     }
     return filled(template, values)
 
 
-def _object(value: Mapping[str, Any], row: ToolFormat) -> str:
-    return _joined((_element(row.member, key, member, row) for key, member in value.items()), row, 0)
+def _write_object(value: Mapping[str, Any], row: ToolFormat) -> str:
+    return _join_parts(
+        (_write_element(row.member, key, member, row) for key, member in value.items()), row, 0
+    )
 
 
-def _joined(parts: Iterator[str], row: ToolFormat, at: int) -> str:
+def _join_parts(parts: Iterator[str], row: ToolFormat, bracket: int) -> str:
     inside = row.between.join(parts)
-    return row.brackets[at] + inside + row.brackets[at + 1] if row.brackets else inside
+    return row.brackets[bracket] + inside + row.brackets[bracket + 1] if row.brackets else inside
 
 
-def _element(template: str, key: str, value: Any, row: ToolFormat) -> str:
+def _write_element(
+    template: str,
+    key: str,
+    value: Any,
+    row: ToolFormat,
+) -> str:
     """Return a member or an item, by its template."""
     if template == row.member:
         check_name(key, row.keys, row, f"the argument {key}")
     end = template.partition("$value")[2]
-    written = row.frame + _value(value, row, filled(end, {"key": key})) + row.frame
-    return filled(template, {"key": key, "type": row.types.get(kind_name(value), ""), "value": written})
+    value_text = row.frame + _write_value(value, row, filled(end, {"key": key})) + row.frame
+    return filled(template, {"key": key, "type": row.types.get(kind_name(value), ""), "value": value_text})
 
 
-def _value(value: Any, row: ToolFormat, end: str) -> str:
+def _write_value(value: Any, row: ToolFormat, end: str) -> str:
     """Return a value; `end`: the text behind it, which no string may hold. Errors: OptionError."""
     if isinstance(value, str):
+        # a string that holds its own end would be read back shorter
         stop = next((mark for mark in row.stops or (row.quote or end, *row.ends) if mark in value), None)
         if stop is not None:
             raise OptionError(
@@ -73,7 +83,7 @@ def _value(value: Any, row: ToolFormat, end: str) -> str:
             )
         return row.quote + value + row.quote
     if row.nested and isinstance(value, Mapping):
-        return _object(value, row)
+        return _write_object(value, row)
     if row.nested and isinstance(value, list):
-        return _joined((_element(row.item, "", item, row) for item in value), row, 2)
+        return _join_parts((_write_element(row.item, "", item, row) for item in value), row, 2)
     return json.dumps(value, ensure_ascii=False)

@@ -50,6 +50,7 @@ def grammar_of_text(
 
     Errors: OptionError for a text without a syntax whose lines begin like neither; those of the grammars.
     """
+    # llguidance's dialect of Lark has directives of its own
     if syntax in ("", "lark") and is_llguidance(text):
         return llguidance(text, limits, specials or {})
     kind = "ebnf" if syntax == "gbnf" else syntax or syntax_of(text)
@@ -75,27 +76,36 @@ def grammar_of_format(
     """Read {"type": "grammar", "syntax": "lark" | "regex" | ..., "definition": "..."} (custom tools of
     responses). Chat completions have an inner object `grammar`; graders have a text there, whose syntax may
     stand beside it."""
-    inner, syntax = target.get("grammar"), target.get("syntax") or ""
+    inner = target.get("grammar")
+    syntax = target.get("syntax") or ""
     if isinstance(inner, str):
         return grammar_of_text(inner, limits, syntax=syntax, where=f"{where}/grammar", specials=specials)
     if inner is not None:
-        target, where, syntax = inner, f"{where}/grammar", inner["syntax"]
-    there = f"{where}/definition"
+        target = inner
+        where = f"{where}/grammar"
+        syntax = inner["syntax"]
+    definition_location = f"{where}/definition"
     text: Any = target.get("definition")
-    TOOL_SHAPES.check(text, "text", there)
-    return grammar_of_text(text, limits, syntax=syntax, where=there, specials=specials)
+    TOOL_SHAPES.check(text, "text", definition_location)
+    return grammar_of_text(text, limits, syntax=syntax, where=definition_location, specials=specials)
 
 
-def custom_members(given: Mapping[str, Any], place: str, limits: Limits | None) -> dict[str, Any]:
+def custom_members(tool: Mapping[str, Any], location: str, limits: Limits | None) -> dict[str, Any]:
     """Return the members of a custom tool, whose shape was checked, with the `schema` and the `input` of the
     `Tool` that it is told as. Errors: those of the grammar, with the place."""
-    if given.get("custom") is not None:
-        place, given = f"{place}/custom", given["custom"]
-    said = given.get("format") or {}
-    grammar, argument = None, {"type": "string"}
-    if said.get("type") == "grammar":
-        grammar = grammar_of_format(said, limits, f"{place}/format")
-        written = said.get("grammar") or said
-        argument["description"] = f"A text of this grammar ({written['syntax']}):\n{written['definition']}"
+    # chat completions have the members one dict deeper
+    if tool.get("custom") is not None:
+        location = f"{location}/custom"
+        tool = tool["custom"]
+    input_format = tool.get("format") or {}
+    grammar = None
+    argument = {"type": "string"}
+    # the model is told the grammar in words, as no prompt has a place for it
+    if input_format.get("type") == "grammar":
+        grammar = grammar_of_format(input_format, limits, f"{location}/format")
+        grammar_members = input_format.get("grammar") or input_format
+        argument["description"] = (
+            f"A text of this grammar ({grammar_members['syntax']}):\n{grammar_members['definition']}"
+        )
     schema = {"type": "object", "properties": {INPUT: argument}, "required": [INPUT]}
-    return {**given, "schema": schema, "input": grammar}
+    return {**tool, "schema": schema, "input": grammar}

@@ -280,33 +280,39 @@ def format_of(format: Any, where: str = "format") -> ToolFormat:
     """
     if isinstance(format, ToolFormat):
         return format
-    known = ", ".join(FORMATS)
+    names = ", ".join(FORMATS)
     if isinstance(format, str) and "{%" not in format and "{{" not in format:
         if format not in FORMATS:
             close = get_close_matches(format, FORMATS, 1, 0.7)
             raise OptionError(
                 f"The format {format!r} is not known.",
                 where=where,
-                cure=f"Write {close[0]!r}." if close else f"Known are {known}; or make an sg.ToolFormat.",
+                cure=f"Write {close[0]!r}." if close else f"Known are {names}; or make an sg.ToolFormat.",
             )
         return FORMATS[format]
     template = format if isinstance(format, str) else getattr(format, "chat_template", None)
     if isinstance(template, dict):  # transformers: several templates, by name
         template = template.get("tool_use", template.get("default"))
-    said = template if isinstance(template, str) else ""
-    fits = [row for row in ROWS if all(sign in said for sign in row.signs)]
+    template_text = template if isinstance(template, str) else ""
+    fits = [row for row in ROWS if all(sign in template_text for sign in row.signs)]
     if not fits:
         raise OptionError(
             "The chat template shows none of the formats that are known."
-            if said
+            if template_text
             else f"A {type(format).__name__} has no chat template.",
             where=where,
-            cure=f"Name the format: {known}; or pass an sg.ToolFormat, or a tokenizer with a chat template.",
+            cure=f"Name the format: {names}; or pass an sg.ToolFormat, or a tokenizer with a chat template.",
         )
+    # of several the one that is told by most of the template
     return max(fits, key=lambda row: sum(map(len, row.signs)))
 
 
-def check_name(name: str, pattern: str, row: ToolFormat, where: str) -> None:
+def check_name(
+    name: str,
+    pattern: str,
+    row: ToolFormat,
+    where: str,
+) -> None:
     """Raise `OptionError` for a name of a tool or an argument that a reader would not find again."""
     if re.fullmatch(pattern, name) is None:
         raise OptionError(

@@ -21,18 +21,18 @@ class ToolChoice:
     tools: tuple[Tool, ...]
     mode: Literal["auto", "required", "forced", "none"]
     """"forced": exactly one call, of the one tool."""
-    most: int | None
+    max_calls: int | None
     """The most calls; None: any number."""
 
     @property
-    def must(self) -> bool:
+    def must_call(self) -> bool:
         """Whether a reply must call."""
         return self.mode in ("required", "forced")
 
     @property
-    def further(self) -> int | None:
+    def max_further_calls(self) -> int | None:
         """The most calls behind the first one; None: any number."""
-        return None if self.most is None else self.most - 1
+        return None if self.max_calls is None else self.max_calls - 1
 
 
 def read_choice(tools: Sequence[Tool], tool_choice: Any, parallel: Any) -> ToolChoice:
@@ -46,33 +46,39 @@ def read_choice(tools: Sequence[Tool], tool_choice: Any, parallel: Any) -> ToolC
     if isinstance(tool_choice, ToolChoice):
         return tool_choice
     if parallel is None:
+        # clients that say nothing of it mean one call where a call is required
         choice = read_choice(tools, tool_choice, True)
-        return replace(choice, most=1) if choice.mode == "required" else choice
+        return replace(choice, max_calls=1) if choice.mode == "required" else choice
     if isinstance(parallel, bool):
-        most = None if parallel else 1
+        max_calls = None if parallel else 1
     elif isinstance(parallel, int) and parallel > 0:
-        most = parallel
+        max_calls = parallel
     else:
         raise OptionError(
             f"parallel is {parallel!r}.",
             where="parallel",
             cure="Give True, False, or the most calls: 1, 2, ...",
         )
-    taken = {tool.name: tool for tool in tools}
+    tools_by_name = {tool.name: tool for tool in tools}
     if tool_choice is None:
         tool_choice = "auto"
     if isinstance(tool_choice, Mapping):
-        return _of_dict(taken, tool_choice, most)
+        return _read_dict(tools_by_name, tool_choice, max_calls)
     if not isinstance(tool_choice, str):
         raise OptionError(f"It is {str(tool_choice)[:60]!r}.", where=_WHERE, cure=f"Give {_FORMS}.")
     if tool_choice == "none":
         return ToolChoice((), "none", 0)
     if tool_choice in ("auto", "required"):
-        return _of_mode(tuple(tools), tool_choice, most, _WHERE)
-    return ToolChoice((_named(taken, tool_choice, _WHERE),), "forced", 1)
+        return _choose_mode(tuple(tools), tool_choice, max_calls, _WHERE)
+    return ToolChoice((_find_tool(tools_by_name, tool_choice, _WHERE),), "forced", 1)
 
 
-def _of_mode(tools: tuple[Tool, ...], mode: Any, most: int | None, where: str) -> ToolChoice:
+def _choose_mode(
+    tools: tuple[Tool, ...],
+    mode: Any,
+    max_calls: int | None,
+    where: str,
+) -> ToolChoice:
     """Return a choice among tools; without tools it is "none". Errors: OptionError."""
     if mode not in ("auto", "required"):
         raise OptionError(f"The mode is {mode!r}.", where=where, cure='Write "auto" or "required".')
@@ -80,34 +86,43 @@ def _of_mode(tools: tuple[Tool, ...], mode: Any, most: int | None, where: str) -
         raise OptionError(
             "A call is required, and there are no tools.", where=where, cure='Give tools, or write "auto".'
         )
-    return ToolChoice(tools, mode if tools else "none", most)
+    return ToolChoice(tools, mode if tools else "none", max_calls)
 
 
-def _of_dict(taken: Mapping[str, Tool], choice: Mapping[str, Any], most: int | None) -> ToolChoice:
+def _read_dict(
+    tools_by_name: Mapping[str, Tool], choice: Mapping[str, Any], max_calls: int | None
+) -> ToolChoice:
     """Return the choice that one of OpenAI's dicts says. Errors: OptionError."""
     TOOL_SHAPES.check(choice, "tool_choice", _WHERE)
     if choice.get("type") != "allowed_tools":
-        return ToolChoice((_named(taken, choice, _WHERE),), "forced", 1)
-    said, where = choice, _WHERE
+        return ToolChoice((_find_tool(tools_by_name, choice, _WHERE),), "forced", 1)
+    members = choice
+    where = _WHERE
     if (inner := choice.get("allowed_tools")) is not None:  # chat completions have it one dict deeper
-        said, where = inner, f"{_WHERE}/allowed_tools"
-    listed = enumerate(said.get("tools") or ())
-    chosen = dict.fromkeys(_named(taken, name, f"{where}/tools/{at}").name for at, name in listed)
+        members = inner
+        where = f"{_WHERE}/allowed_tools"
+    numbered_names = enumerate(members.get("tools") or ())
+    chosen = dict.fromkeys(
+        _find_tool(tools_by_name, name, f"{where}/tools/{index}").name for index, name in numbered_names
+    )
     if not chosen:
         raise OptionError("It lists no tool.", where=f"{where}/tools", cure="Name one at least.")
-    return _of_mode(tuple(taken[name] for name in chosen), said.get("mode"), most, f"{where}/mode")
+    return _choose_mode(
+        tuple(tools_by_name[name] for name in chosen), members.get("mode"), max_calls, f"{where}/mode"
+    )
 
 
-def _named(taken: Mapping[str, Tool], name: Any, where: str) -> Tool:
+def _find_tool(tools_by_name: Mapping[str, Tool], name: Any, where: str) -> Tool:
     """Return the tool of a name, or of the one in `{"type": "function", "name": ...}`, or one dict deeper."""
     while isinstance(name, Mapping):
         inner = name.get("type") or "function"
         member = inner if name.get(inner) is not None else "name"
-        name, where = name.get(member), f"{where}/{member}"
-    if not isinstance(name, str) or name not in taken:
+        name = name.get(member)
+        where = f"{where}/{member}"
+    if not isinstance(name, str) or name not in tools_by_name:
         raise OptionError(
             f"No tool is called {name!r}.",
             where=where,
-            cure=f"The tools are {', '.join(taken) or 'none'}; or give {_FORMS}.",
+            cure=f"The tools are {', '.join(tools_by_name) or 'none'}; or give {_FORMS}.",
         )
-    return taken[name]
+    return tools_by_name[name]

@@ -90,15 +90,19 @@ class Tool:
         properties = schema.get("properties")
         if not isinstance(properties, Mapping) or _COMPOSING & schema.keys():
             return schema
-        undeclared: JsonObject = {key: {} for key in _asked_for(schema) if key not in properties}
-        if len(undeclared) > MOST_UNDECLARED:
+        missing_arguments: JsonObject = {
+            key: {} for key in _demanded_arguments(schema) if key not in properties
+        }
+        # a schema of a stranger may ask for millions of them
+        if len(missing_arguments) > MOST_UNDECLARED:
             raise SchemaError(
-                f"It asks for {len(undeclared):,} arguments that its properties do not have.",
+                f"It asks for {len(missing_arguments):,} arguments that its properties do not have.",
                 where="#",
                 cure=f"Declare them: {MOST_UNDECLARED} at most pass as a slip.",
             )
-        schema["properties"] = {**properties, **undeclared}
+        schema["properties"] = {**properties, **missing_arguments}
         closed = {**schema, "additionalProperties": False}
+        # a closed schema that no object satisfies helps nobody
         too_few = "minProperties" in schema and not has_documents(unwarned_schema(closed))
         return schema if too_few else closed
 
@@ -109,7 +113,7 @@ class Tool:
         Errors: `ValidatorError` for arguments that the types or the schema refuse.
         """
         if self.reader is not None:
-            return self.reader.read(document)
+            return self.reader.read_document(document)
         widest = {**WIDEST, "formats": "annotate"}
         if fault := first_fault(over_bytes(unwarned_schema(self.closed_schema, **widest)), document):
             raise ValidatorError(
@@ -151,26 +155,29 @@ def read_tools(
     that a server runs itself, such as OpenAI's `web_search`, is left out beside others. Its type goes into
     the list `left_out`, or into a `ToolWarning` where there is none.
     """
-    named: dict[str, Tool] = {}
-    hosted: dict[str, UnsupportedError] = {}
-    for place, given in _listed(tools):
-        if kind := hosted_type(given):
-            hosted.setdefault(kind, _unknown_type(kind, place))
+    tools_by_name: dict[str, Tool] = {}
+    hosted_errors: dict[str, UnsupportedError] = {}
+    for location, definition in _iterate_tools(tools):
+        # its error waits until it is known whether other tools are left
+        if kind := hosted_type(definition):
+            hosted_errors.setdefault(kind, _unknown_type(kind, location))
             continue
-        tool = _read(given, place, limits)
-        if tool.name in named:
+        tool = _read_tool(definition, location, limits)
+        if tool.name in tools_by_name:
             raise OptionError(
-                f"A second tool is called {tool.name!r}.", where=f"{place}/name", cure="Rename one of them."
+                f"A second tool is called {tool.name!r}.",
+                where=f"{location}/name",
+                cure="Rename one of them.",
             )
-        named[tool.name] = tool
-    for kind, error in hosted.items():
-        if not named:
+        tools_by_name[tool.name] = tool
+    for kind, error in hosted_errors.items():
+        if not tools_by_name:
             raise error
         if left_out is None:
             warnings.warn(ToolWarning(f"{error} It is left out."), stacklevel=warning_level())
         else:
             left_out.append(kind)
-    return tuple(named.values())
+    return tuple(tools_by_name.values())
 
 
 def hosted_type(tool: Any) -> str:
@@ -181,62 +188,69 @@ def hosted_type(tool: Any) -> str:
     return kind
 
 
-def _unknown_type(kind: Any, place: str) -> UnsupportedError:
+def _unknown_type(kind: Any, location: str) -> UnsupportedError:
     return UnsupportedError(
         f"The tool is of the type {shown(kind)}, which has no schema of arguments.",
         keyword="type",
-        where=f"{place}/type",
+        where=f"{location}/type",
         cure=f'{nearest(kind, _TYPES)}Give tools of the type "function" or "custom"; describe what a server '
         "runs itself as one.",
     )
 
 
-def _listed(given: Any) -> Iterator[tuple[str, Any]]:
+def _iterate_tools(tools: Any) -> Iterator[tuple[str, Any]]:
     """Yield tools as they are given, each with its place in what the person wrote."""
-    given, where = _members(given), "tools"
-    if isinstance(given, dict):
-        if "jsonrpc" in given or given.keys() == {"result"}:
-            given, where = _result(given), "tools/result"
-        if "tools" in given:
-            TOOL_SHAPES.check(given, "tools_listed", where)
-            if given.get("nextCursor", given.get("next_cursor")) is not None:
-                what = f"{where}: MCP's list of tools goes on, and the tools of other pages cannot be called."
+    tools = _read_members(tools)
+    where = "tools"
+    if isinstance(tools, dict):
+        if "jsonrpc" in tools or tools.keys() == {"result"}:
+            tools = _rpc_result(tools)
+            where = "tools/result"
+        if "tools" in tools:
+            TOOL_SHAPES.check(tools, "tools_listed", where)
+            if tools.get("nextCursor", tools.get("next_cursor")) is not None:
+                fault = (
+                    f"{where}: MCP's list of tools goes on, and the tools of other pages cannot be called."
+                )
                 cure = "Ask the server for all pages (cursor=), and give the tools in one list."
-                warnings.warn(ToolWarning(f"{what} {cure}"), stacklevel=warning_level())
-            given, where = given["tools"], f"{where}/tools"
-    is_tool = isinstance(given, dict | Tool | type) or (callable(given) and not isinstance(given, Iterable))
+                warnings.warn(ToolWarning(f"{fault} {cure}"), stacklevel=warning_level())
+            tools = tools["tools"]
+            where = f"{where}/tools"
+    is_tool = isinstance(tools, dict | Tool | type) or (callable(tools) and not isinstance(tools, Iterable))
     if is_tool:
-        yield where, given
-    elif isinstance(given, str | bytes | bytearray) or not isinstance(given, Iterable):
+        yield where, tools
+    elif isinstance(tools, str | bytes | bytearray) or not isinstance(tools, Iterable):
         raise OptionError(
-            f"The tools are a {type(given).__name__}.", where=where, cure="Give them in a list: [tool]."
+            f"The tools are a {type(tools).__name__}.", where=where, cure="Give them in a list: [tool]."
         )
     else:
-        for index, each in enumerate(given):
-            yield f"{where}/{index}", each
+        for index, tool in enumerate(tools):
+            yield f"{where}/{index}", tool
 
 
-def _members(given: Any) -> Any:
+def _read_members(definition: Any) -> Any:
     """Return a dict with the members of a mapping, or of an object that has MCP's attributes; else what is
     given."""
-    if isinstance(given, Mapping):
-        return dict(given)
-    if isinstance(given, type | Tool) or not any(hasattr(given, name) for name in ("tools", *_SCHEMA_KEYS)):
-        return given
-    known = ("tools", "nextCursor", "next_cursor", "name", "description", *_SCHEMA_KEYS)
-    return {name: getattr(given, name) for name in known if hasattr(given, name)}
+    if isinstance(definition, Mapping):
+        return dict(definition)
+    if isinstance(definition, type | Tool) or not any(
+        hasattr(definition, name) for name in ("tools", *_SCHEMA_KEYS)
+    ):
+        return definition
+    attributes = ("tools", "nextCursor", "next_cursor", "name", "description", *_SCHEMA_KEYS)
+    return {name: getattr(definition, name) for name in attributes if hasattr(definition, name)}
 
 
-def _result(given: JsonObject) -> JsonObject:
+def _rpc_result(message: JsonObject) -> JsonObject:
     """Return the result of a JSON-RPC message. Errors: OptionError for a message that has none."""
-    if given.get("error") is not None:
+    if message.get("error") is not None:
         raise OptionError(
-            f"The server answered with an error: {str(given['error'])[:200]}.",
+            f"The server answered with an error: {str(message['error'])[:200]}.",
             where="tools/error",
             cure="Ask it again for tools/list.",
         )
-    TOOL_SHAPES.check(given, "rpc", "tools")
-    result = given.get("result")
+    TOOL_SHAPES.check(message, "rpc", "tools")
+    result = message.get("result")
     if result is None or "tools" not in result:
         raise OptionError(
             "The JSON-RPC message does not list tools.",
@@ -246,21 +260,21 @@ def _result(given: JsonObject) -> JsonObject:
     return dict(result)
 
 
-def _read(given: Any, place: str, limits: Limits | None) -> Tool:
+def _read_tool(definition: Any, location: str, limits: Limits | None) -> Tool:
     """Return one tool. Errors: those of `read_tools`."""
-    given = _members(given)
-    if isinstance(given, Tool):
-        return given
-    if isinstance(given, dict):
-        return _of_dict(given, place, limits)
-    if isinstance(given, type):
-        return _of_type(given, place)
-    if callable(given) and typing.get_origin(given) is None:
-        with within(place):
-            return _of_function(given)
+    definition = _read_members(definition)
+    if isinstance(definition, Tool):
+        return definition
+    if isinstance(definition, dict):
+        return _tool_of_dict(definition, location, limits)
+    if isinstance(definition, type):
+        return _tool_of_type(definition, location)
+    if callable(definition) and typing.get_origin(definition) is None:
+        with within(location):
+            return _tool_of_function(definition)
     raise OptionError(
-        f"A {type(given).__name__} is no tool.",
-        where=place,
+        f"A {type(definition).__name__} is no tool.",
+        where=location,
         cure="Give a function, a type, a dict in OpenAI's, Anthropic's or MCP's shape, or an sg.Tool.",
     )
 
@@ -268,61 +282,72 @@ def _read(given: Any, place: str, limits: Limits | None) -> Tool:
 # --- dicts --------------------------------------------------------------------------------------------------
 
 
-def _of_dict(given: JsonObject, place: str, limits: Limits | None = None) -> Tool:
+def _tool_of_dict(definition: JsonObject, location: str, limits: Limits | None = None) -> Tool:
     """Return a tool of a dict; `strict` is taken, and the schema is enforced whatever it says."""
-    kind = given.get("type") or "function"
+    kind = definition.get("type") or "function"
     if kind not in _TYPES:
-        raise _unknown_type(kind, place)
-    TOOL_SHAPES.check(given, "tool", place)
-    named = [name for name in _SCHEMA_KEYS if name in given]
-    if len(named) > 1:
+        raise _unknown_type(kind, location)
+    TOOL_SHAPES.check(definition, "tool", location)
+    schema_keys = [name for name in _SCHEMA_KEYS if name in definition]
+    if len(schema_keys) > 1:
         raise OptionError(
-            f"{named[1]} stands beside {named[0]}.", where=f"{place}/{named[1]}", cure="Leave it out."
+            f"{schema_keys[1]} stands beside {schema_keys[0]}.",
+            where=f"{location}/{schema_keys[1]}",
+            cure="Leave it out.",
         )
-    if kind == "custom" and not named:
-        members = custom_members(given, place, limits)
-        made = _made(members, members["schema"], "", place)
-        return dataclasses.replace(made, custom=True, input=members["input"])
-    if given.get("function") is not None:
-        place, given = f"{place}/function", given["function"]
-    key = [*named, "parameters"][0]
-    return _made(given, given.get(key), f"{place}/{key}", place)
+    if kind == "custom" and not schema_keys:
+        members = custom_members(definition, location, limits)
+        tool = _build_tool(members, members["schema"], "", location)
+        return dataclasses.replace(tool, custom=True, input=members["input"])
+    if definition.get("function") is not None:
+        location = f"{location}/function"
+        definition = definition["function"]
+    key = [*schema_keys, "parameters"][0]
+    return _build_tool(definition, definition.get(key), f"{location}/{key}", location)
 
 
-def _made(given: Mapping[str, Any], schema: Any, at: str, place: str) -> Tool:
-    """Return a tool of a dict; `at`: the place of its schema. Errors: OptionError, SchemaError."""
-    name = given.get("name")
+def _build_tool(
+    definition: Mapping[str, Any],
+    schema: Any,
+    schema_location: str,
+    location: str,
+) -> Tool:
+    """Return a tool of a dict; `schema_location`: the place of its schema. Errors: OptionError,
+    SchemaError."""
+    name = definition.get("name")
     if not name:
-        raise OptionError(f"Its name is {name!r}.", where=f"{place}/name", cure="Give it a name.")
+        raise OptionError(f"Its name is {name!r}.", where=f"{location}/name", cure="Give it a name.")
     empty = {"type": "object", "properties": {}}
-    schema = empty if schema is None else _object_schema(schema, at, name)
-    return Tool(name, given.get("description") or "", schema)
+    schema = empty if schema is None else _object_schema(schema, schema_location, name)
+    return Tool(name, definition.get("description") or "", schema)
 
 
-def _asked_for(schema: Mapping[str, Any]) -> list[str]:
+def _demanded_arguments(schema: Mapping[str, Any]) -> list[str]:
     """Return the arguments that `required` and `dependentRequired` name, each as often as they do."""
-    keys, dependent = schema.get("required"), schema.get("dependentRequired")
-    listed = [keys, dependent, *(dependent.values() if isinstance(dependent, Mapping) else ())]
+    keys = schema.get("required")
+    dependent = schema.get("dependentRequired")
+    groups = [keys, dependent, *(dependent.values() if isinstance(dependent, Mapping) else ())]
     return [
-        key for keys in listed if isinstance(keys, list | Mapping) for key in keys if isinstance(key, str)
+        key for keys in groups if isinstance(keys, list | Mapping) for key in keys if isinstance(key, str)
     ]
 
 
 def _object_schema(schema: Any, where: str, name: str) -> JsonObject:
     """Return the schema of a tool's arguments, which are an object: one that says less than that is one of
     objects. Errors: `SchemaError` for one that no object satisfies, by its type."""
+    # any value is allowed, and arguments are an object
     if schema is True:
         return {"type": "object"}
     kinds = root_of(schema)[1].get("type", "object") if isinstance(schema, Mapping) else []
-    listed = kinds if isinstance(kinds, list) else [kinds]
-    if any(isinstance(kind, Mapping) or kind in ("object", "any") for kind in listed):  # draft 3 has these
+    types = kinds if isinstance(kinds, list) else [kinds]
+    if any(isinstance(kind, Mapping) or kind in ("object", "any") for kind in types):  # draft 3 has these
         return dict(schema)
-    kinds = shortened(", ".join(map(str, listed)))
-    other = "false, which nothing satisfies" if schema is False else f"a {type(schema).__name__}"
+    kinds = shortened(", ".join(map(str, types)))
+    fault = "false, which nothing satisfies" if schema is False else f"a {type(schema).__name__}"
     raise SchemaError(
         f"The arguments of {name} are an object, and its schema is one of {kinds}."
-        if listed
-        else f"The schema of the arguments of {name} is {other}.",
+        if types
+        else f"The schema of the arguments of {name} is {fault}.",
         where=where,
         cure='Write {"type": "object", "properties": {...}, "required": [...]}.',
     )
@@ -331,42 +356,45 @@ def _object_schema(schema: Any, where: str, name: str) -> JsonObject:
 # --- types and functions ------------------------------------------------------------------------------------
 
 
-def _of_type(given: type, place: str) -> Tool:
+def _tool_of_type(python_type: type, location: str) -> Tool:
     """Return a tool of a type, whose description is the tool's."""
-    with within(place):
-        reader: TypeReader[Any] = read_type(given)
+    with within(location):
+        reader: TypeReader[Any] = read_type(python_type)
         schema = reader.schema
         if "$ref" not in schema:
-            schema = _object_schema(schema, given.__name__, given.__name__)
+            schema = _object_schema(schema, python_type.__name__, python_type.__name__)
     # what the tool is for is told once, by the tool
     root = str(schema.get("$ref", "")).removeprefix("#/$defs/")
     of_root = schema["$defs"][root] if root else schema
-    written = of_root.get("description", "")
+    description = of_root.get("description", "")
     bare = {key: value for key, value in of_root.items() if key != "description"}
     schema = {**schema, "$defs": {**schema["$defs"], root: bare}} if root else bare
-    return Tool(given.__name__, written, schema, given, reader)
+    return Tool(python_type.__name__, description, schema, python_type, reader)
 
 
-def _of_function(given: Callable[..., Any]) -> Tool:
+def _tool_of_function(function: Callable[..., Any]) -> Tool:
     """Return a tool of a function, a method or another callable, by its signature and docstring."""
-    named = given
-    while isinstance(named, functools.partial):
-        named = named.func
-    name = getattr(named, "__name__", type(named).__name__)
+    inner_function = function
+    # a partial has neither a name nor a docstring of its own
+    while isinstance(inner_function, functools.partial):
+        inner_function = inner_function.func
+    name = getattr(inner_function, "__name__", type(inner_function).__name__)
     if name == "<lambda>":
         raise _no_tool("A lambda has no name and no types.", "Write a function with annotations.")
-    body = named if inspect.isroutine(named) else type(named).__call__
+    body = inner_function if inspect.isroutine(inner_function) else type(inner_function).__call__
     try:
-        signature = inspect.signature(given)
+        signature = inspect.signature(function)
         hints = typing.get_type_hints(inspect.unwrap(body), include_extras=True)
     except NameError as error:
         raise _no_tool(f"Its annotations name {error.name!r}, which is not defined.", "Import it.") from error
     except (TypeError, ValueError) as error:
         raise _no_tool("Its signature cannot be read.", "Wrap it in a function with annotations.") from error
-    summary, of_arguments = _described(inspect.getdoc(named) or inspect.getdoc(body) or "")
-    told: dict[str, JsonObject] = {key: {"description": text} for key, text in of_arguments.items()}
+    summary, of_arguments = _split_docstring(inspect.getdoc(inner_function) or inspect.getdoc(body) or "")
+    parameter_texts: dict[str, JsonObject] = {
+        key: {"description": text} for key, text in of_arguments.items()
+    }
     """What a schema says of a parameter for the model alone."""
-    taken: JsonObject = {}
+    parameter_hints: JsonObject = {}
     for parameter in signature.parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
             stars = {"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}.get(parameter.kind.name, "")
@@ -380,23 +408,26 @@ def _of_function(given: Callable[..., Any]) -> Tool:
                 f"The parameter {parameter.name} of {name} has no annotation.",
                 f"Write its type: def {name}({parameter.name}: str, ...).",
             )
-        taken[parameter.name] = hint
+        parameter_hints[parameter.name] = hint
         if parameter.default is not parameter.empty:
-            taken[parameter.name] = typing.NotRequired[hint]
-            told[parameter.name] = {**told.get(parameter.name, {}), **_default(parameter.default)}
+            parameter_hints[parameter.name] = typing.NotRequired[hint]
+            parameter_texts[parameter.name] = {
+                **parameter_texts.get(parameter.name, {}),
+                **_default_member(parameter.default),
+            }
     # optional: comes with pydantic, which takes no other TypedDict before Python 3.12
     from typing_extensions import TypedDict
 
-    reader = read_type(TypedDict(name, taken))  # type: ignore[operator]
+    reader = read_type(TypedDict(name, parameter_hints))  # type: ignore[operator]
     schema = dict(reader.schema)
     schema.pop("title", None)
     schema["properties"] = {
-        key: {**told.get(key, {}), **value} for key, value in schema.get("properties", {}).items()
+        key: {**parameter_texts.get(key, {}), **value} for key, value in schema.get("properties", {}).items()
     }
-    return Tool(name, summary, schema, given, reader)
+    return Tool(name, summary, schema, function, reader)
 
 
-def _default(value: Any) -> JsonObject:
+def _default_member(value: Any) -> JsonObject:
     """Return a default as a schema tells it; nothing of one that JSON lacks."""
     # optional: pydantic
     from structgen.asking.python_types.pydantic_schema import TypeSchema
@@ -407,29 +438,35 @@ def _default(value: Any) -> JsonObject:
         return {}
 
 
-def _no_tool(what: str, cure: str) -> StructgenError:
-    return UnsupportedError(what, keyword="type", cure=cure)
+def _no_tool(fault: str, cure: str) -> StructgenError:
+    return UnsupportedError(fault, keyword="type", cure=cure)
 
 
-def _described(docstring: str) -> tuple[str, dict[str, str]]:
+def _split_docstring(docstring: str) -> tuple[str, dict[str, str]]:
     """Return what a docstring says before it comes to the arguments, and what it says of these, by name. That
     is in lines `name: text` below `Args:`, or `:param`, each with the lines behind it that are indented
     deeper."""
-    lines, arguments = list[str](), dict[str, list[str]]()
+    lines = list[str]()
+    arguments = dict[str, list[str]]()
     inside = is_over = False
-    name, indent = "", 0
+    name = ""
+    indent = 0
     for line in docstring.expandtabs().splitlines():
-        is_section, field = _SECTION.match(line) is not None, line.lstrip()
+        is_section = _SECTION.match(line) is not None
+        field = line.lstrip()
         is_over = is_over or is_section or field.startswith((":param", ":return", ":rtype", ":raises"))
         if not is_over:
             lines.append(line)
         inside = is_section or (inside and (not field or line.startswith(" ")))
         depth = len(line) - len(field)
+        # lines that are indented deeper go on with the argument before them
         if name and (depth > indent or not field):
             arguments[name].append(field.rstrip())
             continue
-        said, name = None if is_section else _ARGUMENT.match(line), ""
-        if said and (inside or field.startswith(":param")):
-            name, indent = said[1], depth
-            arguments[name] = [said[2].strip()]
+        match = None if is_section else _ARGUMENT.match(line)
+        name = ""
+        if match and (inside or field.startswith(":param")):
+            name = match[1]
+            indent = depth
+            arguments[name] = [match[2].strip()]
     return "\n".join(lines).strip(), {name: " ".join(filter(None, said)) for name, said in arguments.items()}

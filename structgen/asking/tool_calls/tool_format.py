@@ -87,6 +87,7 @@ class ToolFormat(ArgumentStyle):
         calls = (self.calls,) if isinstance(self.calls, str) else tuple(self.calls)
         object.__setattr__(self, "calls", calls)
         ArgumentStyle.__post_init__(self)
+        # strings without quotes end at the next mark of the format
         if self.member and not self.stops and not self.ends:
             begins = [first_text(template) for template in (self.member, self.item) if template]
             texts = (self.member.partition("$value")[0], *calls)
@@ -101,12 +102,14 @@ class ToolFormat(ArgumentStyle):
             raise self._wrong("thinking", "Thoughts have a beginning and an end.", "Give both texts.")
         if not self.blocks:
             for trigger in self.triggers:
-                other = next((two for two in self.triggers if two != trigger and two in trigger), None)
-                if not trigger or other is not None:
+                inner_trigger = next(
+                    (two for two in self.triggers if two != trigger and two in trigger), None
+                )
+                if not trigger or inner_trigger is not None:
                     raise self._wrong(
                         "trigger",
-                        f"{trigger!r} contains {other!r}, which would come first."
-                        if other
+                        f"{trigger!r} contains {inner_trigger!r}, which would come first."
+                        if inner_trigger
                         else "Nothing tells where a call begins.",
                         "Let each call begin with a text, and none of these be part of another.",
                     )
@@ -114,15 +117,15 @@ class ToolFormat(ArgumentStyle):
     def _check_call(self, template: str) -> None:
         """Raise OptionError for a template of calls that cannot be written or read back."""
         kinds = [kind for kind, _ in pieces(template)]
-        held = {"name", "id", "index"}
-        known = {*held, "arguments", "quoted", "gap", "line"}
-        if "name" not in kinds or places(template) - known:
+        word_kinds = {"name", "id", "index"}
+        allowed_kinds = {*word_kinds, "arguments", "quoted", "gap", "line"}
+        if "name" not in kinds or places(template) - allowed_kinds:
             raise self._wrong("calls", f"{template!r} does not say where the name stands.", "Write $name.")
-        twice = next((kind for kind in known - {"gap", "line"} if kinds.count(kind) > 1), None)
+        twice = next((kind for kind in allowed_kinds - {"gap", "line"} if kinds.count(kind) > 1), None)
         if twice or {"arguments", "quoted"} <= set(kinds):
             raise self._wrong("calls", f"{template!r} has ${twice or 'quoted'} twice.", "Write it once.")
         for kind, following in pairwise(kinds):
-            if kind in held and following in held:
+            if kind in word_kinds and following in word_kinds:
                 raise self._wrong(
                     "calls", f"Nothing separates ${kind} and ${following}.", "Put a text between them."
                 )
@@ -144,8 +147,8 @@ class ToolFormat(ArgumentStyle):
     def is_document(self, text: str) -> bool:
         """Tell whether a reply is a document in the place of calls, by what stands before its first call."""
         # where a block of text comes before calls, a document begins with a bracket or a quote
-        said = text.lstrip()
-        return said[:1] in ("{", "[", '"') if self.text and not self.blocks else bool(said)
+        beginning = text.lstrip()
+        return beginning[:1] in ("{", "[", '"') if self.text and not self.blocks else bool(beginning)
 
     # --- ids of calls --------------------------------------------------------------------------------------
 
@@ -153,8 +156,8 @@ class ToolFormat(ArgumentStyle):
         """Return the id of a call that begins: by its number, where the format counts calls, else one that no
         other call has."""
         token = secrets.token_hex(12)
-        listed = (f"call_{token}", f"c{token[:8]}")  # no number: some formats count calls
-        return next((id for id in listed if self._is_own(id, name)), self.counted_id(name, number))
+        candidates = (f"call_{token}", f"c{token[:8]}")  # no number: some formats count calls
+        return next((id for id in candidates if self._is_own(id, name)), self.counted_id(name, number))
 
     def counted_id(self, name: str, number: int) -> str:
         """Return the id of a call that stands at a place among others."""
@@ -169,41 +172,47 @@ class ToolFormat(ArgumentStyle):
         An id of another form, one that comes again, or none becomes one by the number of the call. A result
         belongs to the last turn that has its id, there to the first call without a result. One without an id
         belongs to the next call without one, or to the next call where all have ids. So equal histories, and
-        longer ones, have equal ids. The `place` of a result, which is taken out, tells where its id was sent.
+        longer ones, have equal ids. The `id_location` of a result, which is taken out, tells where its id was
+        sent.
 
         Raises `OptionError` for a result of no call.
         """
-        renamed: list[dict[str, Any]] = []
+        result: list[dict[str, Any]] = []
         calls: list[tuple[str, str, str, int]] = []
-        answered, taken = calls[:], set[str]()
-        for at, message in enumerate(messages):
-            made = dict(message)
-            place = made.pop("place", f"{where}/{at}/tool_call_id")
+        answered_calls = calls[:]
+        used_ids = set[str]()
+        for index, message in enumerate(messages):
+            new_message = dict(message)
+            id_location = new_message.pop("place", f"{where}/{index}/tool_call_id")
             if message.get("tool_calls"):
-                made["tool_calls"] = []
+                new_message["tool_calls"] = []
                 for call in message["tool_calls"]:
-                    name, id = call["function"]["name"], str(call.get("id") or "")
-                    new, number = id, len(calls)
-                    while new in taken or not self._is_own(new, name):
-                        new, number = self.counted_id(name, number), number + 1
-                    taken.add(new)
-                    calls.append((id, new, name, at))
-                    made["tool_calls"].append({**call, "id": new})
+                    name = call["function"]["name"]
+                    id = str(call.get("id") or "")
+                    new = id
+                    number = len(calls)
+                    # the number goes on until the id is a new one
+                    while new in used_ids or not self._is_own(new, name):
+                        new = self.counted_id(name, number)
+                        number = number + 1
+                    used_ids.add(new)
+                    calls.append((id, new, name, index))
+                    new_message["tool_calls"].append({**call, "id": new})
             elif message.get("role") in ("tool", self.role):
                 id = str(message.get("tool_call_id") or "")
-                same = [call for call in calls if call[0] == id]
-                turn = max((call[3] for call in same if id), default=0)
-                left = [call for call in calls if call not in answered and call[3] >= turn]
-                listed = [call for call in left if call[0] == id]
-                listed += same[-1:] if id else [*left, *calls[-1:]]
-                if not listed:
+                calls_of_id = [call for call in calls if call[0] == id]
+                turn = max((call[3] for call in calls_of_id if id), default=0)
+                open_calls = [call for call in calls if call not in answered_calls and call[3] >= turn]
+                candidates = [call for call in open_calls if call[0] == id]
+                candidates += calls_of_id[-1:] if id else [*open_calls, *calls[-1:]]
+                if not candidates:
                     raise OptionError(
                         f"It is the result of the call {id!r}, which no message before it has.",
-                        where=place,
+                        where=id_location,
                         cure="Send the assistant's message with its tool_calls before the results.",
                     )
-                answered.append(listed[0])
-                _, new, name, _ = listed[0]
-                made |= {"tool_call_id": new, "name": message.get("name") or name}
-            renamed.append(made)
-        return renamed
+                answered_calls.append(candidates[0])
+                _, new, name, _ = candidates[0]
+                new_message |= {"tool_call_id": new, "name": message.get("name") or name}
+            result.append(new_message)
+        return result

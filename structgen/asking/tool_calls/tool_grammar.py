@@ -93,25 +93,35 @@ def tools(
         raise checks.wrong("specials", specials, 'Give ids by texts, such as {"<tool_call>": 7}.')
     if thinking not in (True, False, "auto"):
         raise OptionError(f"It is {thinking!r}.", where="thinking", cure='Give True, False or "auto".')
+    # the format has no marks between which thoughts could stand
     if thinking and not row.thinking:
         raise OptionError(
             f"The format {row.name} has no thoughts.", where="thinking", cure="Leave thinking out."
         )
     with THIS_CALL.begin(checks.limits(limits)), uncollected():
         choice = read_choice(read_tools(tools, limits=limits), tool_choice, parallel)
-        grammar = _Builder(row, specials, policies).reply(choice, thinking)
-    if choice.most != 1 and isinstance(grammar, Composed):
+        grammar = _Builder(row, specials, policies).build_reply(choice, thinking)
+    if choice.max_calls != 1 and isinstance(grammar, Composed):
         # without functions and types, which do not pickle everywhere
-        read = tuple(replace(tool, callable=None, reader=None) for tool in choice.tools)
-        grammar.repeats = partial(_repeated, row=row, tools=read, thinking=thinking, must=choice.must)
+        plain_tools = tuple(replace(tool, callable=None, reader=None) for tool in choice.tools)
+        grammar.repeats = partial(
+            _find_repeat, row=row, tools=plain_tools, thinking=thinking, must_call=choice.must_call
+        )
     return grammar
 
 
-def _repeated(text: str, *, row: ToolFormat, tools: Sequence[Tool], thinking: Any, must: bool) -> str:
-    """Return in words which call of a text so far equals an earlier one; "" where none does. `must`: a text
-    that is no call is the document that may stand in its place."""
+def _find_repeat(
+    text: str,
+    *,
+    row: ToolFormat,
+    tools: Sequence[Tool],
+    thinking: Any,
+    must_call: bool,
+) -> str:
+    """Return in words which call of a text so far equals an earlier one; "" where none does. `must_call`: a
+    text that is no call is the document that may stand in its place."""
     reply = parse_calls(text, row, tools=tools, thinking=thinking, ended=False)
-    return "" if must and row.is_document(reply.texts[0]) else without_repeats(reply).repeats
+    return "" if must_call and row.is_document(reply.texts[0]) else without_repeats(reply).repeats
 
 
 def specials_of(tokenizer: Any) -> Mapping[str, int | None]:
@@ -132,22 +142,27 @@ class _Builder:
     """Builds grammars of one format."""
 
     def __init__(
-        self, row: ToolFormat, specials: Mapping[str, int | None], policies: Mapping[str, Any]
+        self,
+        row: ToolFormat,
+        specials: Mapping[str, int | None],
+        policies: Mapping[str, Any],
     ) -> None:
         self.row, self.marks = row, marks_of(row)
         self.specials, self.policies = specials, dict(policies)
-        self.written: dict[str, TextGrammar] = {}
+        self.arguments_by_tool: dict[str, TextGrammar] = {}
         """The arguments of the tools that may be called."""
         by_length = sorted(filter(None, specials), key=len, reverse=True)
         self._special = re.compile("(" + "|".join(map(re.escape, by_length)) + ")") if by_length else None
 
     # --- texts ----------------------------------------------------------------------------------------------
 
-    def spelled(self, text: str) -> TextGrammar:
+    def spell_text(self, text: str) -> TextGrammar:
         """Return the grammar of a text of the format; special tokens in it stand for themselves."""
+        # without special tokens every text of the format is plain
         if self._special is None:
             return literal(text)
         tokens = {name: self.specials[name] for name in self._special.findall(text)}
+        # None in place of an id is the end of the reply, which needs no text
         meant = {name: "" if token is None else special(token) for name, token in tokens.items()}
         return sequence(*(meant.get(part, part) for part in self._special.split(text)))
 
@@ -155,145 +170,157 @@ class _Builder:
         """Tell whether a text begins with a special token, which no free text can be mistaken for."""
         return self._special is not None and self._special.match(text) is not None
 
-    def free(self, *more: str) -> TextGrammar:
+    def free_text(self, *extra_texts: str) -> TextGrammar:
         """Return free text outside of calls and thoughts, without some more texts too."""
-        return free_of(self.never(*more))
+        return free_of(self.avoided_texts(*extra_texts))
 
-    def text(self, *more: str) -> TextGrammar:
+    def reply_text(self, *extra_texts: str) -> TextGrammar:
         """Return the free text of a reply, without marks of calls too that no special tokens begin."""
-        return self.free(*more, *filterfalse(self.is_special, self.marks.strays))
+        return self.free_text(*extra_texts, *filterfalse(self.is_special, self.marks.strays))
 
-    def never(self, *more: str) -> list[str]:
+    def avoided_texts(self, *extra_texts: str) -> list[str]:
         """Return the texts that free text does not hold, those left out that hold another one."""
-        listed = dict.fromkeys((*self.row.thinking, *self.row.never, *more))
-        return [text for text in listed if text and not any(part != text and part in text for part in listed)]
+        texts = dict.fromkeys((*self.row.thinking, *self.row.never, *extra_texts))
+        return [text for text in texts if text and not any(part != text and part in text for part in texts)]
 
-    def thoughts(self, *, opened: bool) -> TextGrammar:
-        """Return thoughts with their marks; `opened`: the prompt has written the first one."""
+    def build_thoughts(self, *, is_open: bool) -> TextGrammar:
+        """Return thoughts with their marks; `is_open`: the prompt has written the first one."""
         begin, end = self.row.thinking
-        more = self.row.text[1:] if self.row.blocks else self.row.triggers if self.row.never else ()
+        other_ends = self.row.text[1:] if self.row.blocks else self.row.triggers if self.row.never else ()
         return sequence(
-            self.spelled("" if opened else begin),
-            self.free(*more),
-            self.spelled(end),
-            self.spelled(self.row.after_thinking),
+            self.spell_text("" if is_open else begin),
+            self.free_text(*other_ends),
+            self.spell_text(end),
+            self.spell_text(self.row.after_thinking),
         )
 
     # --- replies --------------------------------------------------------------------------------------------
 
-    def reply(self, choice: ToolChoice, thinking: bool | str) -> TextGrammar:
+    def build_reply(self, choice: ToolChoice, thinking: bool | str) -> TextGrammar:
         """Return whole replies, with thoughts as they are asked for. Errors: UnsupportedError."""
-        choice = self.writable(choice)
+        choice = self.keep_writable(choice)
         if self.row.blocks:
-            return self.stream(choice, bool(thinking))
-        body = self.blocked(choice, opened=not thinking) if self.row.text else self.plain(choice)
+            return self.build_stream(choice, bool(thinking))
+        body = (
+            self.build_block_reply(choice, is_open=not thinking)
+            if self.row.text
+            else self.build_plain(choice)
+        )
         if not thinking:
             return body
-        before = self.thoughts(opened=thinking is True and self.row.opened)
-        return (before.optional() if thinking == "auto" else before) + body
+        thoughts = self.build_thoughts(is_open=thinking is True and self.row.opened)
+        return (thoughts.optional() if thinking == "auto" else thoughts) + body
 
-    def writable(self, choice: ToolChoice) -> ToolChoice:
+    def keep_writable(self, choice: ToolChoice) -> ToolChoice:
         """Return a choice without the tools whose arguments the format has no way to write. Each brings a
         `ToolWarning`, and an error where none is left."""
-        refused: list[UnsupportedError] = []
+        refusals: list[UnsupportedError] = []
         for tool in choice.tools:
             check_name(tool.name, self.row.names, self.row, f"the tool {tool.name}: its name")
             try:
-                self.written[tool.name] = self.arguments(tool)
+                self.arguments_by_tool[tool.name] = self.build_arguments(tool)
             except UnsupportedError as error:
-                refused.append(error)
-        if refused and not self.written:
-            raise refused[0]
-        for refusal in refused:
+                refusals.append(error)
+        # a reply that can call nothing is an error, a tool less is a warning
+        if refusals and not self.arguments_by_tool:
+            raise refusals[0]
+        for refusal in refusals:
             warnings.warn(ToolWarning(str(refusal)), stacklevel=warning_level())
-        left = tuple(tool for tool in choice.tools if tool.name in self.written)
-        return replace(choice, tools=left)
+        writable_tools = tuple(tool for tool in choice.tools if tool.name in self.arguments_by_tool)
+        return replace(choice, tools=writable_tools)
 
-    def plain(self, choice: ToolChoice) -> TextGrammar:
+    def build_plain(self, choice: ToolChoice) -> TextGrammar:
         """Return replies in which text and calls stand one after another."""
         trigger = [text for text in self.marks.openings if not any(word in text for word in self.row.never)]
         if choice.mode == "none":
-            return self.text(*filterfalse(self.is_special, trigger))
+            return self.reply_text(*filterfalse(self.is_special, trigger))
         has_section = bool(self.row.section[0])
         if choice.mode == "auto":
-            most = 1 if choice.most and has_section else choice.most
-            return self.in_text({text: self.section(choice, text) for text in trigger}, most)
-        calls = self.section(choice)
+            max_calls = 1 if choice.max_calls and has_section else choice.max_calls
+            return self.text_with_triggers(
+                {text: self.build_section(choice, text) for text in trigger}, max_calls
+            )
+        calls = self.build_section(choice)
         if not has_section:
-            more = _between_calls() + calls
-            calls = calls + more.repeat(0, choice.further)
-        return self.spelled(self.row.lead) + calls
+            further_call = _between_calls() + calls
+            calls = calls + further_call.repeat(0, choice.max_further_calls)
+        return self.spell_text(self.row.lead) + calls
 
-    def in_text(self, rests: Mapping[str, TextGrammar], most: int | None) -> TextGrammar:
+    def text_with_triggers(self, rests: Mapping[str, TextGrammar], max_count: int | None) -> TextGrammar:
         """Return free text with what stands behind triggers."""
         words = [text for text in rests if not self.is_special(text)]
+        # no trigger is a special token: plain text alone keeps them apart
         if len(words) == len(rests):
-            avoided = self.never(*filterfalse(self.is_special, self.marks.strays))
-            return dispatched(rests, f"the format {self.row.name}", avoided, most)
-        free = self.text(*words)
-        body = either(*(sequence(free, self.spelled(text), rest) for text, rest in rests.items()))
-        return interrupted(body, free, most)
+            avoided_texts = self.avoided_texts(*filterfalse(self.is_special, self.marks.strays))
+            return dispatched(rests, f"the format {self.row.name}", avoided_texts, max_count)
+        free = self.reply_text(*words)
+        body = either(*(sequence(free, self.spell_text(text), rest) for text, rest in rests.items()))
+        return interrupted(body, free, max_count)
 
-    def block(self, begin: str, ends: Sequence[str]) -> TextGrammar:
+    def build_block(self, begin: str, ends: Sequence[str]) -> TextGrammar:
         """Return a block of text."""
-        end = either(*map(self.spelled, ends))
-        return sequence(self.spelled(begin), self.text(*self.row.text[1:]), end)
+        end = either(*map(self.spell_text, ends))
+        return sequence(self.spell_text(begin), self.reply_text(*self.row.text[1:]), end)
 
-    def blocked(self, choice: ToolChoice, *, opened: bool) -> TextGrammar:
+    def build_block_reply(self, choice: ToolChoice, *, is_open: bool) -> TextGrammar:
         """Return replies of a block of text, then calls."""
         begin, *ends = self.row.text
-        parts = [self.block("" if opened else begin, ends)]
+        parts = [self.build_block("" if is_open else begin, ends)]
         if choice.mode != "none":
-            of = self.section(choice)
-            parts.append(of.optional() if choice.mode == "auto" else of)
-        return sequence(*parts, self.spelled(self.row.end))
+            calls = self.build_section(choice)
+            parts.append(calls.optional() if choice.mode == "auto" else calls)
+        return sequence(*parts, self.spell_text(self.row.end))
 
-    def stream(self, choice: ToolChoice, thinking: bool) -> TextGrammar:
+    def build_stream(self, choice: ToolChoice, thinking: bool) -> TextGrammar:
         """Return replies of blocks in any order. A reply ends with the last call that it may have."""
-        between = self.spelled(self.row.blocks)
-        others = [self.thoughts(opened=False)] if thinking else []
-        if not choice.must:
+        separator = self.spell_text(self.row.blocks)
+        others = [self.build_thoughts(is_open=False)] if thinking else []
+        if not choice.must_call:
             begin, *ends = self.row.text
-            others.append(self.block(begin, ends))
+            others.append(self.build_block(begin, ends))
             if self.row.preamble and choice.mode == "auto":
-                others.append(self.block(self.row.preamble, ends[:1]))
-        other = either(*others) if others else None
-        ahead = (other + between).repeat() if other is not None else literal("")
-        if other is None or choice.must:
-            call = self.calls(choice)
-            more = between + ahead + call
-            return ahead + call + more.repeat(0, choice.further)
-        block = other if choice.mode == "none" else other | self.calls(choice)
-        if not choice.most:
-            return (block + (between + block).repeat()).optional()
+                others.append(self.build_block(self.row.preamble, ends[:1]))
+        other_block = either(*others) if others else None
+        ahead = (other_block + separator).repeat() if other_block is not None else literal("")
+        if other_block is None or choice.must_call:
+            call = self.build_calls(choice)
+            further_call = separator + ahead + call
+            return ahead + call + further_call.repeat(0, choice.max_further_calls)
+        block = other_block if choice.mode == "none" else other_block | self.build_calls(choice)
+        # without a bound any number of blocks may follow
+        if not choice.max_calls:
+            return (block + (separator + block).repeat()).optional()
         blocks = ahead + block
-        for _ in range(choice.most - 1):
-            blocks = ahead + (other | self.calls(choice) + (between + blocks).optional())
+        for _ in range(choice.max_calls - 1):
+            blocks = ahead + (other_block | self.build_calls(choice) + (separator + blocks).optional())
         return blocks.optional()
 
     # --- calls ----------------------------------------------------------------------------------------------
 
-    def section(self, choice: ToolChoice, behind: str = "") -> TextGrammar:
-        """Return the grammar of a section: its beginning, calls, its end. `behind`: the part of its beginning
-        that is read already, or that of a call without it."""
+    def build_section(self, choice: ToolChoice, read_prefix: str = "") -> TextGrammar:
+        """Return the grammar of a section: its beginning, calls, its end. `read_prefix`: the part of its
+        beginning that is read already, or that of a call without it."""
         begin, end = self.row.section
         if not begin:
-            return self.calls(choice, behind)
-        is_begun = begin.startswith(behind)
-        call = self.calls(choice, "" if is_begun else behind)
-        more = self.spelled(self.row.separator) + self.calls(choice)
-        call = call + more.repeat(0, choice.further)
-        return sequence(self.spelled(begin.removeprefix(behind) if is_begun else ""), call, self.spelled(end))
+            return self.build_calls(choice, read_prefix)
+        # the text may have read the mark of a call, not that of a section
+        is_begun = begin.startswith(read_prefix)
+        call = self.build_calls(choice, "" if is_begun else read_prefix)
+        further_call = self.spell_text(self.row.separator) + self.build_calls(choice)
+        call = call + further_call.repeat(0, choice.max_further_calls)
+        return sequence(
+            self.spell_text(begin.removeprefix(read_prefix) if is_begun else ""), call, self.spell_text(end)
+        )
 
-    def calls(self, choice: ToolChoice, behind: str = "") -> TextGrammar:
+    def build_calls(self, choice: ToolChoice, read_prefix: str = "") -> TextGrammar:
         """Return one call of one of the tools; the part of it behind a text, of the ways that have it."""
-        more = self.row.also if behind else ()
+        loose_ways = self.row.also if read_prefix else ()
         return either(
             *(
-                sequence(*self.call(template[template.index(behind) + len(behind) :], tool))
+                sequence(*self.call_parts(template[template.index(read_prefix) + len(read_prefix) :], tool))
                 for tool in choice.tools
-                for template in (*self.row.calls, *more)
-                if behind in template
+                for template in (*self.row.calls, *loose_ways)
+                if read_prefix in template
                 and ({"arguments", "quoted"} & places(template) or self.may_be_empty(tool))
             )
         )
@@ -303,11 +330,11 @@ class _Builder:
             return False
         return takes_nothing(tool.closed_schema, {**tool.policies, **self.policies})
 
-    def call(self, template: str, tool: Tool) -> Iterator[TextGrammar]:
+    def call_parts(self, template: str, tool: Tool) -> Iterator[TextGrammar]:
         """Yield the parts of a call."""
         for kind, text in pieces(template):
             if kind == TEXT:
-                yield self.spelled(text)
+                yield self.spell_text(text)
             elif kind == "name":
                 yield literal(tool.name)
             elif kind == "index":
@@ -315,16 +342,16 @@ class _Builder:
             elif kind == "id":
                 yield regex(self.row.ids)
             elif kind in ("gap", "line"):
-                yield gap(kind, self.blank(tool))
+                yield gap(kind, self.blank_grammar(tool))
             else:
-                arguments = self.written[tool.name]
+                arguments = self.arguments_by_tool[tool.name]
                 yield in_json_string(arguments) if kind == "quoted" else arguments
 
-    def blank(self, tool: Tool) -> TextGrammar | None:
-        said = {**tool.policies, **self.policies}.get("whitespace", "bounded")
-        return blank_of(said if isinstance(said, str) else "indent")
+    def blank_grammar(self, tool: Tool) -> TextGrammar | None:
+        whitespace = {**tool.policies, **self.policies}.get("whitespace", "bounded")
+        return blank_of(whitespace if isinstance(whitespace, str) else "indent")
 
-    def arguments(self, tool: Tool) -> TextGrammar:
+    def build_arguments(self, tool: Tool) -> TextGrammar:
         """Return the arguments of a tool, as the format writes them. Errors: those of schemas."""
         policies = {**tool.policies, **self.policies}
         with within(f"the tool {tool.name}"):

@@ -57,6 +57,7 @@ class Call:
         """Return the message that brings the model what a call came to. `value` is text as it is and anything
         else as JSON; with `error`, or for an exception, it is `{"error": ...}`. Raises `OptionError` for a
         value that JSON cannot write."""
+        # the model should see that the call failed, and how
         if error or isinstance(value, BaseException):
             value = {"error": str(value) if isinstance(value, BaseException) else value}
         role = self.format.role if self.format is not None else "tool"
@@ -118,14 +119,17 @@ class Reply:
 def without_repeats(reply: Reply) -> Reply:
     """Return a reply up to the first call that equals an earlier one in name and arguments. A call that is
     being written and may become such a one is left out, too."""
-    made = [(call.name, call.document) for call in reply.calls]
-    at = next((at for at, call in enumerate(made) if call in made[:at]), None)
-    if at is not None:
-        again = f"{reply.calls[at].name} is called again with the same arguments"
-        kept = replace(reply, calls=reply.calls[:at], texts=reply.texts[: at + 1], repeats=again)
-        return replace(kept, partial=None, pending="", complete=True)
-    part = reply.partial
-    if part is None or not any(part.name == name and said.startswith(part.begun) for name, said in made):
+    calls = [(call.name, call.document) for call in reply.calls]
+    # the first call that stands in the calls before it
+    index = next((at for at, call in enumerate(calls) if call in calls[:at]), None)
+    if index is not None:
+        repeat = f"{reply.calls[index].name} is called again with the same arguments"
+        shorter = replace(reply, calls=reply.calls[:index], texts=reply.texts[: index + 1], repeats=repeat)
+        return replace(shorter, partial=None, pending="", complete=True)
+    partial = reply.partial
+    if partial is None or not any(
+        partial.name == name and document.startswith(partial.begun) for name, document in calls
+    ):
         return reply
     return replace(reply, partial=None)
 
@@ -133,7 +137,7 @@ def without_repeats(reply: Reply) -> Reply:
 def _json_text(value: Any, name: str) -> str:
     """Return the JSON text of a value. Errors: OptionError; `name`: of the tool."""
     try:
-        return json.dumps(value, ensure_ascii=False, default=_plain)
+        return json.dumps(value, ensure_ascii=False, default=_jsonable_value)
     except (TypeError, ValueError) as error:
         raise OptionError(
             f"A {type(value).__name__} has no JSON text: {error}.",
@@ -142,7 +146,7 @@ def _json_text(value: Any, name: str) -> str:
         ) from error
 
 
-def _plain(value: Any) -> Any:
+def _jsonable_value(value: Any) -> Any:
     """Return what JSON can write of an object: of a pydantic model, a dataclass, a date, ..."""
     # optional: pydantic
     from pydantic_core import to_jsonable_python

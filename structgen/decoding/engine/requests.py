@@ -71,7 +71,7 @@ def _grammar(name: str, value: Any) -> Grammar | CompiledGrammar | None:
 
     grammar, reader = read_target(value, where=name)
     if reader is not None and isinstance(grammar, Grammar) and grammar.schema is not None:
-        cast("Any", grammar.innermost).reader = reader.read
+        cast("Any", grammar.innermost).reader = reader.read_document
     return grammar
 
 

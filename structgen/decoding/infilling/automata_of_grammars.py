@@ -86,7 +86,7 @@ def grammar_of(given: Any, where: str) -> tuple[Grammar | CompiledGrammar, Calla
             "Free text has no automaton.", where=where, cure="Give a grammar, or a type that has a schema."
         )
     if reader is not None:
-        return grammar, lambda text: reader.read(text.encode())
+        return grammar, lambda text: reader.read_document(text.encode())
     if plain_grammar(grammar).policies is None:
         return grammar, None
     return grammar, lambda text: over_bytes(grammar).value(text.encode("utf-8", "surrogatepass"))

@@ -189,10 +189,10 @@ class TypeChecker:
     def closed(self, event: ClosedValue) -> bool:
         """Return False if the type refuses a value that has closed."""
         # optional: pydantic
-        from structgen.asking.python_types.type_places import refuses
+        from structgen.asking.python_types.type_places import is_refused
 
-        reader = self._validators.at(event.path)
-        return reader is None or not refuses(reader, event.document)
+        reader = self._validators.reader_at(event.path)
+        return reader is None or not is_refused(reader, event.document)
 
     def copy(self) -> TypeChecker:
         """Return the checker itself: it keeps no state of a prefix."""

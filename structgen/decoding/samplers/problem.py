@@ -208,7 +208,7 @@ def understood(
             where="grammar",
             cure="Give a type that has a schema, or a grammar; or ask an sg.Engine with a temperature of 1.",
         )
-    return wanted, *((None, ()) if reader is None else (reader.read, (TypeChecker(reader),)))
+    return wanted, *((None, ()) if reader is None else (reader.read_document, (TypeChecker(reader),)))
 
 
 def _compiled(grammar: Any, tokenizer: Tokenizer) -> CompiledGrammar:

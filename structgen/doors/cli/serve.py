@@ -90,7 +90,7 @@ def serve(
     shown = f"[{host}]" if ":" in host else host
     where = f"http://{shown}:{listening.getsockname()[1]}/v1"
     with_key = ", with a key" if keys else ""
-    echo(f"{served.name} is served at {where}{with_key}. {served.told()} Ctrl-C stops it.")
+    echo(f"{served.name} is served at {where}{with_key}. {served.describe_calls()} Ctrl-C stops it.")
     if not keys and not is_loopback(address):
         echo(f"Everybody who reaches {where} can use it. Give keys: --api-key-file FILE.", err=True)
     sys.stdout.flush()

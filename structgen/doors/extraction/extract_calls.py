@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Never, TypeAlias, TypeVar, Unpack, overload
 
 from structgen.asking.documents.documents import TextDocument, documents_of
-from structgen.asking.documents.page_cuts import cut
+from structgen.asking.documents.page_cuts import cut_pages
 from structgen.base.errors import OptionError, ShortenedWarning, options_named, warning_level
 from structgen.base.system.html_pages import counted
 from structgen.base.system.progress import progress
@@ -53,15 +53,24 @@ if TYPE_CHECKING:
 
 @overload
 def extract(
-    model: Asked, document: Documents, target: TypeForm[Iterator[T]], **options: Unpack[ExtractOptions]
+    model: Asked,
+    document: Documents,
+    target: TypeForm[Iterator[T]],
+    **options: Unpack[ExtractOptions],
 ) -> Extraction[list[T]]: ...
 @overload
 def extract(
-    model: Asked, document: Documents, target: TypeForm[T], **options: Unpack[ExtractOptions]
+    model: Asked,
+    document: Documents,
+    target: TypeForm[T],
+    **options: Unpack[ExtractOptions],
 ) -> Extraction[T]: ...
 @overload
 def extract(
-    model: Asked, document: Documents, target: AnyTarget, **options: Unpack[ExtractOptions]
+    model: Asked,
+    document: Documents,
+    target: AnyTarget,
+    **options: Unpack[ExtractOptions],
 ) -> Extraction[Any]: ...
 @overload  # takes no call: for messages about wrong ones
 def extract(
@@ -110,7 +119,12 @@ def extract(model: ArgumentMissing, document: Any = ..., **options: Any) -> Any:
     options=ExtractOptions,
     defaults=EXTRACT_DEFAULTS,
 )
-def extract(model: Asked, document: Documents, target: Any, **options: Any) -> Any:
+def extract(
+    model: Asked,
+    document: Documents,
+    target: Any,
+    **options: Any,
+) -> Any:
     """Return what a model finds in documents of any length: an `Extraction`. A document is cut into pages,
     the model is asked about each, and its answers are put together.
 
@@ -144,20 +158,29 @@ def extract(model: Asked, document: Documents, target: Any, **options: Any) -> A
     and the options; OptionError where no document can be read, and for `out` with answers of another call;
     the error of the first page where all pages fail.
     """
-    return _prepared(model, document, target, options)(Future())
+    return _prepare_call(model, document, target, options)(Future())
 
 
 @overload
 def aextract(
-    model: Asked, document: Documents, target: TypeForm[Iterator[T]], **options: Unpack[ExtractOptions]
+    model: Asked,
+    document: Documents,
+    target: TypeForm[Iterator[T]],
+    **options: Unpack[ExtractOptions],
 ) -> Coroutine[Any, Any, Extraction[list[T]]]: ...
 @overload
 def aextract(
-    model: Asked, document: Documents, target: TypeForm[T], **options: Unpack[ExtractOptions]
+    model: Asked,
+    document: Documents,
+    target: TypeForm[T],
+    **options: Unpack[ExtractOptions],
 ) -> Coroutine[Any, Any, Extraction[T]]: ...
 @overload
 def aextract(
-    model: Asked, document: Documents, target: AnyTarget, **options: Unpack[ExtractOptions]
+    model: Asked,
+    document: Documents,
+    target: AnyTarget,
+    **options: Unpack[ExtractOptions],
 ) -> Coroutine[Any, Any, Extraction[Any]]: ...
 @overload  # takes no call: for messages about wrong ones
 def aextract(
@@ -206,132 +229,167 @@ def aextract(model: ArgumentMissing, document: Any = ..., **options: Any) -> Any
     options=ExtractOptions,
     defaults=EXTRACT_DEFAULTS,
 )
-def aextract(model: Asked, document: Documents, target: Any, **options: Any) -> Any:
+def aextract(
+    model: Asked,
+    document: Documents,
+    target: Any,
+    **options: Any,
+) -> Any:
     """Return a coroutine of what `sg.extract` returns. The work is done in a thread; where the waiting is
     cancelled, so is the work, and the answers that `out` has stay."""
-    work = _prepared(model, document, target, options)
+    work = _prepare_call(model, document, target, options)
 
-    async def waited() -> Extraction[Any]:
+    async def run_in_thread() -> Extraction[Any]:
         stop: Future[None] = Future()
         working = asyncio.ensure_future(asyncio.to_thread(work, stop))
         try:
             return await asyncio.shield(working)
         except asyncio.CancelledError:
+            # the thread sees this, and ends its pages
             stop.cancel()
             await asyncio.wait([working])  # until the next call may have its files
             working.exception()
             raise
 
-    return waited()
+    return run_in_thread()
 
 
-def _prepared(
-    model: Any, document: Any, target: Any, options: Mapping[str, Any]
+def _prepare_call(
+    model: Any,
+    document: Any,
+    target: Any,
+    options: Mapping[str, Any],
 ) -> Callable[[Future[None]], Extraction[Any]]:
     """Return the work of a call, whose options are checked."""
     if not options.keys() <= ExtractOptions.__annotations__.keys():
         raise TypeError("an unknown option, which options_named names")
-    how = ExtractSettings(**{name: value for name, value in options.items() if name in OWN_OPTIONS})
-    said = {name: value for name, value in options.items() if name not in OWN_OPTIONS}
-    said |= {"grounded": how.grounded, "quotes": how.quotes, "examples": how.examples}
-    question = PageQuestion(model, target, how.prompt, said, at_once=how.at_once, unverified=how.unverified)
+    own_options = {name: value for name, value in options.items() if name in OWN_OPTIONS}
+    settings = ExtractSettings(**own_options)
+    page_options = {name: value for name, value in options.items() if name not in OWN_OPTIONS}
+    page_options |= {"grounded": settings.grounded, "quotes": settings.quotes, "examples": settings.examples}
+    question = PageQuestion(
+        model, target, settings.prompt, page_options, at_once=settings.at_once, unverified=settings.unverified
+    )
+    # a target that cannot be asked for is refused before documents are read
     _ = question.form
-    if how.workers is not None and not isinstance(model, str | Path):
+    if settings.workers is not None and not isinstance(model, str | Path):
         cure = "Give the model's name, or its folder, which all machines have."
         raise OptionError("Each worker loads the model by its name.", where="workers", cure=cure)
-    return partial(_done, question, how, document)
+    return partial(_run_extraction, question, settings, document)
 
 
-def _done(question: PageQuestion, how: ExtractSettings, document: Any, stop: Future[None]) -> Extraction[Any]:
+def _run_extraction(
+    question: PageQuestion,
+    settings: ExtractSettings,
+    document: Any,
+    stop: Future[None],
+) -> Extraction[Any]:
     """Return what is found. To cancel `stop` ends the work: it raises CancelledError."""
     unread = dict[str, OptionError]()
-    documents = documents_of(document, how.out, unread)
-    most, question = question.page_size(how.page, how.overlap)
-    pages = [page for text in documents for page in _pages_of(text, question, most)]
+    documents = documents_of(document, settings.out, unread)
+    max_tokens, question = question.page_size(settings.page, settings.overlap)
+    pages = [page for text in documents for page in _pages_of(text, question, max_tokens)]
+    # documents without text have no page that could show a fault of the options
     if pages:
-        question.check(pages[0].text)
-    lines, failed = list[Line](), list[Line]()
-    is_stopped = not _asked(question, how, pages, stop, lines, failed)
-    if failed and not is_stopped and not any(line["requests"] for line in lines):
-        raise all_failed(failed)
-    made = extraction_of(
-        question, documents, pages, [*lines, *failed], how.merge, how.least_confidence, unread
+        question.check_first_page(pages[0].text)
+    lines = list[Line]()
+    failed_lines = list[Line]()
+    is_stopped = not _ask_pages(question, settings, pages, stop, lines, failed_lines)
+    # one cause for all pages, such as a server that is down, is an error of the call
+    if failed_lines and not is_stopped and not any(line["requests"] for line in lines):
+        raise all_failed(failed_lines)
+    extraction = extraction_of(
+        question, documents, pages, [*lines, *failed_lines], settings.merge, settings.least_confidence, unread
     )
-    if made.is_stopped and not is_stopped:
-        unasked = counted(len(pages) - len(lines) - len(failed), "page")
+    if extraction.is_stopped and not is_stopped:
+        unasked_pages = counted(len(pages) - len(lines) - len(failed_lines), "page")
         remark = (
-            f"max_requests={how.max_requests:,} ended the work: {unasked} of {len(pages):,} were not asked. "
+            f"max_requests={settings.max_requests:,} ended the work: "
+            f"{unasked_pages} of {len(pages):,} were not asked. "
             "Set it higher, or call again with the same out."
         )
-        made = replace(made, is_limited=True, remarks=(remark, *made.remarks))
-    if how.out is not None:
-        made.write(how.out, formulas=how.formulas)
-    if made.failed or made.is_stopped:
-        what = made.told_missing()
-        warnings.warn(ShortenedWarning(f"sg.extract: {what}"), stacklevel=warning_level())
-    return made
+        extraction = replace(extraction, is_limited=True, remarks=(remark, *extraction.remarks))
+    if settings.out is not None:
+        extraction.write(settings.out, formulas=settings.formulas)
+    if extraction.failed or extraction.is_stopped:
+        message = extraction.told_missing()
+        warnings.warn(ShortenedWarning(f"sg.extract: {message}"), stacklevel=warning_level())
+    return extraction
 
 
-def _asked(
+def _ask_pages(
     question: PageQuestion,
-    how: ExtractSettings,
+    settings: ExtractSettings,
     pages: Sequence[Page],
     stop: Future[None],
     lines: list[Line],
-    failed: list[Line],
+    failed_lines: list[Line],
 ) -> bool:
-    """Ask for all pages, whose lines go to `lines` and `failed`. Return False where Ctrl-C ended the work."""
-    rows = None if how.out is None else how.out.with_name(f"{how.out.name}.pages")
-    begun, asked, items, tokens = time.monotonic(), 0, 0, 0
-    most = 0
+    """Ask for all pages, whose lines go to `lines` and `failed_lines`. Return False where Ctrl-C ended the
+    work."""
+    rows = None if settings.out is None else settings.out.with_name(f"{settings.out.name}.pages")
+    start = time.monotonic()
+    asked_count = 0
+    items = 0
+    tokens = 0
+    request_count = 0
 
-    def tell_requests(count: int) -> None:
-        nonlocal most
-        most = min(count, how.max_requests)
-        what = f"extract: {counted(count, 'page')} to ask about, {counted(most, 'request')}"
-        _log.info(what)
-        if how.progress is True and count > MANY:
-            print(what, file=sys.stderr, flush=True)
+    def report_requests(count: int) -> None:
+        nonlocal request_count
+        # a page may be asked again, so that this is the number when all goes well
+        request_count = min(count, settings.max_requests)
+        message = f"extract: {counted(count, 'page')} to ask about, {counted(request_count, 'request')}"
+        _log.info(message)
+        if settings.progress is True and count > MANY:
+            print(message, file=sys.stderr, flush=True)
 
     answers = page_lines(
         question,
         pages,
         rows,
         stop,
-        failed,
-        tell_requests,
-        max_requests=how.max_requests,
-        start_over=how.start_over,
-        workers=how.workers,
+        failed_lines,
+        report_requests,
+        max_requests=settings.max_requests,
+        start_over=settings.start_over,
+        workers=settings.workers,
     )
-    with _telling(how.progress) as tell, closing(answers):
+    with _progress_reporter(settings.progress) as report, closing(answers):
         try:
             for line, is_new in answers:
                 lines.append(line)
-                asked += is_new
+                asked_count += is_new
+                # what an earlier run wrote is no part of the speed of this one
                 tokens += is_new * line["tokens"]
-                items += sum(len(question.value(part)) for part in line["parts"] if question.is_list)
-                seconds = time.monotonic() - begun
-                left = seconds / asked * (len(pages) - len(lines)) if asked else None
-                tell(ExtractProgress(len(lines), len(pages), items, tokens, seconds, left, most))
+                items += sum(len(question.read_value(part)) for part in line["parts"] if question.is_list)
+                seconds = time.monotonic() - start
+                seconds_left = seconds / asked_count * (len(pages) - len(lines)) if asked_count else None
+                report(
+                    ExtractProgress(
+                        len(lines), len(pages), items, tokens, seconds, seconds_left, request_count
+                    )
+                )
         except KeyboardInterrupt:
             return False
     return True
 
 
-def _pages_of(document: TextDocument, question: PageQuestion, most: int) -> Iterator[Page]:
-    cuts = cut(document.text, question.count, most, question.overlap)
-    for number, place in enumerate(cuts, 1):
-        yield Page(document.name, number, place.start, place.end, document.text[place.start : place.end])
+def _pages_of(document: TextDocument, question: PageQuestion, max_tokens: int) -> Iterator[Page]:
+    cuts = cut_pages(document.text, question.count_tokens, max_tokens, question.overlap)
+    for number, span in enumerate(cuts, 1):
+        text = document.text[span.start : span.end]
+        yield Page(document.name, number, span.start, span.end, text)
 
 
 @contextmanager
-def _telling(how: bool | Callable[[ExtractProgress], None]) -> Iterator[Callable[[ExtractProgress], None]]:
+def _progress_reporter(
+    option: bool | Callable[[ExtractProgress], None],
+) -> Iterator[Callable[[ExtractProgress], None]]:
     """Yield the function that is called with the progress."""
-    if callable(how):
-        yield how
-    elif how:
-        with progress("extract", "pages") as tell:
-            yield lambda now: tell(now.pages, now.total, str(now))
+    if callable(option):
+        yield option
+    elif option:
+        with progress("extract", "pages") as report:
+            yield lambda now: report(now.pages, now.total, str(now))
     else:
         yield lambda now: None

@@ -72,13 +72,14 @@ class ExtractOptions(WritingOptions, total=False):
     progress: bool | Callable[[ExtractProgress], None]
 
 
-def _told(name: str, value: Any) -> Any:
+def _check_progress(name: str, value: Any) -> Any:
     return value if callable(value) else checks.switch(name, value)
 
 
-def _path(name: str, value: Any) -> Path:
+def _check_path(name: str, value: Any) -> Path:
     if isinstance(value, str | Path) and "\0" not in str(value):
         path = Path(value)
+        # a folder cannot be written over
         if path.name not in ("", "..") and not path.is_dir():
             return path
     cure = "Give the path of a file, such as results.jsonl."
@@ -100,11 +101,11 @@ class ExtractSettings:
     unverified: Annotated[bool, checks.switch] = False
     at_once: Annotated[int, Whole(1, 1_024)] = 8
     max_requests: Annotated[int, Whole(1)] = 10_000
-    out: Annotated[Path, _path] | None = None
+    out: Annotated[Path, _check_path] | None = None
     formulas: Annotated[bool, checks.switch] = False
     start_over: Annotated[bool, checks.switch] = False
     workers: Annotated[int, Whole(0)] | None = None
-    progress: Annotated[bool | Callable[[ExtractProgress], None], _told] = True
+    progress: Annotated[bool | Callable[[ExtractProgress], None], _check_progress] = True
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -112,8 +113,8 @@ class ExtractSettings:
             name = "start_over" if self.start_over else "formulas"
             raise OptionError("There is no file of results.", where=name, cure="Give out= too.")
         if self.unverified and not self.grounded:
-            what = "All numbers and dates are free with grounded=False, so that none is verified."
-            raise OptionError(what, where="unverified", cure="Leave one of them out.")
+            fault = "All numbers and dates are free with grounded=False, so that none is verified."
+            raise OptionError(fault, where="unverified", cure="Leave one of them out.")
 
 
 OWN_OPTIONS: Final = tuple(field.name for field in fields(ExtractSettings))

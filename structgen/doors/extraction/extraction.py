@@ -17,11 +17,11 @@ from structgen.base.json_text.exact_json import Json
 from structgen.base.json_text.raw_json import written
 from structgen.base.system.html_pages import counted, framed, write_page
 from structgen.doors.extraction.extraction_page import page_of
-from structgen.doors.extraction.extraction_tables import as_json, table, to_csv, to_jsonl
+from structgen.doors.extraction.extraction_tables import as_json, build_table, to_csv, to_jsonl
 from structgen.doors.extraction.found_items import FoundItem, PageAnswer
-from structgen.doors.extraction.merging import keys_of, merged
+from structgen.doors.extraction.merging import keys_of, merge_answers
 from structgen.doors.extraction.page_asking import Page, PageQuestion
-from structgen.doors.extraction.page_schema import count_fault, unstated, without_needless_nulls
+from structgen.doors.extraction.page_schema import count_fault, find_unstated, without_needless_nulls
 from structgen.doors.extraction.unasked_pages import UnaskedPiece, unasked_remarks
 
 R = TypeVar("R")
@@ -84,8 +84,8 @@ class Extraction(Sequence[FoundItem], Generic[R]):
         return self.items[at]
 
     def __repr__(self) -> str:
-        told = f"{counted(len(self), 'item')} of {counted(len(self.documents), 'document')}"
-        return f"<Extraction of {told}; write(path) writes its page>"
+        counts = f"{counted(len(self), 'item')} of {counted(len(self.documents), 'document')}"
+        return f"<Extraction of {counts}; write(path) writes its page>"
 
     @property
     def is_complete(self) -> bool:
@@ -105,8 +105,8 @@ class Extraction(Sequence[FoundItem], Generic[R]):
         refuses the object."""
         count = len(self.documents) + sum(not part.page for part in self.failed)
         if count != 1:
-            what = f"There are {count} documents."
-            raise OptionError(what, where="value", cure="Take .values, which has them by name.")
+            fault = f"There are {count} documents."
+            raise OptionError(fault, where="value", cure="Take .values, which has them by name.")
         return self.values[self.documents[0].name]
 
     @property
@@ -121,12 +121,12 @@ class Extraction(Sequence[FoundItem], Generic[R]):
     def told_missing(self) -> str:
         """Return a sentence about documents that are not read and pages that have no answer; "" where there
         are none."""
-        told = [*map(str, self.failed[:3])]
-        if more := len(self.failed) - len(told):
-            told.append(f"{more:,} more failed")
-        if left := self.pages - self._done:
-            told.append(f"{counted(left, 'page')} of {self.pages:,} were not asked")
-        return "; ".join(told)
+        clauses = [*map(str, self.failed[:3])]
+        if further_count := len(self.failed) - len(clauses):
+            clauses.append(f"{further_count:,} more failed")
+        if unasked_count := self.pages - self._done:
+            clauses.append(f"{counted(unasked_count, 'page')} of {self.pages:,} were not asked")
+        return "; ".join(clauses)
 
     def to_jsonl(self) -> str:
         """Return a line of JSON for each item: value, places, confidences, conflicts, pages."""
@@ -140,25 +140,32 @@ class Extraction(Sequence[FoundItem], Generic[R]):
     def table(self) -> Any:
         """Return a `pandas.DataFrame` of the rows of `to_csv`. Raises StructgenError where pandas is not
         installed (the extra `tables`)."""
-        return table(self.items)
+        return build_table(self.items)
 
     def page(self) -> str:
         """Return one file of HTML: the documents with marks, and a table of the items beside them."""
-        told = [self.told_missing(), *self.remarks]
+        remarks = [self.told_missing(), *self.remarks]
         if self.doubtful:
-            first, last = len(self) + 1, len(self) + len(self.doubtful)
-            told.append(f"Items {first:,} to {last:,} are doubtful: all other results leave them out.")
+            first = len(self) + 1
+            last = len(self) + len(self.doubtful)
+            remarks.append(f"Items {first:,} to {last:,} are doubtful: all other results leave them out.")
         return page_of(
             {text.name: text.text for text in self.documents},
             (*self.items, *self.doubtful),
-            [*filter(None, told)],
+            [*filter(None, remarks)],
         )
 
     def write(self, path: Path | str, *, formulas: bool = False) -> None:
         """Write JSON lines, or, to a path that ends in .csv or .html, these: whole or not at all.
         `formulas`: as in `to_csv`. Raises OSError."""
-        writers = {".csv": lambda: self.to_csv(formulas=formulas), ".html": self.page, ".htm": self.page}
-        write_page(Path(path), writers.get(Path(path).suffix.lower(), self.to_jsonl)())
+        writers = {
+            ".csv": lambda: self.to_csv(formulas=formulas),
+            ".html": self.page,
+            ".htm": self.page,
+        }
+        ending = Path(path).suffix.lower()
+        write_text = writers.get(ending, self.to_jsonl)
+        write_page(Path(path), write_text())
 
     def _repr_html_(self) -> str:
         """Return the page in a frame; where it is too long for a notebook, what it is."""
@@ -170,63 +177,72 @@ class _Objects:
 
     def __init__(self, question: PageQuestion) -> None:
         form = question.form
-        self._is_list, self._schema, self._holds = question.is_list, question.plain_schema, question.holds
-        self._whole: TypeReader[Any] | None = form.reader
-        hint = get_args(form.hint)[0] if get_origin(form.hint) is Annotated else form.hint
+        self._is_list = question.is_list
+        self._schema = question.plain_schema
+        self._holds = question.allows_value
+        self._whole_reader: TypeReader[Any] | None = form.reader
+        is_annotated = get_origin(form.hint) is Annotated
+        hint = get_args(form.hint)[0] if is_annotated else form.hint
         args = get_args(hint)
-        has_items = args[1:] == (...,) or (len(args) == 1 and get_origin(hint) is not tuple)
-        self._one = read_type(args[0]) if self._is_list and has_items else None
+        # a tuple of fixed kinds has no type of its items
+        is_open_tuple = args[1:] == (...,)
+        is_list = len(args) == 1 and get_origin(hint) is not tuple
+        has_items = is_open_tuple or is_list
+        self._item_reader = read_type(args[0]) if self._is_list and has_items else None
 
-    def made(self, item: FoundItem) -> FoundItem:
+    def add_object(self, item: FoundItem) -> FoundItem:
         """Return an item with its object, or why there is none."""
-        reader = self._one if self._is_list else self._whole
+        reader = self._item_reader if self._is_list else self._whole_reader
         value = item.value if self._is_list else without_needless_nulls(item.value, self._schema)
-        if not self._is_list and (fault := self._fault(value)):
+        if not self._is_list and (fault := self._find_fault(value)):
             return replace(item, error=fault)
         try:
-            return replace(item, made=_read(value, reader))
+            return replace(item, made=_read_value(value, reader))
         except ValidatorError as error:
             nulls = {field.path for field in item.fields if field.value is None}
+            # what the type misses is what no page states
             if error.where in nulls:
                 return replace(item, error=f"No page states {error.where or 'a value'}.")
             return replace(item, error=str(error))
 
-    def _fault(self, value: Json) -> str:
+    def _find_fault(self, value: Json) -> str:
         """Return why a schema, which is no type's, does not allow the value of a document; "" where it does.
         Its parts are what the model was held to."""
-        if self._whole is not None:
+        if self._whole_reader is not None:
             return ""
         if self._is_list:
             assert isinstance(value, list), "it is made of items"
             return count_fault(value, self._schema, self._holds)
-        path = unstated(value, self._schema, self._schema, self._holds)
+        path = find_unstated(value, self._schema, self._schema, self._holds)
         return "" if path is None else f"No page states {path or 'a value'}."
 
-    def together(self, items: Sequence[FoundItem], document: TextDocument) -> Any:
+    def document_value(self, items: Sequence[FoundItem], document: TextDocument) -> Any:
         """Return the object of a document, the list of its items, or the error that there is none."""
         cure = "Look at .items, or loosen the type."
         if not self._is_list:
-            item = items[0] if items else FoundItem(document.name, None, (), error="No page states a value.")
+            nothing = FoundItem(document.name, None, (), error="No page states a value.")
+            item = items[0] if items else nothing
             if not item.error:
                 return item.made
+            # a value that no text states has an error of its own, with the texts
             if item.error.startswith("No page states"):
                 nulls = [field.path for field in item.fields if item.error == f"No page states {field.path}."]
-                how = "Make the field optional (`| None`), or mark a conclusion with sg.Inferred."
+                advice = "Make the field optional (`| None`), or mark a conclusion with sg.Inferred."
                 texts = {document.name: document.text}
-                return NotStatedError(item.error, path=nulls[0] if nulls else "", texts=texts, cure=how)
+                return NotStatedError(item.error, path=nulls[0] if nulls else "", texts=texts, cure=advice)
             return GenerationError(item.error, text=written(item.value, as_json), cure=cure)
         sound: list[Json] = [item.value for item in items if not item.error]
         try:
-            fault = self._fault(sound)
-            return _read(sound, self._whole) if not fault else GenerationError(fault, cure=cure)
+            fault = self._find_fault(sound)
+            return _read_value(sound, self._whole_reader) if not fault else GenerationError(fault, cure=cure)
         except ValidatorError as error:
             return GenerationError(str(error), cure=cure)
 
 
-def _read(value: Json, reader: TypeReader[Any] | None) -> Any:
+def _read_value(value: Json, reader: TypeReader[Any] | None) -> Any:
     """Return the object of a value; without a type, the plain value, with ints where numbers are whole."""
     text = written(value, as_json)
-    return json.loads(text) if reader is None else reader.read(text)
+    return json.loads(text) if reader is None else reader.read_document(text)
 
 
 def extraction_of(
@@ -235,30 +251,35 @@ def extraction_of(
     pages: Sequence[Page],
     lines: Sequence[Mapping[str, Any]],
     merge: str,
-    least: float,
+    min_confidence: float,
     unread: Mapping[str, OptionError],
 ) -> Extraction[Any]:
     """Return what the answers to pages say together; their order says nothing. `lines`: those of
-    `page_runs`; `least`: the least probability of an item; `unread`: why documents could not be read, by
-    their names. Cost: reading the pages, then near n log n in the items."""
-    read = _Lines(question, pages, lines)
-    objects, keys, values = _Objects(question), keys_of(question.item_schema), dict[str, Any]()
-    items, doubtful, remarks = list[FoundItem](), list[FoundItem](), list[str]()
+    `page_runs`; `min_confidence`: the least probability of an item; `unread`: why documents could not be
+    read, by their names. Cost: reading the pages, then near n log n in the items."""
+    line_contents = _Lines(question, pages, lines)
+    objects = _Objects(question)
+    keys = keys_of(question.item_schema)
+    values = dict[str, Any]()
+    items = list[FoundItem]()
+    doubtful = list[FoundItem]()
+    remarks = list[str]()
     for document in documents:
-        answers = read.answers[document.name]
+        answers = line_contents.answers[document.name]
         sure = list[FoundItem]()
-        for item in merged(
+        for item in merge_answers(
             _of_one_shape(answers) if question.is_union else answers,
             document.text,
             is_object=not question.is_list,
             keys=keys,
-            how=merge,
+            mode=merge,
         ):
-            item = objects.made(item)
-            known = (field.confidence for field in item.fields if field.confidence is not None)
-            is_sure = not question.is_list or math.prod(known) >= least
+            item = objects.add_object(item)
+            confidences = (field.confidence for field in item.fields if field.confidence is not None)
+            # the one object of a document is its value, however sure the model is
+            is_sure = not question.is_list or math.prod(confidences) >= min_confidence
             (sure if is_sure else doubtful).append(item)
-        values[document.name] = objects.together(sure, document)
+        values[document.name] = objects.document_value(sure, document)
         items += sure
         remarks += _remarks_of(document, sure)
     texts = {document.name: document.text for document in documents}
@@ -267,15 +288,18 @@ def extraction_of(
         doubtful=tuple(doubtful),
         documents=tuple(documents),
         pages=len(pages),
-        asked=read.asked,
-        unasked=tuple(read.unasked),
-        failed=(*(FailedPage(name, 0, 0, 0, str(error)) for name, error in unread.items()), *read.failed),
+        asked=line_contents.asked,
+        unasked=tuple(line_contents.unasked),
+        failed=(
+            *(FailedPage(name, 0, 0, 0, str(error)) for name, error in unread.items()),
+            *line_contents.failed,
+        ),
         remarks=(
             *remarks,
-            *unasked_remarks(read.unasked, texts, "" if question.unverified else _CURE),
-            *read.remarks,
+            *unasked_remarks(line_contents.unasked, texts, "" if question.unverified else _CURE),
+            *line_contents.remarks,
         ),
-        **{name: read.counts[name] for name in _COUNTS},
+        **{name: line_contents.counts[name] for name in _COUNTS},
         _done=len(lines),
         _values=values,
         is_limited=False,
@@ -294,7 +318,10 @@ class _Lines:
     """What the lines of pages say, in the order of the pages."""
 
     def __init__(
-        self, question: PageQuestion, pages: Sequence[Page], lines: Sequence[Mapping[str, Any]]
+        self,
+        question: PageQuestion,
+        pages: Sequence[Page],
+        lines: Sequence[Mapping[str, Any]],
     ) -> None:
         self.answers = defaultdict[str, list[PageAnswer]](list)
         self.failed = list[FailedPage]()
@@ -304,19 +331,22 @@ class _Lines:
         self.counts = Counter[str]()
         by_key = {line["page"]: line for line in lines}
         for page in pages:
+            # a page without a line was not asked: the work ended before
             if (line := by_key.get(page.key)) is None:
                 continue
             self.counts.update({name: line[name] for name in _COUNTS})
-            self.unasked += (UnaskedPiece(page.document, page.number, **piece) for piece in line["unasked"])
+            for piece in line["unasked"]:
+                self.unasked.append(UnaskedPiece(page.document, page.number, **piece))
             self.asked += "error" not in line and line["requests"] > 0
             if "error" in line:
-                self.failed.append(
-                    FailedPage(page.document, page.number, page.start, page.end, line["error"])
-                )
-            self.remarks += [f"{page.document}, page {page.number}: {said}" for said in line["remarks"]]
+                failed_page = FailedPage(page.document, page.number, page.start, page.end, line["error"])
+                self.failed.append(failed_page)
+            self.remarks += [f"{page.document}, page {page.number}: {remark}" for remark in line["remarks"]]
             for part in line["parts"]:
-                place = page.document, page.number, part["start"], part["end"]
-                answer = PageAnswer(*place, question.value(part), part["confidences"], question.unverified)
+                span = page.document, page.number, part["start"], part["end"]
+                answer = PageAnswer(
+                    *span, question.read_value(part), part["confidences"], question.unverified
+                )
                 self.answers[page.document].append(answer)
 
 
@@ -326,9 +356,10 @@ def _of_one_shape(answers: Sequence[PageAnswer]) -> list[PageAnswer]:
     shapes = defaultdict[frozenset[str], list[PageAnswer]](list)
     for answer in answers:
         if isinstance(answer.value, dict):
+            # members tell the alternatives of a union apart
             shapes[frozenset(answer.value)].append(answer)
 
-    def likelihood(shape: frozenset[str]) -> float:
+    def shape_likelihood(shape: frozenset[str]) -> float:
         return max(math.prod(answer.confidences.values()) for answer in shapes[shape])
 
-    return shapes[max(shapes, key=likelihood)] if shapes else [*answers]
+    return shapes[max(shapes, key=shape_likelihood)] if shapes else [*answers]

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from structgen.base.system.html_pages import counted
 from structgen.base.system.marked_texts import Mark, coloured, field_of, marked_page
-from structgen.doors.extraction.extraction_tables import as_json, dotted
+from structgen.doors.extraction.extraction_tables import as_json, dotted_path
 from structgen.doors.extraction.found_items import FoundItem, FoundValue
 
 # ruff: noqa: E501 (markup)
@@ -26,7 +26,7 @@ _ROWS: Final = """\
 {% set item = row.item %}<tr><td><b>{{ row.number }}</b> <small>{% if texts|length > 1 %}<bdi>{{ cut(item.document) }}</bdi>{% endif %}
 {% if item.pages %} page{{ "s" if item.pages|length > 1 }} {{ cut(item.pages|join(", ")) }}{% endif %}</small>
 {%- for why in row.reasons if why %} <span class=why>{{ cut(why) }}</span>{% endfor %}</td>
-{%- for cell in row.cells %} <td>{% for at in cell %}{% set one = shown[at] %}{{ line(at, one.to, one.value, one.told, one.label) }}{% endfor %}</td>{% endfor %} </tr>
+{%- for cell in row.cells %} <td>{% for at in cell %}{% set one = shown[at] %}{{ line(at, one.to, one.value, one.note, one.label) }}{% endfor %}</td>{% endfor %} </tr>
 {% endmacro %}
 """
 
@@ -37,7 +37,7 @@ class _Line(NamedTuple):
     label: str
     path: str
     value: str
-    told: str
+    note: str
     kind: str
     """The class of its colour."""
     to: str
@@ -59,43 +59,57 @@ class _Table:
     """The table of items, and the marks of their values in each document, by the numbers of their lines."""
 
     def __init__(self, names: Iterable[str], items: Sequence[FoundItem]) -> None:
-        self._order = {name: at for at, name in enumerate(names)}
+        self._order = {name: index for index, name in enumerate(names)}
         self.marks = {name: list[Mark]() for name in self._order}
-        paths = dict.fromkeys(field.path for item in items for field in chain(item.fields, item.conflicts))
+        paths = dict[str, None]()
+        for item in items:
+            paths |= dict.fromkeys(field.path for field in chain(item.fields, item.conflicts))
         self.fields = coloured(map(field_of, paths))
-        tops = dict.fromkeys(map(_top, paths))
+        tops = dict.fromkeys(map(_top_pointer, paths))
+        # too many columns would leave none of them room for a word
         self.tops = tops if len(tops) <= MOST_COLUMNS else {}
         self.lines = list[_Line]()
-        self.rows = sorted(self._row(number, item) for number, item in enumerate(items, 1))
+        self.rows = sorted(self._build_row(number, item) for number, item in enumerate(items, 1))
 
-    def _row(self, number: int, item: FoundItem) -> _Row:
+    def _build_row(self, number: int, item: FoundItem) -> _Row:
         document = self._order[item.document]
         cells = {top: list[int]() for top in self.tops or [""]}
-        for field, is_other, told in _values_of(item):
-            top = _top(field.path) if self.tops else ""
-            rest, start, end = field.path[len(top) :], field.start or 0, field.end or 0
+        for field, is_other, note in _values_of(item):
+            # without columns of their own all values stand in one
+            top = _top_pointer(field.path) if self.tops else ""
+            rest = field.path[len(top) :]
+            start = field.start or 0
+            end = field.end or 0
+            # a value that no text states has no mark
             if start < end:
-                self.marks[item.document].append(Mark(end - start, start, end, len(self.lines)))
+                mark = Mark(end - start, start, end, len(self.lines))
+                self.marks[item.document].append(mark)
             cells[top].append(len(self.lines))
             self.lines.append(
                 _Line(
-                    label="or" if is_other else rest and dotted(rest),
-                    path=dotted(field.path),
+                    label="or" if is_other else rest and dotted_path(rest),
+                    path=dotted_path(field.path),
                     value=field.value
                     if field.value and isinstance(field.value, str)
                     else as_json(field.value),
-                    told=told,
+                    note=note,
                     kind=self.fields[field_of(field.path)] + " other" * is_other,
                     to=f"m{document}-{start}" if start < end else "",
                 )
             )
-        reasons = _reasons(item)
-        kind = next((at for at, reason in enumerate(reasons) if reason), len(reasons))
-        first = min((field.start for field in item.fields if field.start is not None), default=0)
-        return _Row((kind, document, first), number, item, reasons, [*cells.values()])
+        # the strongest reason decides where the row stands
+        reasons = _find_reasons(item)
+        kind = next((index for index, reason in enumerate(reasons) if reason), len(reasons))
+        starts = [field.start for field in item.fields if field.start is not None]
+        rank = (kind, document, min(starts, default=0))
+        return _Row(rank, number, item, reasons, [*cells.values()])
 
 
-def page_of(texts: Mapping[str, str], items: Sequence[FoundItem], remarks: Sequence[str]) -> str:
+def page_of(
+    texts: Mapping[str, str],
+    items: Sequence[FoundItem],
+    remarks: Sequence[str],
+) -> str:
     """Return the page of items and of the documents that they are from, as one file of HTML.
 
     `texts` are the documents by name; `remarks` are shown as warnings. Items with conflicts come first, then
@@ -111,15 +125,15 @@ def page_of(texts: Mapping[str, str], items: Sequence[FoundItem], remarks: Seque
         told=f"{counted(len(items), 'item')} in {counted(len(texts), 'document')}.",
         noun="item",
         remarks=remarks,
-        fields=[(dotted(field), kind) for field, kind in table.fields.items()],
-        columns=[*map(dotted, table.tops)] or ["values"],
+        fields=[(dotted_path(field), kind) for field, kind in table.fields.items()],
+        columns=[*map(dotted_path, table.tops)] or ["values"],
         rows=table.rows,
         shown=table.lines,
         classes=[line.kind for line in table.lines],
     )
 
 
-def _top(path: str) -> str:
+def _top_pointer(path: str) -> str:
     """Return the JSON Pointer of the member of an item that a path leads into."""
     return "/".join(path.split("/", 2)[:2])
 
@@ -133,23 +147,27 @@ def _values_of(item: FoundItem) -> Iterator[tuple[FoundValue, bool, str]]:
             by_path[field.path].append((field, is_other))
     for pairs in by_path.values():
         for field, is_other in pairs:
-            told = [f"page {field.page}"] * is_other
-            if field.confidence is not None and (len(pairs) > 1 or field.confidence < DOUBTFUL):
-                told.append(f"{field.confidence:.0%} sure")
-            told += ["not stated"] * _is_missing(field) + ["not verified"] * field.is_unverified
-            yield field, is_other, ", ".join(told)
+            notes = [f"page {field.page}"] * is_other
+            if field.confidence is not None and (len(pairs) > 1 or _is_doubtful(field)):
+                notes.append(f"{field.confidence:.0%} sure")
+            notes += ["not stated"] * _is_missing(field) + ["not verified"] * field.is_unverified
+            yield field, is_other, ", ".join(notes)
 
 
-def _reasons(item: FoundItem) -> Sequence[str]:
+def _find_reasons(item: FoundItem) -> Sequence[str]:
     """Return the reasons to look at an item, the strongest first, "" for one that it does not have."""
     return (
         counted(len(item.conflicts), "conflict") * bool(item.conflicts),
         f"error: {item.error}" * bool(item.error),
-        "doubtful"
-        * any(field.confidence is not None and field.confidence < DOUBTFUL for field in item.fields),
+        "doubtful" * any(map(_is_doubtful, item.fields)),
         "not verified" * bool(item.unverified),
         "not stated" * any(map(_is_missing, item.fields)),
     )
+
+
+def _is_doubtful(field: FoundValue) -> bool:
+    """Return whether the model itself holds a value for unlikely."""
+    return field.confidence is not None and field.confidence < DOUBTFUL
 
 
 def _is_missing(field: FoundValue) -> bool:

@@ -35,9 +35,11 @@ def rows_of(items: Sequence[FoundItem]) -> list[dict[str, Any]]:
     A name that could be read in two ways, or is that of another column, is the JSON Pointer. A cell is None
     where an item has no such scalar. Raises LimitError beyond MOST_CELLS. Cost: linear in the cells.
     """
-    columns = _columns(items)
+    columns = _name_columns(items)
+    # the column would be empty in most tables
     last = _LAST if any(item.unverified for item in items) else _LAST[:-1]
     empty = dict.fromkeys(["document", *columns.values(), *last])
+    # items that differ in their members have a column for each member of any
     cells = len(items) * len(empty)
     if cells > MOST_CELLS:
         raise LimitError(
@@ -57,10 +59,11 @@ def rows_of(items: Sequence[FoundItem]) -> list[dict[str, Any]]:
 
 
 def _last_cells(item: FoundItem) -> tuple[Any, ...]:
-    return item.pages, len(item.conflicts), item.error, "; ".join(map(dotted, item.unverified))
+    unverified = "; ".join(map(dotted_path, item.unverified))
+    return item.pages, len(item.conflicts), item.error, unverified
 
 
-def dotted(path: str) -> str:
+def dotted_path(path: str) -> str:
     """Return a JSON Pointer as people write it, `party.name`; "value" for that of the whole item."""
     return ".".join(map(unescape, path.split("/")[1:])) or "value"
 
@@ -77,8 +80,11 @@ def to_csv(items: Sequence[FoundItem], *, formulas: bool = False) -> str:
     value and an empty text look alike. Errors, cost: as `rows_of`.
     """
     rows = rows_of(items)
-    cells = ({**row, "pages": "; ".join(map(str, row["pages"]))}.values() for row in rows)
-    return csv_table([_names(rows), *cells], formulas=formulas)
+    cells = []
+    for row in rows:
+        pages = "; ".join(map(str, row["pages"]))
+        cells.append({**row, "pages": pages}.values())
+    return csv_table([_column_names(rows), *cells], formulas=formulas)
 
 
 def to_jsonl(items: Sequence[FoundItem]) -> str:
@@ -89,10 +95,10 @@ def to_jsonl(items: Sequence[FoundItem]) -> str:
     confidence), pages, error, and unverified (paths; not where it is empty). Paths are JSON Pointers in the
     value. Cost: linear.
     """
-    return "".join(f"{written(_line(item), as_json)}\n" for item in items)
+    return "".join(f"{written(_json_line(item), as_json)}\n" for item in items)
 
 
-def table(items: Sequence[FoundItem]) -> Any:
+def build_table(items: Sequence[FoundItem]) -> Any:
     """Return the rows as a `pandas.DataFrame`.
 
     Columns of integers of 64 bits, of booleans and of texts have pandas' types that know missing values;
@@ -102,17 +108,18 @@ def table(items: Sequence[FoundItem]) -> Any:
     with needing("A table", "tables"):
         import pandas  # optional: the extra `tables`
     rows = rows_of(items)
-    columns = {name: [row[name] for row in rows] for name in _names(rows)}
-    return pandas.DataFrame(
-        {name: pandas.Series(column, dtype=_type_of(column)) for name, column in columns.items()}
-    )
+    columns = {name: [row[name] for row in rows] for name in _column_names(rows)}
+    series = {}
+    for name, column in columns.items():
+        series[name] = pandas.Series(column, dtype=_type_of(column))
+    return pandas.DataFrame(series)
 
 
-def _names(rows: list[dict[str, Any]]) -> list[str]:
+def _column_names(rows: list[dict[str, Any]]) -> list[str]:
     return [*rows[0]] if rows else ["document", *_LAST[:-1]]
 
 
-def _columns(items: Sequence[FoundItem]) -> dict[str, str]:
+def _name_columns(items: Sequence[FoundItem]) -> dict[str, str]:
     """Return the names of columns by the paths of scalars: members in the order in which they were first
     met, those of one object or list beside each other."""
     ranks = dict[str, tuple[int, ...]]()
@@ -120,10 +127,11 @@ def _columns(items: Sequence[FoundItem]) -> dict[str, str]:
     for item in items:
         for path, value in values_in(item.value):
             if path not in ranks:
-                ranks[path] = (*ranks.get(path.rpartition("/")[0], ()), len(ranks))
+                around = ranks.get(path.rpartition("/")[0], ())
+                ranks[path] = (*around, len(ranks))
             if _is_scalar(value):
                 scalars[path] = None
-    names = {path: dotted(path) for path in sorted(scalars, key=ranks.__getitem__)}
+    names = {path: dotted_path(path) for path in sorted(scalars, key=ranks.__getitem__)}
     uses = Counter(["document", *_LAST, *names.values()])
     # a pointer of a member begins with "/", so no other name may
     return {path: path if uses[name] > 1 or name.startswith("/") else name for path, name in names.items()}
@@ -133,7 +141,7 @@ def _is_scalar(value: Any) -> bool:
     return not isinstance(value, (dict, list))
 
 
-def _line(item: FoundItem) -> dict[str, Any]:
+def _json_line(item: FoundItem) -> dict[str, Any]:
     return {
         "document": item.document,
         "value": item.value,
@@ -160,6 +168,8 @@ def _line(item: FoundItem) -> dict[str, Any]:
 def _type_of(column: list[Any]) -> Any:
     kinds = {type(value) for value in column if value is not None}
     kind = kinds.pop() if len(kinds) == 1 else object
-    if kind is int and max(value.bit_length() for value in column if value is not None) > 63:
+    # longer integers would lose digits
+    bits = (value.bit_length() for value in column if value is not None)
+    if kind is int and max(bits) > 63:
         return object
     return _TYPES.get(kind, object)

@@ -49,8 +49,11 @@ def placed_items(answer: PageAnswer, text: str, *, is_object: bool) -> list[Foun
     each of its values, times log n in the places of a value, at most 1,000.
     """
     value: Any = exact(answer.value)
-    page, items, last, taken = _PlacesOfPage(answer, text), list[FoundItem](), -1, set[Any]()
-    for at, item in enumerate([value] if is_object else value):
+    page = _PlacesOfPage(answer, text)
+    items = list[FoundItem]()
+    last = -1
+    used_places = set[Any]()
+    for index, item in enumerate([value] if is_object else value):
         leaves = [
             (path, where)
             for path, scalar in scalars_in(item)
@@ -58,16 +61,18 @@ def placed_items(answer: PageAnswer, text: str, *, is_object: bool) -> list[Foun
             and not isinstance(scalar, bool)
             and (where := page.places_of(scalar))
         ]
-        chosen = _closest(leaves, last, taken)
+        # the item before it, and equal ones, draw this one to other places
+        chosen = _closest_places(leaves, last, used_places)
         last = max((start for start, _ in chosen.values()), default=last)
-        taken.add(frozenset(chosen.items()))
+        used_places.add(frozenset(chosen.items()))
         fields = []
         for path, scalar in scalars_in(item):
-            confidence = answer.confidences.get(path if is_object else f"/{at}{path}")
+            confidence = answer.confidences.get(path if is_object else f"/{index}{path}")
             start, end = page.found_at[chosen[path]] if path in chosen else (None, None)
             is_unverified = start is not None and scalar in page.guessed
             fields.append(FoundValue(path, scalar, start, end, answer.page, confidence, is_unverified))
-        items.append(FoundItem(answer.document, item, tuple(fields), pages=(answer.page,)))
+        found_item = FoundItem(answer.document, item, tuple(fields), pages=(answer.page,))
+        items.append(found_item)
     return items
 
 
@@ -76,7 +81,8 @@ class _PlacesOfPage:
 
     def __init__(self, answer: PageAnswer, text: str) -> None:
         page = ((answer.document, text[answer.start : answer.end]),)
-        self._search, self._start = PlaceSearch(stated_text(page), MOST_LISTED), answer.start
+        self._search = PlaceSearch(stated_text(page), MOST_LISTED)
+        self._start = answer.start
         self._guesses = PlaceSearch(unverified_text(page), MOST_LISTED) if answer.may_guess else None
         self.guessed = set[Value]()
         """The values that the page only looks as if it stated."""
@@ -87,45 +93,80 @@ class _PlacesOfPage:
         """Returns the places of a value."""
 
     def _places_of(self, value: Value) -> list[_Place]:
-        stated = self._search.places_of(value)[0]
-        if not stated and self._guesses is not None and (stated := self._guesses.places_of(value)[0]):
+        stated_places = self._search.places_of(value)[0]
+        if (
+            not stated_places
+            and self._guesses is not None
+            and (stated_places := self._guesses.places_of(value)[0])
+        ):
             self.guessed.add(value)
-        places = [(self._start + of.start, self._start + of.end) for of in stated]
+        places = list[_Place]()
+        for place in stated_places:
+            places.append((self._start + place.start, self._start + place.end))
         aside = [ASIDE * bisect(self._borders, low) for low, _ in places]
-        told = [(low + more, high + more) for (low, high), more in zip(places, aside, strict=True)]
-        self.found_at.update(zip(told, places, strict=True))
-        return told
+        spread_places = [(low + gap, high + gap) for (low, high), gap in zip(places, aside, strict=True)]
+        self.found_at.update(zip(spread_places, places, strict=True))
+        return spread_places
 
 
 def scalars_in(value: Json) -> Iterator[tuple[str, Any]]:
     """Yield the scalars of a value in its order, each behind its JSON Pointer."""
-    return ((path, inner) for path, inner in values_in(value) if not isinstance(inner, (dict, list)))
+    for path, inner in values_in(value):
+        if not isinstance(inner, (dict, list)):
+            yield path, inner
 
 
-def _closest(leaves: _Leaves, last: int, taken: Collection[Any]) -> dict[str, _Place]:
+def _closest_places(
+    leaves: _Leaves,
+    last: int,
+    used_places: Collection[Any],
+) -> dict[str, _Place]:
     """Return a place for each scalar of an item, by its pointer. `last`: where the last scalar of the item
-    before it begins; `taken`: the places of other items.
+    before it begins; `used_places`: the places of other items.
 
     Of all places to begin at, the one is kept from which the distances are smallest. Scalars with few places
     come first, with what stands beside them.
     """
-    rarity = {_above(path): len(where) for path, where in sorted(leaves, key=lambda leaf: -len(leaf[1]))}
-    rarest = sorted(leaves, key=lambda leaf: (rarity[_above(leaf[0])], _above(leaf[0]), len(leaf[1])))
-    begins = dict.fromkeys(
-        of for path, where in rarest if _above(path) == _above(rarest[0][0]) for of in where
-    )
-    first = sorted(begins, key=lambda of: of[0] <= last)[: MOST_BEGINNINGS // max(1, len(leaves)) + 1]
+    # a value with few places tells best where the item stands
+    rarity = dict[str, int]()
+    for path, where in leaves:
+        parent = _parent_pointer(path)
+        rarity[parent] = min(rarity.get(parent, len(where)), len(where))
 
-    def cost(tried: tuple[float, dict[str, _Place]]) -> float:
-        distance, chosen = tried
-        is_taken = frozenset(chosen.items()) in taken
-        return distance + BACKWARDS * (2 * is_taken + (max(chosen.values())[0] <= last))
+    def leaf_rank(leaf: tuple[str, list[_Place]]) -> tuple[int, str, int]:
+        path, where = leaf
+        parent = _parent_pointer(path)
+        return rarity[parent], parent, len(where)
+
+    rarest = sorted(leaves, key=leaf_rank)
+    begins = dict.fromkeys(
+        place
+        for path, where in rarest
+        if _parent_pointer(path) == _parent_pointer(rarest[0][0])
+        for place in where
+    )
+    # places behind the last item are tried first
+    max_beginnings = MOST_BEGINNINGS // max(1, len(leaves)) + 1
+    first = sorted(begins, key=lambda place: place[0] <= last)[:max_beginnings]
+
+    def placement_cost(placement: tuple[float, dict[str, _Place]]) -> float:
+        distance, chosen = placement
+        # two equal items stand at different places, as long as there are any
+        is_taken = frozenset(chosen.items()) in used_places
+        is_backwards = max(chosen.values())[0] <= last
+        return distance + BACKWARDS * (2 * is_taken + is_backwards)
 
     times = Counter(id(where) for _, where in leaves)
-    return min((_next_to(begin, rarest, times) for begin in first), key=cost, default=(0, {}))[1]
+    placements = (_next_to(begin, rarest, times) for begin in first)
+    _, chosen = min(placements, key=placement_cost, default=(0, {}))
+    return chosen
 
 
-def _next_to(begin: _Place, leaves: _Leaves, times: Mapping[int, int]) -> tuple[float, dict[str, _Place]]:
+def _next_to(
+    begin: _Place,
+    leaves: _Leaves,
+    times: Mapping[int, int],
+) -> tuple[float, dict[str, _Place]]:
     """Return the places of scalars from a place on, and their distances: the sum of the logarithms, for what
     is far off, such as a heading, says little.
 
@@ -133,29 +174,36 @@ def _next_to(begin: _Place, leaves: _Leaves, times: Mapping[int, int]) -> tuple[
     them of equal ones. Equal values take different places, as long as there are any. `times`: how many
     scalars have the same list of places, by its identity.
     """
-    chosen, used, distance = dict[str, _Place](), set[_Place](), 0.0
-    settled = {"": [begin]}
+    chosen = dict[str, _Place]()
+    used = set[_Place]()
+    distance = 0.0
+    places_inside = {"": [begin]}
     """By pointer, the places of what is inside."""
     for path, where in leaves:
         around = path
-        while around not in settled:
-            around = _above(around)
-        free = [of for of in where if of not in used] if times[id(where)] > 1 else []
+        # the nearest relative is the smallest container that has a place already
+        while around not in places_inside:
+            around = _parent_pointer(around)
+        # equal values share their list of places, and take different ones as long as there are any
+        is_shared = times[id(where)] > 1
+        free = [place for place in where if place not in used] if is_shared else []
+        candidates = free or where
         near, place = max(
-            (min(to - before, behind - of, 0), (of, to))
-            for before, behind in settled[around][-MOST_RELATIVES:]
-            for next_ in [bisect(free or where, (before, behind))]
-            for of, to in (free or where)[max(0, next_ - 1) : next_ + 1]
+            (min(end - near_start, near_end - start, 0), (start, end))
+            for near_start, near_end in places_inside[around][-MOST_RELATIVES:]
+            for next_ in [bisect(candidates, (near_start, near_end))]
+            for start, end in candidates[max(0, next_ - 1) : next_ + 1]
         )
+        # the logarithm keeps one far value from deciding all others
         distance += log1p(-near)
         chosen[path] = place
         used.add(place)
         while path:
-            path = _above(path)
-            settled.setdefault(path, []).append(place)
+            path = _parent_pointer(path)
+            places_inside.setdefault(path, []).append(place)
     return distance, chosen
 
 
-def _above(path: str) -> str:
+def _parent_pointer(path: str) -> str:
     """Return the pointer of what a value stands in."""
     return path.rpartition("/")[0]

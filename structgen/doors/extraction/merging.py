@@ -1,4 +1,4 @@
-"""One item of those that several pages of a document have: `merged`; and the fields that name one,
+"""One item of those that several pages of a document have: `merge_answers`; and the fields that name one,
 `keys_of`."""
 
 from __future__ import annotations
@@ -33,38 +33,46 @@ class _Part:
     """The number of the list that it is an element of."""
     item: Mapping[str, FoundValue]
     """The scalars of the item, by path."""
-    at: str
+    pointer: str
     value: Any
 
-    def inside(self, name: str | int, source: int) -> _Part:
+    def member_part(self, name: str | int, source: int) -> _Part:
         """Return a member or an element."""
-        return _Part(source, self.item, f"{self.at}/{escape(name)}", self.value[name])
+        return _Part(source, self.item, f"{self.pointer}/{escape(name)}", self.value[name])
 
-    def fields(self) -> list[FoundValue]:
+    def list_fields(self) -> list[FoundValue]:
         """Return the scalars."""
-        return [self.item[self.at + path] for path, _ in scalars_in(self.value)]
+        return [self.item[self.pointer + path] for path, _ in scalars_in(self.value)]
 
-    def moved(self, at: str) -> list[FoundValue]:
+    def fields_at(self, pointer: str) -> list[FoundValue]:
         """Return the scalars, as those of the value at a path."""
-        return [replace(field, path=at + field.path[len(self.at) :]) for field in self.fields()]
+        return [
+            replace(field, path=pointer + field.path[len(self.pointer) :]) for field in self.list_fields()
+        ]
 
-    def doubt(self) -> tuple[bool, bool, float]:
+    def doubt_rank(self) -> tuple[bool, bool, float]:
         """Return what sorts values, the likeliest first."""
-        fields = self.fields()
+        fields = self.list_fields()
         sure = sum(-1 if field.confidence is None else field.confidence for field in fields)
         is_unverified = any(field.is_unverified for field in fields)
-        return all(field.start is None for field in fields), is_unverified, -sure / max(1, len(fields))
+        is_unstated = all(field.start is None for field in fields)
+        return is_unstated, is_unverified, -sure / max(1, len(fields))
 
 
-def merged(
-    answers: Sequence[PageAnswer], text: str, *, is_object: bool, keys: tuple[str, ...], how: str
+def merge_answers(
+    answers: Sequence[PageAnswer],
+    text: str,
+    *,
+    is_object: bool,
+    keys: tuple[str, ...],
+    mode: str,
 ) -> list[FoundItem]:
     """Return the items that the answers about the pages of one document have, each once, in the order of
     their places; those without any place come last, in the order of the pages. The order of `answers`
     changes nothing.
 
     `text`: that of the document. `is_object`: all answers are about one object. `keys`: the JSON Pointers of
-    the fields that name an item. `how`: "places", or "none" for the items of all pages as they are.
+    the fields that name an item. `mode`: "places", or "none" for the items of all pages as they are.
 
     Two items are one if they have the same keys; or if what tells an item stands at the same place in both:
     its keys, else its strings, else its other values. What several items of a page have at one place, such
@@ -76,27 +84,35 @@ def merged(
 
     Raises as `placed_items`. Cost: that of `placed_items`, and n log n in the items.
     """
-    ordered = sorted(answers, key=lambda answer: (answer.page, answer.start, answer.end, write(answer.value)))
-    placed = [
-        (at, item) for at, of in enumerate(ordered) for item in placed_items(of, text, is_object=is_object)
+    sorted_answers = sorted(
+        answers, key=lambda answer: (answer.page, answer.start, answer.end, write(answer.value))
+    )
+    items_by_source = [
+        (source, item)
+        for source, answer in enumerate(sorted_answers)
+        for item in placed_items(answer, text, is_object=is_object)
     ]
-    if how == "none":
-        return [item for _, item in placed]
+    # a caller who wants no merging gets every answer as it is
+    if mode == "none":
+        return [item for _, item in items_by_source]
     # what an answer says twice of the same places, it says once
     parts = {
-        (at, write(item.value), str(_order(item.fields)[1] or number)): _Part(
-            at, {field.path: field for field in item.fields}, "", item.value
+        (source, write(item.value), str(_place_order(item.fields)[1] or number)): _Part(
+            source, {field.path: field for field in item.fields}, "", item.value
         )
-        for number, (at, item) in enumerate(placed)
+        for number, (source, item) in enumerate(items_by_source)
     }
     items = []
-    for group in [[*parts.values()]] if is_object and parts else _groups([*parts.values()], keys):
+    all_parts = [*parts.values()]
+    groups = [all_parts] if is_object and parts else _group_parts(all_parts, keys)
+    for group in groups:
         fields = list[FoundValue]()
         conflicts = list[FoundValue]()
-        value = _joined(group, "", fields, conflicts)
-        pages = dict.fromkeys(ordered[part.source].page for part in group)
-        items.append(FoundItem(ordered[0].document, value, tuple(fields), tuple(conflicts), tuple(pages)))
-    return sorted(items, key=lambda item: _order(item.fields))
+        value = _join_parts(group, "", fields, conflicts)
+        pages = dict.fromkeys(sorted_answers[part.source].page for part in group)
+        document = sorted_answers[0].document
+        items.append(FoundItem(document, value, tuple(fields), tuple(conflicts), tuple(pages)))
+    return sorted(items, key=lambda item: _place_order(item.fields))
 
 
 def keys_of(schema: Mapping[str, Any]) -> tuple[str, ...]:
@@ -106,7 +122,8 @@ def keys_of(schema: Mapping[str, Any]) -> tuple[str, ...]:
 
     Raises SchemaError where a schema with keys has more than 10,000 members.
     """
-    if not any(isinstance(node, dict) and KEY in node for _, node in values_in(schema)):
+    has_keys = any(isinstance(node, dict) and KEY in node for _, node in values_in(schema))
+    if not has_keys:
         return ()
     pointers = dict[str, None]()
     todo: list[tuple[str, Any, bool, frozenset[Any]]] = [("", schema, False, frozenset())]
@@ -120,8 +137,10 @@ def keys_of(schema: Mapping[str, Any]) -> tuple[str, ...]:
             below += [
                 (f"{path}/{escape(name)}", member) for name, member in node.get("properties", {}).items()
             ]
+            # a class inside of itself would lead on without end
             if (name := node.get("$ref", "")) not in open_:
                 below.append((path, target_of(schema, name)))
+            # a key that has members is named by each of them
             if is_key and not below:
                 pointers[path] = None
             todo += [(way, part, is_key, open_ | {name}) for way, part in reversed(below)]
@@ -132,35 +151,47 @@ def keys_of(schema: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _order(fields: Sequence[FoundValue]) -> tuple[bool, list[int]]:
+def _place_order(fields: Sequence[FoundValue]) -> tuple[bool, list[int]]:
     """Return what sorts items by their places."""
     starts = sorted(field.start for field in fields if field.start is not None)
     return not starts, starts
 
 
-def _groups(parts: Sequence[_Part], keys: tuple[str, ...]) -> list[list[_Part]]:
+def _group_parts(parts: Sequence[_Part], keys: tuple[str, ...]) -> list[list[_Part]]:
     """Return the parts that are one together, in the order of their first ones."""
-    traits = [_traits(part, keys) for part in parts]
-    named = defaultdict[Any, list[int]](list)
-    for at, part in enumerate(parts):
-        names = frozenset((path, of[1]) for path, of in traits[at].items() if of[0] == 0)
-        is_bare = not traits[at] and not isinstance(part.value, (dict, list))
+    traits = [_find_traits(part, keys) for part in parts]
+    numbers_by_name = defaultdict[Any, list[int]](list)
+    for number, part in enumerate(parts):
+        key_traits = {path: trait for path, trait in traits[number].items() if trait[0] == 0}
+        names = frozenset((path, trait[1]) for path, trait in key_traits.items())
+        # an item without places is told by its value alone
+        is_bare = not traits[number] and not isinstance(part.value, (dict, list))
+        # an item that lacks a key is told by its places
         is_named = keys and len(names) == len(keys)
-        named[names if is_named else _said(part.value) if is_bare else at].append(at)
-    groups = {at: group for group in named.values() for at in group}
-    for one, other in _matches(parts, traits):
-        first, second = groups[one], groups[other]
+        numbers_by_name[names if is_named else _comparable_value(part.value) if is_bare else number].append(
+            number
+        )
+    groups = {number: group for group in numbers_by_name.values() for number in group}
+    for first_number, second_number in _match_parts(parts, traits):
+        first = groups[first_number]
+        second = groups[second_number]
+        # by key, what the parts of each group say of it
         sides = [
-            [[traits[at][key] for at in of if key in traits[at]] for key in keys] for of in (first, second)
+            [[traits[number][key] for number in group if key in traits[number]] for key in keys]
+            for group in (first, second)
         ]
-        is_far = {parts[at].source for at in first}.isdisjoint(parts[at].source for at in second)
-        if is_far and not any(map(_differ, *sides)):
-            both = sorted(first + second)
-            groups |= dict.fromkeys(both, both)
-    return [[parts[at] for at in of] for of in {of[0]: of for _, of in sorted(groups.items())}.values()]
+        # parts of one list are never one item: each list names an item once
+        first_sources = {parts[number].source for number in first}
+        is_far = first_sources.isdisjoint(parts[number].source for number in second)
+        # two items with different keys are two, wherever they stand
+        if is_far and not any(map(_keys_differ, *sides)):
+            whole_group = sorted(first + second)
+            groups |= dict.fromkeys(whole_group, whole_group)
+    groups_by_first = {group[0]: group for _, group in sorted(groups.items())}
+    return [[parts[number] for number in group] for group in groups_by_first.values()]
 
 
-def _traits(part: _Part, keys: tuple[str, ...]) -> dict[str, _Trait]:
+def _find_traits(part: _Part, keys: tuple[str, ...]) -> dict[str, _Trait]:
     """Return the fields of a part that have places, and its keys, by path. An array is one field, from its
     first place to its last."""
     traits = dict[str, _Trait]()
@@ -170,104 +201,150 @@ def _traits(part: _Part, keys: tuple[str, ...]) -> dict[str, _Trait]:
         if isinstance(node, dict):
             todo += [(f"{path}/{escape(name)}", member) for name, member in reversed(node.items())]
             continue
-        inside = [part.item[part.at + path + below] for below, _ in scalars_in(node)]
-        start = min((field.start for field in inside if field.start is not None), default=-1)
-        end = max((field.end for field in inside if field.end is not None), default=-1)
+        inside = [part.item[part.pointer + path + below] for below, _ in scalars_in(node)]
+        starts = [field.start for field in inside if field.start is not None]
+        ends = [field.end for field in inside if field.end is not None]
+        start = min(starts, default=-1)
+        end = max(ends, default=-1)
         is_key = node is not None and path in keys
         if is_key or end >= 0:
-            rank = 0 if is_key else 3 if isinstance(node, list) else 1 if isinstance(node, str) else 2
-            traits[path] = rank, _said(node), start, end
+            if is_key:
+                rank = 0
+            elif isinstance(node, str):
+                rank = 1
+            else:
+                rank = 3 if isinstance(node, list) else 2
+            traits[path] = rank, _comparable_value(node), start, end
     return traits
 
 
-def _matches(parts: Sequence[_Part], traits: Sequence[dict[str, _Trait]]) -> list[tuple[int, int]]:
+def _match_parts(
+    parts: Sequence[_Part],
+    traits: Sequence[dict[str, _Trait]],
+) -> list[tuple[int, int]]:
     """Return the pairs of parts of two lists that stand at the same place, the best first."""
     stands = [
-        (*of[2:], path, at, part.source) for at, part in enumerate(parts) for path, of in traits[at].items()
+        (*trait[2:], path, index, part.source)
+        for index, part in enumerate(parts)
+        for path, trait in traits[index].items()
     ]
     count = Counter((start, end, path, source) for start, end, path, _, source in stands)
-    own = [
-        {path: of for path, of in traits[at].items() if count[(*of[2:], path, part.source)] == 1}
-        or traits[at]
-        for at, part in enumerate(parts)
+    own_traits = [
+        {path: trait for path, trait in traits[index].items() if count[(*trait[2:], path, part.source)] == 1}
+        or traits[index]
+        for index, part in enumerate(parts)
     ]
     pairs = set[tuple[int, int]]()
-    before = defaultdict[str, list[tuple[int, int]]](list)
+    open_ends = defaultdict[str, list[tuple[int, int]]](list)
     """By field, the ends of the places that may reach the next one."""
     for start, end, path, number, source in sorted(stands):
-        if path in own[number]:
-            before[path] = [last for last in before[path] if last[0] > start]
+        if path in own_traits[number]:
+            # ends before this start meet nothing that follows
+            open_ends[path] = [last for last in open_ends[path] if last[0] > start]
             pairs |= {
-                (min(number, at), max(number, at)) for _, at in before[path] if parts[at].source != source
+                (min(number, index), max(number, index))
+                for _, index in open_ends[path]
+                if parts[index].source != source
             }
-            before[path].append((end, number))
-    ranked = sorted(
-        (-_likeness(own[one], own[other]), write(parts[one].value) != write(parts[other].value), one, other)
-        for one, other in pairs
+            open_ends[path].append((end, number))
+    ranking = sorted(
+        (
+            -_likeness(own_traits[first], own_traits[second]),
+            write(parts[first].value) != write(parts[second].value),
+            first,
+            second,
+        )
+        for first, second in pairs
     )
-    return [(one, other) for likeness, _, one, other in ranked if likeness]
+    return [(first, second) for likeness, _, first, second in ranking if likeness]
 
 
 def _likeness(first: dict[str, _Trait], second: dict[str, _Trait]) -> float:
     """Return how much of their places two parts share, in the fields that tell best of those that both have;
     0 where more fields stand apart than overlap; of as many, all fields decide, and then the first one."""
-    both = {path: max(of[0], second[path][0]) for path, of in first.items() if path in second}
-    best = [path for path, rank in both.items() if rank == min(both.values())]
-    for told in (best, [*both], best[:1]):
-        shares = [_share(first[path], second[path]) for path in told]
+    shared_ranks = dict[str, int]()
+    for path, trait in first.items():
+        if path in second:
+            shared_ranks[path] = max(trait[0], second[path][0])
+    best_rank = min(shared_ranks.values(), default=0)
+    best = [path for path, rank in shared_ranks.items() if rank == best_rank]
+    for paths in (best, [*shared_ranks], best[:1]):
+        shares = [_overlap_share(first[path], second[path]) for path in paths]
+        # most of the fields must overlap
         surplus = sum(1 if share else -1 for share in shares)
         if surplus:
             return sum(shares) / len(shares) if surplus > 0 else 0
     return 0
 
 
-def _share(first: _Trait, second: _Trait) -> float:
+def _overlap_share(first: _Trait, second: _Trait) -> float:
     """Return how much of two places is in both, from 0 to 1."""
-    (_, _, start, end), (_, _, begin, close) = first, second
-    return max(0, min(end, close) - max(start, begin)) / max(1, max(end, close) - min(start, begin))
+    _, _, start, end = first
+    _, _, begin, close = second
+    shared = max(0, min(end, close) - max(start, begin))
+    together = max(1, max(end, close) - min(start, begin))
+    return shared / together
 
 
-def _differ(first: list[_Trait], second: list[_Trait]) -> bool:
+def _keys_differ(first: list[_Trait], second: list[_Trait]) -> bool:
     """Return whether a key of two groups is another one in each, at places that stand apart."""
-    pairs = [(one, other) for one in first for other in second]
-    return bool(pairs) and not any(one[1] == other[1] or _share(one, other) for one, other in pairs)
+    pairs = [(first_trait, second_trait) for first_trait in first for second_trait in second]
+    return bool(pairs) and not any(
+        first_trait[1] == second_trait[1] or _overlap_share(first_trait, second_trait)
+        for first_trait, second_trait in pairs
+    )
 
 
-def _said(value: Json) -> Any:
+def _comparable_value(value: Json) -> Any:
     """Return what equal values have in common: strings up to white space, numbers by value."""
     return " ".join(value.split()) if isinstance(value, str) else (write(value),)
 
 
-def _joined(parts: Sequence[_Part], at: str, fields: list[FoundValue], conflicts: list[FoundValue]) -> Any:
+def _join_parts(
+    parts: Sequence[_Part],
+    pointer: str,
+    fields: list[FoundValue],
+    conflicts: list[FoundValue],
+) -> Any:
     """Return the one value of parts that are one, at a path of the item; put its scalars into `fields`, and
     what else the parts say into `conflicts`."""
     ways = defaultdict[Any, list[_Part]](list)
+    # null says that a page does not state the value, so it is no conflict
     for part in [part for part in parts if part.value is not None] or parts:
-        is_open = isinstance(part.value, (dict, list)) and at.count("/") < DEEPEST
-        ways[type(part.value) if is_open else _said(part.value)].append(part)
+        # members of objects are merged one by one, up to a depth
+        is_open = isinstance(part.value, (dict, list)) and pointer.count("/") < DEEPEST
+        way = type(part.value) if is_open else _comparable_value(part.value)
+        ways[way].append(part)
     # of as likely ones the earliest: that is the whole, where a page cuts a name
     (best, alike), *others = sorted(
-        ((min(way, key=_Part.doubt), way) for way in ways.values()),
-        key=lambda of: (
-            of[0].doubt(),
-            -len({part.source for part in of[1]}),
-            [(field.start or 0, -(field.end or 0)) for field in of[0].fields()],
+        ((min(way, key=_Part.doubt_rank), way) for way in ways.values()),
+        key=lambda way: (
+            way[0].doubt_rank(),
+            -len({part.source for part in way[1]}),
+            [(field.start or 0, -(field.end or 0)) for field in way[0].list_fields()],
         ),
     )
-    conflicts += [field for other, _ in others for field in other.moved(at)][:MOST_CONFLICTS]
+    other_fields = [field for alternative, _ in others for field in alternative.fields_at(pointer)]
+    conflicts += other_fields[:MOST_CONFLICTS]
+    # a value that only one part has is taken whole
     kind = type(best.value) if len(alike) > 1 and type(best.value) in ways else None
     if kind is dict:
-        made = dict[str, Json]()
+        result = dict[str, Json]()
         for name in dict.fromkeys(name for part in alike for name in part.value):
-            members = [part.inside(name, part.source) for part in alike if name in part.value]
-            made[name] = _joined(members, f"{at}/{escape(name)}", fields, conflicts)
-        return made
+            members = [part.member_part(name, part.source) for part in alike if name in part.value]
+            result[name] = _join_parts(members, f"{pointer}/{escape(name)}", fields, conflicts)
+        return result
     if kind is list:
         elements = [
-            part.inside(index, of) for of, part in enumerate(alike) for index in range(len(part.value))
+            part.member_part(index, source)
+            for source, part in enumerate(alike)
+            for index in range(len(part.value))
         ]
-        groups = _groups(elements, ())
-        groups.sort(key=lambda group: min(_order(part.fields()) for part in group))
-        return [_joined(group, f"{at}/{index}", fields, conflicts) for index, group in enumerate(groups)]
-    fields += best.moved(at)
+        groups = _group_parts(elements, ())
+        # a list has its elements in the order of their places
+        groups.sort(key=lambda group: min(_place_order(part.list_fields()) for part in group))
+        return [
+            _join_parts(group, f"{pointer}/{index}", fields, conflicts) for index, group in enumerate(groups)
+        ]
+    fields += best.fields_at(pointer)
     return best.value

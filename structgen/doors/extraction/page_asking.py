@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Final
 
-from structgen.asking.documents.page_cuts import cut
+from structgen.asking.documents.page_cuts import cut_pages
 from structgen.asking.grounding.grounded_grammar import schema_grammar_of
 from structgen.asking.grounding.stated_text import stated_text
 from structgen.asking.grounding.unread_values import unverified_text
@@ -38,8 +38,8 @@ from structgen.doors.extraction.extraction_tables import as_json
 from structgen.doors.extraction.page_schema import (
     ARRAYS,
     OF_ALL_ITEMS,
-    referred,
-    resolved,
+    definitions_of,
+    resolve_reference,
     with_nullable_members,
     without_counts,
 )
@@ -107,7 +107,7 @@ class PageQuestion:
     """Whether a page may also state what it only looks as if it stated (`guesses_of`)."""
 
     @cached_property
-    def _prepared(self) -> Preparation:
+    def _preparation(self) -> Preparation:
         return Preparation(self.model, None, self.options)
 
     def __reduce__(self) -> Any:
@@ -115,20 +115,21 @@ class PageQuestion:
         return PageQuestion, tuple(getattr(self, field.name) for field in fields(self))
 
     @property
-    def said(self) -> TypedOptions:
+    def typed_options(self) -> TypedOptions:
         """The options, read."""
-        return self._prepared.options
+        return self._preparation.options
 
     @cached_property
     def writer(self) -> Writer:
         """What asks the model."""
-        return self._prepared.writer()
+        return self._preparation.writer()
 
     @cached_property
     def form(self) -> WantedForm:
         """The form of all items of a document, or of its object. Errors: those of `form_of`; OptionError for
         free text, for a grammar that no schema says, and for lists with items of several kinds by place."""
-        form = replace(self._prepared.form(self.target), items=False)
+        # an iterator of items is asked for as the list that it would yield
+        form = replace(self._preparation.form(self.target), items=False)
         schema_grammar_of(form.grammar, "target")
         if "prefixItems" in (form.schema or {}):
             cure = "Ask for an object with a name for each, or for list[T]."
@@ -144,24 +145,32 @@ class PageQuestion:
     def plain_schema(self) -> dict[str, Any]:
         """The JSON Schema of the items together, or of the object, without what may hold it."""
         schema = self.form.schema or {}
+        # a server may take objects alone: the list is a member of one
         if self.form.is_wrapped:
-            held = schema["properties"][self.form.holder[1:]]
-            schema = {**{key: member for key, member in schema.items() if key == "$defs"}, **held}
-        root = resolved(schema, schema)[0]
-        return {**referred(schema), **root} if root.get("type") in ARRAYS else schema
+            inner_schema = schema["properties"][self.form.holder[1:]]
+            definitions = {key: member for key, member in schema.items() if key == "$defs"}
+            schema = {**definitions, **inner_schema}
+        root = resolve_reference(schema, schema)[0]
+        return {**definitions_of(schema), **root} if root.get("type") in ARRAYS else schema
 
     @cached_property
     def item_schema(self) -> dict[str, Any]:
         """The JSON Schema of one item, or of the object."""
         schema = self.plain_schema
         items = schema.get("items") if self.is_list else schema
-        return {**referred(schema), **(items if isinstance(items, dict) else {})}
+        return {**definitions_of(schema), **(items if isinstance(items, dict) else {})}
 
-    def holds(self, part: Any, value: Json) -> bool:
+    def allows_value(self, schema_part: Any, value: Json) -> bool:
         """Tell whether a value is one of a part of the schema."""
-        whole = {**referred(self.plain_schema), **part} if isinstance(part, Mapping) else part
+        whole_schema = (
+            {**definitions_of(self.plain_schema), **schema_part}
+            if isinstance(schema_part, Mapping)
+            else schema_part
+        )
+        # a value that was read has lost its spelling
         policies = replace(self._grammar.policies, property_order="any", whitespace="any")
-        return accepts(over_bytes(self._grammar.in_place_of(whole).under(policies)), write(value))
+        grammar = self._grammar.in_place_of(whole_schema).under(policies)
+        return accepts(over_bytes(grammar), write(value))
 
     @property
     def _grammar(self) -> JsonSchemaGrammar:
@@ -179,25 +188,27 @@ class PageQuestion:
             return form
         change = without_counts if self.is_list else with_nullable_members
 
-        def changed(inner: Any) -> Any:
-            made = inner.in_place_of(change(inner.schema))
-            made.reader = None
-            return made
+        def change_grammar(inner: Any) -> Any:
+            result = inner.in_place_of(change(inner.schema))
+            # the type would refuse what one page leaves out
+            result.reader = None
+            return result
 
         assert form.grammar is not None, "it was looked at"
-        return replace(form, reader=None, grammar=form.grammar.inside(changed))
+        return replace(form, reader=None, grammar=form.grammar.inside(change_grammar))
 
     @cached_property
-    def wanted(self) -> WantedText:
+    def page_target(self) -> WantedText:
         """What the model is asked for."""
-        return WantedText(self.page_form, self.said, waits=True)
+        return WantedText(self.page_form, self.typed_options, waits=True)
 
     @cached_property
-    def _one(self) -> WantedText:
+    def _item_target(self) -> WantedText:
         """One item, or what a page says of the object: a text that does not state it has nothing."""
         if not self.is_list:
-            return self.wanted
-        return replace(self.wanted, form=WantedForm(grammar=self._grammar.in_place_of(self.item_schema)))
+            return self.page_target
+        item_grammar = self._grammar.in_place_of(self.item_schema)
+        return replace(self.page_target, form=WantedForm(grammar=item_grammar))
 
     @property
     def _named_schema(self) -> Mapping[str, Any]:
@@ -222,11 +233,11 @@ class PageQuestion:
 
     @cached_property
     def _examples(self) -> Examples | None:
-        pairs = self.said.examples
+        pairs = self.typed_options.examples
         if not pairs:
             return None
-        sources = [self._example(pair) for pair in pairs]
-        return Examples(sources, [document for _, document in self.example_texts], pairs.most)
+        sources = [self._example_source(pair) for pair in pairs]
+        return Examples(sources, [document for _, document in self.example_texts], pairs.max_told)
 
     @cached_property
     def example_texts(self) -> list[tuple[Any, str]]:
@@ -234,45 +245,48 @@ class PageQuestion:
         a page may say. Errors: OptionError for a value that is none of what is asked for."""
         forms = Spelling(self.form), Spelling(self.page_form)
 
-        def document(pair: Pair) -> str:
+        def example_document(pair: Pair) -> str:
             try:
                 return forms[0].written(pair.value, pair.where).document
             except OptionError as error:
+                # a value of less than the type asks for is one that a page may say
                 with suppress(OptionError):
                     return forms[1].written(pair.value, pair.where).document
                 raise error from None
 
-        return [(pair.call[0], document(pair)) for pair in self.said.examples]
+        return [(pair.call[0], example_document(pair)) for pair in self.typed_options.examples]
 
-    def _example(self, pair: Pair) -> PromptSource:
+    def _example_source(self, pair: Pair) -> PromptSource:
         """Return the source of an example's text. Errors: OptionError for what is no text."""
-        arguments, named = pair.call
-        if len(arguments) != 1 or named or not isinstance(arguments[0], str):
+        arguments, named_arguments = pair.call
+        if len(arguments) != 1 or named_arguments or not isinstance(arguments[0], str):
             cure = 'Write examples=[("Ada is 36.", [Person(...)]), ...].'
             raise OptionError("It has no text.", where=pair.where, cure=cure)
         with within(pair.where):
-            return self._asked(arguments[0])
+            return self._bare_source(arguments[0])
 
-    def _asked(self, text: str) -> PromptSource:
-        begun = "" if self._is_trained else self.instruction
-        prompt = f"{begun}\n\n{text}" if begun else text
-        named = (("page", text),)
-        return PromptSource(prompt, (text,), neutral=self.instruction, named=named, instruction=begun)
+    def _bare_source(self, text: str) -> PromptSource:
+        instruction = "" if self._is_trained else self.instruction
+        prompt = f"{instruction}\n\n{text}" if instruction else text
+        named_texts = (("page", text),)
+        return PromptSource(
+            prompt, (text,), neutral=self.instruction, named=named_texts, instruction=instruction
+        )
 
     @cached_property
     def _is_trained(self) -> bool:
         """Whether the model is one that was trained on texts without an instruction."""
         return isinstance(self.writer, Local) and self.writer.engine.prompts.is_embedded
 
-    def source(self, text: str) -> PromptSource:
+    def prompt_source(self, text: str) -> PromptSource:
         """Return the prompt of a page, with its examples. Errors: those of `sg.run`."""
-        source = self._asked(text)
+        source = self._bare_source(text)
         return source if self._examples is None else self._examples.beside(source)
 
     # --- sizes ----------------------------------------------------------------------------------------------
 
     @cached_property
-    def count(self) -> Callable[[str], int]:
+    def count_tokens(self) -> Callable[[str], int]:
         """Returns the tokens of a text; of a server, an estimate that is seldom too low."""
         writer = self.writer
         if isinstance(writer, Local):
@@ -284,8 +298,11 @@ class PageQuestion:
         """Return the most tokens of a page, and the question with the tokens that two pages have in common,
         and that an answer may have. Errors: OptionError for sizes that contradict each other, and where the
         context has no room for a page."""
-        writer, said = self.writer, self.said
-        context, usual = 1 << 20, _PAGE
+        writer = self.writer
+        options = self.typed_options
+        # of a server the context is not known
+        context = 1 << 20
+        usual = _PAGE
         if isinstance(writer, Local):
             # optional: torch
             from structgen.decoding.engine.forward_pass.llama import Llama
@@ -295,58 +312,78 @@ class PageQuestion:
                 usual = _SENTENCE
             elif isinstance(writer.engine.model, Llama):
                 usual = _SMALL_PAGE
-        wanted = page or usual
-        answer = said.max_tokens or min(max(2 * wanted + 64, 0 if self.is_list else 512), context // 4)
-        plain = replace(self.wanted, options=replace(said, grounded=False, quotes=False))
-        most = min(wanted, context - answer - self.count(writer.prompt(plain, self.source(""))))
-        if most < LEAST_PAGE:
+        page_tokens = page or usual
+        answer = options.max_tokens or min(
+            max(2 * page_tokens + 64, 0 if self.is_list else 512), context // 4
+        )
+        # the size of a prompt does not depend on what a page states
+        plain_options = replace(options, grounded=False, quotes=False)
+        plain = replace(self.page_target, options=plain_options)
+        prompt_tokens = self.count_tokens(writer.prompt(plain, self.prompt_source("")))
+        max_tokens = min(page_tokens, context - answer - prompt_tokens)
+        if max_tokens < LEAST_PAGE:
             raise OptionError(
                 "The prompt, its outline, the examples and the answer leave no room for a page in a context "
                 f"of {context:,} tokens.",
                 where="page",
                 cure="Lower max_tokens, give fewer examples, or take a model with a longer context.",
             )
-        shared = (most // 20 if most >= _LONG else 0) if overlap is None else overlap
-        if 2 * shared >= most:
-            what = f"Pages of {most:,} tokens cannot have {shared:,} in common."
-            raise OptionError(what, where="overlap", cure="Give less than half of a page.")
-        return most, replace(self, overlap=shared, options={**self.options, "max_tokens": answer})
+        overlap_tokens = (max_tokens // 20 if max_tokens >= _LONG else 0) if overlap is None else overlap
+        if 2 * overlap_tokens >= max_tokens:
+            fault = f"Pages of {max_tokens:,} tokens cannot have {overlap_tokens:,} in common."
+            raise OptionError(fault, where="overlap", cure="Give less than half of a page.")
+        return max_tokens, replace(
+            self, overlap=overlap_tokens, options={**self.options, "max_tokens": answer}
+        )
 
     # --- asking ---------------------------------------------------------------------------------------------
 
-    def check(self, text: str) -> None:
+    def check_first_page(self, text: str) -> None:
         """Warn of what `grounded` does not know of the type, and raise the errors that all pages would have:
         those of the type, the options and the examples, and BudgetError where no item, or no object, fits an
         answer. `text`: the first page."""
         if isinstance(writer := self.writer, Local):
-            whole = self._one.form.grammar if self.is_list else self.form.grammar
+            whole = self._item_target.form.grammar if self.is_list else self.form.grammar
             assert whole is not None, "free text was refused"
-            least, most = Matcher(writer.engine.compiled(whole)).tokens_to_finish(), self.said.max_tokens
-            if most is not None and least > most:
+            min_tokens = Matcher(writer.engine.compiled(whole)).tokens_to_finish()
+            max_tokens = self.typed_options.max_tokens
+            if max_tokens is not None and min_tokens > max_tokens:
                 raise BudgetError(
-                    f"An answer has at most {most:,} tokens, and the shortest item has {least:,}.",
-                    minimum=least,
+                    f"An answer has at most {max_tokens:,} tokens, and the shortest item has {min_tokens:,}.",
+                    minimum=min_tokens,
                     where="max_tokens",
-                    cure=f"Give at least {least:,}.",
+                    cure=f"Give at least {min_tokens:,}.",
                 )
         with suppress(NotStatedError):
-            wanted_of(self.wanted, self.source(text))
+            wanted_of(self.page_target, self.prompt_source(text))
 
-    async def answer(self, page: Page) -> dict[str, Any]:
+    async def answer_page(self, page: Page) -> dict[str, Any]:
         """Return the line of a page: what its parts say, or the error with which it failed. Errors: those
         that no other page would be spared: a BudgetError, an OptionError."""
-        line: dict[str, Any] = {"page": page.key, "start": page.start, "end": page.end, "parts": []}
-        line |= {"prompt_tokens": 0, "tokens": 0, "requests": 0, "remarks": [], "unasked": []}
-        left = [(page.start, page.end)]
-        while left:
-            start, end = left.pop(0)
+        line: dict[str, Any] = {
+            "page": page.key,
+            "start": page.start,
+            "end": page.end,
+            "parts": [],
+            "prompt_tokens": 0,
+            "tokens": 0,
+            "requests": 0,
+            "remarks": [],
+            "unasked": [],
+        }
+        remaining = [(page.start, page.end)]
+        while remaining:
+            start, end = remaining.pop(0)
             text = page.text[start - page.start : end - page.start]
             answer, why = await self._ask_piece(text, start, line)
-            is_cut = answer is None or (self.is_list and not _repeats(self.value(answer)))
-            is_long = is_cut and not (isinstance(why, GenerationError) and self._may_pass(why.__cause__))
-            halves = [*self._halves(text)] if why and is_long else []
+            # a list that repeats itself would be as long on half of the page
+            is_cut = answer is None or (self.is_list and not _has_repeats(self.read_value(answer)))
+            may_pass = isinstance(why, GenerationError) and self._may_pass(why.__cause__)
+            is_long = is_cut and not may_pass
+            halves = [*self._cut_halves(text)] if why and is_long else []
+            # the halves are asked before what follows, so that parts stay in order
             if halves:
-                left[:0] = [(start + half.start, start + half.end) for half in halves]
+                remaining[:0] = [(start + half.start, start + half.end) for half in halves]
                 continue
             if isinstance(why, StructgenError):
                 return {**line, "error": str(why)}
@@ -356,29 +393,37 @@ class PageQuestion:
                 line["parts"].append({"start": start, "end": end, **answer})
         return line
 
-    def _halves(self, text: str) -> Iterator[Any]:
+    def _cut_halves(self, text: str) -> Iterator[Any]:
         """Yield the halves of a page, which overlap; nothing where it is too short for that."""
-        most = self.count(text) // 2 + self.overlap
-        if most >= max(LEAST_PAGE, 2 * self.overlap + 1) and most < self.count(text):
-            yield from cut(text, self.count, most, self.overlap)
+        max_tokens = self.count_tokens(text) // 2 + self.overlap
+        min_tokens = max(LEAST_PAGE, 2 * self.overlap + 1)
+        if min_tokens <= max_tokens < self.count_tokens(text):
+            yield from cut_pages(text, self.count_tokens, max_tokens, self.overlap)
 
-    async def _ask_piece(self, text: str, start: int, line: dict[str, Any]) -> tuple[Any, Any]:
+    async def _ask_piece(
+        self,
+        text: str,
+        start: int,
+        line: dict[str, Any],
+    ) -> tuple[Any, Any]:
         """Return what a model says of a text, None where the text states nothing, and why it is not all of
         it: a sentence, an error, or "". Adds to the counts of a line, and to what was not asked of it.
         `start`: where the text stands in the document."""
-        source = self.source(text)
-        stated = unverified_text(source.named) if self.unverified else None
+        source = self.prompt_source(text)
+        guess_source = unverified_text(source.named) if self.unverified else None
         try:
-            of_item = wanted_of(self._one, source, is_again=True, stated=stated)
-            held = wanted_of(self.wanted, source, is_again=True, stated=stated)
+            item_target = wanted_of(self._item_target, source, is_again=True, stated=guess_source)
+            page_target = wanted_of(self.page_target, source, is_again=True, stated=guess_source)
         except NotStatedError as error:  # nothing can be said of it: the model is not asked
             line["unasked"].append(unasked_piece(error, stated_text(source.named), start))
             return None, ""
+        # a server may be busy once
         for attempt in range(_TRIES):
             if attempt:
+                # a server that is busy needs time
                 await asyncio.sleep(PAUSE * 2 ** (attempt - 1))
             try:
-                outcome = await obtained(self.writer, held, source)
+                outcome = await obtained(self.writer, page_target, source)
             except OptionError as refusal:
                 if refusal.where not in ("prompt", "max_tokens"):
                     raise
@@ -389,20 +434,27 @@ class PageQuestion:
             line["requests"] += outcome.attempts
             if not self._may_pass(outcome.result.error):
                 break
-        if isinstance(self.writer, Local) and held.form.grammar is not None:
-            self.writer.engine.let_go_of(held.form.grammar)
+        if isinstance(self.writer, Local) and page_target.form.grammar is not None:
+            # the grammar of one page is never asked for again
+            self.writer.engine.let_go_of(page_target.form.grammar)
         if usage.outline and usage.outline not in line["remarks"]:
             line["remarks"].append(usage.outline)
-        result, why = outcome.result, ""
+        result = outcome.result
+        why = ""
         # of an answer that the type refuses, the items are judged one by one when all pages have an answer
         if outcome.error is not None and not (result.error is None and result.text):
-            stated = self._stated_items(result, of_item.form, line)
-            return (None, outcome.error) if stated is None else (stated, "")
+            stated_items = self._stated_items(result, item_target.form, line)
+            return (None, outcome.error) if stated_items is None else (stated_items, "")
         if result.finish_reason in (FinishReason.STEERED, FinishReason.MAX_TOKENS):
             why = f"The answer was cut at {self.writer.bound}."
-        return self._written(result, held.form), why
+        return self._answer_part(result, page_target.form), why
 
-    def _stated_items(self, result: Result, form: WantedForm, line: dict[str, Any]) -> Any:
+    def _stated_items(
+        self,
+        result: Result,
+        form: WantedForm,
+        line: dict[str, Any],
+    ) -> Any:
         """Return, of a list that the text does not state, the items that it does state: of a server, nothing
         holds the answers to the text. None for what is no list. `form`: that of one item."""
         if not isinstance(result.error, ValidatorError) or not self.is_list or form.grammar is None:
@@ -410,15 +462,17 @@ class PageQuestion:
         grammar = form.grammar.innermost
         assert isinstance(grammar, JsonSchemaGrammar), "it was looked at"
         try:
-            said = self.value({"answer": result.text})
+            answer_value = self.read_value({"answer": result.text})
         except SchemaError:
             return None
-        if not isinstance(said, list):
+        if not isinstance(answer_value, list):
             return None
         widest: Mapping[str, Any] = WIDEST
         item = over_bytes(grammar.under(Policies(**widest)))
-        items = [value for value in said if accepts(item, written(value, as_json))]
-        line["remarks"].append(f"{len(said) - len(items)} of {len(said)} items are not stated there.")
+        items = [value for value in answer_value if accepts(item, written(value, as_json))]
+        line["remarks"].append(
+            f"{len(answer_value) - len(items)} of {len(answer_value)} items are not stated there."
+        )
         return {"answer": written(items, as_json), "confidences": {}}
 
     def _may_pass(self, error: BaseException | None) -> bool:
@@ -427,20 +481,21 @@ class PageQuestion:
         is_servers = getattr(error, "where", "") == getattr(self.writer, "url", None)
         return is_servers and status not in _REFUSALS
 
-    def _written(self, result: Result, form: WantedForm) -> dict[str, Any]:
+    def _answer_part(self, result: Result, form: WantedForm) -> dict[str, Any]:
         """Return the document of an answer as text, and how sure the model was of its scalars."""
-        writer, sure = self.writer, {}
-        if isinstance(writer, Local) and not self.said.sampling.strategies:
+        writer = self.writer
+        sure = {}
+        if isinstance(writer, Local) and not self.typed_options.sampling.strategies:
             confidences = confidences_of(result, form.grammar, writer.engine.tokenizer, self.form.holder)
             sure = {path: round(confidence.probability, 6) for path, confidence in confidences.items()}
         return {"answer": result.text, "confidences": sure}
 
-    def value(self, part: Mapping[str, Any]) -> Any:
+    def read_value(self, part: Mapping[str, Any]) -> Any:
         """Return the list of items, or the object, that a part of a line says."""
         answer = part["answer"]
         return read(unwrapped(answer) if self.form.is_wrapped else answer)
 
 
-def _repeats(items: list[Any]) -> bool:
+def _has_repeats(items: list[Any]) -> bool:
     """Tell whether a third of some items are repetitions: the list was cut off because it has no end."""
     return 3 * len({*map(repr, items)}) < 2 * len(items)

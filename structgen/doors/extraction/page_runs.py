@@ -40,7 +40,7 @@ def page_lines(
     pages: Sequence[Page],
     results: Path | None,
     stop: Future[None],
-    failed: list[Line],
+    failed_lines: list[Line],
     begin: Callable[[int], None],
     *,
     max_requests: int,
@@ -48,45 +48,48 @@ def page_lines(
     workers: int | None = None,
 ) -> Generator[tuple[Line, bool], None, None]:
     """Yield the line of each page, and whether it is new: those of an earlier run first, then the others as
-    they end. A page that failed goes to `failed`, and is in no file. Closing it cancels the pages that are
-    under way. `begin` is told, before the first request, how many pages have no line.
+    they end. A page that failed goes to `failed_lines`, and is in no file. Closing it cancels the pages that
+    are under way. `begin` is told, before the first request, how many pages have no line.
 
     `max_requests`: no page is asked once so many requests are made; on Ray, so many pages are looked at.
     `results`: the file of lines; `workers`: on Ray, by so many actors, 0 for one a processor or GPU; None:
-    in this process. Errors: those of `results_of`, `ray_answers` and `PageQuestion.answer`; GenerationError
-    where many pages fail, and none has an answer.
+    in this process. Errors: those of `results_of`, `ray_answers` and `PageQuestion.answer_page`;
+    GenerationError where many pages fail, and none has an answer.
     """
 
     has_answers = False
     """Whether a page has an answer, those of earlier runs included."""
 
-    def answers(left: Sequence[Page]) -> Answers:
-        begin(len(left))
+    def answer_pages(remaining: Sequence[Page]) -> Answers:
+        begin(len(remaining))
         if workers is None:
-            said = _answers(question, stop, left, max_requests)
+            stream = _answer_lines(question, stop, remaining, max_requests)
         else:
-            make, left = partial(_ray_worker, question), left[:max_requests]
-            said = ray_answers(make, left, question.at_once, workers or None, gpu=None, at_once=2)
-        with closing(said):
-            yield next(said)
-            for line in said:
+            make = partial(_ray_worker, question)
+            remaining = remaining[:max_requests]
+            stream = ray_answers(make, remaining, question.at_once, workers or None, gpu=None, at_once=2)
+        with closing(stream):
+            yield next(stream)
+            for line in stream:
                 if "error" in line:
-                    failed.append(line)
-                    if len(failed) >= _FAILURES and not has_answers:
-                        raise all_failed(failed)
+                    failed_lines.append(line)
+                    # eight failures in a row are one cause: more requests would cost and find nothing
+                    if len(failed_lines) >= _FAILURES and not has_answers:
+                        raise all_failed(failed_lines)
                 else:
                     yield line
 
-    def lines() -> Generator[tuple[Line, bool], None, None]:
+    def read_lines() -> Generator[tuple[Line, bool], None, None]:
         if results is None:
-            with closing(answers(pages)) as new:
+            with closing(answer_pages(pages)) as new:
                 next(new)
                 yield from ((line, True) for line in new)
         else:
-            tasks, run = {page.key: page for page in pages}, partial(_run_of, question)
-            yield from results_of(results, tasks, answers, run, start_over=start_over, member="page")
+            tasks = {page.key: page for page in pages}
+            run = partial(_run_of, question)
+            yield from results_of(results, tasks, answer_pages, run, start_over=start_over, member="page")
 
-    with closing(lines()) as all_lines:
+    with closing(read_lines()) as all_lines:
         for line, is_new in all_lines:
             has_answers |= line["requests"] > 0
             yield line, is_new
@@ -94,32 +97,41 @@ def page_lines(
 
 def all_failed(lines: Sequence[Line]) -> GenerationError:
     """Return the error of a run whose pages all fail."""
-    what = f"No page has an answer: {len(lines):,} failed, the first one so: {lines[0]['error'].rstrip('.')}."
-    return GenerationError(what, attempts=len(lines), where="model", cure="Mend it, and call again.")
+    message = (
+        f"No page has an answer: {len(lines):,} failed, the first one so: {lines[0]['error'].rstrip('.')}."
+    )
+    return GenerationError(message, attempts=len(lines), where="model", cure="Mend it, and call again.")
 
 
-def _answers(
-    question: PageQuestion, stop: Future[None], pages: Sequence[Page], max_requests: float = inf
+def _answer_lines(
+    question: PageQuestion,
+    stop: Future[None],
+    pages: Sequence[Page],
+    max_requests: float = inf,
 ) -> Answers:
     """Yield what answers depend on, then the line of each page as it ends."""
-    writer, model = question.writer, question.model
+    writer = question.writer
+    model = question.model
     if isinstance(writer, Local):
+        # answers of another model must not go on in the same file
         yield own_parts(writer.engine)
     elif writer.kind == "server":
         yield engine_parts(str(model), "")
     else:
         name = str(model if isinstance(model, str | Path) else model.name)
         yield engine_parts(model_digest(name) if name else type(model.model).__qualname__, "")
-    with closing(_as_answered(question.answer, pages, question.at_once, stop, max_requests)) as lines:
+    with closing(
+        _answers_as_they_come(question.answer_page, pages, question.at_once, stop, max_requests)
+    ) as lines:
         yield from lines
 
 
 def _ray_worker(question: PageQuestion) -> Callable[[Sequence[Page]], Answers]:
     """Return what an actor does."""
-    return partial(_answers, question, Future())
+    return partial(_answer_lines, question, Future())
 
 
-def _as_answered(
+def _answers_as_they_come(
     answer: Callable[[Page], Awaitable[Line]],
     pages: Sequence[Page],
     at_once: int,
@@ -134,23 +146,26 @@ def _as_answered(
     stops, at most `at_once - 1` pages are under way, whose answers are lost. A page under way counts as one
     request, until its line says how many it took: none is asked that could be one more than `max_requests`.
     """
-    come, left = SimpleQueue[tuple[Line, asyncio.Event] | BaseException | None](), iter(pages)
+    come = SimpleQueue[tuple[Line, asyncio.Event] | BaseException | None]()
+    remaining = iter(pages)
 
-    async def ask() -> None:
+    async def ask_pages() -> None:
         nonlocal max_requests
-        while max_requests > 0 and (page := next(left, None)) is not None:
+        while max_requests > 0 and (page := next(remaining, None)) is not None:
             max_requests -= 1
-            line, taken = await answer(page), asyncio.Event()
+            line = await answer(page)
+            taken_event = asyncio.Event()
+            # the page counted as one request while it was under way
             max_requests += 1 - line.get("requests", 1)
-            come.put((line, taken))
-            await taken.wait()
+            come.put((line, taken_event))
+            await taken_event.wait()
 
     async def all_of_them() -> None:
         async with asyncio.TaskGroup() as group:
             for _ in range(at_once):
-                group.create_task(ask())
+                group.create_task(ask_pages())
 
-    def run() -> None:
+    def run_loop() -> None:
         try:
             loop.run_until_complete(asking)
         except BaseExceptionGroup as errors:
@@ -165,35 +180,46 @@ def _as_answered(
 
     loop = asyncio.new_event_loop()
     asking = loop.create_task(all_of_them())
+    # the caller waits in the queue, so the end comes through it
     stop.add_done_callback(lambda _: come.put(CancelledError()))
-    thread = threading.Thread(target=run, name="structgen-pages")
+    thread = threading.Thread(target=run_loop, name="structgen-pages")
     thread.start()
     try:
-        while (answered := come.get()) is not None:
-            if isinstance(answered, BaseException):
-                raise answered
-            line, taken = answered
+        while (outcome := come.get()) is not None:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            line, taken_event = outcome
             yield line
-            loop.call_soon_threadsafe(taken.set)
+            loop.call_soon_threadsafe(taken_event.set)
     finally:
         with suppress(RuntimeError):  # the loop is closed: all pages have ended
             loop.call_soon_threadsafe(asking.cancel)
         thread.join()
 
 
-def _run_of(question: PageQuestion, of_model: Mapping[str, str], pages: Sequence[Page]) -> dict[str, str]:
+def _run_of(
+    question: PageQuestion,
+    of_model: Mapping[str, str],
+    pages: Sequence[Page],
+) -> dict[str, str]:
     """Return what a run is for `result_files`."""
-    grammar, said = question.page_form.grammar, question.said
+    grammar = question.page_form.grammar
+    options = question.typed_options
     assert grammar is not None, "a form of free text was refused"
     parts: dict[str, object] = {
         "document, or cut of its pages": [(page.key, page.start, page.end, page.text) for page in pages],
         "type or schema": (grammar.fingerprint, question.is_list),
         "prompt": question.instruction,
         "examples": question.example_texts,
-        "option": (question.overlap, question.unverified, [(name, getattr(said, name)) for name in _OPTIONS]),
+        "option": (
+            question.overlap,
+            question.unverified,
+            [(name, getattr(options, name)) for name in _OPTIONS],
+        ),
     }
-    return {**of_model, **{name: _digest(part) for name, part in parts.items()}}
+    digests = {name: _digest_value(part) for name, part in parts.items()}
+    return {**of_model, **digests}
 
 
-def _digest(value: object) -> str:
+def _digest_value(value: object) -> str:
     return blake2b(repr(value).encode("utf-8", "replace"), digest_size=16).hexdigest()

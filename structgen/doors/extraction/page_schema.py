@@ -18,7 +18,7 @@ Holds: TypeAlias = Callable[[Any, Json], bool]
 """Tells whether a value is one of a part of the schema."""
 
 
-def referred(schema: Mapping[str, Any]) -> dict[str, Any]:
+def definitions_of(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the members of a schema that its references lead into, such as `$defs`: a part of it is a schema
     of its own beside these."""
     names = (node["$ref"] for _, node in values_in(schema) if isinstance(node, dict) and "$ref" in node)
@@ -26,7 +26,7 @@ def referred(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {key: part for key, part in schema.items() if key in heads | {"$defs"}}
 
 
-def resolved(node: Any, root: Mapping[str, Any]) -> tuple[Any, str]:
+def resolve_reference(node: Any, root: Mapping[str, Any]) -> tuple[Any, str]:
     """Return what a schema refers to, itself where it refers to nothing, and the reference."""
     name = node.get("$ref", "") if isinstance(node, Mapping) else ""
     target = target_of(root, name) if str(name).startswith("#") else None
@@ -35,81 +35,103 @@ def resolved(node: Any, root: Mapping[str, Any]) -> tuple[Any, str]:
 
 def without_counts(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the schema of lists, perhaps held by an object, that may have any number of items."""
-    return {**referred(schema), **_without_counts(schema, schema)}
+    return {**definitions_of(schema), **_without_counts(schema, schema)}
 
 
 def _without_counts(node: Any, root: Mapping[str, Any]) -> dict[str, Any]:
-    node, _ = resolved(node, root)
+    node, _ = resolve_reference(node, root)
     if node.get("type") in ARRAYS:
         return {key: keyword for key, keyword in node.items() if key not in OF_ALL_ITEMS}
     members = node.get("properties", {}).items()
-    return {**node, "properties": {key: _without_counts(member, root) for key, member in members}}
+    properties = {key: _without_counts(member, root) for key, member in members}
+    return {**node, "properties": properties}
 
 
 def with_nullable_members(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the schema of the objects of a schema, of which any member may be null, those of members that
     are objects too; of a schema without members, the one that has null too. Items of arrays stay as they are:
     one that is there is whole."""
-    root, name = resolved(schema, schema)
+    root, name = resolve_reference(schema, schema)
+    # a value without members is stated as a whole, or not at all
     if "properties" not in root:
-        return {**referred(schema), "anyOf": [schema, {"type": "null"}]}
+        return {**definitions_of(schema), "anyOf": [schema, {"type": "null"}]}
     around = {key: part for key, part in schema.items() if key.startswith("$") and key != "$ref"}
-    return {**referred(schema), **around, **_nullable(root, schema, frozenset({name} - {""}))}
+    nullable = _nullable_members(root, schema, frozenset({name} - {""}))
+    return {**definitions_of(schema), **around, **nullable}
 
 
 def without_needless_nulls(value: Json, schema: Mapping[str, Any]) -> Json:
     """Return a value without the members that are null, and need not be there: a default stands for them."""
-    return _filled(value, schema, schema)
+    return _drop_nulls(value, schema, schema)
 
 
-def count_fault(items: Sequence[Json], schema: Mapping[str, Any], holds: Holds) -> str:
+def count_fault(
+    items: Sequence[Json],
+    schema: Mapping[str, Any],
+    holds: Holds,
+) -> str:
     """Return what the schema of a list says of all items together and is not so; "" for nothing."""
     counts = [(len(items), "minItems", "maxItems", 0)]
     if "contains" in schema:
         count = sum(holds(schema["contains"], item) for item in items)
         counts.append((count, "minContains", "maxContains", 1))
     for count, low, high, usual in counts:
-        least, most = schema.get(low, usual), schema.get(high, count)
-        if not least <= count <= most:
-            name = low if count < least else high
+        lower = schema.get(low, usual)
+        upper = schema.get(high, count)
+        if not lower <= count <= upper:
+            name = low if count < lower else high
             return f"{name} is {schema.get(name, usual)}, and there are {count:,}."
     is_twice = len({write(item) for item in items}) < len(items)
     return "uniqueItems is true, and two items are equal." if schema.get("uniqueItems") and is_twice else ""
 
 
-def unstated(value: Json, node: Any, root: Mapping[str, Any], holds: Holds, at: str = "") -> str | None:
+def find_unstated(
+    value: Json,
+    node: Any,
+    root: Mapping[str, Any],
+    holds: Holds,
+    pointer: str = "",
+) -> str | None:
     """Return the JSON Pointer of the first null of a value that a schema does not allow; None without one."""
-    node, _ = resolved(node, root)
+    node, _ = resolve_reference(node, root)
     if value is None:
-        return None if holds(node, None) else at
-    members = node.get("properties", {}) if isinstance(node, Mapping) and isinstance(value, dict) else {}
+        return None if holds(node, None) else pointer
+    # a member that the schema does not name is not judged
+    is_object = isinstance(node, Mapping) and isinstance(value, dict)
+    members = node.get("properties", {}) if is_object else {}
     inside = (
-        unstated(member, members[name], root, holds, f"{at}/{escape(name)}")
+        find_unstated(member, members[name], root, holds, f"{pointer}/{escape(name)}")
         for name, member in (value.items() if isinstance(value, dict) else ())
         if name in members
     )
-    return next((pointer for pointer in inside if pointer is not None), None)
+    return next((unstated for unstated in inside if unstated is not None), None)
 
 
-def _nullable(node: Any, root: Mapping[str, Any], around: frozenset[str]) -> dict[str, Any]:
+def _nullable_members(
+    node: Any,
+    root: Mapping[str, Any],
+    around: frozenset[str],
+) -> dict[str, Any]:
     members = node.get("properties", {})
-    changed = {}
+    nullable = {}
     for name, member in members.items():
-        target, reference = resolved(member, root)
+        target, reference = resolve_reference(member, root)
         is_object = isinstance(target, Mapping) and target.get("type") == "object" and "properties" in target
+        # a class inside of itself stays as it is
         if is_object and reference not in around:
-            member = _nullable(target, root, around | {reference} - {""})
-        changed[name] = {"anyOf": [member, {"type": "null"}]}
-    return {**node, "properties": changed}
+            member = _nullable_members(target, root, around | {reference} - {""})
+        nullable[name] = {"anyOf": [member, {"type": "null"}]}
+    return {**node, "properties": nullable}
 
 
-def _filled(value: Json, node: Any, root: Mapping[str, Any]) -> Json:
-    node, _ = resolved(node, root)
+def _drop_nulls(value: Json, node: Any, root: Mapping[str, Any]) -> Json:
+    node, _ = resolve_reference(node, root)
     if not isinstance(value, dict) or not isinstance(node, Mapping):
         return value
-    members, needed = node.get("properties", {}), node.get("required", ())
+    members = node.get("properties", {})
+    required_names = node.get("required", ())
     return {
-        name: _filled(member, members.get(name), root)
+        name: _drop_nulls(member, members.get(name), root)
         for name, member in value.items()
-        if member is not None or name in needed or name not in members
+        if member is not None or name in required_names or name not in members
     }

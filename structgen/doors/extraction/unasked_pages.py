@@ -40,17 +40,18 @@ class UnaskedPiece:
     """How many such places there are."""
 
 
-def unasked_piece(lack: NotStatedError, stated: StatedText, start: int) -> dict[str, Any]:
+def unasked_piece(lack: NotStatedError, piece_text: StatedText, start: int) -> dict[str, Any]:
     """Return, of an `UnaskedPiece`, all but the document and the page, as a line of a file has it.
 
-    `lack`: the error that says what is not stated; `stated`: the text of the piece, which stands at the
+    `lack`: the error that says what is not stated; `piece_text`: the text of the piece, which stands at the
     character `start` of the document. Cost: that of `guesses_of`.
     """
+    # readings have kinds, and the error has names of formats
     kinds = {KIND_OF_FORMAT.get(name.removesuffix("-time"), name) for name in lack.kinds}
-    (text,) = stated.texts.values()
-    found = {
+    (text,) = piece_text.texts.values()
+    guess_spans = {
         (start + guess.start, start + guess.end)
-        for guess in guesses_of(stated)
+        for guess in guesses_of(piece_text)
         if not kinds or guess.kind in kinds
     }
     return {
@@ -58,36 +59,40 @@ def unasked_piece(lack: NotStatedError, stated: StatedText, start: int) -> dict[
         "end": start + len(text),
         "field": lack.path,
         "reason": lack.missing,
-        "places": [*map(list, sorted(found)[:MOST_NAMED])],
-        "count": len(found),
+        "places": [*map(list, sorted(guess_spans)[:MOST_NAMED])],
+        "count": len(guess_spans),
     }
 
 
-def unasked_remarks(pieces: Sequence[UnaskedPiece], texts: Mapping[str, str], cure: str) -> list[str]:
+def unasked_remarks(
+    pieces: Sequence[UnaskedPiece],
+    texts: Mapping[str, str],
+    cure: str,
+) -> list[str]:
     """Return a remark for each document and each reason not to ask about its pieces. `texts`: the documents
     by name; `cure`: what to do about values that are not read."""
     groups = defaultdict[tuple[str, str], list[UnaskedPiece]](list)
     for piece in pieces:
+        # one sentence for all pieces of one kind
         groups[piece.document, piece.reason].append(piece)
     remarks = list[str]()
     for (name, reason), group in groups.items():
         pages = [f"page {piece.page}" for piece in group]
         places = [place for piece in group for place in piece.places]
-        what = (
-            f"{name}: Not asked: {counted(len(group), 'piece')} with {reason} ({_listed(pages, len(pages))})."
-        )
+        first_pages = _name_first(pages, len(pages))
+        remark = f"{name}: Not asked: {counted(len(group), 'piece')} with {reason} ({first_pages})."
         if places:
             words = (
                 f"characters {start:,} to {end:,} ({short_repr(texts[name][start:end], _LONGEST)})"
                 for start, end in places
             )
             total = sum(piece.count for piece in group)
-            what += f" Possible values in a form that is not read: {_listed(words, total)}.{cure}"
-        remarks.append(what)
+            remark += f" Possible values in a form that is not read: {_name_first(words, total)}.{cure}"
+        remarks.append(remark)
     return remarks
 
 
-def _listed(names: Iterable[str], total: int) -> str:
+def _name_first(names: Iterable[str], total: int) -> str:
     """Return the first of some names, and how many more there are."""
     first = [*islice(names, MOST_NAMED)]
     return ", ".join(first) + f" and {total - len(first):,} more" * (total > len(first))

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from copy import copy
 from typing import Any, Final, TypeVar
 
-from structgen.asking.request_reading.grammar_forms import requested
+from structgen.asking.request_reading.grammar_forms import requested_grammar
 from structgen.asking.request_reading.request_reader import OF_A_STRANGER, SERVED
 from structgen.base.errors import BudgetError, OptionError, StructgenError
 from structgen.base.language.checks import whole
@@ -87,7 +87,7 @@ class EngineGrammars:
     def _make(self, key: str, asked: Mapping[str, Any], making: Future[CompiledGrammar]) -> None:
         """Compile a constraint for all requests that wait for it. A refusal is not kept."""
         try:
-            grammar = requested(asked, None, {**SERVED, **OF_A_STRANGER}, self._specials)
+            grammar = requested_grammar(asked, None, {**SERVED, **OF_A_STRANGER}, self._specials)
             if grammar is None:
                 raise OptionError("It asks for free text.", where="request", cure="Leave the constraint out.")
             making.set_result(compile(grammar, self.tokenizer))

@@ -19,7 +19,7 @@ from structgen.doors.serving.api_errors import ApiError, Body
 from structgen.doors.serving.error_places import place_in
 from structgen.doors.serving.reply_parts import Delta, ReplyParts
 from structgen.doors.serving.request_fields import check_members
-from structgen.doors.serving.served_model import AskedTexts, ServedModel
+from structgen.doors.serving.served_model import BodyRequest, ServedModel
 from structgen.doors.serving.stored_responses import KEPT_BY_NOBODY, StoredResponses
 from structgen.grammars.json_grammars.schema_grammar import SCHEMA_REMARKS
 
@@ -45,9 +45,10 @@ class ObjectResponse(JSONResponse):
 
 
 class AnswerShape(ABC):
-    """An address for bodies of one shape. Made for one body. Then `began` is called, and `piece` with what is
-    new in each text. At the end `whole` is called for the body of an answer, or `ended` for each text and
-    `closed` for a stream. Events are to be written one by one: they hold what still grows."""
+    """An address for bodies of one shape. Made for one body. Then `first_events` is called, and
+    `piece_events` with what is new in each text. At the end `whole_body` is called for the body of an answer,
+    or `end_events` for each text and `last_events` for a stream. Events are to be written one by one: they
+    hold what still grows."""
 
     path: ClassVar[str]
     address: ClassVar[str]
@@ -55,7 +56,7 @@ class AnswerShape(ABC):
     prefix: ClassVar[str]
     operation: ClassVar[str] = "chat"
     """What traces call it."""
-    renamed: ClassVar[tuple[tuple[str, str], ...]] = ()
+    member_names: ClassVar[tuple[tuple[str, str], ...]] = ()
     """Patterns of the members of chat completions in errors, and the names that this API has for them."""
     last: ClassVar[str] = ""
     """What stands behind the last event of a stream."""
@@ -64,62 +65,69 @@ class AnswerShape(ABC):
     """Keeps the whole answer, before its end is sent; None: it is not kept."""
 
     def __init__(
-        self, model: ServedModel, body: JsonObject, responses: StoredResponses | None = None
+        self,
+        model: ServedModel,
+        body: JsonObject,
+        responses: StoredResponses | None = None,
     ) -> None:
         """Read a body. `responses`: what its owner keeps, if the server keeps anything. Errors: ApiError, and
         StructgenError for what is refused."""
+        # members are checked before anything of the body is read
         self.model, self.body, self.responses = model, check_members(body, self.address), responses
         model.check_name(body)
-        self.asked = self.read()
-        self.remarks = dict.fromkeys([*self.asked.warnings, *(SCHEMA_REMARKS.get() or ())])
+        self.body_request = self.read_body()
+        self.remarks = dict.fromkeys([*self.body_request.warnings, *(SCHEMA_REMARKS.get() or ())])
         self.replies: Sequence[ReplyParts] = ()
-        """One for each text, as far as it has come; set before `began`."""
+        """One for each text, as far as it has come; set before `first_events`."""
         self.id = f"{self.prefix}{secrets.token_hex(12)}"
-        self.warning = self._warning()
+        self.warning = self._build_warning()
         """What of the body was taken and cannot act, or was cut, and what looks like a mistake in a schema:
         one header, in ASCII. One that is too long is cut, and ends with the number of remarks."""
 
     @property
-    def told(self) -> JsonObject:
+    def own_members(self) -> JsonObject:
         """Members of our own of a reply that goes on with the last message."""
-        repeats = self.asked.repeats
+        repeats = self.body_request.repeats
         return {} if repeats is None else {"repeats_beginning": repeats}
 
-    def _warning(self) -> str:
-        told = list(self.remarks)
+    def _build_warning(self) -> str:
+        remarks = list(self.remarks)
         if self.body.get("store") and self.keep is None:
-            told.append(KEPT_BY_NOBODY)
+            remarks.append(KEPT_BY_NOBODY)
         if self.body.get("context_management"):
-            told.append("context_management: nothing of a prompt is left out; one too long is refused")
-        words = [self.in_its_words(ApiError(one), self.body).message for one in told[:MOST_REMARKS]]
-        text = "; ".join(words).encode("unicode_escape").decode()
-        return text if len(text) <= MOST_WARNING else f"{text[:MOST_WARNING]}... ({len(told)} remarks)"
+            remarks.append("context_management: nothing of a prompt is left out; one too long is refused")
+        messages = [
+            self.in_its_words(ApiError(remark), self.body).message for remark in remarks[:MOST_REMARKS]
+        ]
+        # a header has ASCII alone
+        text = "; ".join(messages).encode("unicode_escape").decode()
+        return text if len(text) <= MOST_WARNING else f"{text[:MOST_WARNING]}... ({len(remarks)} remarks)"
 
     @abstractmethod
-    def read(self) -> AskedTexts:
+    def read_body(self) -> BodyRequest:
         """Return what the body asks for."""
 
     @abstractmethod
-    def whole(self, results: Sequence[Result]) -> JsonObject:
+    def whole_body(self, results: Sequence[Result]) -> JsonObject:
         """Return the body of an answer."""
 
-    def began(self) -> Iterator[Event]:
+    def first_events(self) -> Iterator[Event]:
         """Yield the events that begin a stream."""
         yield from ()
 
     @abstractmethod
-    def piece(self, index: int, deltas: Iterable[Delta]) -> Iterator[Event]:
+    def piece_events(self, index: int, deltas: Iterable[Delta]) -> Iterator[Event]:
         """Yield the events of what is new in a text."""
 
     @abstractmethod
-    def ended(self, index: int, result: Result) -> Iterator[Event]:
+    def end_events(self, index: int, result: Result) -> Iterator[Event]:
         """Yield the events of the end of a text."""
 
-    def closed(self, results: Sequence[Result]) -> Iterator[Event]:
+    def last_events(self, results: Sequence[Result]) -> Iterator[Event]:
         """Yield the last events of a stream."""
         yield from ()
 
-    def failed(self, error: ApiError) -> Event:
+    def error_event(self, error: ApiError) -> Event:
         """Return the event of an error inside a stream."""
         return self.error_body(error)
 
@@ -127,17 +135,18 @@ class AnswerShape(ABC):
     def in_its_words(cls, error: ApiError, body: Body) -> ApiError:
         """Return an error that names the members which a body of this address has."""
         counts = ("max_completion_tokens", "max_output_tokens")
-        own = body.get("prompt") is not None  # which is no member of most addresses
-        renamed = [pair for pair in cls.renamed if not (own and pair[0].startswith("^prompt"))]
-        renamed += [(r"\bmax_tokens\b", name) for name in counts if body.get(name) is not None]
-        renamed += _OLDER if any(body.get(name) for name in ("functions", "function_call")) else ()
+        has_prompt = body.get("prompt") is not None  # which is no member of most addresses
+        # a body with its own member prompt means that one
+        patterns = [pair for pair in cls.member_names if not (has_prompt and pair[0].startswith("^prompt"))]
+        patterns += [(r"\bmax_tokens\b", name) for name in counts if body.get(name) is not None]
+        patterns += _OLDER if any(body.get(name) for name in ("functions", "function_call")) else ()
         place = "" if error.param is None else f"{error.param}: "
-        for pattern, name in renamed:
+        for pattern, name in patterns:
             error.message = re.sub(pattern, name, error.message)
             place = re.sub(pattern, name, place)
         if place:
-            there = error.param = place_in(body, place.removesuffix(": "), members_of(cls.address))
-            error.message = re.sub(r"^target: ", lambda _: f"{there}: ", error.message)
+            path = error.param = place_in(body, place.removesuffix(": "), members_of(cls.address))
+            error.message = re.sub(r"^target: ", lambda _: f"{path}: ", error.message)
         return error
 
     @staticmethod
@@ -146,7 +155,7 @@ class AnswerShape(ABC):
         return error.body
 
     @staticmethod
-    def line(event: Event) -> str:
+    def event_text(event: Event) -> str:
         """Return an event as it is sent."""
         return f"event: {event['type']}\ndata: {as_json(event)}\n\n"
 
@@ -157,15 +166,21 @@ class CountedPrompt(AnswerShape):
 
     operation = "count_tokens"
 
-    def __init__(self, model: ServedModel, body: JsonObject, *stored: Any) -> None:
-        super().__init__(model, body, *stored)
+    def __init__(
+        self,
+        model: ServedModel,
+        body: JsonObject,
+        *arguments: Any,
+    ) -> None:
+        super().__init__(model, body, *arguments)
+        # a number of tokens is no stream
         self.body = {**self.body, "stream": False}
 
-    def read(self) -> AskedTexts:
-        asked = super().read()  # type: ignore[safe-super]
+    def read_body(self) -> BodyRequest:
+        body_request = super().read_body()  # type: ignore[safe-super]
         self.keep = None
-        self.input_tokens = len(asked.requests[0].prompt)
-        return replace(asked, requests=(), warnings=())
+        self.input_tokens = len(body_request.requests[0].prompt)
+        return replace(body_request, requests=(), warnings=())
 
-    def whole(self, results: Sequence[Result]) -> JsonObject:
+    def whole_body(self, results: Sequence[Result]) -> JsonObject:
         return {"input_tokens": self.input_tokens}

@@ -10,7 +10,14 @@ from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import BudgetError, BusyError, GenerationError, LimitError, StructgenError
 from structgen.base.json_text.events import escape
 from structgen.base.language.checks import shortened
-from structgen.doors.serving.error_places import MOST_PLACE, MOST_SHOWN, abridge, path_of, readable, shorten
+from structgen.doors.serving.error_places import (
+    MOST_PLACE,
+    MOST_SHOWN,
+    abridge_text,
+    make_readable,
+    path_of,
+    shorten_repeats,
+)
 
 Body: TypeAlias = Mapping[str, Any]
 """The body of a request."""
@@ -30,24 +37,35 @@ class ApiError(Exception):
     """A request that is refused, or failed. `param`: the place of the fault, a JSON pointer into the body;
     `code`: a name for programs."""
 
-    def __init__(self, message: str, *, status: int = 400, param: str | None = None, code: str | None = None):
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        param: str | None = None,
+        code: str | None = None,
+    ):
+        # the place is as long as a client may have made it
         if param and message.startswith(f"{param}: "):
-            message = _place(param) + message[len(param) :]
-        message = readable(abridge(message, MOST_MESSAGE))
-        self.message, self.status, self.code, self.param = message, status, code, param
+            message = _shorten_place(param) + message[len(param) :]
+        message = make_readable(abridge_text(message, MOST_MESSAGE))
+        self.message = message
+        self.status = status
+        self.code = code
+        self.param = param
         super().__init__(message)
 
     @property
     def body(self) -> JsonObject:
         """The body of the answer."""
         place = self.message.partition(": ")[0]
-        shown = len(place) if len(place) <= MOST_PLACE else 0
+        place_length = len(place) if len(place) <= MOST_PLACE else 0
         path = path_of(self.param or "")[: MOST_SHOWN - MOST_PLACE]
-        left = MOST_SHOWN - len(path) - shown
-        message = self.message[:shown] + shorten(self.message[shown:], left)
+        remaining = MOST_SHOWN - len(path) - place_length
+        message = self.message[:place_length] + shorten_repeats(self.message[place_length:], remaining)
         kind = "server_error" if self.status >= 500 else _TYPES.get(self.status, "invalid_request_error")
-        said = {"message": message, "type": kind, "param": path or None}
-        return {"error": {**said, "code": self.code}}
+        members = {"message": message, "type": kind, "param": path or None}
+        return {"error": {**members, "code": self.code}}
 
 
 def answer_to(error: StructgenError, *, is_begun: bool = False) -> ApiError:
@@ -55,46 +73,51 @@ def answer_to(error: StructgenError, *, is_begun: bool = False) -> ApiError:
     error. It has the message with the cure that an HTTP client can follow. Its code is the name of the
     error's class as codes are written: unsatisfiable_schema. Status 400; 429 where too many texts wait; 504
     where the time is over; 500 for a text that neither a limit nor its model ended."""
-    told = str(StructgenError(error.what, where=_place(error.where), cure=client_cure(error)))
+    message = str(StructgenError(error.what, where=_shorten_place(error.where), cure=client_cure(error)))
     if isinstance(error, BusyError):
-        return ApiError(told, status=429, code="too_many_waiting")
+        return ApiError(message, status=429, code="too_many_waiting")
+    # a time that is over is no fault of the request
     if is_begun and error.where == "timeout":
-        return ApiError(told, status=504, code="timeout")
+        return ApiError(message, status=504, code="timeout")
     name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower().removesuffix("_error")
     code = "max_tokens_too_small" if isinstance(error, BudgetError) else name
     is_fault = is_begun and not isinstance(error, LimitError | GenerationError)
-    return ApiError(told, status=500 if is_fault else 400, param=None if is_begun else error.where, code=code)
+    return ApiError(
+        message, status=500 if is_fault else 400, param=None if is_begun else error.where, code=code
+    )
 
 
 def client_cure(error: StructgenError) -> str:
     """Return the parts of an error's cure that an HTTP client can follow; a general cure if none is left."""
     cure = re.sub(r" \((?:sg\.|strict=)[^()]*\)", "", error.cure)
+    # most cures hold for a client as they are
     if not _PYTHON.search(cure):
         return cure
-    kept = []
+    sentences = []
     for sentence in re.split(r"(?<=[.;])\s+(?:or )?", cure):
         parts = [sentence]
         if _PYTHON.search(sentence):
             parts = re.split(r",? or |, (?=a |give |pass )", sentence)
-        if said := ", or ".join(part for part in parts if not _PYTHON.search(part)):
-            kept.append(said.rstrip(".;,"))
-    if not kept:
+        if clause := ", or ".join(part for part in parts if not _PYTHON.search(part)):
+            sentences.append(clause.rstrip(".;,"))
+    # the client still needs to know what it can do
+    if not sentences:
         is_limit = isinstance(error, LimitError)
         return (
             "Ask for less: the limits are the server's." if is_limit else "Change this part of the request."
         )
-    return " ".join(f"{part[0].upper()}{part[1:]}." for part in kept)
+    return " ".join(f"{part[0].upper()}{part[1:]}." for part in sentences)
 
 
-def unsupported(name: str, known: str = "") -> ApiError:
+def unsupported_member(name: str, hint: str = "") -> ApiError:
     """Return the answer to a member that is not offered."""
     return ApiError(
-        f"{shortened(name)} is not supported. {known or 'Leave it out.'}",
+        f"{shortened(name)} is not supported. {hint or 'Leave it out.'}",
         param=escape(name),
         code="unsupported_parameter",
     )
 
 
-def _place(place: str) -> str:
+def _shorten_place(place: str) -> str:
     """Return a place as messages begin with it."""
-    return abridge(readable(place), MOST_PLACE)
+    return abridge_text(make_readable(place), MOST_PLACE)

@@ -46,14 +46,14 @@ from structgen.doors.serving.answer_shape import AnswerShape, ObjectResponse
 from structgen.doors.serving.api_errors import ApiError, answer_to
 from structgen.doors.serving.batches import Batches
 from structgen.doors.serving.chat_shape import ChatShape, CompletionShape
-from structgen.doors.serving.error_places import MOST_PLACE, abridge
+from structgen.doors.serving.error_places import MOST_PLACE, abridge_text
 from structgen.doors.serving.folder_import import open_store
 from structgen.doors.serving.json_reader import check_object, read_object
 from structgen.doors.serving.message_shape import CountShape, MessageShape
 from structgen.doors.serving.record_store import disk_checked, owner_of
 from structgen.doors.serving.reply_parts import ReplyParts
 from structgen.doors.serving.response_shape import InputTokensShape, ResponseShape
-from structgen.doors.serving.served_model import AskedTexts, ServedModel
+from structgen.doors.serving.served_model import BodyRequest, ServedModel
 from structgen.doors.serving.server_metrics import ServerMetrics
 from structgen.doors.serving.server_options import ServerOptions
 from structgen.doors.serving.stored_responses import StoredResponses
@@ -80,18 +80,21 @@ SHAPES: Final[tuple[type[AnswerShape], ...]] = (
 def make_app(model: ServedModel, options: ServerOptions | None = None) -> Starlette:
     """Return the ASGI application that serves a model. Its engine is closed when the application ends."""
     server = ModelServer(model, ServerOptions() if options is None else options)
+    # the store of files and batches is opened with the server, or not at all
     batches = Batches(server)
     routes = [
         *(Route(kind.path, partial(_Answer, server, kind), methods=["POST"]) for kind in SHAPES),
-        Route("/v1/models", server.models),
-        Route("/v1/models/{name:path}", server.model),
-        Route("/health", server.health),
-        Route("/metrics", server.told_metrics),
+        Route("/v1/models", server.list_models),
+        Route("/v1/models/{name:path}", server.show_model),
+        Route("/health", server.show_health),
+        Route("/metrics", server.show_metrics),
         *batches.routes(),
     ]
-    handlers: dict[Any, Any] = dict.fromkeys((ApiError, HTTPException, Exception), _error)
-    named = [Middleware(_OwnNames, server.options)] if server.options.hosts else []
-    return Starlette(routes=routes, lifespan=batches.running, exception_handlers=handlers, middleware=named)
+    handlers: dict[Any, Any] = dict.fromkeys((ApiError, HTTPException, Exception), _error_response)
+    host_middleware = [Middleware(_OwnNames, server.options)] if server.options.hosts else []
+    return Starlette(
+        routes=routes, lifespan=batches.run_batches, exception_handlers=handlers, middleware=host_middleware
+    )
 
 
 @dataclass
@@ -102,15 +105,21 @@ class _OwnNames:
     app: ASGIApp
     options: ServerOptions
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
         if scope["type"] == "http":
             http = Request(scope, receive)
             host = http.headers.get("host", "")
             if not self.options.answers_to(host):
-                said = host.encode("latin-1").decode("utf-8", "replace")
-                what = f"The server is not called {said[:80]!r}. Ask it under its address, or have it started"
-                refusal = ApiError(f"{what} with --allowed-host NAME.", code="unknown_host")
-                await _error(http, refusal)(scope, receive, send)
+                host_name = host.encode("latin-1").decode("utf-8", "replace")
+                fault = f"The server is not called {host_name[:80]!r}."
+                cure = "Ask it under its address, or have it started with --allowed-host NAME."
+                refusal = ApiError(f"{fault} {cure}", code="unknown_host")
+                await _error_response(http, refusal)(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 
@@ -119,33 +128,35 @@ class ModelServer:
     """What the addresses share: the model, the options, the counts."""
 
     def __init__(self, model: ServedModel, options: ServerOptions) -> None:
-        self.named, self.options = model, options
+        self.served_model = model
+        self.options = options
         self.store = open_store(options)
         self.metrics = ServerMetrics(model.engine)
         self.answers = 0
         self._trim = glibc_trim()
+        # made at the first body, in the loop that serves
         self._limiter: anyio.CapacityLimiter | None = None
 
     # --- addresses ------------------------------------------------------------------------------------------
 
-    async def models(self, http: Request) -> Response:
+    async def list_models(self, http: Request) -> Response:
         """Answer `/v1/models`."""
         self.check_key(http)
-        return JSONResponse({"object": "list", "data": [self.named.described()]})
+        return JSONResponse({"object": "list", "data": [self.served_model.model_object()]})
 
-    async def model(self, http: Request) -> Response:
+    async def show_model(self, http: Request) -> Response:
         """Answer `/v1/models/NAME`."""
         self.check_key(http)
-        self.named.check_name({"model": http.path_params["name"]})
-        return JSONResponse(self.named.described())
+        self.served_model.check_name({"model": http.path_params["name"]})
+        return JSONResponse(self.served_model.model_object())
 
-    async def health(self, http: Request) -> Response:
+    async def show_health(self, http: Request) -> Response:
         """Answer `/health`."""
-        return JSONResponse({"status": "ok", "model": self.named.name})
+        return JSONResponse({"status": "ok", "model": self.served_model.name})
 
-    async def told_metrics(self, http: Request) -> Response:
+    async def show_metrics(self, http: Request) -> Response:
         """Answer `/metrics`."""
-        return Response(self.metrics.page(), media_type=self.metrics.content_type)
+        return Response(self.metrics.build_page(), media_type=self.metrics.content_type)
 
     # --- bodies ---------------------------------------------------------------------------------------------
 
@@ -154,17 +165,20 @@ class ModelServer:
         if not self.options.keys:
             return b""
         scheme, _, sent = http.headers.get("authorization", "").partition(" ")
+        # Anthropic's clients send their key in a header of its own
         sent = sent if scheme.lower() == "bearer" else http.headers.get("x-api-key", "")
-        given = sent.strip().encode()
+        client_key = sent.strip().encode()
         # all are compared, in a time that says nothing of them
-        if not sum(hmac.compare_digest(given, key.encode()) for key in self.options.keys):
+        if not sum(hmac.compare_digest(client_key, key.encode()) for key in self.options.keys):
             raise ApiError("The API key is missing or wrong.", status=401, code="invalid_api_key")
-        return given
+        return client_key
 
-    async def pieces(self, http: Request, seconds: float) -> AsyncGenerator[bytes, None]:
+    async def receive_pieces(self, http: Request, seconds: float) -> AsyncGenerator[bytes, None]:
         """Yield what is posted as it comes: all of it in so much time, and no byte later than `body_seconds`
         after the one before. Raises ApiError."""
-        clock, is_open = asyncio.get_running_loop().time, True
+        clock = asyncio.get_running_loop().time
+        is_open = True
+        # the time counts from byte to byte, too
         last = clock()
         end = last + seconds
         while is_open:
@@ -173,6 +187,7 @@ class ModelServer:
                     message = await http.receive()
             except TimeoutError:
                 raise ApiError("The body took too long to arrive.", status=408, code="timeout") from None
+            # a form that is cut off must not be taken for a whole one
             if message["type"] == "http.disconnect":
                 raise ClientDisconnect
             is_open = message.get("more_body", False)
@@ -180,7 +195,7 @@ class ModelServer:
                 yield message.pop("body")  # who waits for the next piece does not hold this one
                 last = clock()
 
-    async def received(self, http: Request) -> bytearray:
+    async def receive_body(self, http: Request) -> bytearray:
         """Return the JSON that was posted. Raises ApiError for another kind, and for more than `max_body`
         bytes or `body_seconds`."""
         kind = http.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -188,22 +203,23 @@ class ModelServer:
             # browsers send other kinds to any address without asking it
             raise ApiError("The body's content-type must be application/json.", status=415)
         data = bytearray()
-        async for piece in self.pieces(http, self.options.body_seconds):
+        async for piece in self.receive_pieces(http, self.options.body_seconds):
             data += piece
             if len(data) > self.options.max_body:
-                what = f"The body has more than {self.options.max_body:,} bytes."
-                raise ApiError(what, status=413, code="too_large")
+                fault = f"The body has more than {self.options.max_body:,} bytes."
+                raise ApiError(fault, status=413, code="too_large")
         return data
 
-    async def body(self, http: Request) -> JsonObject:
+    async def receive_object(self, http: Request) -> JsonObject:
         """Return the object that was posted. Errors: ApiError."""
-        return await self.in_reader(partial(read_object, await self.received(http)))
+        return await self.in_reader(partial(read_object, await self.receive_body(http)))
 
     async def in_reader(self, work: Callable[[], T]) -> T:
         """Return what some work on a body returns. A thread does it, so that a large body holds up nobody,
         and ends it at its next step when nobody waits. Raises what `work` raises."""
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(self.options.readers)
+        # the thread looks at this at each of its steps
         stop = Stop()
         try:
             reading = partial(THIS_CALL.until, stop, work)
@@ -211,37 +227,50 @@ class ModelServer:
         finally:
             stop.set()
 
-    async def begin(self, asked: AskedTexts) -> list[Handle]:
+    async def begin_texts(self, body_request: BodyRequest) -> list[Handle]:
         """Return the texts of a request, which the engine brings on. Errors: ApiError."""
         handles: list[Handle] = []
         try:
-            for request in asked.requests:
-                handles += await self.named.engine.asubmit(request)
+            for request in body_request.requests:
+                handles += await self.served_model.engine.asubmit(request)
         except BaseException as error:
-            _cancel(handles)
+            # texts of the same body that were begun already go as well
+            _cancel_texts(handles)
             if isinstance(error, StructgenError):
-                raise self.named.too_long(asked, error) or answer_to(error) from error
+                raise self.served_model.too_long_error(body_request, error) or answer_to(error) from error
             raise
-        for handle in handles if asked.parts.stops else ():
-            handle.listen(partial(_stop, handle, replace(asked.parts, parts={})))
+        for handle in handles if body_request.parts.stops else ():
+            handle.listen(partial(_stop_text, handle, replace(body_request.parts, parts={})))
         return handles
 
-    def answered(self, path: str, status: int, seconds: float, results: Sequence[Result]) -> None:
+    def count_answer(
+        self,
+        path: str,
+        status: int,
+        seconds: float,
+        results: Sequence[Result],
+    ) -> None:
         """Count an answer. After some of them, freed memory goes back to the system in another thread. Tables
         of ever new grammars leave holes between them, which glibc keeps (0.1 MiB a grammar was measured)."""
-        self.metrics.answered(path, status, seconds, results)
+        self.metrics.count_answer(path, status, seconds, results)
+        # one thread of the event loop counts, so that no lock is needed
         self.answers += 1
         if self._trim is not None and self.answers % _ANSWERS == 0:
             threading.Thread(target=self._trim, name="structgen-freed-memory", daemon=True).start()
 
-    async def answer_line(self, path: str, body: JsonObject, owner: str = "") -> tuple[int, Any, str]:
+    async def answer_line(
+        self,
+        path: str,
+        body: JsonObject,
+        owner: str = "",
+    ) -> tuple[int, Any, str]:
         """Return the status, the body and the warning of the whole answer to a body of an owner, which came
         over no connection."""
         kind = next(kind for kind in SHAPES if kind.path == path)
         line = _Line(self, kind, {"type": "http", "method": "POST", "path": path}, owner=owner)
         of_streams = ("stream", "stream_options")
-        asked = {name: value for name, value in body.items() if name not in of_streams}
-        await line.traced({}, line.run_kept(partial(check_object, asked)))
+        line_body = {name: value for name, value in body.items() if name not in of_streams}
+        await line.run_traced({}, line.run_kept(partial(check_object, line_body)))
         warning = line.response.headers.get("x-structgen-warning", "")
         return line.status, await run_sync(json.loads, bytes(line.response.body)), warning
 
@@ -273,108 +302,115 @@ class _Answer:
     async def run(self) -> None:
         """Read the body, answer it, and count the answer; nothing is sent to a client that has gone."""
         http = Request(self.scope, self.receive)
-        await self.traced(http.headers, self._run(http))
+        await self.run_traced(http.headers, self._run_request(http))
 
-    async def _run(self, http: Request) -> None:
+    async def _run_request(self, http: Request) -> None:
         began = time.perf_counter()
         try:
             key = self.server.check_key(http)
             self.owner = "" if self.server.store is None else owner_of(key)
-            load = partial(read_object, await self.server.received(http))
-            await _unless_gone(self.receive, self.answer(load))
+            load = partial(read_object, await self.server.receive_body(http))
+            # a client that goes away ends the work for it
+            await _unless_gone(self.receive, self.answer_body(load))
         except (_ClientGoneError, ClientDisconnect):
             pass
         except ApiError as error:
-            await self.refuse(error)
+            await self.send_error(error)
         except Exception:
             self.status = 500
             raise
         finally:
-            self.over(began)
+            self.finish_answer(began)
 
-    async def traced(self, headers: Mapping[str, str], work: Coroutine[Any, Any, None]) -> None:
+    async def run_traced(self, headers: Mapping[str, str], work: Coroutine[Any, Any, None]) -> None:
         """Do some work in the span of a request, whose headers may name the span of its client."""
+        # without the library of traces a span would cost and say nothing
         if TRACING not in sys.modules:
             await work
             return
-        said = {"http.request.method": "POST", "http.route": self.kind.path}
-        span = call_span(self.kind.operation, self.server.named.name, said, "SERVER", headers)
+        attributes = {"http.request.method": "POST", "http.route": self.kind.path}
+        span = call_span(self.kind.operation, self.server.served_model.name, attributes, "SERVER", headers)
         with span, span.current():
             try:
                 await work
             finally:
-                await run_sync(self.tell, span)
+                await run_sync(self.describe_in_span, span)
 
-    def tell(self, span: CallSpan) -> None:
+    def describe_in_span(self, span: CallSpan) -> None:
         """Have a span tell what became of its request."""
         span.set({"http.response.status_code": self.status})
         span.asked(next((self.body[name] for name in _PROMPTS if self.body.get(name)), ""))
-        if done := self.done:
+        if done := self.done_results:
             usage = total_usage([result.usage for result in done])
-            usage.prompt_tokens = sum(one.usage.prompt_tokens for one in done if one.sample == 0)
+            usage.prompt_tokens = sum(result.usage.prompt_tokens for result in done if result.sample == 0)
             texts = [(result.text, result.finish_reason.value) for result in done]
-            span.answered(usage, texts, next((one.error for one in done if one.error is not None), None))
+            span.answered(
+                usage, texts, next((result.error for result in done if result.error is not None), None)
+            )
         elif self.status >= 500:
             span.failed(str(self.status))
 
     @property
-    def done(self) -> list[Result]:
+    def done_results(self) -> list[Result]:
         """The results of the texts that have ended."""
         return [handle.result for handle in self.handles if handle.result is not None]
 
-    def over(self, began: float) -> None:
+    def finish_answer(self, began: float) -> None:
         """End what is not written yet, and count the answer."""
-        _cancel(self.handles)
-        self.server.answered(self.kind.path, self.status, time.perf_counter() - began, self.done)
+        _cancel_texts(self.handles)
+        self.server.count_answer(self.kind.path, self.status, time.perf_counter() - began, self.done_results)
 
-    async def answer(self, load: Callable[[], JsonObject]) -> None:
+    async def answer_body(self, load: Callable[[], JsonObject]) -> None:
         """Answer the body that `load` returns, whole or as a stream. Errors: ApiError."""
-        shape = await self.server.in_reader(partial(self.read, load))
-        self.handles = await self.server.begin(shape.asked)
-        shape.replies = [replace(shape.asked.parts, parts={}) for _ in self.handles]
-        told = {"x-structgen-warning": shape.warning} if shape.warning else {}
+        shape = await self.server.in_reader(partial(self.read_shape, load))
+        # from here on the end of the request cancels its texts
+        self.handles = await self.server.begin_texts(shape.body_request)
+        shape.replies = [replace(shape.body_request.parts, parts={}) for _ in self.handles]
+        headers = {"x-structgen-warning": shape.warning} if shape.warning else {}
+        # events are sent as the texts grow
         if shape.body.get("stream"):
-            await self.send_lines(self.lines(shape), told)
+            await self.send_lines(self.stream_lines(shape), headers)
             return
-        async for index in _changes(self.handles, pieces=False):
-            self.result(index)
-        answer = await run_sync(self.whole, shape, told)
-        await _keep(shape)
-        await self.respond(answer)
+        async for index in _changed_texts(self.handles, pieces=False):
+            self.result_of(index)
+        answer = await run_sync(self.whole_response, shape, headers)
+        await _keep_answer(shape)
+        await self.send_response(answer)
 
-    def read(self, load: Callable[[], JsonObject]) -> AnswerShape:
+    def read_shape(self, load: Callable[[], JsonObject]) -> AnswerShape:
         """Read the body as one call, whose steps its limits bound. Errors: ApiError."""
         SCHEMA_REMARKS.set([])  # of this call: its thread has a context of its own
         try:
             self.body = load()
             store = self.server.store
             responses = None if store is None else StoredResponses(store, self.owner)
-            with THIS_CALL.begin(self.server.named.limits):
-                return self.kind(self.server.named, self.body, responses)
+            with THIS_CALL.begin(self.server.served_model.limits):
+                return self.kind(self.server.served_model, self.body, responses)
         except StructgenError as error:
             raise answer_to(error) from error
         except RecursionError:
             raise ApiError("The body is nested too deeply.") from None
 
-    def whole(self, shape: AnswerShape, told: Mapping[str, str]) -> Response:
-        """Return the answer of texts that have ended; `told`: more headers."""
-        results = [self.result(index) for index in range(len(self.handles))]
+    def whole_response(self, shape: AnswerShape, headers: Mapping[str, str]) -> Response:
+        """Return the answer of texts that have ended; `headers`: more headers."""
+        results = [self.result_of(index) for index in range(len(self.handles))]
+        # replies are read to their end before the body is written
         for index, result in enumerate(results):
-            for _ in shape.piece(index, shape.replies[index].ended(result)):
+            for _ in shape.piece_events(index, shape.replies[index].read_end(result)):
                 pass
-        return ObjectResponse(shape.whole(results), headers=told)
+        return ObjectResponse(shape.whole_body(results), headers=headers)
 
-    async def refuse(self, error: Exception) -> None:
+    async def send_error(self, error: Exception) -> None:
         """Answer with an error, which names the members that were sent."""
 
-        def refusal() -> Response:
+        def error_response() -> Response:
             if isinstance(error, ApiError):
                 self.kind.in_its_words(error, self.body)
-            return _error(Request(self.scope), error)
+            return _error_response(Request(self.scope), error)
 
-        await self.respond(await run_sync(refusal))
+        await self.send_response(await run_sync(error_response))
 
-    def result(self, index: int) -> Result:
+    def result_of(self, index: int) -> Result:
         """Return the result of a text that has ended. Raises ApiError where it ended in an error."""
         result = self.handles[index].result
         assert result is not None, "its end was told"
@@ -382,40 +418,44 @@ class _Answer:
             raise answer_to(result.error, is_begun=True)
         return result
 
-    async def lines(self, shape: AnswerShape) -> AsyncIterator[str]:
+    async def stream_lines(self, shape: AnswerShape) -> AsyncIterator[str]:
         """Yield the events of a stream as text, those that come together at once."""
         try:
-            yield await run_sync(_text_of, shape, shape.began())
-            async with aclosing(_changes(self.handles, pieces=True)) as changed:
-                async for index in changed:
-                    handle, reply = self.handles[index], shape.replies[index]
+            yield await run_sync(_text_of, shape, shape.first_events())
+            async with aclosing(_changed_texts(self.handles, pieces=True)) as changes:
+                async for index in changes:
+                    handle = self.handles[index]
+                    reply = shape.replies[index]
+                    # the text goes on: only what is new is sent
                     if handle.result is None:
                         yield _text_of(
-                            shape, shape.piece(index, reply.grown(handle.written, handle.thoughts))
+                            shape,
+                            shape.piece_events(index, reply.read_growth(handle.written, handle.thoughts)),
                         )
                     else:
-                        result = self.result(index)
-                        piece = shape.piece(index, reply.ended(result))
-                        text = await run_sync(_text_of, shape, chain(piece, shape.ended(index, result)))
-                        await _keep(shape)
+                        result = self.result_of(index)
+                        piece = shape.piece_events(index, reply.read_end(result))
+                        text = await run_sync(_text_of, shape, chain(piece, shape.end_events(index, result)))
+                        await _keep_answer(shape)
                         yield text
-            results = [self.result(index) for index in range(len(self.handles))]
-            yield _text_of(shape, shape.closed(results)) + shape.last
+            results = [self.result_of(index) for index in range(len(self.handles))]
+            yield _text_of(shape, shape.last_events(results)) + shape.last
         except ApiError as error:
-            yield shape.line(shape.failed(shape.in_its_words(error, shape.body)))
+            # the status is sent already: only an event can tell the error
+            yield shape.event_text(shape.error_event(shape.in_its_words(error, shape.body)))
 
-    async def send_lines(self, lines: AsyncIterator[str], told: Mapping[str, str]) -> None:
-        """Send the lines of a stream as they come, behind the headers; `told`: more headers."""
+    async def send_lines(self, lines: AsyncIterator[str], more_headers: Mapping[str, str]) -> None:
+        """Send the lines of a stream as they come, behind the headers; `more_headers`: more headers."""
         headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
-        headers += [(name.encode(), value.encode()) for name, value in told.items()]
+        headers += [(name.encode(), value.encode()) for name, value in more_headers.items()]
         self.status = 200
         await self.send({"type": "http.response.start", "status": 200, "headers": headers})
         async for several in lines:
             if several:
-                await self.sent({"body": several.encode("utf-8", "replace"), "more_body": True})
-        await self.sent({"body": b"", "more_body": False})
+                await self.send_piece({"body": several.encode("utf-8", "replace"), "more_body": True})
+        await self.send_piece({"body": b"", "more_body": False})
 
-    async def sent(self, piece: Message) -> None:
+    async def send_piece(self, piece: Message) -> None:
         """Send a piece of an answer. A client that does not take it in time is gone."""
         try:
             async with asyncio.timeout(self.server.options.body_seconds):
@@ -423,7 +463,7 @@ class _Answer:
         except (TimeoutError, OSError):
             raise _ClientGoneError from None
 
-    async def respond(self, response: Response) -> None:
+    async def send_response(self, response: Response) -> None:
         self.status = response.status_code
         await response(self.scope, self.receive, self.send)
 
@@ -435,17 +475,18 @@ class _Line(_Answer):
         """Answer the body that `load` returns, and count the answer."""
         began = time.perf_counter()
         try:
-            await self.answer(load)
+            await self.answer_body(load)
         except Exception as error:
-            await self.refuse(error)
+            await self.send_error(error)
         finally:
-            self.over(began)
+            self.finish_answer(began)
 
-    async def respond(self, response: Response) -> None:
-        self.status, self.response = response.status_code, response
+    async def send_response(self, response: Response) -> None:
+        self.status = response.status_code
+        self.response = response
 
 
-async def _keep(shape: AnswerShape) -> None:
+async def _keep_answer(shape: AnswerShape) -> None:
     """Keep an answer that has ended, if its client wants it kept. Errors: ApiError."""
     if shape.keep is not None:
         with disk_checked():
@@ -456,17 +497,19 @@ async def _unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
     """Return what some work returns. Raises _ClientGoneError if the client goes away first; the work is then
     cancelled, and has ended. The body of the request must have been read."""
 
-    async def gone() -> None:
+    async def wait_until_gone() -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
 
-    working, watching = asyncio.ensure_future(work), asyncio.ensure_future(gone())
+    working = asyncio.ensure_future(work)
+    watching = asyncio.ensure_future(wait_until_gone())
     try:
         await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
             raise _ClientGoneError
         return working.result()
     finally:
+        # the engine must not go on for a client that has gone
         working.cancel()
         watching.cancel()
         await asyncio.wait((working, watching))
@@ -474,15 +517,15 @@ async def _unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
         del working, watching
 
 
-async def _changes(handles: Sequence[Handle], *, pieces: bool) -> AsyncGenerator[int, None]:
+async def _changed_texts(handles: Sequence[Handle], *, pieces: bool) -> AsyncGenerator[int, None]:
     """Yield the number of a text each time that it may have grown, and when it has ended, until all have
     ended. What came between two looks is one change. `pieces`: whether texts that grow are told, or their
     ends alone."""
-    woken = listening(handles, pieces=pieces)
+    wake_event = listening(handles, pieces=pieces)
     open_ = list(range(len(handles)))
     while open_:
-        await woken.wait()
-        woken.clear()
+        await wake_event.wait()
+        wake_event.clear()
         for index in list(open_):
             if handles[index].result is not None:
                 open_.remove(index)
@@ -493,35 +536,36 @@ async def _changes(handles: Sequence[Handle], *, pieces: bool) -> AsyncGenerator
 
 def _text_of(shape: AnswerShape, events: Iterable[JsonObject]) -> str:
     """Return events as they are sent."""
-    return "".join(map(shape.line, events))
+    return "".join(map(shape.event_text, events))
 
 
-def _stop(handle: Handle, parts: ReplyParts, _piece: str | None) -> None:
+def _stop_text(handle: Handle, parts: ReplyParts, _piece: str | None) -> None:
     """End a text that goes on behind a stop. It is called in the thread that writes it."""
-    for _ in parts.grown(handle.written, ""):
+    for _ in parts.read_growth(handle.written, ""):
         pass
+    # what follows a stop would be written for nobody
     if parts.stopped_by:
         handle.cancel()
 
 
-def _cancel(handles: Iterable[Handle]) -> None:
+def _cancel_texts(handles: Iterable[Handle]) -> None:
     for handle in handles:
         handle.cancel()
 
 
-def _error(http: Request, error: Exception) -> Response:
+def _error_response(http: Request, error: Exception) -> Response:
     """Answer a request with an error as the clients of its address read it. It is a refusal, an address that
     is not there, or a fault, of which the log says all and the answer nothing."""
     if isinstance(error, HTTPException):
-        what = "There is no such address" if error.status_code == 404 else error.detail
-        path = abridge(http.scope["path"], MOST_PLACE)
-        error = ApiError(f"{what}: {http.method} {path}.", status=error.status_code)
+        fault = "There is no such address" if error.status_code == 404 else error.detail
+        path = abridge_text(http.scope["path"], MOST_PLACE)
+        error = ApiError(f"{fault}: {http.method} {path}.", status=error.status_code)
     elif not isinstance(error, ApiError):
         _log.error("%s %s failed", http.method, http.scope["path"], exc_info=error)
         error = ApiError("The server failed. Its log says why.", status=500, code="internal_error")
     path = http.scope["path"]
     of_anthropic = any(name == b"anthropic-version" for name, _ in http.scope.get("headers", ()))
-    other = MessageShape if of_anthropic or path.startswith(MessageShape.path) else AnswerShape
-    kind = next((shape for shape in SHAPES if shape.path == path), other)
+    fallback = MessageShape if of_anthropic or path.startswith(MessageShape.path) else AnswerShape
+    kind = next((shape for shape in SHAPES if shape.path == path), fallback)
     headers = {"retry-after": "1"} if error.status == 429 else None
     return ObjectResponse(kind.error_body(error), error.status, headers)

@@ -28,8 +28,8 @@ def connection_of(seconds: float) -> type[H11Protocol]:
             super().connection_made(transport)
             if hasattr(socket, "TCP_USER_TIMEOUT"):  # on Linux
                 # uvicorn waits for a client that takes nothing for as long as it likes
-                connected = transport.get_extra_info("socket")
-                connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
+                client_socket = transport.get_extra_info("socket")
+                client_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
             self.wait()
 
         def data_received(self, data: bytes) -> None:
@@ -38,6 +38,7 @@ def connection_of(seconds: float) -> type[H11Protocol]:
             except Exception as error:  # of this connection alone: asyncio would write all of it
                 _log.warning("A connection was dropped: %s.", error)
                 self.transport.abort()
+            # nothing is being answered, so the client must send again
             if self.cycle is None or self.cycle.response_complete:
                 self.wait()
 

@@ -38,37 +38,41 @@ _INSIDE: Final = (
 _OF_TOOLS: Final = ("parameters", "input_schema", "inputSchema", "format")
 
 
-def readable(text: str) -> str:
+def make_readable(text: str) -> str:
     """Return a text that repeats what was sent, its letters as they are. The characters that a terminal obeys
     are written as U+202E."""
 
-    def letter(match: re.Match[str]) -> str:
+    def spell_letter(match: re.Match[str]) -> str:
         code = int(match[1] or match[2] or match[3], 16) if match[4] is None else ord(match[4])
         return f"U+{code:04X}" if _CONTROL.fullmatch(chr(code)) else chr(code)
 
-    return _CONTROL.sub(letter, text)
+    return _CONTROL.sub(spell_letter, text)
 
 
-def abridge(text: str, most: int) -> str:
+def abridge_text(text: str, max_length: int) -> str:
     """Return a text, without its middle where it has more than so many characters."""
-    head = max(most, 1) // 2
+    head = max(max_length, 1) // 2
     # one character: "..." is where a value was cut before, at which a quotation ends
-    return text if len(text) <= most else f"{text[:head]}\u2026{text[len(text) + 1 + head - max(most, 1) :]}"
+    return (
+        text
+        if len(text) <= max_length
+        else f"{text[:head]}\u2026{text[len(text) + 1 + head - max(max_length, 1) :]}"
+    )
 
 
-def shorten(message: str, most: int) -> str:
+def shorten_repeats(message: str, max_length: int) -> str:
     """Return a message that repeats at most so many characters of what was sent, in all places together."""
 
-    def shortened(match: re.Match[str]) -> str:
-        nonlocal most
-        found = match[0] if len(match[0]) <= _SHORT else abridge(match[0], most)
-        most -= len(found)
-        return found
+    def shorten_match(match: re.Match[str]) -> str:
+        nonlocal max_length
+        quotation = match[0] if len(match[0]) <= _SHORT else abridge_text(match[0], max_length)
+        max_length -= len(quotation)
+        return quotation
 
-    return _REPEATED.sub(shortened, message)
+    return _REPEATED.sub(shorten_match, message)
 
 
-def _parts(place: str) -> list[str]:
+def _place_members(place: str) -> list[str]:
     """Return the members that a place leads through: `messages/0/content`, or `prompt[0]`."""
     pointer = re.sub(r"^([a-z_]+)\['?([^\]']*)'?\]", r"\1/\2", place.partition(": ")[0])
     return [unescape(part) for part in pointer.split("/")]
@@ -76,32 +80,39 @@ def _parts(place: str) -> list[str]:
 
 def path_of(place: str) -> str:
     """Return a place as clients have it: `messages.0.content`."""
-    return readable(".".join(_parts(place)))
+    return make_readable(".".join(_place_members(place)))
 
 
-def place_in(body: Mapping[str, Any], place: str, known: Collection[str]) -> str:
+def place_in(body: Mapping[str, Any], place: str, known_members: Collection[str]) -> str:
     """Return the place of an error as in the body that was sent. If the error is about a tool, or inside the
-    grammar, return the member that holds it; "" if none does. `known`: members that a body may have."""
-    more = body.get("extra_body")
-    inner: Mapping[str, Any] = more if isinstance(more, Mapping) else {}
-    whole, first = {**body, **inner}, _parts(place)[0]
+    grammar, return the member that holds it; "" if none does. `known_members`: members that a body may
+    have."""
+    extra_body = body.get("extra_body")
+    inner: Mapping[str, Any] = extra_body if isinstance(extra_body, Mapping) else {}
+    whole = {**body, **inner}
+    first = _place_members(place)[0]
+    # grammars know a tool by its name, and clients by its index
     if tool := re.match(r"the tool (.+?)(?:: (its name)?|$)", place):
         place = _tool_place(whole, tool[1], is_name=bool(tool[2]))
-    elif whole and first not in whole and (first not in known or first in _FORMS):
-        named = (name for name in whole if name in _FORMS or name.startswith("guided_"))
-        place = next(filter(None, (_form_place(name, whole[name]) for name in named)), "")
-    return f"extra_body/{place}" if _parts(place)[0] in inner else place
+    elif whole and first not in whole and (first not in known_members or first in _FORMS):
+        form_names = (name for name in whole if name in _FORMS or name.startswith("guided_"))
+        place = next(filter(None, (_form_place(name, whole[name]) for name in form_names)), "")
+    return f"extra_body/{place}" if _place_members(place)[0] in inner else place
 
 
 def _tool_place(body: Mapping[str, Any], tool: str, *, is_name: bool) -> str:
     """Return the place of a tool, by its name, in a body: of its name, or of its schema."""
     for name in ("tools", "functions"):
-        for at, given in enumerate(body.get(name) or ()):
-            kind = given.get("type") or "function"
-            path, said = (f"/{kind}", given[kind]) if isinstance(given.get(kind), Mapping) else ("", given)
-            if said.get("name") == tool:
-                member = next((each for each in _OF_TOOLS if said.get(each) is not None), "name")
-                return f"{name}/{at}{path}/{'name' if is_name else member}"
+        for index, definition in enumerate(body.get(name) or ()):
+            kind = definition.get("type") or "function"
+            path, members = (
+                (f"/{kind}", definition[kind])
+                if isinstance(definition.get(kind), Mapping)
+                else ("", definition)
+            )
+            if members.get("name") == tool:
+                member = next((each for each in _OF_TOOLS if members.get(each) is not None), "name")
+                return f"{name}/{index}{path}/{'name' if is_name else member}"
     return "tools"
 
 

@@ -37,7 +37,7 @@ def open_store(options: ServerOptions) -> RecordStore | None:
         return None
     store = RecordStore(options.files, options)
     try:
-        with store.usable():
+        with store.usable_folder():
             import_folder(store)
     except BaseException:
         store.close()
@@ -50,7 +50,7 @@ def import_folder(store: RecordStore) -> None:
     named in the log and left where it is. Errors: OSError, sqlite3.Error."""
     if store.version == NEW:
         with store.transaction() as execute:
-            for path in sorted(_record_files(store), key=_order):
+            for path in sorted(_record_files(store), key=_creation_time):
                 execute("SAVEPOINT record")
                 try:
                     _import_record(store, path)
@@ -61,7 +61,7 @@ def import_folder(store: RecordStore) -> None:
             store.version = IMPORTED
     if store.version == IMPORTED:
         for path in _record_files(store):
-            if store.owner(path.stem):
+            if store.owner_of_record(path.stem):
                 # the record itself last: what a kill leaves is found by it
                 for file in (*path.parent.glob(f"{path.stem}.[!j]*"), path):
                     file.unlink(missing_ok=True)
@@ -73,7 +73,7 @@ def _record_files(store: RecordStore) -> Iterator[Path]:
         yield from store.folder.glob(f"{'[0-9a-f]' * 32}/{name}{'[0-9a-f]' * 24}.json")
 
 
-def _order(path: Path) -> float:
+def _creation_time(path: Path) -> float:
     """Return when a record was made; of a damaged one, any time."""
     try:
         return float(json.loads(path.read_bytes())["created_at"])
@@ -83,7 +83,8 @@ def _order(path: Path) -> float:
 
 def _import_record(store: RecordStore, path: Path) -> None:
     """Take over a record. Raises one of `_DAMAGE` for a damaged one, of which a part may be kept."""
-    record, owner = json.loads(path.read_bytes()), path.parent.name
+    record = json.loads(path.read_bytes())
+    owner = path.parent.name
     _SHAPES.check(record, path.name[:-29], "")
     if record["id"] != path.stem:
         raise ValueError("It is the record of another name.")
@@ -93,15 +94,18 @@ def _import_record(store: RecordStore, path: Path) -> None:
         return
     status = record["status"]
     is_open = status not in ENDED
-    items, parts = dict(_items_of_lines(store, path, record)) if is_open else {}, None
+    items = dict(_items_of_lines(store, path, record)) if is_open else {}
+    parts = None
     with suppress(*_DAMAGE):
         parts = json.loads(run_file(path.with_suffix(".results")).read_bytes())["parts"]
+    # a client had asked for its end
     if is_open and path.with_suffix(".cancel").exists():
         status = "cancelling"
     kept_until = OPEN if is_open else int(path.stat().st_mtime) + store.options.files_days * DAY
     number = store.add(owner, "batches", record, kept_until, status=status)
-    for at, item in items.items():
-        store.add_item(owner, number, at, item)
+    for item_number, item in items.items():
+        store.add_item(owner, number, item_number, item)
+    # without lines it does not matter which model began
     if items and parts is not None:
         store.set_run_parts(owner, number, parts)
 

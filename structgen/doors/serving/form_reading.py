@@ -40,7 +40,12 @@ class FormReader:
     """A reader of one form. After `close`, `filename` has the name of the file in the field "file", "" where
     the form has none, and `fields` the values of the other fields."""
 
-    def __init__(self, content_type: str, names: Collection[str], write: Callable[[bytes], object]) -> None:
+    def __init__(
+        self,
+        content_type: str,
+        names: Collection[str],
+        write: Callable[[bytes], object],
+    ) -> None:
         """Make a reader for the body of a request. `content_type`: the header; `names`: the fields, beside
         the file, that the form may have; `write`: takes the bytes of the file. Errors: ApiError."""
         kind, parameters = read_parameters(content_type)
@@ -51,7 +56,8 @@ class FormReader:
             raise ApiError("The boundary of content-type must have 1 to 70 characters of RFC 2046.")
         self.fields: dict[str, bytes] = {}
         self.filename: str | None = None
-        self._names, self._write = names, write
+        self._names = names
+        self._write = write
         self._is_whole = False
         self._parser = MultipartParser(
             boundary.encode(),
@@ -62,7 +68,7 @@ class FormReader:
                 "on_header_end": self._end_header,
                 "on_headers_finished": self._end_headers,
                 "on_part_data": self._add_content,
-                "on_end": self._end,
+                "on_end": self._end_form,
             },
         )
         # limits of single lines, lower in some versions than ours of all of them
@@ -77,6 +83,7 @@ class FormReader:
 
     def close(self) -> None:
         """End the form. Raises ApiError where it is cut off, or has no file."""
+        # a form ends with its boundary
         if not self._is_whole:
             raise ApiError("The form was cut off. Send it whole.")
         if self.filename is None:
@@ -85,10 +92,17 @@ class FormReader:
     def _begin_part(self) -> None:
         self._disposition, self._header, self._size = "", (bytearray(), bytearray()), 0
 
-    def _add_header(self, at: int, data: bytes, start: int, end: int) -> None:
-        """Read more of the name (`at` 0) or of the value (1) of a header."""
-        self._header[at].extend(data[start:end])
+    def _add_header(
+        self,
+        half: int,
+        data: bytes,
+        start: int,
+        end: int,
+    ) -> None:
+        """Read more of the name (`half` 0) or of the value (1) of a header."""
+        self._header[half].extend(data[start:end])
         self._size += end - start
+        # headers are held until they end
         if self._size > MOST_HEADER_BYTES:
             raise ApiError(f"The headers of a part must have at most {MOST_HEADER_BYTES:,} bytes.")
 
@@ -102,25 +116,33 @@ class FormReader:
         """Begin the content of a part, whose header says what it is."""
         parameters = read_parameters(self._disposition)[1]
         name = self._name = parameters.get("name", "")
-        known = ("file", *self._names)
-        if name not in known or name in self.fields or (name == "file" and self.filename is not None):
-            raise ApiError(f"{name}: A form may have {', '.join(known)}, each of them once.", param=name)
+        allowed_names = ("file", *self._names)
+        if name not in allowed_names or name in self.fields or (name == "file" and self.filename is not None):
+            raise ApiError(
+                f"{name}: A form may have {', '.join(allowed_names)}, each of them once.", param=name
+            )
         if name != "file":
             self.fields[name] = b""
             return
         self.filename = parameters.get("filename", "")
+        # the name in its own encoding goes before the plain one
         if "filename*" in parameters:
             self.filename = _decode_extended(parameters["filename*"])
         _check_size("filename", self.filename.encode())
 
-    def _add_content(self, data: bytes, start: int, end: int) -> None:
+    def _add_content(
+        self,
+        data: bytes,
+        start: int,
+        end: int,
+    ) -> None:
         if self._name == "file":
             self._write(data[start:end])
             return
         self.fields[self._name] += data[start:end]
         _check_size(self._name, self.fields[self._name])
 
-    def _end(self) -> None:
+    def _end_form(self) -> None:
         self._is_whole = True
 
 
@@ -129,17 +151,22 @@ def read_parameters(header: str) -> tuple[str, dict[str, str]]:
     "form-data" and {"name": "a"}. Raises ApiError for what is no parameter, for one that comes twice, and for
     extended ones (RFC 5987) other than `filename*`. Cost: proportional to the length."""
     kind = header.partition(";")[0]
-    at, end = len(kind), len(header.rstrip(" \t;"))
-    found: dict[str, str] = {}
-    while at < end:
-        match = _PARAMETER.match(header, at)
+    offset = len(kind)
+    end = len(header.rstrip(" \t;"))
+    parameters: dict[str, str] = {}
+    while offset < end:
+        match = _PARAMETER.match(header, offset)
         name = "" if match is None else match[1].lower()
-        if match is None or name in found or ("*" in name and name != "filename*"):
-            what = 'The header must have parameters such as name="a", each of them once'
-            raise ApiError(f"{kind}: {what}, from character {at + 1} on.")
-        quoted, at = match[2], match.end()
-        found[name] = match[3].strip(" \t") if quoted is None else re.sub(r'\\(["\\])', r"\1", quoted)
-    return kind.strip(" \t").lower(), found
+        # two values for one name could be read in two ways
+        if match is None or name in parameters or ("*" in name and name != "filename*"):
+            fault = 'The header must have parameters such as name="a", each of them once'
+            raise ApiError(f"{kind}: {fault}, from character {offset + 1} on.")
+        quoted_value = match[2]
+        offset = match.end()
+        parameters[name] = (
+            match[3].strip(" \t") if quoted_value is None else re.sub(r'\\(["\\])', r"\1", quoted_value)
+        )
+    return kind.strip(" \t").lower(), parameters
 
 
 def _decode_extended(value: str) -> str:

@@ -12,7 +12,7 @@ from structgen.decoding.engine.requests import Result
 from structgen.doors.serving.answer_shape import AnswerShape, CountedPrompt, Event
 from structgen.doors.serving.api_errors import ApiError, Body
 from structgen.doors.serving.reply_parts import Delta, PartKind, ReplyPart, usage_of
-from structgen.doors.serving.served_model import AskedTexts, ServedModel
+from structgen.doors.serving.served_model import BodyRequest, ServedModel
 
 _SAME: Final = (
     *("model", "stream", "max_tokens", "temperature", "top_k", "top_p", "tools", "outline", "choices"),
@@ -34,65 +34,73 @@ def chat_body(body: Body) -> JsonObject:
     """Return a body of `/v1/messages`, whose members are known, as one of chat completions. Errors: ApiError
     for what has no place there."""
     if body.get("thread") is not None:  # whose client then sends the whole conversation
-        what = "thread: No conversation is kept here. Send it whole, without the member."
-        raise ApiError(what, param="thread", code=_THREAD)
-    made = {name: body[name] for name in _SAME if body.get(name) is not None}
+        fault = "thread: No conversation is kept here. Send it whole, without the member."
+        raise ApiError(fault, param="thread", code=_THREAD)
+    result = {name: body[name] for name in _SAME if body.get(name) is not None}
     system = content_text(body.get("system"), "system", "/{}")
-    before = [{"role": "system", "content": system}] if system else []
+    system_messages = [{"role": "system", "content": system}] if system else []
     turns = enumerate(body["messages"])
-    made["messages"] = before + [
-        message for at, turn in turns for message in _messages(turn, f"messages/{at}/content")
+    result["messages"] = system_messages + [
+        message for index, turn in turns for message in _messages_of_turn(turn, f"messages/{index}/content")
     ]
-    last = made["messages"][-1:]
+    last = result["messages"][-1:]
+    # a turn of the assistant at the end is the beginning of the reply
     if last and last[0]["role"] == "assistant" and not last[0].get("tool_calls"):
-        made["continue_final_message"] = True  # as Anthropic does it
+        result["continue_final_message"] = True  # as Anthropic does it
     if body.get("stop_sequences"):
-        made["stop"] = list(body["stop_sequences"])
+        result["stop"] = list(body["stop_sequences"])
     choice = body.get("tool_choice")
     if choice is not None:
-        made["tool_choice"] = _CHOICES.get(choice["type"], {"name": choice.get("name")})
-        if (disabled := choice.get("disable_parallel_tool_use")) is not None:
-            made["parallel_tool_calls"] = not disabled
+        result["tool_choice"] = _CHOICES.get(choice["type"], {"name": choice.get("name")})
+        if (is_disabled := choice.get("disable_parallel_tool_use")) is not None:
+            result["parallel_tool_calls"] = not is_disabled
     thinking = body.get("thinking") or {}
     if thinking.get("type") in ("enabled", "disabled"):
-        made["thinking"] = {**thinking, "display": None}
+        result["thinking"] = {**thinking, "display": None}
     format = (body.get("output_config") or {}).get("format") or body.get("output_format")
     if format is not None:
-        made["response_format"] = format
-    return made
+        result["response_format"] = format
+    return result
 
 
-def _messages(turn: Mapping[str, Any], where: str) -> Iterator[JsonObject]:
+def _messages_of_turn(turn: Mapping[str, Any], where: str) -> Iterator[JsonObject]:
     """Yield the messages of a turn: results of tools come before what is said with them."""
     content = turn["content"]
     if isinstance(content, str):
         yield {"role": turn["role"], "content": content}
         return
     texts: list[str] = []
-    made: JsonObject = {}
-    for at, block in enumerate(content):
-        place = f"{where}/{at}"
+    members: JsonObject = {}
+    for index, block in enumerate(content):
+        location = f"{where}/{index}"
         if block["type"] == "tool_result":
-            said = content_text(block.get("content"), f"{place}/content", "/{}")
-            said = "\n".join(filter(None, ("Error:", said))) if block.get("is_error") else said
-            result = {"role": "tool", "tool_call_id": block["tool_use_id"], "place": f"{place}/tool_use_id"}
-            yield {**result, "content": said}
+            text = content_text(block.get("content"), f"{location}/content", "/{}")
+            text = "\n".join(filter(None, ("Error:", text))) if block.get("is_error") else text
+            result = {
+                "role": "tool",
+                "tool_call_id": block["tool_use_id"],
+                "place": f"{location}/tool_use_id",
+            }
+            yield {**result, "content": text}
         elif block["type"] == "tool_use":
             function = {"name": block["name"], "arguments": block["input"]}
-            made.setdefault("tool_calls", []).append({"id": block["id"], "function": function})
+            members.setdefault("tool_calls", []).append({"id": block["id"], "function": function})
+        # earlier thoughts go back to the model
         elif block["type"] == "thinking":
-            made["reasoning_content"] = made.get("reasoning_content", "") + block["thinking"]
+            members["reasoning_content"] = members.get("reasoning_content", "") + block["thinking"]
         elif block["type"] != "redacted_thinking":  # which nobody but its server can read
-            texts.append(content_text([block], where, "/{}", at))
-    if texts or made:
-        yield {"role": turn["role"], "content": "\n".join(texts), **made}
+            texts.append(content_text([block], where, "/{}", index))
+    if texts or members:
+        yield {"role": turn["role"], "content": "\n".join(texts), **members}
 
 
 class MessageShape(AnswerShape):
     """Answers of `/v1/messages`: blocks of thoughts, text and calls."""
 
-    path, address, prefix = "/v1/messages", "messages", "msg_"
-    renamed = (
+    path = "/v1/messages"
+    address = "messages"
+    prefix = "msg_"
+    member_names = (
         (
             r"^prompt: This .* length is (\d+) tokens\. However, the prompt has (\d+) tokens, and",
             r"prompt is too long: \2 tokens > \1 maximum, and",
@@ -105,29 +113,35 @@ class MessageShape(AnswerShape):
         (r'or write "auto"', 'or write {"type": "auto"}'),
     )
 
-    def __init__(self, model: ServedModel, body: JsonObject, *stored: Any) -> None:
-        super().__init__(model, body, *stored)
-        said = {"id": self.id, "type": "message", "role": "assistant", "model": model.name}
-        self.head: JsonObject = {**said, **self.told}
+    def __init__(
+        self,
+        model: ServedModel,
+        body: JsonObject,
+        *arguments: Any,
+    ) -> None:
+        super().__init__(model, body, *arguments)
+        members = {"id": self.id, "type": "message", "role": "assistant", "model": model.name}
+        self.head: JsonObject = {**members, **self.own_members}
         self.count = 0
         """How many blocks have begun."""
         self.open: ReplyPart | None = None
         """The part of the reply that the last block is, while it goes on."""
 
-    def read(self) -> AskedTexts:
+    def read_body(self) -> BodyRequest:
         body = chat_body(self.body)
-        return self.model.read_chat(body, given=body.pop("messages"))
+        return self.model.read_chat(body, source=body.pop("messages"))
 
-    def whole(self, results: Sequence[Result]) -> JsonObject:
+    def whole_body(self, results: Sequence[Result]) -> JsonObject:
         content = []
         for part in self.replies[0].parts.values():
             member = {"text": "text", "thoughts": "thinking"}.get(part.kind, "input")
-            said = json.loads(part.text or "{}") if member == "input" else part.text
-            content.append({**_block(part), member: said})
-        end, usage = self._end(results[0]), _usage(results[0])
+            value = json.loads(part.text or "{}") if member == "input" else part.text
+            content.append({**_block_of(part), member: value})
+        end = self._end_members(results[0])
+        usage = _usage_members(results[0])
         return {**self.head, "content": content, **end, "usage": usage}
 
-    def began(self) -> Iterator[Event]:
+    def first_events(self) -> Iterator[Event]:
         # how long the prompt is comes with the last event but one
         usage = {"input_tokens": 0, "output_tokens": 0}
         message: JsonObject = {
@@ -139,43 +153,45 @@ class MessageShape(AnswerShape):
         }
         yield {"type": "message_start", "message": message}
 
-    def piece(self, index: int, deltas: Iterable[Delta]) -> Iterator[Event]:
+    def piece_events(self, index: int, deltas: Iterable[Delta]) -> Iterator[Event]:
         for part, text in deltas:
             if part is not self.open:  # blocks follow one another: a text behind a call is a new one
-                yield from self._closed()
-                self.open, self.count = part, self.count + 1
-                block = _block(part)
+                yield from self._close_block()
+                self.open = part
+                self.count = self.count + 1
+                block = _block_of(part)
                 yield {"type": "content_block_start", "index": self.count - 1, "content_block": block}
             if text:
                 kind, member = _DELTAS[part.kind]
-                said = {"type": kind, member: text}
-                yield {"type": "content_block_delta", "index": self.count - 1, "delta": said}
+                delta = {"type": kind, member: text}
+                yield {"type": "content_block_delta", "index": self.count - 1, "delta": delta}
 
-    def ended(self, index: int, result: Result) -> Iterator[Event]:
-        yield from self._closed()
-        yield {"type": "message_delta", "delta": self._end(result), "usage": _usage(result)}
+    def end_events(self, index: int, result: Result) -> Iterator[Event]:
+        yield from self._close_block()
+        yield {"type": "message_delta", "delta": self._end_members(result), "usage": _usage_members(result)}
         yield {"type": "message_stop"}
 
     @staticmethod
     def error_body(error: ApiError) -> JsonObject:
-        said = error.body["error"]
-        kind = {"server_error": "api_error"}.get(said["type"], said["type"])
-        told = {"type": kind, "message": said["message"]}
-        more = {"details": {"error_code": _THREAD}} if error.code == _THREAD else {}
-        return {"type": "error", "error": {**told, **more}}
+        fault = error.body["error"]
+        kind = {"server_error": "api_error"}.get(fault["type"], fault["type"])
+        members = {"type": kind, "message": fault["message"]}
+        details = {"details": {"error_code": _THREAD}} if error.code == _THREAD else {}
+        return {"type": "error", "error": {**members, **details}}
 
-    def _closed(self) -> Iterator[Event]:
+    def _close_block(self) -> Iterator[Event]:
         if self.open is not None:
             self.open = None
             yield {"type": "content_block_stop", "index": self.count - 1}
 
-    def _end(self, result: Result) -> JsonObject:
+    def _end_members(self, result: Result) -> JsonObject:
         """Return why the text ended, and the stop sequence that ended it."""
         (reply,) = self.replies
         stopped_by = result.stopped_by or (not reply.calls and reply.stopped_by)
+        # a stop of a format is none of the client's
         stop = stopped_by if stopped_by in (self.body.get("stop_sequences") or ()) else None
         reasons = {"length": "max_tokens", "tool_calls": "tool_use", "stop": "end_turn"}
-        reason = reasons[reply.reason(result)] if stop is None else "stop_sequence"
+        reason = reasons[reply.end_reason(result)] if stop is None else "stop_sequence"
         return {"stop_reason": reason, "stop_sequence": stop}
 
 
@@ -184,11 +200,16 @@ class CountShape(CountedPrompt, MessageShape):
 
     path = "/v1/messages/count_tokens"
 
-    def __init__(self, model: ServedModel, body: JsonObject, *stored: Any) -> None:
-        super().__init__(model, {"max_tokens": 1, **body}, *stored)
+    def __init__(
+        self,
+        model: ServedModel,
+        body: JsonObject,
+        *arguments: Any,
+    ) -> None:
+        super().__init__(model, {"max_tokens": 1, **body}, *arguments)
 
 
-def _block(part: ReplyPart) -> JsonObject:
+def _block_of(part: ReplyPart) -> JsonObject:
     """Return the block of a part, as it begins."""
     if part.kind == "text":
         return {"type": "text", "text": ""}
@@ -197,6 +218,6 @@ def _block(part: ReplyPart) -> JsonObject:
     return {"type": "tool_use", "id": part.id, "name": part.name, "input": {}}
 
 
-def _usage(result: Result) -> dict[str, int]:
-    said = usage_of([result])
-    return {"input_tokens": said["prompt_tokens"], "output_tokens": said["completion_tokens"]}
+def _usage_members(result: Result) -> dict[str, int]:
+    usage = usage_of([result])
+    return {"input_tokens": usage["prompt_tokens"], "output_tokens": usage["completion_tokens"]}

@@ -95,7 +95,8 @@ class RecordStore:
     `disk_checked` reads them."""
 
     def __init__(self, folder: Path, options: ServerOptions) -> None:
-        self.folder, self.options = folder, options
+        self.folder = folder
+        self.options = options
         self.incoming = folder / "incoming"
         """Where a file is written before it is kept. What a server leaves here is gone at the next start."""
         self.reserved_bytes: Callable[[str], tuple[int, int]] = lambda owner: (0, 0)
@@ -106,20 +107,20 @@ class RecordStore:
         """Files in `incoming`, where they go once a transaction is kept, and where after an error. None: they
         are deleted."""
         self._file_lock = FileLock(folder / "lock", 0, 0o600, thread_local=False)
-        with self.usable():
+        with self.usable_folder():
             make_folders(self.incoming)
             self._file_lock.acquire()
             try:
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
                 self._database = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-                self._open()
+                self._open_database()
                 self._end_moves()
             except BaseException:
                 self._file_lock.release()
                 raise
 
     @contextmanager
-    def usable(self) -> Iterator[None]:
+    def usable_folder(self) -> Iterator[None]:
         """Have a folder or a database that cannot be used told by an OptionError."""
         try:
             yield
@@ -129,22 +130,24 @@ class RecordStore:
         except (OSError, sqlite3.Error) as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             if isinstance(error, OSError) or code in _UNWRITABLE:
-                what = f"The folder cannot be written: {getattr(error, 'strerror', None) or error}."
+                message = f"The folder cannot be written: {getattr(error, 'strerror', None) or error}."
                 cure = "Name a folder that can be written, on a disk with room."
             else:
                 fault = " ".join(str(error).split())
-                what = f"{self.path} is damaged, or is not a database of structgen: {fault}."
+                message = f"{self.path} is damaged, or is not a database of structgen: {fault}."
                 cure = f"Restore it from a backup, or move {self.path.name}* away, to start without records."
-            raise OptionError(what, where="files", cure=cure) from error
+            raise OptionError(message, where="files", cure=cure) from error
 
-    def _open(self) -> None:
+    def _open_database(self) -> None:
         """Check the database, and create the tables of a new one."""
         execute = self._database.execute
+        # a database that is damaged must not be written
         if (fault := execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise sqlite3.DatabaseError(fault)
+        # a newer structgen may have other tables
         if self.version > READY:
-            what = f"{self.path} has version {self.version}, and this structgen reads up to {READY}."
-            raise OptionError(what, where="files", cure="Start a newer structgen, or name another folder.")
+            message = f"{self.path} has version {self.version}, and this structgen reads up to {READY}."
+            raise OptionError(message, where="files", cure="Start a newer structgen, or name another folder.")
         for setting in _SETTINGS:
             execute(f"PRAGMA {setting}")
         if self.version:
@@ -161,14 +164,14 @@ class RecordStore:
     def _end_moves(self) -> None:
         """Put the files into their places whose records a killed server had kept, and delete the others."""
         for path in self.incoming.iterdir():
-            if owner := self.owner(path.name):
-                os.replace(path, self.place(owner, path.name))
+            if owner := self.owner_of_record(path.name):
+                os.replace(path, self.file_path(owner, path.name))
             else:
                 path.unlink()
 
-    def owner(self, name: str) -> str:
+    def owner_of_record(self, name: str) -> str:
         """Return whose record has a name; "" where nobody has it."""
-        rows = self._rows("SELECT owner FROM records WHERE id = ?", (printed(name),))
+        rows = self._select_rows("SELECT owner FROM records WHERE id = ?", (make_printable(name),))
         return str(rows[0][0]) if rows else ""
 
     @property
@@ -191,6 +194,7 @@ class RecordStore:
         """Lend what executes statements, all of which are kept at the end of the block, or none after an
         error. A block inside another one is a part of it."""
         with self._mutex:
+            # SQLite has no transactions inside of others
             if self._database.in_transaction:
                 yield self._database.execute
                 return
@@ -199,23 +203,24 @@ class RecordStore:
                 yield self._database.execute
                 self._database.execute("COMMIT")
                 # a server that is killed here moves the files at its next start
-                self._move(is_kept=True)
+                self._move_files(is_kept=True)
             except BaseException:
-                self._move(is_kept=False)
+                self._move_files(is_kept=False)
                 raise
 
-    def _move(self, *, is_kept: bool) -> None:
+    def _move_files(self, *, is_kept: bool) -> None:
         """Move the files of a transaction, which is undone if it is not kept."""
         if self._database.in_transaction:
             self._database.execute("ROLLBACK")
-        moves, self._moves = self._moves, []
+        moves = self._moves
+        self._moves = []
         for source, place, former in moves:
             if target := place if is_kept else former:
                 os.replace(source, target)
             else:
                 source.unlink(missing_ok=True)
 
-    def _rows(self, statement: str, values: Sequence[Any]) -> list[Any]:
+    def _select_rows(self, statement: str, values: Sequence[Any]) -> list[Any]:
         with self._mutex:
             return self._database.execute(statement, values).fetchall()
 
@@ -223,27 +228,35 @@ class RecordStore:
 
     def kept_bytes(self, owner: str) -> tuple[int, int]:
         """Return the bytes that an owner keeps, and those of all. Each record counts `FILE_BYTES` more."""
-        sums = dict(self._rows("SELECT owner, bytes FROM sums WHERE owner IN (?, '')", (owner,)))
+        sums = dict(self._select_rows("SELECT owner, bytes FROM sums WHERE owner IN (?, '')", (owner,)))
         return sums.get(owner, 0), sums.get("", 0)
 
-    def check_room(self, owner: str, size: int, reserve: Callable[[], None] | None = None) -> None:
+    def check_room(
+        self,
+        owner: str,
+        size: int,
+        reserve: Callable[[], None] | None = None,
+    ) -> None:
         """Raise ApiError where an owner may not keep so many bytes more; what is reserved counts as kept.
         `reserve`: reserves them, before anybody else looks."""
         while True:
             with self._mutex:  # a reservation ends, and its file is kept, in one transaction
                 sums = zip(self.kept_bytes(owner), self.reserved_bytes(owner), strict=True)
-                own, total = (kept + reserved + size for kept, reserved in sums)
-                if own <= self.options.key_bytes and total <= self.options.files_bytes:
+                own_bytes, total = (
+                    stored_bytes + reserved_size + size for stored_bytes, reserved_size in sums
+                )
+                if own_bytes <= self.options.key_bytes and total <= self.options.files_bytes:
                     if reserve is not None:
                         reserve()
                     return
+            # what has expired makes room first
             if not self.remove_expired():
-                what = "The files of this key, or of all, would have more bytes than they may. Delete some."
-                raise ApiError(what, status=413, code="too_large")
+                fault = "The files of this key, or of all, would have more bytes than they may. Delete some."
+                raise ApiError(fault, status=413, code="too_large")
 
     # --- records --------------------------------------------------------------------------------------------
 
-    def place(self, owner: str, name: str) -> Path:
+    def file_path(self, owner: str, name: str) -> Path:
         """Return the path of the bytes of a file."""
         return self.folder / owner / name
 
@@ -266,8 +279,8 @@ class RecordStore:
             statement = "INSERT INTO records VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)"
             number = execute(statement, (*row, size + FILE_BYTES, status, b"{}")).lastrowid
             assert number is not None, "a row was inserted"
-            for at, item in enumerate((("record", None, as_bytes(record)), *items)):
-                self.add_item(owner, number, at, item)
+            for index, item in enumerate((("record", None, as_bytes(record)), *items)):
+                self.add_item(owner, number, index, item)
         return number
 
     def add_file(
@@ -283,9 +296,12 @@ class RecordStore:
         `record` has `id`, `created_at`, `expires_at`, `filename` and `purpose`. An error leaves neither.
         `end_reservation`: gives back the room that the file has until it is kept. Raises ApiError where the
         owner may not keep so much, if it is checked."""
-        name, size = record["id"], path.stat().st_size
+        name = record["id"]
+        size = path.stat().st_size
         record = {**record, "object": "file", "bytes": size, "status": "processed"}
-        source, target = self.incoming / name, self.place(owner, name)
+        source = self.incoming / name
+        target = self.file_path(owner, name)
+        # a file moves into its place when the record is kept, never before
         os.replace(path, source)
         with self.transaction():
             self._moves.append((source, target, None))
@@ -302,24 +318,35 @@ class RecordStore:
         ApiError where it is not there."""
         record = self.find("files", name, owner).record
         try:
-            return self.place(owner, record["id"]).open("rb")
+            return self.file_path(owner, record["id"]).open("rb")
         except FileNotFoundError:
             raise _not_found(name) from None
 
-    def add_item(self, owner: str, number: int, at: int, item: Item) -> None:
+    def add_item(
+        self,
+        owner: str,
+        number: int,
+        index: int,
+        item: Item,
+    ) -> None:
         """Keep an item of a record. Raises sqlite3.IntegrityError where the record has one of this number."""
         part, name, content = item
-        values = number, at, owner, part, _item_id(name), content
+        values = number, index, owner, part, _item_id(name), content
         with self.transaction() as execute:
             execute("INSERT INTO items VALUES (?, ?, ?, ?, ?, ?)", values)
 
-    def find(self, kind: str, name: str, owner: str) -> StoredRecord:
+    def find(
+        self,
+        kind: str,
+        name: str,
+        owner: str,
+    ) -> StoredRecord:
         """Return a record of an owner. Raises ApiError where it has none of this name, or no longer."""
         statement = f"{_RECORD} records.id = ? AND records.owner = ? AND kind = ? AND kept_until > ?"
-        rows = self._rows(statement, (printed(name), owner, kind, time.time()))
+        rows = self._select_rows(statement, (make_printable(name), owner, kind, time.time()))
         if not rows:
             raise _not_found(name)
-        return _stored(rows[0])
+        return _read_row(rows[0])
 
     def page(
         self,
@@ -340,48 +367,59 @@ class RecordStore:
         if purpose is not None:
             where += " AND purpose = ?"
             values.append(purpose)
-        return self._page(where, values, "records.number", number, limit, order)
+        return self._list_rows(where, values, "records.number", number, limit, order)
 
-    def _page(
-        self, where: str, values: list[Any], key: str, after: int | None, limit: int, order: str
+    def _list_rows(
+        self,
+        where: str,
+        values: list[Any],
+        key: str,
+        after: int | None,
+        limit: int,
+        order: str,
     ) -> JsonObject:
         """Return a page of the rows of a statement, behind the one whose `key` is `after`."""
         sign, first = ("<", OPEN) if order == "desc" else (">", 0)
         limit = min(limit or MAX_PAGE, MAX_PAGE)
         statement = f"{where} AND {key} {sign} ? ORDER BY {key} {order} LIMIT ?"
-        data, size, has_more = list[JsonObject](), 0, False
+        data = list[JsonObject]()
+        size = 0
+        has_more = False
         with self._mutex:
             for row in self._database.execute(
                 statement, (*values, first if after is None else after, limit + 1)
             ):
+                # one row more than is returned tells whether there are others
                 has_more = len(data) == limit or size > self.options.max_body
                 if has_more:
                     break
-                data.append(_stored(row).record)
+                data.append(_read_row(row).record)
                 size += len(row[-1])
         ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {}
         return {"object": "list", "data": data, "has_more": has_more, **ends}
 
-    def remove(self, stored: StoredRecord) -> None:
+    def remove(self, stored_record: StoredRecord) -> None:
         """Delete a record with all that belongs to it."""
-        name = stored.record["id"]
-        place, source = self.place(stored.owner, name), self.incoming / name
+        name = stored_record.record["id"]
+        place = self.file_path(stored_record.owner, name)
+        source = self.incoming / name
         with self.transaction() as execute:
             with suppress(FileNotFoundError):
+                # an error brings the file back
                 os.replace(place, source)
                 self._moves.append((source, None, place))
-            execute("DELETE FROM items WHERE record = ?", (stored.number,))
-            execute("DELETE FROM records WHERE number = ?", (stored.number,))
+            execute("DELETE FROM items WHERE record = ?", (stored_record.number,))
+            execute("DELETE FROM records WHERE number = ?", (stored_record.number,))
 
     def remove_expired(self) -> bool:
         """Delete some of the records whose time is over. Return whether there were any."""
         statement = "SELECT number, owner, id FROM records WHERE kept_until <= ? ORDER BY kept_until LIMIT ?"
         with self.transaction():
-            rows = self._rows(statement, (time.time(), REMOVED_AT_ONCE))
+            rows = self._select_rows(statement, (time.time(), REMOVED_AT_ONCE))
             for number, owner, name in rows:
                 self.remove(StoredRecord(number, owner, {"id": name}))
         if rows:
-            self._rows("PRAGMA incremental_vacuum(1000)", ())
+            self._select_rows("PRAGMA incremental_vacuum(1000)", ())
         return bool(rows)
 
     # --- responses ------------------------------------------------------------------------------------------
@@ -392,39 +430,49 @@ class RecordStore:
             "SELECT content FROM items CROSS JOIN records ON records.number = record "
             "WHERE items.owner = ? AND items.id = ? AND kept_until > ? ORDER BY record DESC LIMIT 1"
         )
-        rows = self._rows(statement, (owner, _item_id(name), time.time()))
+        rows = self._select_rows(statement, (owner, _item_id(name), time.time()))
         return rows[0][0] if rows else None
 
     def input_items(
-        self, stored: StoredRecord, *, limit: int = 20, after: str = "", order: str = "desc"
+        self,
+        stored_record: StoredRecord,
+        *,
+        limit: int = 20,
+        after: str = "",
+        order: str = "desc",
     ) -> JsonObject:
         """Return a page of the items that a response answers, as `page` does it."""
         number = None
         if after:
             statement = "SELECT number FROM items WHERE owner = ? AND id = ? AND record = ?"
-            rows = self._rows(statement, (stored.owner, _item_id(after), stored.number))
+            rows = self._select_rows(statement, (stored_record.owner, _item_id(after), stored_record.number))
             if not rows:
                 raise ApiError(f"after: There is no {after[:80]!r} here.", status=404, param="after")
             ((number,),) = rows
         where = f"{_ITEM} record = ? AND part = 'input'"
-        return self._page(where, [stored.number], "number", number, limit, order)
+        return self._list_rows(where, [stored_record.number], "number", number, limit, order)
 
     # --- batches --------------------------------------------------------------------------------------------
 
     def open_batches(self) -> list[str]:
         """Return the names of the batches that have not ended, in the order in which they came."""
         statement = "SELECT id FROM records WHERE kept_until = ? ORDER BY number"
-        return [name for (name,) in self._rows(statement, (OPEN,))]
+        return [name for (name,) in self._select_rows(statement, (OPEN,))]
 
     def open_batch(self, name: str) -> StoredRecord:
         """Return a batch that has not ended."""
-        return _stored(self._rows(f"{_RECORD} records.id = ?", (name,))[0])
+        return _read_row(self._select_rows(f"{_RECORD} records.id = ?", (name,))[0])
 
     def status(self, number: int) -> str:
         """Return the status of a batch."""
-        return str(self._rows("SELECT status FROM records WHERE number = ?", (number,))[0][0])
+        return str(self._select_rows("SELECT status FROM records WHERE number = ?", (number,))[0][0])
 
-    def change(self, number: int, changes: JsonObject | None, status: str | None = None) -> None:
+    def change(
+        self,
+        number: int,
+        changes: JsonObject | None,
+        status: str | None = None,
+    ) -> None:
         """Set the members of a batch that change, and its status, where they are given."""
         statement = "UPDATE records SET changes = coalesce(?, changes), status = coalesce(?, status)"
         values = None if changes is None else as_bytes(changes), status, number
@@ -436,23 +484,30 @@ class RecordStore:
         where = "record = ? AND number > ? ORDER BY number LIMIT 100"
         statement = f"SELECT number, part, content FROM items WHERE {where}"
         last = 0
-        while rows := self._rows(statement, (number, last)):
+        while rows := self._select_rows(statement, (number, last)):
             yield from rows
             last = rows[-1][0]
 
     def run_parts(self, number: int) -> JsonObject | None:
         """Return what run the lines of a batch are of, as `set_run_parts` kept it, or None."""
-        rows = self._rows("SELECT content FROM items WHERE record = ? AND number = ?", (number, RUN_ITEM))
+        rows = self._select_rows(
+            "SELECT content FROM items WHERE record = ? AND number = ?", (number, RUN_ITEM)
+        )
         return json.loads(rows[0][0]) if rows else None
 
-    def set_run_parts(self, owner: str, number: int, parts: Mapping[str, str]) -> None:
+    def set_run_parts(
+        self,
+        owner: str,
+        number: int,
+        parts: Mapping[str, str],
+    ) -> None:
         """Keep what run the lines of a batch are of."""
         self.add_item(owner, number, RUN_ITEM, ("run", None, as_bytes(parts)))
 
     def close_batch(self, number: int) -> None:
         """Delete the lines of a batch that has ended, some at a time, and have it expire as others do."""
         some = "SELECT number FROM items WHERE record = ? AND number > 0 LIMIT 1000"
-        while self._rows(some, (number,)):
+        while self._select_rows(some, (number,)):
             with self.transaction() as execute:
                 execute(f"DELETE FROM items WHERE record = ? AND number IN ({some})", (number, number))
         with self.transaction() as execute:
@@ -485,7 +540,7 @@ def as_bytes(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
-def printed(name: str) -> str:
+def make_printable(name: str) -> str:
     """Return a name that a client sent as a text that SQLite takes."""
     return name.encode("utf-8", "replace").decode()
 
@@ -498,7 +553,7 @@ def _item_id(name: str | None) -> bytes | None:
     return None if name is None else name.encode("utf-8", "surrogatepass")
 
 
-def _stored(row: Any) -> StoredRecord:
+def _read_row(row: Any) -> StoredRecord:
     number, owner, status, changes, content = row
     record = {**json.loads(content), **json.loads(changes)}
     return StoredRecord(number, owner, record if status is None else {**record, "status": status})

@@ -51,7 +51,7 @@ class ReplyParts:
     """What a model may write itself before its thoughts."""
     answers: bool = False
     """Whether the reply may be a document in the place of calls, whose strings may hold their marks."""
-    begun: str = ""
+    prefix: str = ""
     """The beginning of the text, which is left out. Calls are whole."""
     stops: tuple[str, ...] = ()
     """The reply ends before the first of these texts that stands outside of a call."""
@@ -61,7 +61,7 @@ class ReplyParts:
     """How many calls the conversation has before."""
     parts: dict[str | int, ReplyPart] = field(default_factory=dict)
     """As they began: "thoughts", "text", and the calls by their numbers."""
-    read: int = 0
+    read_count: int = 0
     """How many characters were read."""
     tail: str = ""
     """The end of the text, which may begin a stop."""
@@ -81,18 +81,19 @@ class ReplyParts:
 
     def __post_init__(self) -> None:
         if self.format is not None:
-            self.reader, self.begun = CallReader(self.format, self.tools, False), self.begun.lstrip()
+            self.reader = CallReader(self.format, self.tools, False)
+            self.prefix = self.prefix.lstrip()
 
-    def grown(self, written: str, thoughts: str) -> Iterator[Delta]:
+    def read_growth(self, text: str, thoughts: str) -> Iterator[Delta]:
         """Yield what is new in a text that goes on, and in the thoughts before it."""
         if thoughts:
-            yield from self._thought(thoughts, are_over=bool(written))
-        yield from self._read(written, ended=False)
+            yield from self._read_thoughts(thoughts, are_over=bool(text))
+        yield from self._read_text(text, is_last=False)
 
-    def ended(self, result: Result) -> Iterator[Delta]:
+    def read_end(self, result: Result) -> Iterator[Delta]:
         """Yield what is new in the whole text. A reply without calls has a text, if an empty one."""
-        yield from self._thought(result.thoughts, are_over=True)
-        yield from self._read(result.text, ended=True)
+        yield from self._read_thoughts(result.thoughts, are_over=True)
+        yield from self._read_text(result.text, is_last=True)
         if "text" not in self.parts and not self.calls:
             self.parts["text"] = ReplyPart("text", len(self.parts))
             yield Delta(self.parts["text"], "")
@@ -102,101 +103,116 @@ class ReplyParts:
         """The calls that have begun."""
         return [part for part in self.parts.values() if part.id]
 
-    def text(self, key: str) -> str:
+    def part_text(self, key: str) -> str:
         """Return the "thoughts" or the "text"; "" where there are none."""
         return self.parts[key].text if key in self.parts else ""
 
-    def _thought(self, thoughts: str, *, are_over: bool) -> Iterator[Delta]:
+    def _read_thoughts(self, thoughts: str, *, are_over: bool) -> Iterator[Delta]:
         """Yield what is new in the thoughts, without what opens them."""
+        # white space around thoughts is the template's
         thoughts = thoughts.strip()
         if self.opening.startswith(thoughts) and not are_over:
             return  # perhaps the opening, half written
-        said = thoughts.removeprefix(self.opening).strip()
-        yield from self._grown("thoughts", said[len(self.text("thoughts")) :])
+        content = thoughts.removeprefix(self.opening).strip()
+        yield from self._grow_part("thoughts", content[len(self.part_text("thoughts")) :])
 
-    def _read(self, written: str, *, ended: bool) -> Iterator[Delta]:
+    def _read_text(self, reply_text: str, *, is_last: bool) -> Iterator[Delta]:
         """Yield what is new in the text behind the thoughts: text and calls, up to what ends the reply."""
-        piece, self.read = written[self.read :], len(written)
+        piece = reply_text[self.read_count :]
+        self.read_count = len(reply_text)
         if self.reader is None:
-            yield from self._text(piece)
+            yield from self._add_text(piece)
             return
-        for kind, said, number in self.reader.feed(piece, ended=ended):
+        for kind, content, number in self.reader.read_piece(piece, is_last=is_last):
+            # nothing behind the end of a reply is a part of it
             if self.is_over:
                 return
-            if kind == "text" and self.answers and self.reader.format.is_document(said):
+            # the reply is the document itself: what looks like a call in it is text
+            if kind == "text" and self.answers and self.reader.format.is_document(content):
                 self.reader = None
-                yield from self._text(written.lstrip())
+                yield from self._add_text(reply_text.lstrip())
                 return
             if kind == "text":
-                yield from self._outside(said)
+                yield from self._add_outside(content)
             elif kind == "thoughts":
-                yield from self._grown("thoughts", said)
+                yield from self._grow_part("thoughts", content)
             elif kind == "call":
-                yield from self._outside("", is_whole=True)
-                self.name, self.document = said, ""
-                self.alike = [call.document for call in self.reader.calls[:number] if call.name == said]
+                yield from self._add_outside("", is_whole=True)
+                self.name = content
+                self.document = ""
+                # a call that repeats an earlier one is told of only once it differs
+                self.alike = [call.document for call in self.reader.calls[:number] if call.name == content]
             elif kind == "arguments":
-                self.alike = [text for text in self.alike if text.startswith(said, len(self.document))]
-                self.document += said
+                self.alike = [text for text in self.alike if text.startswith(content, len(self.document))]
+                self.document += content
                 if not self.alike and not self.is_over:
-                    yield from self._called(number, said)
+                    yield from self._add_call(number, content)
             elif kind == "end":
                 self.is_over = self.is_over or self.document in self.alike
                 if not self.is_over:
-                    yield from self._called(number, "")
+                    yield from self._add_call(number, "")
                     part = self.parts[number]
-                    yield from self._grown(number, self._rest(part) if part.kind == "custom" else "")
-        if ended and not self.is_over:
-            yield from self._outside("", is_whole=True)
+                    rest = self._rest_of_input(part) if part.kind == "custom" else ""
+                    yield from self._grow_part(number, rest)
+        if is_last and not self.is_over:
+            yield from self._add_outside("", is_whole=True)
 
-    def _outside(self, said: str, *, is_whole: bool = False) -> Iterator[Delta]:
+    def _add_outside(self, text: str, *, is_whole: bool = False) -> Iterator[Delta]:
         """Yield text outside of calls, up to the first stop. Its end may begin one, unless it is whole."""
-        self.tail += said
-        stops = [(at, stop) for stop in self.stops if (at := self.tail.find(stop)) >= 0]
-        held = 0 if is_whole else max(map(len, self.stops), default=1) - 1
-        end = max(0, len(self.tail) - held)
+        self.tail += text
+        stops = [(index, stop) for stop in self.stops if (index := self.tail.find(stop)) >= 0]
+        held_back = 0 if is_whole else max(map(len, self.stops), default=1) - 1
+        end = max(0, len(self.tail) - held_back)
         if stops:
             end, self.stopped_by = min(stops)
             self.is_over = True
-        said, self.tail = self.tail[:end], self.tail[end:]
-        said = self.blank + said if self.has_text else said.lstrip()  # formats put line breaks before calls
-        self.has_text = self.has_text or bool(said)
-        self.blank = said[len(said.rstrip()) :]
-        yield from self._text(said.rstrip())
+        text = self.tail[:end]
+        self.tail = self.tail[end:]
+        text = self.blank + text if self.has_text else text.lstrip()  # formats put line breaks before calls
+        self.has_text = self.has_text or bool(text)
+        self.blank = text[len(text.rstrip()) :]
+        yield from self._add_text(text.rstrip())
 
-    def _text(self, piece: str) -> Iterator[Delta]:
-        """Yield text without what had begun it."""
-        known = len(self.begun) if piece.startswith(self.begun) else len(piece) * self.begun.startswith(piece)
-        self.begun = self.begun[known:]
-        yield from self._grown("text", piece[known:])
+    def _add_text(self, piece: str) -> Iterator[Delta]:
+        """Yield text without `prefix`, which may come in several pieces."""
+        if piece.startswith(self.prefix):
+            prefix_length = len(self.prefix)
+        else:
+            prefix_length = len(piece) if self.prefix.startswith(piece) else 0
+        self.prefix = self.prefix[prefix_length:]
+        yield from self._grow_part("text", piece[prefix_length:])
 
-    def _called(self, number: int, said: str) -> Iterator[Delta]:
+    def _add_call(self, number: int, text: str) -> Iterator[Delta]:
         """Yield more of a call, which equals no earlier one; at first that it begins."""
         if number not in self.parts:
             assert self.format is not None
             is_custom = any(tool.custom for tool in self.tools if tool.name == self.name)
             part = ReplyPart("custom" if is_custom else "function", len(self.parts), name=self.name)
-            part.id, part.call = self.format.new_id(self.name, self.earlier + number), number
-            self.parts[number], self.input, said = part, None, self.document
+            part.id = self.format.new_id(self.name, self.earlier + number)
+            part.call = number
+            self.parts[number] = part
+            self.input = None
+            text = self.document
             yield Delta(part, "")
         is_custom = self.parts[number].kind == "custom"
-        yield from self._grown(number, self._input(said) if is_custom else said)
+        yield from self._grow_part(number, self._custom_input(text) if is_custom else text)
 
-    def _input(self, said: str) -> str:
+    def _custom_input(self, text: str) -> str:
         """Return what a piece of a custom tool's arguments adds to its input."""
         if self.input is None:
             head = _BEFORE_INPUT.match(self.document)
+            # the input of a custom tool has not begun
             if head is None:
                 return ""
-            self.input, said = GrowingString(), self.document[head.end() :]
-        return self.input.feed(said)
+            self.input, text = GrowingString(), self.document[head.end() :]
+        return self.input.feed(text)
 
-    def _rest(self, part: ReplyPart) -> str:
+    def _rest_of_input(self, part: ReplyPart) -> str:
         """Return what is left of the input of a custom tool that is read to its end."""
         assert self.reader is not None
         return str(self.reader.calls[part.call].arguments.get(INPUT, ""))[len(part.text) :]
 
-    def _grown(self, key: str | int, piece: str) -> Iterator[Delta]:
+    def _grow_part(self, key: str | int, piece: str) -> Iterator[Delta]:
         """Yield what is new in a part. Thoughts and text begin with their first character."""
         if not piece:
             return
@@ -207,7 +223,7 @@ class ReplyParts:
         part.text += piece
         yield Delta(part, piece)
 
-    def reason(self, result: Result) -> str:
+    def end_reason(self, result: Result) -> str:
         """Return the reason of the end in OpenAI's words. A document that the budget closed is complete."""
         if result.finish_reason is FinishReason.MAX_TOKENS:
             return "length"
@@ -216,12 +232,12 @@ class ReplyParts:
 
 def usage_of(results: Sequence[Result]) -> dict[str, Any]:
     """Return the tokens of a request: of its prompts, each counted once, and of all its texts."""
-    asked = sum(result.usage.prompt_tokens for result in results if result.sample == 0)
-    thought = sum(result.usage.thought_tokens for result in results)
-    written = thought + sum(result.usage.tokens for result in results)
+    prompt_tokens = sum(result.usage.prompt_tokens for result in results if result.sample == 0)
+    thought_tokens = sum(result.usage.thought_tokens for result in results)
+    completion_tokens = thought_tokens + sum(result.usage.tokens for result in results)
     return {
-        "prompt_tokens": asked,
-        "completion_tokens": written,
-        "total_tokens": asked + written,
-        "completion_tokens_details": {"reasoning_tokens": thought},
+        "prompt_tokens": prompt_tokens,
+        "completion_tokens": completion_tokens,
+        "total_tokens": prompt_tokens + completion_tokens,
+        "completion_tokens_details": {"reasoning_tokens": thought_tokens},
     }

@@ -25,7 +25,7 @@ from structgen.base.language import checks
 from structgen.base.language.shapes import nearest
 from structgen.decoding.engine.requests import NUMBERS, Request, Sampling
 from structgen.decoding.engine.strategies.repetitions import repetitions_of
-from structgen.doors.serving.api_errors import ApiError, Body, unsupported
+from structgen.doors.serving.api_errors import ApiError, Body, unsupported_member
 from structgen.machines.core.grammar import Grammar
 
 MOST_STOPS: Final = 256
@@ -63,13 +63,13 @@ _INSTEAD: Final = MappingProxyType({"reasoning": "reasoning_effort", "guided_dec
 def check_members(body: Body, address: str) -> JsonObject:
     """Return a body whose members are known, of their types, and offered by this server. Errors: ApiError for
     what is not offered at this address, OptionError with the place for all else."""
-    known = members_of(address)
+    known_members = members_of(address)
     if address == "messages":
         return read_members(body, address)
     for name, value in body.items():
-        if name not in known and value is not None and not (name in _INSTEAD and value == {}):
-            near = f"Write {_INSTEAD[name]}. " if name in _INSTEAD else nearest(name, known)
-            raise unsupported(name, f"{near}It is none of the members of {address}.")
+        if name not in known_members and value is not None and not (name in _INSTEAD and value == {}):
+            near = f"Write {_INSTEAD[name]}. " if name in _INSTEAD else nearest(name, known_members)
+            raise unsupported_member(name, f"{near}It is none of the members of {address}.")
         has_turns = address != "completions" and name in ("continue_final_message", "echo")
         is_idle = name in HANDED and name not in _OFFERED and not has_turns
         if value is None or not (is_idle or (address == "responses" and name == "prompt")):
@@ -78,30 +78,38 @@ def check_members(body: Body, address: str) -> JsonObject:
         if name == "add_generation_prompt" and body.get("continue_final_message"):
             continue  # vLLM wants it to be false beside the other one
         if values is not None and value not in values:
-            raise unsupported(name)
-    return read_members({name: value for name, value in body.items() if name in known}, address)
+            raise unsupported_member(name)
+    return read_members({name: value for name, value in body.items() if name in known_members}, address)
 
 
-def held_to_texts(grammar: Grammar | None, body: Body, prompt: Any, told: list[str]) -> Grammar | None:
+def narrow_to_texts(
+    grammar: Grammar | None,
+    body: Body,
+    prompt: Any,
+    warnings: list[str],
+) -> Grammar | None:
     """Return the grammar of a reply, narrowed to what the texts of `grounded` state. `prompt`: the text that
-    true stands for, or the messages of which it is the last of the user. `told` takes what of it cannot act.
-    Errors: those of `grounded_grammar`; ApiError beside tools, and for token ids; OptionError for `missing`
-    where nothing is held."""
-    given, quotes = body.get("grounded"), bool(body.get("quotes"))
-    is_asked = given not in (None, False) or quotes
+    true stands for, or the messages of which it is the last of the user. `warnings` takes what of it cannot
+    act. Errors: those of `grounded_grammar`; ApiError beside tools, and for token ids; OptionError for
+    `missing` where nothing is held."""
+    grounded = body.get("grounded")
+    quotes = bool(body.get("quotes"))
+    is_asked = grounded not in (None, False) or quotes
     if not (is_asked or (not body.get("tools") and has_quotes(getattr(grammar, "schema", None)))):
         if body.get("missing") == "free":
             raise idle_missing()
         return grammar
-    name = "quotes" if given in (None, False) else "grounded"
-    texts = checked_texts(False if given is None else given)
+    name = "quotes" if grounded in (None, False) else "grounded"
+    texts = checked_texts(False if grounded is None else grounded)
+    # arguments of calls have grammars of their own
     if body.get("tools"):
-        raise unsupported(name, "The arguments of calls are not held to texts.")
+        raise unsupported_member(name, "The arguments of calls are not held to texts.")
     if grammar is None:
-        raise unsupported(name, "Free text has no values that a text could state.")
+        raise unsupported_member(name, "Free text has no values that a text could state.")
+    # true stands for the prompt itself
     if isinstance(texts, bool):
         if isinstance(prompt, list) and prompt and isinstance(prompt[0], int):
-            raise unsupported("grounded", "Token ids are no text: send the text as grounded.")
+            raise unsupported_member("grounded", "Token ids are no text: send the text as grounded.")
         if not isinstance(prompt, str):
             prompt = next((turn["content"] for turn in reversed(prompt) if turn["role"] == "user"), "")
         texts = (("prompt", prompt),)
@@ -111,17 +119,17 @@ def held_to_texts(grammar: Grammar | None, body: Body, prompt: Any, told: list[s
         values=name == "grounded",
         quotes=quotes,
         free=body.get("missing") == "free",
-        tell=lambda what: told.append(f"grounded: {what}"),
+        report=lambda fault: warnings.append(f"grounded: {fault}"),
     )
 
 
-def count_of(body: Body, *names: str, most: int | None = None) -> int | None:
+def count_of(body: Body, *names: str, max_count: int | None = None) -> int | None:
     """Return the first of some members that is there, a whole number; None where none is."""
     for name in names:
         count = body.get(name)
         if count is not None:
-            if most is not None and count > most:
-                raise ApiError(f"{name} is {count:,}, and may be from 0 to {most:,} here.", param=name)
+            if max_count is not None and count > max_count:
+                raise ApiError(f"{name} is {count:,}, and may be from 0 to {max_count:,} here.", param=name)
             return int(count)
     return None
 
@@ -129,23 +137,23 @@ def count_of(body: Body, *names: str, most: int | None = None) -> int | None:
 def sampling_of(body: Body, *, is_greedy: bool) -> Sampling:
     """Return how tokens are chosen. Without a seed there is a new one each time; without a temperature it is
     0 where `is_greedy`, else 1. Errors: OptionError."""
-    given: JsonObject = {name: body[name] for name in NUMBERS if body.get(name) is not None}
-    given.setdefault("temperature", 0.0 if is_greedy else 1.0)
-    if given.get("top_k") == -1:  # vLLM's word for all
-        del given["top_k"]
-    given["logit_bias"] = body.get("logit_bias") or {}
+    options: JsonObject = {name: body[name] for name in NUMBERS if body.get(name) is not None}
+    options.setdefault("temperature", 0.0 if is_greedy else 1.0)
+    if options.get("top_k") == -1:  # vLLM's word for all
+        del options["top_k"]
+    options["logit_bias"] = body.get("logit_bias") or {}
     if body.get("repetition") is not None:
         with within("repetition", "/"):
-            given["repetition"] = repetitions_of(body["repetition"])
+            options["repetition"] = repetitions_of(body["repetition"])
     seed = body.get("seed")
-    return Sampling(**given, seed=secrets.randbits(32) if seed is None else seed)
+    return Sampling(**options, seed=secrets.randbits(32) if seed is None else seed)
 
 
 def stops_of(body: Body) -> tuple[str, ...]:
     """Return the texts that end free text. Errors: ApiError for too many: each is looked for at each
     token."""
-    given = body.get("stop") or ()
-    stops = (given,) if isinstance(given, str) else tuple(given)
+    stop = body.get("stop") or ()
+    stops = (stop,) if isinstance(stop, str) else tuple(stop)
     if len(stops) > MOST_STOPS:
         raise ApiError(f"stop: There are {len(stops):,}. Give at most {MOST_STOPS}.", param="stop")
     return stops
@@ -161,46 +169,52 @@ def usage_wanted(body: Body) -> bool:
     return bool(options.get("include_usage"))
 
 
-def read_messages(given: Any, format: ToolFormat | None, where: str = "messages") -> list[JsonObject]:
+def read_messages(source: Any, format: ToolFormat | None, where: str = "messages") -> list[JsonObject]:
     """Return messages, whose members are known, with text as content, and arguments of earlier calls as the
     format's template takes them. Errors: those of `checks.read_messages`, with JSON pointers as places."""
-    if not given:
+    if not source:
         raise ApiError(f"{where} is a list of one message or more.", param=where)
-    for at, sent in enumerate(given):
-        if fault := checks.message_fault(at, sent):
-            raise ApiError(f"{where}/{at}/content: {fault}", param=f"{where}/{at}/content")
+    for number, sent in enumerate(source):
+        if fault := checks.message_fault(number, sent):
+            raise ApiError(f"{where}/{number}/content: {fault}", param=f"{where}/{number}/content")
     messages: list[JsonObject] = []
-    for at, message in enumerate(checks.read_messages(given, where, "/{}", "/")):
-        role, calls = message["role"], message.get("tool_calls")
-        told = (member for member in ("reasoning_content", "prefix", "place") if message.get(member))
-        made = {"role": role, "content": message["content"], **{member: message[member] for member in told}}
+    for number, message in enumerate(checks.read_messages(source, where, "/{}", "/")):
+        role = message["role"]
+        calls = message.get("tool_calls")
+        extra_names = (member for member in ("reasoning_content", "prefix", "place") if message.get(member))
+        result = {
+            "role": role,
+            "content": message["content"],
+            **{member: message[member] for member in extra_names},
+        }
         if calls:
-            made["tool_calls"] = [
-                _call(call, f"{where}/{at}/tool_calls/{index}", format) for index, call in enumerate(calls)
+            result["tool_calls"] = [
+                _read_call(call, f"{where}/{number}/tool_calls/{index}", format)
+                for index, call in enumerate(calls)
             ]
         elif role == "tool":
-            made |= {"tool_call_id": message.get("tool_call_id") or "", "name": message.get("name") or ""}
-            made["role"] = role if format is None else format.role
-        messages.append(made)
+            result |= {"tool_call_id": message.get("tool_call_id") or "", "name": message.get("name") or ""}
+            result["role"] = role if format is None else format.role
+        messages.append(result)
     return messages if format is None else format.renamed(messages, where)
 
 
-def _call(given: Any, where: str, format: ToolFormat | None) -> JsonObject:
+def _read_call(call: Any, where: str, format: ToolFormat | None) -> JsonObject:
     """Return an earlier call, its arguments as an object or as JSON text."""
-    called = given.get("function") or {
-        **given["custom"],
-        "arguments": {INPUT: given["custom"]["input"]},
+    callee = call.get("function") or {
+        **call["custom"],
+        "arguments": {INPUT: call["custom"]["input"]},
     }
-    arguments = called.get("arguments") or "{}"
+    arguments = callee.get("arguments") or "{}"
     try:
         value = json.loads(arguments) if isinstance(arguments, str) else arguments
         value = {} if value in (None, []) else value  # as some servers write no arguments
         if not isinstance(value, dict):
             raise ValueError
     except (ValueError, RecursionError):
-        where = f"{given.get('place') or where + '/function'}/arguments"
+        where = f"{call.get('place') or where + '/function'}/arguments"
         raise ApiError(f"{where}: The arguments are no JSON object.", param=where) from None
     as_text = format is not None and format.history == "text"
-    written = json.dumps(value, ensure_ascii=False) if as_text else value
-    function = {"name": called["name"], "arguments": written}
-    return {"id": given.get("id") or "", "type": "function", "function": function}
+    template_arguments = json.dumps(value, ensure_ascii=False) if as_text else value
+    function = {"name": callee["name"], "arguments": template_arguments}
+    return {"id": call.get("id") or "", "type": "function", "function": function}

@@ -11,9 +11,9 @@ from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.language.checks import content_text
 from structgen.decoding.engine.requests import FinishReason, Result
 from structgen.doors.serving.answer_shape import AnswerShape, CountedPrompt, Event
-from structgen.doors.serving.api_errors import ApiError, Body, unsupported
+from structgen.doors.serving.api_errors import ApiError, Body, unsupported_member
 from structgen.doors.serving.reply_parts import Delta, PartKind, ReplyPart, usage_of
-from structgen.doors.serving.served_model import AskedTexts, ServedModel
+from structgen.doors.serving.served_model import BodyRequest, ServedModel
 from structgen.doors.serving.token_logprobs import chat_logprobs
 
 _LOGPROBS: Final = "message.output_text.logprobs"
@@ -46,7 +46,7 @@ class _Item(NamedTuple):
     """What the names of its events begin with."""
     member: str
     """What holds its text."""
-    more: JsonObject
+    extra_members: JsonObject
     """Members of its events."""
 
 
@@ -64,23 +64,24 @@ def response_messages(body: Body, earlier: Sequence[JsonObject] = ()) -> list[Js
     messages = list[JsonObject]()
     if body.get("instructions"):
         messages.append({"role": "system", "content": body["instructions"]})
-    for at, item in enumerate([*earlier, *body["input"]], -len(earlier)):
+    for index, item in enumerate([*earlier, *body["input"]], -len(earlier)):
         kind = item.get("type") or "message"
         if kind == "message":
-            said = content_text(item["content"], f"input/{at}/content", "/{}")
-            messages.append({"role": item["role"], "content": said})
+            text = content_text(item["content"], f"input/{index}/content", "/{}")
+            messages.append({"role": item["role"], "content": text})
         elif kind in ("function_call", "custom_tool_call"):
             inner = kind.removesuffix("_call").removesuffix("_tool")
-            call = {"id": item["call_id"], "type": inner, inner: item, "place": f"input/{at}"}
+            call = {"id": item["call_id"], "type": inner, inner: item, "place": f"input/{index}"}
+            # calls of one turn are one message
             if messages and messages[-1].get("tool_calls"):
                 messages[-1]["tool_calls"].append(call)
             else:
                 messages.append({"role": "assistant", "content": None, "tool_calls": [call]})
         elif kind in ("function_call_output", "custom_tool_call_output"):
-            result = {"content": content_text(item["output"], f"input/{at}/output", "/{}"), "role": "tool"}
-            messages.append({**result, "tool_call_id": item["call_id"], "place": f"input/{at}/call_id"})
+            result = {"content": content_text(item["output"], f"input/{index}/output", "/{}"), "role": "tool"}
+            messages.append({**result, "tool_call_id": item["call_id"], "place": f"input/{index}/call_id"})
         elif kind != "reasoning":  # what the model thought before is not read again
-            where = f"input/{at}/type"
+            where = f"input/{index}/type"
             raise ApiError(f"{where}: It is {kind!r}, which is not read. Leave it out.", param=where)
     return messages
 
@@ -88,14 +89,21 @@ def response_messages(body: Body, earlier: Sequence[JsonObject] = ()) -> list[Js
 class ResponseShape(AnswerShape):
     """Answers of `/v1/responses`: thoughts, one message, calls, as they begin."""
 
-    path, address, prefix = "/v1/responses", "responses", "resp_"
-    renamed = (
+    path = "/v1/responses"
+    address = "responses"
+    prefix = "resp_"
+    member_names = (
         (r"^prompt: ", "input: "),
         (r"^reasoning_effort\b", "reasoning/effort"),
     )
 
-    def __init__(self, model: ServedModel, body: JsonObject, *stored: Any) -> None:
-        super().__init__(model, body, *stored)
+    def __init__(
+        self,
+        model: ServedModel,
+        body: JsonObject,
+        *arguments: Any,
+    ) -> None:
+        super().__init__(model, body, *arguments)
         self.head: JsonObject = {
             "id": self.id,
             "object": "response",
@@ -109,88 +117,95 @@ class ResponseShape(AnswerShape):
             "previous_response_id": self.body.get("previous_response_id"),
             "store": self.keep is not None,
             **{name: self.body[name] for name in _REPEATED if self.body.get(name) is not None},
-            **self.told,
+            **self.own_members,
         }
         self.number = 0
         self.items: list[tuple[_Item, JsonObject]] = []
         """The items of the output that have begun, in their order."""
 
-    def read(self) -> AskedTexts:
-        wanted, body = self.body.get("include") or (), self.body
-        if unknown := [at for at, member in enumerate(wanted) if member not in _INCLUDED]:
+    def read_body(self) -> BodyRequest:
+        included = self.body.get("include") or ()
+        body = self.body
+        if unknown := [index for index, member in enumerate(included) if member not in _INCLUDED]:
             where = f"include/{unknown[0]}"
             raise ApiError(f"{where}: It is none of {', '.join(_INCLUDED)}.", param=where)
-        if _LOGPROBS in wanted:
+        if _LOGPROBS in included:
             body = {**body, "logprobs": True}
-        given, previous = body.get("input"), body.get("previous_response_id")
-        if not given:
+        items = body.get("input")
+        previous = body.get("previous_response_id")
+        if not items:
             raise ApiError("input is a text, or a list of one item or more.", param="input")
-        given = [{"role": "user", "content": given}] if isinstance(given, str) else given
+        items = [{"role": "user", "content": items}] if isinstance(items, str) else items
         earlier = list[JsonObject]()
+        # a reply without the conversation would be one to something else
         if self.responses is None and previous is not None:
-            raise unsupported("previous_response_id", "The server keeps no responses. Send all items.")
+            raise unsupported_member("previous_response_id", "The server keeps no responses. Send all items.")
         if self.responses is not None:
-            earlier = [] if previous is None else self.responses.conversation(previous)
-            given = [self._found(item, at) for at, item in enumerate(given)]
+            earlier = [] if previous is None else self.responses.read_conversation(previous)
+            items = [self._resolve_item(item, index) for index, item in enumerate(items)]
             if body.get("store"):
-                self.conversation = [*earlier, *given]
+                self.conversation = [*earlier, *items]
                 """The items that the response answers."""
                 self.responses.check_room(self.conversation)
-                self.keep = self._keep
-        return self.model.read_chat(body, "input", response_messages({**body, "input": given}, earlier))
+                self.keep = self._keep_response
+        return self.model.read_chat(body, "input", response_messages({**body, "input": items}, earlier))
 
-    def _found(self, item: JsonObject, at: int) -> JsonObject:
+    def _resolve_item(self, item: JsonObject, index: int) -> JsonObject:
         """Return the item that an item of the input refers to, or itself."""
         if item.get("type") != "item_reference" or self.responses is None:
             return item
-        return self.responses.item(item["id"], f"input/{at}/id")
+        return self.responses.find_item(item["id"], f"input/{index}/id")
 
-    def _keep(self) -> None:
+    def _keep_response(self) -> None:
         assert self.responses is not None, "it is kept there"
-        self.responses.keep(self.response, self.conversation)
+        self.responses.keep_response(self.response, self.conversation)
 
-    def whole(self, results: Sequence[Result]) -> JsonObject:
-        return self._response(results[0])
+    def whole_body(self, results: Sequence[Result]) -> JsonObject:
+        return self._build_response(results[0])
 
-    def began(self) -> Iterator[Event]:
+    def first_events(self) -> Iterator[Event]:
         for kind in ("response.created", "response.in_progress"):
-            yield self._event(kind, response={**self.head, "status": "in_progress", "output": []})
+            yield self._build_event(kind, response={**self.head, "status": "in_progress", "output": []})
 
-    def piece(self, index: int, deltas: Iterable[Delta]) -> Iterator[Event]:
+    def piece_events(self, index: int, deltas: Iterable[Delta]) -> Iterator[Event]:
         for part, text in deltas:
+            # the first piece of a part begins its item
             if part.place == len(self.items):
-                yield from self._begun(part)
+                yield from self._begin_item(part)
             kind, item = self.items[part.place]
-            _held(item)[kind.member] += text
+            _text_holder(item)[kind.member] += text
             if text or part.kind == "text":
-                yield self._event(f"{kind.events}.delta", **_place(part.place, item), delta=text, **kind.more)
+                yield self._build_event(
+                    f"{kind.events}.delta", **_event_place(part.place, item), delta=text, **kind.extra_members
+                )
 
-    def ended(self, index: int, result: Result) -> Iterator[Event]:
-        response = self._response(result)
-        for at, (kind, item) in enumerate(self.items):
-            place, said = _place(at, item), {kind.member: _held(item)[kind.member]}
+    def end_events(self, index: int, result: Result) -> Iterator[Event]:
+        response = self._build_response(result)
+        for item_index, (kind, item) in enumerate(self.items):
+            place = _event_place(item_index, item)
+            text_member = {kind.member: _text_holder(item)[kind.member]}
             if kind.type == "function_call":
-                said = {"name": item["name"], **said}
-            more = {name: _held(item)[name] for name in kind.more}
-            yield self._event(f"{kind.events}.done", **place, **said, **more)
+                text_member = {"name": item["name"], **text_member}
+            extra_members = {name: _text_holder(item)[name] for name in kind.extra_members}
+            yield self._build_event(f"{kind.events}.done", **place, **text_member, **extra_members)
             if "content" in item:
-                yield self._event("response.content_part.done", **place, part=_held(item))
-            yield self._event("response.output_item.done", output_index=at, item=item)
-        yield self._event(f"response.{response['status']}", response=response)
+                yield self._build_event("response.content_part.done", **place, part=_text_holder(item))
+            yield self._build_event("response.output_item.done", output_index=item_index, item=item)
+        yield self._build_event(f"response.{response['status']}", response=response)
 
-    def failed(self, error: ApiError) -> Event:
-        said = error.body["error"]
-        return self._event("error", **{name: said[name] for name in ("message", "param", "code")})
+    def error_event(self, error: ApiError) -> Event:
+        fault = error.body["error"]
+        return self._build_event("error", **{name: fault[name] for name in ("message", "param", "code")})
 
-    def _response(self, result: Result) -> JsonObject:
+    def _build_response(self, result: Result) -> JsonObject:
         """Return the whole response, whose items have come."""
         status = "incomplete" if result.finish_reason is FinishReason.MAX_TOKENS else "completed"
         usage = usage_of([result])
         for kind, item in self.items:
             item["status"] = status
-            if kind.type == "message" and self.asked.likeliest is not None:
-                tokens = chat_logprobs(result, self.model.engine.tokenizer, self.asked.likeliest)
-                _held(item)["logprobs"] = tokens["content"]
+            if kind.type == "message" and self.body_request.likeliest is not None:
+                tokens = chat_logprobs(result, self.model.engine.tokenizer, self.body_request.likeliest)
+                _text_holder(item)["logprobs"] = tokens["content"]
         self.response: JsonObject = {
             **self.head,
             "status": status,
@@ -206,7 +221,7 @@ class ResponseShape(AnswerShape):
         }
         return self.response
 
-    def _begun(self, part: ReplyPart) -> Iterator[Event]:
+    def _begin_item(self, part: ReplyPart) -> Iterator[Event]:
         """Add the item that a part is, and yield the events of its beginning."""
         kind = _ITEMS[part.kind]
         item: JsonObject = {
@@ -222,12 +237,14 @@ class ResponseShape(AnswerShape):
         else:
             item |= {"call_id": part.id, "name": part.name, kind.member: ""}
         self.items.append((kind, item))
-        shown = {**item, "content": []} if "content" in item else item
-        yield self._event("response.output_item.added", output_index=part.place, item=shown)
+        empty_item = {**item, "content": []} if "content" in item else item
+        yield self._build_event("response.output_item.added", output_index=part.place, item=empty_item)
         if "content" in item:
-            yield self._event("response.content_part.added", **_place(part.place, item), part=_held(item))
+            yield self._build_event(
+                "response.content_part.added", **_event_place(part.place, item), part=_text_holder(item)
+            )
 
-    def _event(self, kind: str, **members: Any) -> Event:
+    def _build_event(self, kind: str, **members: Any) -> Event:
         self.number += 1
         return {"type": kind, "sequence_number": self.number - 1, **members}
 
@@ -237,16 +254,16 @@ class InputTokensShape(CountedPrompt, ResponseShape):
 
     path = "/v1/responses/input_tokens"
 
-    def whole(self, results: Sequence[Result]) -> JsonObject:
-        return {"object": "response.input_tokens", **super().whole(results)}
+    def whole_body(self, results: Sequence[Result]) -> JsonObject:
+        return {"object": "response.input_tokens", **super().whole_body(results)}
 
 
-def _held(item: JsonObject) -> JsonObject:
+def _text_holder(item: JsonObject) -> JsonObject:
     """Return what holds the text of an item: its one part, or itself."""
-    held: JsonObject = item["content"][0] if "content" in item else item
-    return held
+    holder: JsonObject = item["content"][0] if "content" in item else item
+    return holder
 
 
-def _place(at: int, item: JsonObject) -> JsonObject:
+def _event_place(index: int, item: JsonObject) -> JsonObject:
     inside = {"content_index": 0} if "content" in item else {}
-    return {"item_id": item["id"], "output_index": at, **inside}
+    return {"item_id": item["id"], "output_index": index, **inside}

@@ -52,7 +52,7 @@ LIMITS: Final = Limits(
 
 
 @dataclass(frozen=True)
-class AskedTexts:
+class BodyRequest:
     """What a body asks for."""
 
     requests: tuple[Request, ...]
@@ -87,18 +87,22 @@ class ServedModel:
         seconds: float | None = None,
         limits: Limits = LIMITS,
     ) -> None:
-        self.engine, self.limits, self.seconds = engine, limits, seconds
+        self.engine = engine
+        self.limits = limits
+        self.seconds = seconds
         self.name = name or engine.name or "model"
         self.created = int(time.time())
         self._format = None if tool_format is None else format_of(tool_format, where="tool_format")
         self._tag = None if thinking is None else str(Thinking(thinking).until)
-        self._most = min(1024, engine.model.context // 4) if thinking_tokens is None else thinking_tokens
-        self.thinking = self._thoughts({})[0]
+        self._max_thoughts = (
+            min(1024, engine.model.context // 4) if thinking_tokens is None else thinking_tokens
+        )
+        self.thinking = self._read_thoughts({})[0]
         """The thoughts of a reply whose request says nothing of them."""
         self.policies = EMBEDDED_POLICIES if engine.prompts.is_embedded else SERVED
         """Those under which `sg.run` has the model write."""
 
-    def described(self) -> JsonObject:
+    def model_object(self) -> JsonObject:
         """Return the model as `/v1/models` lists it."""
         return {"id": self.name, "object": "model", "created": self.created, "owned_by": "structgen"}
 
@@ -107,6 +111,7 @@ class ServedModel:
         name = body.get("model")
         if not isinstance(name, str):
             raise ApiError("model is a text, and must be given.", param="model")
+        # one server serves one model
         if name != self.name:
             raise ApiError(
                 f"The model {name[:80]!r} is not served; {self.name!r} is.",
@@ -117,35 +122,42 @@ class ServedModel:
 
     # --- bodies ---------------------------------------------------------------------------------------------
 
-    def read_chat(self, body: Body, where: str = "messages", given: Any = None) -> AskedTexts:
-        """Return what a conversation asks for. `where`: the member that holds it; `given`: its messages, if
+    def read_chat(
+        self,
+        body: Body,
+        where: str = "messages",
+        source: Any = None,
+    ) -> BodyRequest:
+        """Return what a conversation asks for. `where`: the member that holds it; `source`: its messages, if
         they have another shape there. Errors: ApiError, and those of grammars, prompts and options."""
-        read = self._read(self._calling(body))
-        format = self.format if read.tools and read.choice.mode != "none" else None
-        own = given is not None
-        given = given if own else body.get(where)
-        messages = fields.read_messages(given, format or self._shown, where)
-        grammar = read.grammar(format, specials=specials_of(self.engine)) if format else read.grammar()
-        grammar = fields.held_to_texts(grammar, body, messages, told := list[str]())
-        compiled = None if grammar is None else partial(self.engine.compiled, grammar, warns=False)
-        asked, place = body.get("continue_final_message"), where if own else f"{where}/{{}}/content"
-        messages, turn = continued(messages, asked, compiled, where=place)
-        thinking, flags = self._thoughts(body)
+        reading = self._read_request(self._with_required_call(body))
+        format = self.format if reading.tools and reading.choice.mode != "none" else None
+        has_own_shape = source is not None
+        source = source if has_own_shape else body.get(where)
+        messages = fields.read_messages(source, format or self._shown_format, where)
+        grammar = reading.grammar(format, specials=specials_of(self.engine)) if format else reading.grammar()
+        grammar = fields.narrow_to_texts(grammar, body, messages, warnings := list[str]())
+        compile_grammar = None if grammar is None else partial(self.engine.compiled, grammar, warns=False)
+        continues = body.get("continue_final_message")
+        place = where if has_own_shape else f"{where}/{{}}/content"
+        messages, turn = continued(messages, continues, compile_grammar, where=place)
+        thinking, flags = self._read_thoughts(body)
         thinking = thinking if turn is None else None  # they come before a reply, which has begun
-        stops = fields.stops_of(body) if format is not None and read.answer is None else ()
-        likeliest = fields.count_of(body, "top_logprobs", most=MOST_LIKELIEST)
+        stops = fields.stops_of(body) if format is not None and reading.answer is None else ()
+        likeliest = fields.count_of(body, "top_logprobs", max_count=MOST_LIKELIEST)
+        # OpenAI refuses this, too
         if likeliest and not body.get("logprobs"):
             raise ApiError("top_logprobs needs logprobs=true.", param="top_logprobs")
-        wanted = (likeliest or 0) if body.get("logprobs") else None
-        prompt = self._prompt(messages, read, format, flags, body, thinking, turn)
+        logprob_count = (likeliest or 0) if body.get("logprobs") else None
+        prompt = self._read_prompt(messages, reading, format, flags, body, thinking, turn)
         if thinking is not None:
-            left = max((self.engine.model.context - len(prompt.tokens)) // 2 - TAG_TOKENS, 0)
-            thinking = replace(thinking, max_tokens=min(thinking.max_tokens, left))
-        request = self._request(
+            room = max((self.engine.model.context - len(prompt.tokens)) // 2 - TAG_TOKENS, 0)
+            thinking = replace(thinking, max_tokens=min(thinking.max_tokens, room))
+        request = self._engine_request(
             prompt.tokens,
             body,
             grammar,
-            likeliest=wanted,
+            likeliest=logprob_count,
             special_texts=format is not None,
             thinking=thinking,
             shortened=prompt.shortened,
@@ -155,72 +167,78 @@ class ServedModel:
         )
         repeats = None
         if turn is not None:
-            repeats = not (asked or turn.get("prefix")) if body.get("echo") is None else body["echo"]
-        parts = ReplyParts(format, read.choice.tools, "", read.answer is not None, stops=stops)
+            repeats = not (continues or turn.get("prefix")) if body.get("echo") is None else body["echo"]
+        parts = ReplyParts(format, reading.choice.tools, "", reading.answer is not None, stops=stops)
         if thinking is not None:
+            # a model may write the tag itself, though the prompt has it
             parts.opening = str(thinking.until).replace("/", "", 1)
-        parts.begun = "" if repeats else request.begun
+        parts.prefix = "" if repeats else request.begun
         parts.earlier = sum(len(message.get("tool_calls", ())) for message in messages)
-        return self._asked(body, read, (request,), told, parts, wanted, repeats)
+        return self._build_request(body, reading, (request,), warnings, parts, logprob_count, repeats)
 
-    def _asked(
+    def _build_request(
         self,
         body: Body,
-        read: ReadRequest,
+        reading: ReadRequest,
         requests: tuple[Request, ...],
-        told: list[str],
-        *parts: Any,
-    ) -> AskedTexts:
-        """Return what a body asks for, with what of it was cut, or cannot act. `told`: what of that is known
-        already."""
-        named = [name for name in _MOST_TOKENS if body.get(name) is not None]
-        least, most = min(request.most_tokens for request in requests), _most_tokens(body)
-        is_cut = most is None or least < most
-        if is_cut and named:
-            told.append(f"{named[0]}: {most} is cut to the {least} tokens that the context leaves")
-        thoughts, (place, asked) = requests[0].thinking, _budget(body)
-        if thoughts is not None and asked is not None and thoughts.max_tokens < asked:
-            told.append(f"{place}: {asked} is cut to {thoughts.max_tokens}")
-        if read.left_out:
-            shown = ", ".join(read.left_out)[:MOST_SHOWN]
-            told.append(f"tools: {shown} left out, which this server does not run")
+        warnings: list[str],
+        *fields_of_request: Any,
+    ) -> BodyRequest:
+        """Return what a body asks for, with what of it was cut, or cannot act. `warnings`: what of that is
+        known already."""
+        limit_names = [name for name in _MOST_TOKENS if body.get(name) is not None]
+        cut_tokens = min(request.most_tokens for request in requests)
+        max_tokens = _most_tokens(body)
+        is_cut = max_tokens is None or cut_tokens < max_tokens
+        if is_cut and limit_names:
+            warnings.append(
+                f"{limit_names[0]}: {max_tokens} is cut to the {cut_tokens} tokens that the context leaves"
+            )
+        thoughts, (place, thought_budget) = requests[0].thinking, _thought_budget(body)
+        if thoughts is not None and thought_budget is not None and thoughts.max_tokens < thought_budget:
+            warnings.append(f"{place}: {thought_budget} is cut to {thoughts.max_tokens}")
+        if reading.left_out:
+            left_out = ", ".join(reading.left_out)[:MOST_SHOWN]
+            warnings.append(f"tools: {left_out} left out, which this server does not run")
         if body.get("stop") and requests[0].grammar is not None:
-            told.append("stop: it acts on free text alone, and not inside of a document or a call")
-        return replace(AskedTexts(requests, *parts), is_cut=is_cut, warnings=tuple(told))
+            warnings.append("stop: it acts on free text alone, and not inside of a document or a call")
+        return replace(BodyRequest(requests, *fields_of_request), is_cut=is_cut, warnings=tuple(warnings))
 
-    def too_long(self, asked: AskedTexts, error: StructgenError) -> ApiError | None:
+    def too_long_error(self, body_request: BodyRequest, error: StructgenError) -> ApiError | None:
         """Return the answer to texts that the context has no room for, in words that clients look for; None
         for any other error."""
-        context, least = self.engine.model.context, getattr(error, "minimum", 1)
-        prompt = max(len(request.prompt) for request in asked.requests)
-        if error.where not in ("prompt", "max_tokens") or not (asked.is_cut or prompt >= context):
+        context = self.engine.model.context
+        min_tokens = getattr(error, "minimum", 1)
+        prompt = max(len(request.prompt) for request in body_request.requests)
+        if error.where not in ("prompt", "max_tokens") or not (body_request.is_cut or prompt >= context):
             return None
-        what = f"This model's maximum context length is {context} tokens. However, the prompt has {prompt}"
-        cure = f"tokens, and the shortest reply needs {least} more. Shorten the prompt."
-        return ApiError(f"prompt: {what} {cure}", param="prompt", code="context_length_exceeded")
+        fault = f"This model's maximum context length is {context} tokens. However, the prompt has {prompt}"
+        cure = f"tokens, and the shortest reply needs {min_tokens} more. Shorten the prompt."
+        return ApiError(f"prompt: {fault} {cure}", param="prompt", code="context_length_exceeded")
 
-    def _read(self, body: Body) -> ReadRequest:
+    def _read_request(self, body: Body) -> ReadRequest:
         specials = self.engine.specials
         return read_request(body, policies=self.policies, limits=self.limits, specials=specials)
 
-    def read_prompts(self, body: Body) -> AskedTexts:
+    def read_prompts(self, body: Body) -> BodyRequest:
         """Return what `/v1/completions` asks for: one text for each prompt. Errors: those of `read_chat`."""
-        read = self._read(body)
-        likeliest = fields.count_of(body, "logprobs", most=MOST_LIKELIEST)
-        grammar, told = read.grammar(), list[str]()
+        reading = self._read_request(body)
+        likeliest = fields.count_of(body, "logprobs", max_count=MOST_LIKELIEST)
+        grammar = reading.grammar()
+        warnings = list[str]()
         requests = [
-            self._request(
+            self._engine_request(
                 prompt,
                 body,
-                fields.held_to_texts(grammar, body, prompt, told),
+                fields.narrow_to_texts(grammar, body, prompt, warnings),
                 likeliest=likeliest,
                 chat=False,
             )
-            for prompt in _prompts(body.get("prompt"))
+            for prompt in _list_prompts(body.get("prompt"))
         ]
-        return self._asked(body, read, tuple(requests), told[:1], ReplyParts(), likeliest)
+        return self._build_request(body, reading, tuple(requests), warnings[:1], ReplyParts(), likeliest)
 
-    def _request(
+    def _engine_request(
         self,
         prompt: str | Sequence[int],
         body: Body,
@@ -232,9 +250,9 @@ class ServedModel:
     ) -> Request:
         """Return the engine's request. It has as many tokens as the body says, and no more than the rest of
         the context."""
-        count = fields.count_of(body, "n", most=MOST_SAMPLES)
+        count = fields.count_of(body, "n", max_count=MOST_SAMPLES)
         count = 1 if count is None else count
-        made = Request(
+        request = Request(
             prompt,
             grammar,
             fields.sampling_of(body, is_greedy=grammar is not None and count == 1),
@@ -247,17 +265,20 @@ class ServedModel:
             logprobs=likeliest or 0,
             **options,
         )
-        thoughts = 0 if made.thinking is None else most_tokens(made.thinking)
-        read = self.engine.reading.read(made, besides=thoughts)
-        room = self.engine.model.context - len(read.tokens) - thoughts
-        most = max(room if made.max_tokens is None else min(room, made.max_tokens), 1)
-        shortened = made.shortened or read.shortened
-        return replace(made, prompt=read.tokens, max_tokens=most, shortened=shortened)
+        thoughts = 0 if request.thinking is None else most_tokens(request.thinking)
+        prompt_reading = self.engine.reading.read(request, besides=thoughts)
+        room = self.engine.model.context - len(prompt_reading.tokens) - thoughts
+        max_tokens = max(room if request.max_tokens is None else min(room, request.max_tokens), 1)
+        shortened_outline = request.shortened or prompt_reading.shortened
+        return replace(
+            request, prompt=prompt_reading.tokens, max_tokens=max_tokens, shortened=shortened_outline
+        )
 
-    def _calling(self, body: Body) -> Mapping[str, Any]:
+    def _with_required_call(self, body: Body) -> Mapping[str, Any]:
         """Return a body, in which an embedded model, which writes no free text, must call once where it
         may."""
         body = with_tools(body)
+        # other models may write text instead of a call
         if not self.engine.prompts.is_embedded or not body.get("tools"):
             return body
         free = body.get("tool_choice") in (None, "auto") and body.get("response_format") is None
@@ -270,21 +291,21 @@ class ServedModel:
         """Whether the model knows where a message ends: by its chat template, or as the embedded ones do."""
         return self.engine.prompts.is_embedded or self.engine.prompts.has_template()
 
-    def told(self) -> str:
+    def describe_calls(self) -> str:
         """Return how the model writes calls, or that requests with tools are refused, and why; and how it
         reads messages without a template."""
         try:
-            told = f"Calls of tools are written as {self.format.name} has them."
+            description = f"Calls of tools are written as {self.format.name} has them."
         except OptionError as error:
-            told = (
+            description = (
                 f"No format of tool calls was found, so that requests with tools are refused: {error.what} "
             )
-            told += "Start the server with --tool-format NAME, such as hermes (--help lists them)."
+            description += "Start the server with --tool-format NAME, such as hermes (--help lists them)."
         plain = "There is no chat template: messages are told plainly, or by --chat-template FILE."
-        return told if self._has_turns else f"{told} {plain}"
+        return description if self._has_turns else f"{description} {plain}"
 
     @cached_property
-    def _shown(self) -> ToolFormat | None:
+    def _shown_format(self) -> ToolFormat | None:
         """How the model writes calls, where a chat template or the server's owner tells it."""
         with suppress(OptionError):
             return self.format if self.engine.prompts.has_template() else self._format
@@ -299,10 +320,10 @@ class ServedModel:
             cure = f"Leave it out, or have the server started with --tool-format NAME: {', '.join(FORMATS)}."
             raise OptionError(error.what, where="tools", cure=cure) from None
 
-    def _prompt(
+    def _read_prompt(
         self,
         messages: list[JsonObject],
-        read: ReadRequest,
+        reading: ReadRequest,
         format: ToolFormat | None,
         flags: Mapping[str, Any],
         body: Body,
@@ -311,9 +332,11 @@ class ServedModel:
     ) -> ReadPrompt:
         """Return the prompt of a conversation, made as `sg.run` makes it. The outline of the answer follows
         the last message of a chat, unless the body says otherwise."""
-        prompts, answer, choice = self.engine.prompts, read.answer, read.choice
+        prompts = self.engine.prompts
+        answer = reading.answer
+        choice = reading.choice
         outlines = None if answer is None else answer.outline
-        template = {**(template_tools(read.tools) if format else {}), **flags}
+        template = {**(template_tools(reading.tools) if format else {}), **flags}
         marks = str(format or self._format or "")
         question = ModelQuestion(
             messages,
@@ -327,28 +350,29 @@ class ServedModel:
         )
         read_plain = None
         if prompts.is_embedded and format is not None:
-            told = "" if outlines is None else next(shorter_outlines(outlines, descriptions=False))[0]
-            said = embedded_prompt(choice.tools, last_question(messages), told)
-            question = ModelQuestion(said, turn=turn)
+            outline = "" if outlines is None else next(shorter_outlines(outlines, descriptions=False))[0]
+            text = embedded_prompt(choice.tools, last_question(messages), outline)
+            question = ModelQuestion(text, turn=turn)
         elif prompts.has_template() and format is not None:
             question = replace(question, told=told_tools(prompts, choice, format, template))
         elif not self._has_turns:
 
-            def read_plain(asked: ModelQuestion) -> Sequence[int]:
-                turns = replace(asked, with_outline=bool(asked.outline)).messages()
-                said = plain_chat(turns, choice.tools, format, prompts.controls(marks).guarded)
-                said += " " * (turn is not None)
-                plain = ModelQuestion(said, chat=False, marks=marks, is_guarded=True, turn=turn)
+            def read_plain(plain_question: ModelQuestion) -> Sequence[int]:
+                turns = replace(plain_question, with_outline=bool(plain_question.outline)).messages()
+                text = plain_chat(turns, choice.tools, format, prompts.controls(marks).guarded)
+                text += " " * (turn is not None)
+                plain = ModelQuestion(text, chat=False, marks=marks, is_guarded=True, turn=turn)
                 return prompts.tokens(plain, self.engine.tokenizer)
 
             question = replace(question, with_outline=bool(body.get("outline")))
 
-        context, most = self.engine.model.context, _most_tokens(body)
+        context = self.engine.model.context
+        max_tokens = _most_tokens(body)
         besides = 0 if thinking is None else min(most_tokens(thinking), context // 4)
-        most = None if most is None or most > context // 4 else most
-        return self.engine.reading.fitted(question, outlines, most, besides, read_plain)
+        max_tokens = None if max_tokens is None or max_tokens > context // 4 else max_tokens
+        return self.engine.reading.fitted(question, outlines, max_tokens, besides, read_plain)
 
-    def _thoughts(self, body: Body) -> tuple[Thinking | None, JsonObject]:
+    def _read_thoughts(self, body: Body) -> tuple[Thinking | None, JsonObject]:
         """Return the thoughts before a reply, and what the chat template is told of them. They are on or off
         by the `chat_template_kwargs` (`enable_thinking`, `thinking`) or the effort, else as the server was
         started.
@@ -356,36 +380,41 @@ class ServedModel:
         Errors: OptionError for thoughts of a model that has none, and for what the server itself tells the
         template.
         """
-        own = dict(body.get("chat_template_kwargs") or {})
+        template_options = dict(body.get("chat_template_kwargs") or {})
         effort = body.get("reasoning_effort") or (body.get("reasoning") or {}).get("effort")
-        names, thinking = ("enable_thinking", "thinking"), body.get("thinking")
-        said = [(f"chat_template_kwargs/{name}", own.get(name)) for name in names]
-        said += [(name, body.get(name)) for name in names]
+        names = ("enable_thinking", "thinking")
+        thinking = body.get("thinking")
+        switches = [(f"chat_template_kwargs/{name}", template_options.get(name)) for name in names]
+        switches += [(name, body.get(name)) for name in names]
         if isinstance(thinking, Mapping):  # as other servers have it
-            said[-1] = "thinking", {"enabled": True, "disabled": False}.get(thinking["type"])
-        said.append(("reasoning_effort", None if effort is None else effort != "none"))
-        where, wanted = next((flag for flag in said if flag[1] is not None), ("", None))
-        flags = dict.fromkeys(names, bool(self._tag) if wanted is None else wanted)
-        taken = self.engine.prompts.template_options & own.keys()
-        if taken:
+            switches[-1] = "thinking", {"enabled": True, "disabled": False}.get(thinking["type"])
+        switches.append(("reasoning_effort", None if effort is None else effort != "none"))
+        where, wants_thoughts = next((flag for flag in switches if flag[1] is not None), ("", None))
+        flags = dict.fromkeys(names, bool(self._tag) if wants_thoughts is None else wants_thoughts)
+        reserved_names = self.engine.prompts.template_options & template_options.keys()
+        # two values for one variable of the template contradict each other
+        if reserved_names:
             raise OptionError(
                 "The server itself says it.",
-                where=f"chat_template_kwargs/{min(taken)}",
+                where=f"chat_template_kwargs/{min(reserved_names)}",
                 cure="Leave it out.",
             )
-        flags |= own if effort is None else {"reasoning_effort": effort, **own}
-        opened, shown = self._template_thoughts(flags)
-        if wanted is False:
-            return None if opened is None else Thinking(opened, 0), flags
-        tag = opened or self._tag or (shown if wanted else None)
-        if wanted and tag is None:
+        # what the client says of the template goes before our own words
+        flags |= template_options if effort is None else {"reasoning_effort": effort, **template_options}
+        opened_tag, shown_tag = self._template_thoughts(flags)
+        if wants_thoughts is False:
+            return None if opened_tag is None else Thinking(opened_tag, 0), flags
+        tag = opened_tag or self._tag or (shown_tag if wants_thoughts else None)
+        if wants_thoughts and tag is None:
             raise OptionError(
                 "The chat template of the model shows no thoughts.",
                 where=where,
                 cure="Leave it out, or have the server started with --thinking TAG.",
             )
-        most = _budget(body)[1]
-        return None if tag is None else Thinking(tag, self._most if most is None else most), flags
+        max_tokens = _thought_budget(body)[1]
+        return None if tag is None else Thinking(
+            tag, self._max_thoughts if max_tokens is None else max_tokens
+        ), flags
 
     def _template_thoughts(self, flags: Mapping[str, Any]) -> tuple[str | None, str | None]:
         """Return the closing tags of the thoughts that a model's chat template opens at the end of each
@@ -396,29 +425,30 @@ class ServedModel:
         end = prompts.text(ModelQuestion([{"role": "user", "content": "?"}], template=flags)).rstrip()
         template = str(prompts.template_holder().chat_template)
         tags = sorted({(row.thinking, row.opened) for row in FORMATS.values() if row.thinking})
-        opened = (tag[1] for tag, opens in tags if opens and end.endswith(tag[0].rstrip()))
-        shown = (tag[1].strip() for tag, _ in tags if all(mark.strip() in template for mark in tag))
-        return next(opened, None), next(shown, None)
+        opened_tags = (tag[1] for tag, opens in tags if opens and end.endswith(tag[0].rstrip()))
+        shown_tags = (tag[1].strip() for tag, _ in tags if all(mark.strip() in template for mark in tag))
+        return next(opened_tags, None), next(shown_tags, None)
 
 
 def _most_tokens(body: Body) -> int | None:
     return fields.count_of(body, *_MOST_TOKENS)
 
 
-def _budget(body: Body) -> tuple[str, int | None]:
+def _thought_budget(body: Body) -> tuple[str, int | None]:
     """Return where a body says the most tokens of thoughts, and how many."""
-    thinking, most = body.get("thinking"), body.get("thinking_token_budget")
-    if most is None and isinstance(thinking, Mapping):
+    thinking = body.get("thinking")
+    max_tokens = body.get("thinking_token_budget")
+    if max_tokens is None and isinstance(thinking, Mapping):
         return "thinking/budget_tokens", thinking.get("budget_tokens")
-    return "thinking_token_budget", most
+    return "thinking_token_budget", max_tokens
 
 
-def _prompts(given: Any) -> list[str | list[int]]:
+def _list_prompts(prompt: Any) -> list[str | list[int]]:
     """Return the prompts of a body: a text, token ids, or a list of either."""
-    if isinstance(given, str) or (given and isinstance(given[0], int)):
-        return [given]
-    if given and len(given) <= MOST_SAMPLES:
-        return list(given)
+    if isinstance(prompt, str) or (prompt and isinstance(prompt[0], int)):
+        return [prompt]
+    if prompt and len(prompt) <= MOST_SAMPLES:
+        return list(prompt)
     raise ApiError(
         f"prompt is a text, token ids, or a list of at most {MOST_SAMPLES} of either.", param="prompt"
     )

@@ -28,7 +28,7 @@ class ServerMetrics:
             "structgen_requests", "Answers by address and status", ["path", "status"], registry=registry
         )
         self._prompt = Counter("structgen_prompt_tokens", "Tokens of prompts", registry=registry)
-        self._written = Counter(
+        self._text_tokens = Counter(
             "structgen_generated_tokens", "Tokens of texts and thoughts", registry=registry
         )
         self._ends = Counter("structgen_texts", "Texts by their finish reason", ["reason"], registry=registry)
@@ -39,25 +39,32 @@ class ServerMetrics:
             registry=registry,
             buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600),
         )
-        now: dict[str, tuple[str, Callable[[], float]]] = {
+        gauges: dict[str, tuple[str, Callable[[], float]]] = {
             "texts_now": ("Texts that are written or wait", lambda: engine.count),
             "grammars_now": ("Compiled grammars that are kept", lambda: engine.held_grammars),
             "cache_bytes": ("Bytes that kept grammars and masks hold", lambda: engine.held_bytes),
             "cache_bytes_most": ("The most of them, by -o cache_bytes", lambda: engine.cache_bytes),
         }
-        for name, (what, told) in now.items():
-            Gauge(f"structgen_{name}", what, registry=registry).set_function(told)
+        for name, (help_text, read_value) in gauges.items():
+            Gauge(f"structgen_{name}", help_text, registry=registry).set_function(read_value)
 
-    def answered(self, path: str, status: int, seconds: float, results: Sequence[Result]) -> None:
+    def count_answer(
+        self,
+        path: str,
+        status: int,
+        seconds: float,
+        results: Sequence[Result],
+    ) -> None:
         """Count an answer that is over, and its texts."""
         self._answers.labels(path, str(status)).inc()
         self._seconds.labels(path).observe(seconds)
         for result in results:
+            # samples of one request share its prompt
             if result.sample == 0:
                 self._prompt.inc(result.usage.prompt_tokens)
-            self._written.inc(result.usage.tokens + result.usage.thought_tokens)
+            self._text_tokens.inc(result.usage.tokens + result.usage.thought_tokens)
             self._ends.labels(result.finish_reason.value).inc()
 
-    def page(self) -> bytes:
+    def build_page(self) -> bytes:
         """Return the page."""
         return generate_latest(self._registry)

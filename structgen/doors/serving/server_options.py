@@ -57,23 +57,29 @@ class ServerOptions:
         return name in self.hosts or any(map(name.endswith, below)) or (self.addresses and _is_address(name))
 
 
-def named_server(host: str, address: str, allowed: Sequence[str], **options: Any) -> ServerOptions:
+def named_server(
+    host: str,
+    address: str,
+    allowed_names: Sequence[str],
+    **options: Any,
+) -> ServerOptions:
     """Return the options of a server at `host`, whose address is `address`. It answers to its own names, to
     those that are allowed, and to the names of loopback. Where other machines reach it, it answers to this
     machine's name, and to all addresses, of which it may not know its own. Errors: OptionError for what is no
     name."""
-    names = (host, *allowed)
-    given = [f"[{name}]" if name.count(":") > 1 and name[0] != "[" else name.lower() for name in names]
-    wrong = next((name for name in given if name != "*" and not _NAME.fullmatch(name)), None)
+    names = (host, *allowed_names)
+    host_names = [f"[{name}]" if name.count(":") > 1 and name[0] != "[" else name.lower() for name in names]
+    wrong = next((name for name in host_names if name != "*" and not _NAME.fullmatch(name)), None)
     if wrong is not None:
         raise OptionError(
             f"{wrong!r} is no name of a host.",
             where="--allowed-host",
             cure="Write it without http:// and without a port: models.example, *.example, or * for any.",
         )
+    # who reaches the server from elsewhere may use any of its addresses
     is_open = not is_loopback(address)
     return ServerOptions(
-        hosts=("localhost", "127.0.0.1", "[::1]", *given) + (socket.gethostname().lower(),) * is_open,
+        hosts=("localhost", "127.0.0.1", "[::1]", *host_names) + (socket.gethostname().lower(),) * is_open,
         addresses=is_open,
         **options,
     )

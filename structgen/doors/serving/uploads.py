@@ -29,10 +29,16 @@ EXPIRY_FIELDS: Final = {"expires_after[anchor]": "anchor", "expires_after[second
 class Upload:
     """A file that comes, at `path`, and the form that holds it."""
 
-    def __init__(self, owner: str, path: Path, content_type: str) -> None:
+    def __init__(
+        self,
+        owner: str,
+        path: Path,
+        content_type: str,
+    ) -> None:
         """Errors: those of `FormReader`."""
-        self.owner, self.path = owner, path
-        self.form = FormReader(content_type, ("purpose", *EXPIRY_FIELDS), self._write)
+        self.owner = owner
+        self.path = path
+        self.form = FormReader(content_type, ("purpose", *EXPIRY_FIELDS), self._write_file)
         self.received = self.size = self.reserved = 0
         """Bytes of the form, of the file, and for which there is room."""
         self._file: IO[bytes]
@@ -51,7 +57,7 @@ class Upload:
         """Give the room back."""
         self.reserved = 0
 
-    def _write(self, data: bytes) -> None:
+    def _write_file(self, data: bytes) -> None:
         self.size += self._file.write(data)
 
 
@@ -67,8 +73,12 @@ class Uploads:
         """Those that are under way. The event loop alone adds and removes them."""
 
     @asynccontextmanager
-    async def receive(
-        self, owner: str, folder: Path, http: Request, pieces: AsyncIterator[bytes]
+    async def receive_upload(
+        self,
+        owner: str,
+        folder: Path,
+        http: Request,
+        pieces: AsyncIterator[bytes],
     ) -> AsyncIterator[Upload]:
         """Lend an upload that has come whole. At the end of the block its file is deleted, unless it was
         moved, and its reservation ends. The length that the request declares is reserved before anything is
@@ -80,16 +90,18 @@ class Uploads:
         path = folder / f"{secrets.token_hex(12)}{SUFFIX}"
         upload = Upload(owner, path, http.headers.get("content-type", ""))
         length = http.headers.get("content-length", "")
-        if sum(one.owner == owner for one in self._uploads) >= MOST_UPLOADS:
-            what = f"This key sends {MOST_UPLOADS} files already. Send this one when one of them has come."
-            raise ApiError(what, status=429, code="too_many_uploads")
+        if sum(other_upload.owner == owner for other_upload in self._uploads) >= MOST_UPLOADS:
+            fault = f"This key sends {MOST_UPLOADS} files already. Send this one when one of them has come."
+            raise ApiError(fault, status=429, code="too_many_uploads")
         self._uploads.append(upload)
         try:
-            await run_sync(self._reserve, upload, int(length[:19]) if length.isdecimal() else 0)
+            await run_sync(self._reserve_room, upload, int(length[:19]) if length.isdecimal() else 0)
+            # files of clients are readable by the server alone
             await run_sync(path.touch, 0o600)
             async for piece in pieces:
-                await run_sync(self._feed, upload, piece)
+                await run_sync(self._feed_upload, upload, piece)
                 del piece  # a client that sends nothing more would hold it
+            # a form that is cut off is told here
             upload.form.close()
             yield upload
         finally:
@@ -102,16 +114,17 @@ class Uploads:
     def reserved_bytes(self, owner: str) -> tuple[int, int]:
         """Return the bytes that are reserved for an owner, and those for all."""
         uploads = self._uploads.copy()
-        own = sum(upload.reserved for upload in uploads if upload.owner == owner)
-        return own, sum(upload.reserved for upload in uploads)
+        own_bytes = sum(upload.reserved for upload in uploads if upload.owner == owner)
+        return own_bytes, sum(upload.reserved for upload in uploads)
 
-    def _reserve(self, upload: Upload, size: int) -> None:
+    def _reserve_room(self, upload: Upload, size: int) -> None:
         """Reserve room for a form of so many bytes. Raises ApiError where there is none."""
-        more = size + FILE_BYTES - upload.reserved
-        if more > 0:
-            self.check_room(upload.owner, more, partial(upload.reserve, more))
+        missing_bytes = size + FILE_BYTES - upload.reserved
+        # the length that was declared is reserved already
+        if missing_bytes > 0:
+            self.check_room(upload.owner, missing_bytes, partial(upload.reserve, missing_bytes))
 
-    def _feed(self, upload: Upload, piece: bytes) -> None:
+    def _feed_upload(self, upload: Upload, piece: bytes) -> None:
         upload.received += len(piece)
-        self._reserve(upload, upload.received)
+        self._reserve_room(upload, upload.received)
         upload.feed(piece)

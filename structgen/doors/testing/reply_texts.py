@@ -10,7 +10,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from structgen.asking.tool_calls.call_writing import written_calls
+from structgen.asking.tool_calls.call_writing import write_calls
 from structgen.asking.tool_calls.format_rows import FORMATS
 from structgen.asking.tool_calls.tool_format import ToolFormat
 from structgen.asking.tool_calls.tool_replies import Call
@@ -173,7 +173,7 @@ class ReplyForm(NamedTuple):
 
 
 def _written(lead: str, calls: Sequence[Call], row: ToolFormat) -> str:
-    return lead + row.lead + written_calls(calls, row)
+    return lead + row.lead + write_calls(calls, row)
 
 
 def _quoted(reply: str, schema: Any) -> Iterator[str]:

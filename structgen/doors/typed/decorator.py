@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Protocol, TypeVar, Unpack, overload
 
-from structgen.asking.python_types.pydantic_formats import refuse
+from structgen.asking.python_types.pydantic_formats import make_refusal
 from structgen.asking.request_reading.example_pairs import check_calls
 from structgen.base.errors import OptionError, options_named
 from structgen.decoding.engine.model_prompts import Message
@@ -195,7 +195,7 @@ def _asking(function: Callable[..., Any], given: Mapping[str, Any], names: Mappi
         if form.items and not streams:
             raise no_stream()
         if form.items and not form.asynchronous and waits:
-            raise refuse(
+            raise make_refusal(
                 f"The coroutine function {function.__qualname__} returns an Iterator.",
                 "type",
                 "Annotate AsyncIterator[T], on def or async def.",
@@ -215,7 +215,7 @@ def _annotation(function: Callable[..., Any]) -> Any:
     """Return a function's return annotation. Errors: UnsupportedError where there is none."""
     annotation = getattr(function, "__annotations__", {}).get("return", inspect.Parameter.empty)
     if annotation is inspect.Parameter.empty:
-        raise refuse(
+        raise make_refusal(
             f"{function.__qualname__} has no return type.",
             "type",
             "Annotate what comes back: `-> Person`.",
@@ -234,7 +234,7 @@ def _resolved(annotation: Any, function: Callable[..., Any], names: Mapping[str,
     except TypeError:  # it is no type: a grammar, a pattern or a dict
         return eval(annotation, module, {**names}) if isinstance(annotation, str) else annotation
     except (SyntaxError, IndexError) as error:  # the text is no expression, or empty
-        raise refuse(
+        raise make_refusal(
             f"The annotation {annotation!r} is no expression of Python.",
             "type",
             "Annotate a type, such as `-> Person`, or write target=.",

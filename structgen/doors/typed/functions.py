@@ -440,7 +440,7 @@ class _Common(Generic[P, R]):
                 with within(pair.where):
                     asked.append(await self._filled(pair.call))
             documents = [example.document for example in self._asked.examples]
-            self._examples = Examples(asked, documents, pairs.most)
+            self._examples = Examples(asked, documents, pairs.max_told)
         return self._examples.beside(source)
 
     async def _filled(self, call: Call) -> PromptSource:

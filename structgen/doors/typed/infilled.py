@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from structgen.asking.python_types.pydantic_formats import refuse
+from structgen.asking.python_types.pydantic_formats import make_refusal
 from structgen.asking.tool_calls.tool_replies import Reply
 from structgen.base.errors import NoFillingError, OptionError, UnsupportedError, fields_named
 from structgen.base.system.resources import model_name
@@ -113,7 +113,7 @@ class Infiller:
 
         form, options = wanted.form, wanted.options
         if form.grammar is None:
-            raise refuse(
+            raise make_refusal(
                 "Free text has no grammar to fill slots under.",
                 "str",
                 "Annotate a type that has a schema; sg.infill fills templates of text.",
@@ -199,7 +199,7 @@ def _result(infilled: Infilled, prompt: int) -> Result:
 
 def no_calls() -> UnsupportedError:
     """Return the error for tools."""
-    return refuse(
+    return make_refusal(
         "A masked-diffusion model fills the slots of a document, and writes no calls.",
         "tools",
         "Ask a causal model; or ask this one for the type of one tool's arguments.",
@@ -209,7 +209,7 @@ def no_calls() -> UnsupportedError:
 
 def no_stream() -> UnsupportedError:
     """Return the error for a stream."""
-    return refuse(
+    return make_refusal(
         "A masked-diffusion model fills a document in any order: there is no beginning to stream.",
         "stream",
         "Call the function for the whole, with list[T] in place of Iterator[T]; sg.infill(listen=...) "

@@ -150,10 +150,10 @@ class Progress:
         parts = place.parts[self._outside :]
         if not parts and isinstance(value, dict | list):
             return value
-        part = self._types.at(place.parts, self._reader.open) if self._types and parts else None
+        part = self._types.reader_at(place.parts, self._reader.open) if self._types and parts else None
         if part is not None:
             try:
-                value = part.read(self._reader.between(start, end))
+                value = part.read_document(self._reader.between(start, end))
             except ValidatorError as refusal:
                 if self._read is not None:  # the end of the text tells whether it is a call
                     return value

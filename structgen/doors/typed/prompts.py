@@ -18,7 +18,7 @@ from structgen.asking.grounding.grounded_grammar import (
     checked_texts,
     grounded_grammar,
     idle_missing,
-    warn,
+    warn_grounded,
 )
 from structgen.asking.grounding.stated_text import StatedText, stated_text
 from structgen.base.errors import NotStatedError, OptionError
@@ -228,7 +228,7 @@ def wanted_of(
         if options.missing != "error":
             raise idle_missing()
         return wanted
-    tell = None if is_again or source.refused is not None else warn
+    tell = None if is_again or source.refused is not None else warn_grounded
     if tell is not None and options.grounded is True and not source.named and isinstance(source.prompt, str):
         what = "The numbers and dates of the whole prompt count as stated, those of the question too."
         tell(f"{what} Name the document: grounded=text.")
@@ -238,7 +238,7 @@ def wanted_of(
         values=options.grounded is not False,
         quotes=options.quotes,
         free=options.missing == "free",
-        tell=tell,
+        report=tell,
     )
     return replace(wanted, form=replace(form, grammar=grammar, whole=form))
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from structgen.asking.tool_calls.call_reader import parse_calls
-from structgen.asking.tool_calls.call_texts import begun, searcher
+from structgen.asking.tool_calls.call_texts import find_partial_mark, marks_pattern
 from structgen.asking.tool_calls.format_marks import marks_of
 from structgen.asking.tool_calls.format_rows import ROWS
 from structgen.asking.tool_calls.tool_definitions import Tool
@@ -44,8 +44,10 @@ def fields_of(use: ToolUse) -> dict[str, Any]:
     if choice.mode == "forced":
         said = {"type": "function", "function": {"name": choice.tools[0].name}}
     made = {"tools": list(map(_sent, listed)), "tool_choice": said}
-    if choice.most == 1 or choice.mode == "required":  # of which some servers want one, if nothing is said
-        made["parallel_tool_calls"] = choice.most != 1
+    if (
+        choice.max_calls == 1 or choice.mode == "required"
+    ):  # of which some servers want one, if nothing is said
+        made["parallel_tool_calls"] = choice.max_calls != 1
     return made
 
 
@@ -136,9 +138,9 @@ def _read(use: ToolUse, text: str, ended: bool) -> Reply:
         if calls and all(call.name in known for call in calls):
             return reply
     waiting = [reply for reply in replies if not reply.begun_calls and reply.pending]
-    end = begun(text, tuple(opening for row in rows for opening in marks_of(row).openings))
+    end = find_partial_mark(text, tuple(opening for row in rows for opening in marks_of(row).openings))
     return waiting[0] if waiting else parsed(NATIVE, text[:end])
 
 
 def _begins_call(row: ToolFormat, text: str) -> bool:
-    return searcher(marks_of(row).openings).search(text) is not None
+    return marks_pattern(marks_of(row).openings).search(text) is not None

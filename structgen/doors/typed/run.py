@@ -64,7 +64,7 @@ def _asked(
     source = given_source(prompt)
     if pairs := prepared.options.examples:
         documents = [example.document for example in asked.examples]
-        source = Examples([_prompt_of(pair) for pair in pairs], documents, pairs.most).beside(source)
+        source = Examples([_prompt_of(pair) for pair in pairs], documents, pairs.max_told).beside(source)
     return asked, source
 
 

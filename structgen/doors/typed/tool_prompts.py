@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from structgen.asking.request_reading.request_reader import SERVED, ReadRequest
 from structgen.asking.tool_calls.call_reader import parse_calls
-from structgen.asking.tool_calls.call_writing import written_calls
+from structgen.asking.tool_calls.call_writing import write_calls
 from structgen.asking.tool_calls.format_rows import FORMATS, format_of
 from structgen.asking.tool_calls.tool_choices import ToolChoice
 from structgen.asking.tool_calls.tool_definitions import Tool
@@ -56,7 +56,7 @@ class ToolPrompts:
         """The grammar of a reply that calls nothing; None: free text, if any."""
         if self._prompts.is_embedded and use.choice.mode == "auto" and self.answer is None:
             # its free text means nothing, and it does not know when to stop calling
-            use = replace(use, choice=replace(use.choice, mode="required", most=1))
+            use = replace(use, choice=replace(use.choice, mode="required", max_calls=1))
         self.engine, self.use = engine, use
         self.has_template = options.chat is not False and self._prompts.has_template()
         self.format = self._opened(model_format(self._prompts) if use.format is None else use.format)
@@ -204,7 +204,7 @@ def _told_tools(listed: Sequence[Tool], format: ToolFormat, guard: Guard) -> str
     if not listed:
         return ""
     lines = [guard(line) for tool in listed for line in _described(tool)]
-    example = written_calls([Call(guard(listed[0].name), {}, "call_0")], format)
+    example = write_calls([Call(guard(listed[0].name), {}, "call_0")], format)
     return "\n".join(["Tools:", *lines, "A call is written so, with its arguments:", example])
 
 
@@ -218,8 +218,8 @@ def _said(message: Mapping[str, Any], format: ToolFormat, guard: Guard) -> str:
             (call["function"]["name"], call["function"]["arguments"], str(call.get("id", "")))
             for call in of_calls
         ]
-        written_calls([Call(*call) for call in said], format)  # which refuses what the format cannot write
-        parts.append(written_calls([Call(*guard(call)) for call in said], format))
+        write_calls([Call(*call) for call in said], format)  # which refuses what the format cannot write
+        parts.append(write_calls([Call(*guard(call)) for call in said], format))
     return "\n".join(filter(None, parts))
 
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
-from structgen.asking.python_types.type_hints import shown
+from structgen.asking.python_types.type_hints import type_text
 from structgen.asking.tool_calls.format_rows import format_of
 from structgen.asking.tool_calls.tool_choices import ToolChoice, read_choice
 from structgen.asking.tool_calls.tool_definitions import Tool, read_tools
@@ -100,7 +100,7 @@ class ToolUse:
         """Return what is wrong with a reply that no mask has seen; None: nothing but what `value` finds."""
         if (problem := _problem(reply)) is not None:
             return problem
-        count, most, must = len(reply.calls), self.choice.most, self.choice.must
+        count, most, must = len(reply.calls), self.choice.max_calls, self.choice.must_call
         is_open = reply.partial is not None or not (reply.complete or reply.problems)
         faults = {
             "The reply breaks off inside of a call.": is_open,
@@ -144,19 +144,19 @@ def tool_use(given: TypedOptions, hint: Any, where: str) -> ToolUse:
     if parallel is None and taken.calls != "reply":
         parallel = taken.calls == "list"
     read = read_choice(tools, choice, parallel)
-    if not (free or read.must):
+    if not (free or read.must_call):
         raise OptionError(
-            f"A reply may be a text, and {shown(hint)} has no place for one.",
+            f"A reply may be a text, and {type_text(hint)} has no place for one.",
             where="tool_choice",
             cure='Give "required" or the name of a tool, or annotate str | Call.',
         )
-    if taken.calls == "one" and read.most not in (0, 1):
+    if taken.calls == "one" and read.max_calls not in (0, 1):
         raise OptionError(
-            f"A reply may have several calls, and {shown(hint)} takes one.",
+            f"A reply may have several calls, and {type_text(hint)} takes one.",
             where="parallel",
             cure="Leave parallel out, or annotate list[Call].",
         )
-    if read.must:
+    if read.must_call:
         taken = taken._replace(answer=None)
     format = None if given.tool_format is None else format_of(given.tool_format, where="tool_format")
     return ToolUse(tools, read, format, given.thoughts, dict(given.policies or {}), taken)
@@ -185,7 +185,7 @@ def _taken(hint: Any, where: str) -> Taken:
     if len(called) == 1 and typing.get_origin(called[0]) is list and typing.get_args(called[0]) == (Call,):
         return Taken(text, "list", answer)
     raise UnsupportedError(
-        f"{shown(hint)} says nothing of a reply that may call tools.",
+        f"{type_text(hint)} says nothing of a reply that may call tools.",
         keyword="type",
         where=where,
         cure=_CURE,

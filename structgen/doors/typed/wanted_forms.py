@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from structgen.asking.grounding.grounded_grammar import has_quotes
 from structgen.asking.python_types.definitions import Definition
-from structgen.asking.python_types.pydantic_formats import refuse
-from structgen.asking.python_types.type_hints import TypeReader, read_type, shown
+from structgen.asking.python_types.pydantic_formats import make_refusal
+from structgen.asking.python_types.type_hints import TypeReader, read_type, type_text
 from structgen.asking.request_reading.targets import read_target
 from structgen.asking.tool_calls.tool_replies import Reply
 from structgen.base.errors import (
@@ -102,7 +102,7 @@ class WantedForm:
         is asked for as the JSON of its arguments."""
         if self.tools is not None:
             choice = self.tools.choice
-            return "JSON" if choice.must and len(choice.tools) == 1 else "calls"
+            return "JSON" if choice.must_call and len(choice.tools) == 1 else "calls"
         if self.grammar is None:
             return "text"
         return "grammar" if self.grammar.schema is None else "JSON"
@@ -153,7 +153,7 @@ class WantedForm:
         if self.whole is not None:
             schema = json.loads(write(schema))  # it has exact numbers
         if schema is None or (self.grammar is not None and self.grammar.bare() is not self.grammar.innermost):
-            raise refuse(
+            raise make_refusal(
                 "A grammar that no JSON Schema says cannot be sent.",
                 "grammar",
                 "Ask an engine, or for a schema, a choice or a regular expression.",
@@ -204,7 +204,7 @@ class WantedForm:
         call tools, what is taken of it. Errors: ValidatorError."""
         if self.tools is not None and isinstance(result.value, Reply):
             return self.tools.value(result.value)
-        return result.value if self.reader is None else self.reader.read(result.text)
+        return result.value if self.reader is None else self.reader.read_document(result.text)
 
 
 @dataclass(frozen=True)
@@ -235,15 +235,15 @@ def form_of(
     Errors: those of `read_target`; UnsupportedError for a type that leaves nothing to write.
     """
     if names_calls(target):
-        raise refuse(
-            f"{shown(target)} has calls of tools, and there are no tools.",
+        raise make_refusal(
+            f"{type_text(target)} has calls of tools, and there are no tools.",
             "type",
             "Give tools=[...].",
             where,
         )
     if any(target is nothing for nothing in (type(None), typing.NoReturn, typing.Never)):
-        raise refuse(
-            f"{shown(target)} leaves nothing to write.",
+        raise make_refusal(
+            f"{type_text(target)} leaves nothing to write.",
             "type",
             "Annotate what comes back: `-> Person`.",
             where,
@@ -312,14 +312,14 @@ def form_of_calls(
         return WantedForm(hint, tools=use)
     form = form_of(use.taken.answer, options.policies, usual, wrap, where)
     if is_quoted or form.has_quotes:
-        raise refuse(
+        raise make_refusal(
             "Quotes of a reply that may call tools are held to no text.",
             "x-quote",
             "Take sg.Quote out, or ask for the type without tools.",
             where,
         )
     if form.items:
-        raise refuse(
+        raise make_refusal(
             "Items one by one are no answer beside calls.",
             "type",
             "Write list[T] in place of Iterator[T].",

@@ -91,7 +91,9 @@ class WrappedReader(TypeReader[T]):
         self._inner = inner
 
         def read(document: str | bytes) -> T:
-            return inner.read(unwrapped(document if isinstance(document, str) else document.decode()))
+            return inner.read_document(
+                unwrapped(document if isinstance(document, str) else document.decode())
+            )
 
         core = inner.core_schema
         is_shared = core["type"] == "definitions"

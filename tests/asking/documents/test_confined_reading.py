@@ -13,7 +13,7 @@ from time import process_time, sleep
 import pytest
 
 from structgen.asking.documents import confined_reading
-from structgen.asking.documents.confined_reading import confined
+from structgen.asking.documents.confined_reading import confined_reader
 from structgen.asking.documents.documents import documents_of
 from structgen.base.errors import OptionError
 
@@ -88,9 +88,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_reader_that_fails_is_an_error_and_the_next_call_is_answered(
-    read: confined_reading.Read, said: str
+    read: confined_reading.FileReader, said: str
 ) -> None:
-    with confined() as reading:
+    with confined_reader() as reading:
         with pytest.raises(OptionError, match=rf"{said}.*Open it in its own program"):
             reading(read, b"a fault")
         assert int(reading(number, b"")[0]) != os.getpid()
@@ -98,7 +98,7 @@ def test_a_reader_that_fails_is_an_error_and_the_next_call_is_answered(
 
 
 def test_a_reader_that_waits_is_not_late_before_the_clock_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    with confined() as reading:
+    with confined_reader() as reading:
         assert reading(wait, b"") == ("read", ())
         monkeypatch.setattr(confined_reading, "WALL_SECONDS", 0.2)
         with pytest.raises(OptionError, match=r"did not answer about the file within 0\.2 seconds"):
@@ -106,7 +106,7 @@ def test_a_reader_that_waits_is_not_late_before_the_clock_says_so(monkeypatch: p
 
 
 def test_each_file_has_its_own_processor_time() -> None:
-    with confined() as reading:
+    with confined_reader() as reading:
         for _ in range(3):
             assert reading(work_a_little, b"") == ("read", ())
 
@@ -115,19 +115,19 @@ def test_a_profiler_of_the_caller_does_not_take_the_signal_of_the_limit() -> Non
     """A fork begins with the handlers of its parent."""
     before = signal.signal(signal.SIGPROF, signal.SIG_IGN)
     try:
-        with confined() as reading, pytest.raises(OptionError, match="of processor time"):
+        with confined_reader() as reading, pytest.raises(OptionError, match="of processor time"):
             reading(work, b"")
     finally:
         signal.signal(signal.SIGPROF, before)
 
 
 def test_files_of_one_call_share_a_process() -> None:
-    with confined() as reading:
+    with confined_reader() as reading:
         assert reading(number, b"") == reading(number, b"")
 
 
 def test_ctrl_c_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(KeyboardInterrupt), confined() as reading:
+    with pytest.raises(KeyboardInterrupt), confined_reader() as reading:
         reading(number, b"")
         assert len(multiprocessing.active_children()) == 1
         raise KeyboardInterrupt

@@ -15,7 +15,7 @@ from structgen.asking.documents.documents import (
     GROWN_FREELY,
     MOST_GROWTH,
     TextDocument,
-    _read,
+    _read_file,
     documents_of,
 )
 from structgen.asking.documents.html_text import MARKS, html_text
@@ -96,7 +96,9 @@ def check_growth(folder: Path, seed: int) -> None:
     most = MOST_GROWTH * len(page) + GROWN_FREELY
     try:
         (folder / "x.html").write_bytes(page)
-        text, _ = _read(folder / "x.html", lambda read, data: read(data))  # in this process, which is quick
+        text, _ = _read_file(
+            folder / "x.html", lambda read, data: read(data)
+        )  # in this process, which is quick
         assert len(text) <= most
     except OptionError as error:
         assert re.search(r"The text is .* times as long as the file. .* give its text", str(error))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from structgen.asking.documents.page_cuts import Count, cut
+from structgen.asking.documents.page_cuts import Count, cut_pages
 from structgen.base.errors import OptionError
 
 PIECES = [
@@ -72,7 +72,7 @@ def test_pages_have_all_that_is_no_white_space_and_each_has_something_new(
     task: tuple[str, int, int], count: Count
 ) -> None:
     text, most, overlap = task
-    pages = cut(text, count, most, overlap)
+    pages = cut_pages(text, count, most, overlap)
     seen: set[int] = set()
     for page in pages:
         assert text[page.start : page.end].strip() == text[page.start : page.end] != ""
@@ -85,14 +85,14 @@ def test_pages_have_all_that_is_no_white_space_and_each_has_something_new(
 @given(tasks(), st.sampled_from([by_characters, by_groups]))
 def test_no_page_has_more_tokens_than_it_may(task: tuple[str, int, int], count: Count) -> None:
     text, most, overlap = task
-    assert all(count(text[page.start : page.end]) <= most for page in cut(text, count, most, overlap))
+    assert all(count(text[page.start : page.end]) <= most for page in cut_pages(text, count, most, overlap))
 
 
 @given(tasks())
 @example(("aa " * 40, 20, 8))
 def test_each_stretch_of_overlap_tokens_stands_whole_in_a_page(task: tuple[str, int, int]) -> None:
     text, most, overlap = task
-    pages = cut(text, by_characters, most, overlap)
+    pages = cut_pages(text, by_characters, most, overlap)
     edges = [at for at in range(len(text) + 1) if is_edge(text, at)]
     for low in edges:
         for high in edges:
@@ -104,7 +104,7 @@ def test_each_stretch_of_overlap_tokens_stands_whole_in_a_page(task: tuple[str, 
 @given(tasks())
 def test_no_page_begins_or_ends_inside_a_word_that_fits_into_one(task: tuple[str, int, int]) -> None:
     text, most, overlap = task
-    for page in cut(text, by_characters, most, overlap):
+    for page in cut_pages(text, by_characters, most, overlap):
         for at in (page.start, page.end):
             assert not 0 < word_around(text, at) <= most
 
@@ -112,7 +112,7 @@ def test_no_page_begins_or_ends_inside_a_word_that_fits_into_one(task: tuple[str
 @given(tasks())
 def test_no_page_begins_with_a_mark_of_the_character_before(task: tuple[str, int, int]) -> None:
     text, most, overlap = task
-    for page in cut(text, by_characters, most, overlap):
+    for page in cut_pages(text, by_characters, most, overlap):
         before = text[: page.start]
         assert not (before and not before[-1].isspace() and is_mark(text[page.start])) or most < 31
 
@@ -120,18 +120,18 @@ def test_no_page_begins_with_a_mark_of_the_character_before(task: tuple[str, int
 @given(tasks(), TEXTS)
 def test_text_at_the_end_moves_no_page_but_the_last_ones(task: tuple[str, int, int], more: str) -> None:
     text, most, overlap = task
-    pages = cut(text, by_characters, most, overlap)[:-2]
-    assert cut(f"{text}\n{more}", by_characters, most, overlap)[: len(pages)] == pages
+    pages = cut_pages(text, by_characters, most, overlap)[:-2]
+    assert cut_pages(f"{text}\n{more}", by_characters, most, overlap)[: len(pages)] == pages
 
 
 @given(tasks())
 def test_a_text_that_fits_is_one_page_and_white_space_is_none(task: tuple[str, int, int]) -> None:
     text, _, overlap = task
-    assert len(cut(text, by_characters, max(len(text), 1), overlap)) == bool(text.strip())
+    assert len(cut_pages(text, by_characters, max(len(text), 1), overlap)) == bool(text.strip())
 
 
 def ends(text: str, most: int, overlap: int = 0) -> list[str]:
-    return [text[page.start : page.end] for page in cut(text, by_characters, most, overlap)]
+    return [text[page.start : page.end] for page in cut_pages(text, by_characters, most, overlap)]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_a_page_begins_at_a_sentence_where_that_costs_half_of_the_overlap_again(
 
 def test_pages_are_no_more_than_four_times_as_many_as_the_text_needs() -> None:
     text = "word. # a\n\nnext " * 500
-    assert len(cut(text, by_characters, 100, 49)) <= 4 * len(text) / 100 + 1
+    assert len(cut_pages(text, by_characters, 100, 49)) <= 4 * len(text) / 100 + 1
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_the_count_is_asked_about_no_more_than_a_few_times_the_text(unit: str) -
         return len(text) // 3 + 1
 
     text = "a" + unit * (30_000 // len(unit)) + "b"
-    cut(text, count, 512, 100)
+    cut_pages(text, count, 512, 100)
     assert sum(asked) <= 3 * len(text) and max(asked) <= 128
 
 
@@ -216,7 +216,7 @@ def test_a_page_that_is_smaller_than_a_character_is_refused() -> None:
     with pytest.raises(
         OptionError, match=r"page: A page has at most 3 tokens, and the character '猫' has 4\."
     ):
-        cut("a cat: 猫", lambda text: 4 if "猫" in text else 1, 3, 0)
+        cut_pages("a cat: 猫", lambda text: 4 if "猫" in text else 1, 3, 0)
 
 
 def test_an_emoji_of_several_stays_whole() -> None:

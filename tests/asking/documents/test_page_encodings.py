@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from chromium_pages import CHROMIUM, read_in_chromium
 
-from structgen.asking.documents.page_encodings import PRESCANNED, decoded_page
+from structgen.asking.documents.page_encodings import PRESCANNED, decode_page
 from structgen.base.errors import OptionError
 
 lookup = pytest.importorskip("webencodings").lookup
@@ -34,7 +34,7 @@ def name_of(head: str | bytes, mark: bytes = b"") -> str:
     """Return which of some encodings a page is read in; "other" for all others."""
     head = head if isinstance(head, bytes) else head.encode()
     byte, text = b"\xd0\xa4\xc2\xb8", ""
-    text = decoded_page(mark + head + b"@" + byte)[0].rpartition("@")[2]
+    text = decode_page(mark + head + b"@" + byte)[0].rpartition("@")[2]
     names = ("utf-8", "windows-1251", "windows-1252", "koi8-r", "shift_jis", "iso-8859-5")
     return next((name for name in names if lookup(name).codec_info.decode(byte)[0] == text), "other")
 
@@ -45,7 +45,7 @@ def test_printable_ascii_says_the_same_under_all_labels_and_names_of_codecs(decl
     names = {name for _, name, _ in pkgutil.iter_modules(encodings.__path__)} | set(encodings.aliases.aliases)
     text = r"Ada is 36\x30, \u0033 +ADw- ~{ &amp; =33 " + "".join(map(chr, range(0x21, 0x7F)))
     for name in sorted((names | {*LABELS, "utf-16le\t", "x-user-defined", "unicode_escape"}) - REFUSED):
-        assert decoded_page(f"{declaration.format(name)}\n{text}".encode())[0].endswith(f"\n{text}"), name
+        assert decode_page(f"{declaration.format(name)}\n{text}".encode())[0].endswith(f"\n{text}"), name
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_printable_ascii_says_the_same_under_all_labels_and_names_of_codecs(decl
 @pytest.mark.parametrize("declaration", DECLARATIONS)
 def test_a_name_that_is_no_label_is_passed_over_and_told(declaration: str, label: str) -> None:
     page = declaration.format(label) + r"Zürich 36\x30"
-    text, remarks = decoded_page(page.encode())
+    text, remarks = decode_page(page.encode())
     assert text == page
     assert remarks == (f"Its declared encoding, {label!r}, does not count, as in browsers.",)
 
@@ -93,7 +93,7 @@ def test_a_label_means_what_it_means_in_a_browser(declared: str, encoding: str, 
             f"<meta charset='{declared}'><p>" + {"gb18030": "朱镕基", "cp932": "①", "cp949": "똠"}[encoding]
         )
     )
-    text, remarks = decoded_page(page.encode(encoding))
+    text, remarks = decode_page(page.encode(encoding))
     assert text == page
     assert bool(remarks) is is_told
     if is_told:
@@ -111,15 +111,15 @@ def test_a_label_means_what_it_means_in_a_browser(declared: str, encoding: str, 
 )
 def test_a_byte_order_mark_wins_and_is_no_text(mark: bytes, encoding: str) -> None:
     page = "<?xml version='1.0'?><p>Zürich"
-    assert decoded_page(mark + page.encode(encoding)) == (page, ())
-    _, remarks = decoded_page(codecs.BOM_UTF8 + b"<meta charset=koi8-r>\xc3\xa9")
+    assert decode_page(mark + page.encode(encoding)) == (page, ())
+    _, remarks = decode_page(codecs.BOM_UTF8 + b"<meta charset=koi8-r>\xc3\xa9")
     assert remarks == ("Its declared encoding, 'koi8-r', does not count, as in browsers.",)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 def test_xml_in_utf_16_needs_no_mark(encoding: str) -> None:
     page = "<?xml version='1.0'?><p>Zürich"
-    assert decoded_page(page.encode(encoding)) == (page, ())
+    assert decode_page(page.encode(encoding)) == (page, ())
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_only_the_first_bytes_declare(before: int, name: str) -> None:
 def test_bytes_that_are_not_of_the_encoding_are_told_and_hide_no_ascii(
     label: str, data: bytes, text: str
 ) -> None:
-    found, remarks = decoded_page(b"<meta charset=%s>%s" % (label.encode(), data))
+    found, remarks = decode_page(b"<meta charset=%s>%s" % (label.encode(), data))
     assert found.partition(">")[2] == text
     lost = text.count("\ufffd")
     remark = f"Bytes that are not {lookup(label).name} became U+FFFD, {lost} in all."
@@ -200,36 +200,36 @@ def test_bytes_that_are_not_of_the_encoding_are_told_and_hide_no_ascii(
 
 
 def test_a_character_that_is_u_fffd_itself_is_no_fault() -> None:
-    assert decoded_page("<meta charset=utf-8>\ufffd".encode())[1] == ()
+    assert decode_page("<meta charset=utf-8>\ufffd".encode())[1] == ()
 
 
 @pytest.mark.parametrize("label", sorted(REFUSED))
 def test_encodings_that_browsers_do_not_read_are_refused(label: str) -> None:
     with pytest.raises(OptionError, match=r"an encoding that browsers do not read.* Give its text"):
-        decoded_page(f"<meta charset={label}>Ada is 36.".encode())
+        decode_page(f"<meta charset={label}>Ada is 36.".encode())
 
 
 @pytest.mark.parametrize(
     "piece", [b"\x1b(I36", b"3\x1b(B\x1b(B6", b"\x0e36", b"\x1b$\x1b(J", b"\x1b$B\x29\x37 36"]
 )
 def test_what_python_reads_otherwise_in_japanese_mail_is_refused(piece: bytes) -> None:
-    assert decoded_page(b"<meta charset=iso-2022-jp>" + "東京 36".encode("iso2022_jp"))[0].endswith("東京 36")
+    assert decode_page(b"<meta charset=iso-2022-jp>" + "東京 36".encode("iso2022_jp"))[0].endswith("東京 36")
     with pytest.raises(OptionError, match="or do not read in this form"):
-        decoded_page(b"<meta charset=iso-2022-jp>" + piece)
+        decode_page(b"<meta charset=iso-2022-jp>" + piece)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 @pytest.mark.parametrize("head", ["", "<meta charset=utf-8>"])
 def test_a_page_with_nul_is_no_text(head: str, encoding: str) -> None:
     with pytest.raises(OptionError, match="no text"):
-        decoded_page(f"{head}<p>Ada is 3\x006, and Bo is 4.".encode(encoding))
+        decode_page(f"{head}<p>Ada is 3\x006, and Bo is 4.".encode(encoding))
 
 
 def test_what_a_page_says_has_no_say_in_a_guess() -> None:
     page = "<p>charset=cp037 encoding: cp037 coding=cp037 Der Vertrag gilt für Größe 36 in Zürich.".encode(
         "cp1252"
     )
-    assert decoded_page(page) == (page.decode("cp1252"), ("Its encoding is a guess: cp1252.",))
+    assert decode_page(page) == (page.decode("cp1252"), ("Its encoding is a guess: cp1252.",))
 
 
 # --- Chromium ---
@@ -259,7 +259,7 @@ def test_chromium_reads_the_same_digits_and_the_same_text(tmp_path: Path) -> Non
     for (name, page), (_, seen) in zip(
         pages, read_in_chromium([page for _, page in pages], tmp_path), strict=True
     ):
-        ours, theirs = (text.partition("@")[2].rpartition("@")[0] for text in (decoded_page(page)[0], seen))
+        ours, theirs = (text.partition("@")[2].rpartition("@")[0] for text in (decode_page(page)[0], seen))
         assert re.findall("[0-9]+", ours) == re.findall("[0-9]+", theirs), page
         if name not in (*WIDE - {"euc-kr"}, "koi8-u", "windows-1255"):
             assert ours.replace("\ufffd", "") == theirs.replace("\ufffd", ""), page
@@ -301,6 +301,6 @@ def test_chromium_finds_the_same_declaration(tmp_path: Path) -> None:
         if not re.search("iso-?2022|hz-gb|csiso2022|replacement", one.decode(), re.I)
     ]
     for one, (_, seen) in zip(pages, read_in_chromium(pages, tmp_path), strict=True):
-        assert decoded_page(one)[0].split("@")[-2].replace("\ufffd", "") == seen.split("@")[-2].replace(
+        assert decode_page(one)[0].split("@")[-2].replace("\ufffd", "") == seen.split("@")[-2].replace(
             "\ufffd", ""
         ), one

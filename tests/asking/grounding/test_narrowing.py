@@ -16,7 +16,7 @@ pytest.importorskip("text_to_num")
 
 import structgen as sg
 from structgen.asking.grounding.grounded_grammar import checked_texts, grounded_grammar
-from structgen.asking.grounding.narrowing import narrowed
+from structgen.asking.grounding.narrowing import narrow_grammar
 from structgen.asking.grounding.stated_text import StatedText
 from structgen.base.errors import GroundedWarning, NotStatedError, OptionError
 from structgen.machines.core.string_values import accepts as takes
@@ -309,7 +309,7 @@ def test_draft_3_is_refused_and_draft_4_is_held() -> None:
 def test_a_key_leaves_the_stated_values_as_they_are(kind: str) -> None:
     texts = StatedText({"text": " | ".join(PIECES)})
     plain, marked = (
-        narrowed(sg.json_schema({**LEAVES[kind], **mark}), texts).grammar.schema
+        narrow_grammar(sg.json_schema({**LEAVES[kind], **mark}), texts).grammar.schema
         for mark in ({}, {"x-key": True})
     )
     assert plain == marked
@@ -375,7 +375,7 @@ def test_each_kind_of_place_is_held(schema: Any, stated: Any, other: Any) -> Non
 def test_what_is_denied_or_counted_is_as_the_schema_says(schema: Any, text: str, documents: Any) -> None:
     whole = {**schema, "$defs": {"n": {**NUMBER, "$anchor": "n"}}}
     grammar = sg.json_schema(whole, custom_formats={"small": {"maximum": 5}})
-    held = over_bytes(grounded_grammar(grammar, StatedText({"text": text}), tell=None))
+    held = over_bytes(grounded_grammar(grammar, StatedText({"text": text}), report=None))
     assert [one for one in (5, 6, 7, "x", [6]) if takes(held, written(one))] == documents
 
 
@@ -437,7 +437,7 @@ def test_quotes_are_held_beside_branches_that_overlap() -> None:
 )
 @pytest.mark.parametrize("text", ["", "(((", "()[]", "; ".join(map(str, range(10_000)))])
 def test_contradictions_denials_and_odd_texts_leave_documents(schema: Any, text: str) -> None:
-    held = over_bytes(grounded_grammar(sg.json_schema(schema), StatedText({"text": text}), tell=None))
+    held = over_bytes(grounded_grammar(sg.json_schema(schema), StatedText({"text": text}), report=None))
     assert takes(held, "{}")
 
 

@@ -15,7 +15,7 @@ pytest.importorskip("babel")
 pytest.importorskip("text_to_num")
 
 import structgen as sg
-from structgen.asking.grounding.narrowing import narrowed
+from structgen.asking.grounding.narrowing import narrow_grammar
 from structgen.asking.grounding.stated_text import StatedText
 from structgen.base.errors import NotStatedError, StructgenError
 from structgen.machines.core.string_values import accepts, over_bytes
@@ -314,7 +314,7 @@ def check(seed: int) -> str:
         assert is_valid == second.is_valid(one) == judge.judge(schema, one, False).is_valid, (schema, one)
         wanted.append(is_valid and judge.judge(schema, one, True).is_valid)
     try:
-        held = over_bytes(narrowed(grammar, StatedText({"text": " | ".join(pieces)})).grammar)
+        held = over_bytes(narrow_grammar(grammar, StatedText({"text": " | ".join(pieces)})).grammar)
     except NotStatedError:
         found, outcome = [False] * len(tried), "nothing"
     else:

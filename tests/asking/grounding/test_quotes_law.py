@@ -15,7 +15,7 @@ pytest.importorskip("babel")
 pytest.importorskip("text_to_num")
 
 import structgen as sg
-from structgen.asking.grounding.narrowing import narrowed
+from structgen.asking.grounding.narrowing import narrow_grammar
 from structgen.asking.grounding.stated_text import StatedText
 from structgen.base.errors import LimitError, NotStatedError, StructgenError
 from structgen.machines.core.string_values import accepts, over_bytes
@@ -135,7 +135,7 @@ def check(seed: int) -> str:
 def judged(schema: Any, grammar: Any, rng: random.Random) -> str:
     """Hold a schema that compiles to the law."""
     try:
-        held = over_bytes(narrowed(grammar, StatedText(rng.choice(TEXTS)), quotes=True).grammar)
+        held = over_bytes(narrow_grammar(grammar, StatedText(rng.choice(TEXTS)), quotes=True).grammar)
     except NotStatedError:
         held = None
     judge = jsonschema_rs.Draft202012Validator(schema)
@@ -184,7 +184,7 @@ def test_quotes_refuse_no_schema_and_narrow_it(start: int) -> None:
 )
 @pytest.mark.parametrize("texts", TEXTS)
 def test_quotes_are_no_values_that_somebody_denies(schema: Any, texts: dict[str, str]) -> None:
-    over_bytes(narrowed(sg.json_schema(schema), StatedText(texts), quotes=True).grammar)
+    over_bytes(narrow_grammar(sg.json_schema(schema), StatedText(texts), quotes=True).grammar)
 
 
 @pytest.mark.slow

@@ -143,7 +143,7 @@ def test_members_of_an_enum_are_described_and_stay_listed_values() -> None:
     assert schema["anyOf"] == [{"const": "r", "description": "Like blood."}, {"const": "b"}]
     assert listed_values(schema) == ["r", "b"]
     assert read_type(Plain).schema["enum"] == ["r", "b"]
-    assert read_type(dict[Colour, int]).read('{"r": 1}') == {Colour.RED: 1}
+    assert read_type(dict[Colour, int]).read_document('{"r": 1}') == {Colour.RED: 1}
 
 
 class Base(BaseModel):

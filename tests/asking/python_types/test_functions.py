@@ -159,4 +159,4 @@ def import_string(text: str) -> str:
     ],
 )
 def test_types_with_functions_of_their_own_stay_types(hint: Any, text: str, value: Any) -> None:
-    assert read_type(hint).read(text) == value
+    assert read_type(hint).read_document(text) == value

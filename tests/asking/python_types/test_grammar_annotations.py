@@ -37,7 +37,7 @@ def compiled_of(reader: TypeReader[Any]) -> sg.CompiledGrammar:
 def accepted(reader: TypeReader[Any], document: str) -> bool:
     """Tell whether a type reads a document; the schema, compiled, has to say the same."""
     try:
-        reader.read(document)
+        reader.read_document(document)
     except sg.errors.ValidatorError:
         return False
     return True

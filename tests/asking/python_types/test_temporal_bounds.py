@@ -163,7 +163,7 @@ BOTH: dict[str, Any] = {
 def test_what_is_between_two_bounds_validates(hint: Any) -> None:
     reader = read_type(hint)
     for document in documents(hint, 20):
-        reader.read(document)
+        reader.read_document(document)
 
 
 def test_bounds_that_leave_nothing_are_refused() -> None:

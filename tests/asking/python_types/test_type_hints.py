@@ -33,7 +33,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 import structgen as sg  # noqa: E402
 from structgen.asking.python_types import pydantic_formats  # noqa: E402
 from structgen.asking.python_types.type_hints import read_type  # noqa: E402
-from structgen.asking.python_types.type_places import PlaceValidators, refuses  # noqa: E402
+from structgen.asking.python_types.type_places import PlaceValidators, is_refused  # noqa: E402
 from structgen.automata.formats.named_formats import KNOWN, meaning_of  # noqa: E402
 from structgen.base.language.ir import TRUE  # noqa: E402
 
@@ -249,7 +249,7 @@ TYPES: dict[str, Any] = {
 def test_what_the_grammar_lets_through_validates(hint: Any) -> None:
     reader = read_type(hint)
     for document in documents(hint, 12):
-        reader.read(document)
+        reader.read_document(document)
 
 
 TAKEN: list[tuple[str, str]] = [
@@ -312,9 +312,9 @@ def test_a_path_that_the_file_system_refuses_is_refused_by_the_type() -> None:
     long = json.dumps("a" * 5000)
     for hint in (pydantic.DirectoryPath, pydantic.FilePath, pydantic.NewPath, pydantic.types.SocketPath):
         with pytest.raises(sg.errors.ValidatorError, match="path"):
-            read_type(hint).read(long)
-        validator = PlaceValidators(read_type(hint).core_schema).at(())
-        assert validator is not None and refuses(validator, long.encode())
+            read_type(hint).read_document(long)
+        validator = PlaceValidators(read_type(hint).core_schema).reader_at(())
+        assert validator is not None and is_refused(validator, long.encode())
 
 
 def test_another_error_of_the_system_is_no_refusal() -> None:
@@ -323,14 +323,14 @@ def test_another_error_of_the_system_is_no_refusal() -> None:
 
     reader = read_type(Annotated[str, pydantic.AfterValidator(broken)])
     with pytest.raises(ConnectionError):
-        reader.read('"a"')
+        reader.read_document('"a"')
 
 
 def test_addresses_of_people_validate() -> None:
     pytest.importorskip("email_validator")
     for hint in (pydantic.EmailStr, pydantic.NameEmail):
         for document in documents(hint, 12):
-            read_type(hint).read(document)
+            read_type(hint).read_document(document)
         assert accepts(hint, '"Ada.Lovelace@mail.example.org"')
         assert not accepts(hint, '"ada@host.localhost"')
     assert accepts(pydantic.NameEmail, '"Ada Lovelace <ada@example.org>"')
@@ -339,7 +339,7 @@ def test_addresses_of_people_validate() -> None:
 @for_each(("name", "document"), TAKEN)
 def test_what_people_would_write_is_in_the_grammar(name: str, document: str) -> None:
     assert accepts(TYPES[name], document)
-    read_type(TYPES[name]).read(document)
+    read_type(TYPES[name]).read_document(document)
 
 
 LEFT_OUT: list[tuple[str, str]] = [
@@ -369,22 +369,26 @@ def test_what_the_type_refuses_is_not_in_the_grammar(name: str, document: str) -
 
 
 def test_objects_come_back() -> None:
-    found = read_type(TYPES["attrs"]).read(
+    found = read_type(TYPES["attrs"]).read_document(
         '{"name": "Sirius", "magnitude": -1.46, "companions": [{"name": "B"}]}'
     )
     assert found == Star("Sirius", -1.46, [Star("B")])
     star = '{"name": "B", "companions": [{"name": "C"}]}'
     twin = Star("B", 0.0, [Star("C")])
-    assert read_type(Sky).read(f'{{"brightest": {star}}}') == Sky(twin)
-    assert read_type(Sky).read(f'{{"brightest": {star}, "others": {{"x": {star}}}}}') == Sky(
+    assert read_type(Sky).read_document(f'{{"brightest": {star}}}') == Sky(twin)
+    assert read_type(Sky).read_document(f'{{"brightest": {star}, "others": {{"x": {star}}}}}') == Sky(
         twin, {"x": twin}
     )
-    assert read_type(Signs).read(f'{{"rising": {star}}}') == {"rising": twin}
-    assert read_type(list[Sun]).read(f'[{{"star": {star}}}]') == [Sun(twin)]
-    assert read_type(Observatory).read(f'{{"skies": [{{"brightest": {star}}}]}}') == Observatory([Sky(twin)])
-    assert read_type(Pair).read('{"left": 1}') == Pair(1)
+    assert read_type(Signs).read_document(f'{{"rising": {star}}}') == {"rising": twin}
+    assert read_type(list[Sun]).read_document(f'[{{"star": {star}}}]') == [Sun(twin)]
+    assert read_type(Observatory).read_document(f'{{"skies": [{{"brightest": {star}}}]}}') == Observatory(
+        [Sky(twin)]
+    )
+    assert read_type(Pair).read_document('{"left": 1}') == Pair(1)
     assert (
-        read_type(Person).read('{"name": "Ada", "age": 36, "home": {"street": "x", "zip": "12345"}}').initial
+        read_type(Person)
+        .read_document('{"name": "Ada", "age": 36, "home": {"street": "x", "zip": "12345"}}')
+        .initial
         == "A"
     )
 
@@ -495,9 +499,9 @@ def test_a_set_of_items_that_python_cannot_hash_is_refused_by_their_name(item: A
 
 def test_a_set_of_items_that_python_hashes_is_read() -> None:
     made = set[Spot | tuple[int, ...] | frozenset[int] | None]
-    assert read_type(made).read('[{"name": "a"}, null]') == {Spot("a"), None}
+    assert read_type(made).read_document('[{"name": "a"}, null]') == {Spot("a"), None}
     listed = Annotated[list[int], AfterValidator(tuple)]
-    assert read_type(set[listed]).read("[[1]]") == {(1,)}  # type: ignore[valid-type]
+    assert read_type(set[listed]).read_document("[[1]]") == {(1,)}  # type: ignore[valid-type]
 
 
 class Kind(enum.Enum):
@@ -510,7 +514,7 @@ def test_members_of_a_plain_enum_in_a_literal_are_told_its_other_base() -> None:
         with pytest.raises(sg.errors.UnsupportedError, match=rf"Write class Kind\({base}, Enum\)"):
             read_type(Literal[member])
     mixed = enum.Enum("mixed", {"A": "a"}, type=str)
-    assert read_type(Literal[mixed.A]).read('"a"') is mixed.A
+    assert read_type(Literal[mixed.A]).read_document('"a"') is mixed.A
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="pydantic reads it from 3.12 on")
@@ -539,8 +543,8 @@ def test_a_validator_is_the_last_check() -> None:
             return value
 
     reader = read_type(Even)
-    assert reader.read('{"number": 2}').number == 2
+    assert reader.read_document('{"number": 2}').number == 2
     with pytest.raises(sg.errors.ValidatorError, match="is odd") as caught:
-        reader.read('{"number": 3}')
+        reader.read_document('{"number": 3}')
     assert caught.value.where == "/number"
     assert caught.value.count == 1

@@ -6,7 +6,7 @@ tool's name and no id.
 
 from __future__ import annotations
 
-from structgen.asking.tool_calls.call_writing import written_calls
+from structgen.asking.tool_calls.call_writing import write_calls
 from structgen.asking.tool_calls.format_rows import FORMATS
 from structgen.asking.tool_calls.tool_replies import Call
 
@@ -30,7 +30,7 @@ def template(call: str, result: str) -> str:
 def _by_name(format: str) -> str:
     """Return a template that writes names alone, as most do."""
     row = FORMATS[format]
-    written = written_calls([Call("NAME", {}, "call_0")], row).replace("NAME", "{{ call.function.name }}")
+    written = write_calls([Call("NAME", {}, "call_0")], row).replace("NAME", "{{ call.function.name }}")
     written = written.replace("{}", "{{ call.function.arguments }}").replace("{%", "{ %")
     return template(
         f"<id {{{{ call.id }}}}>{written}", "<result {{ message.tool_call_id }} {{ message.name }}>"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import structgen as sg
-from structgen.asking.tool_calls.call_writing import written_calls
+from structgen.asking.tool_calls.call_writing import write_calls
 from structgen.asking.tool_calls.format_rows import FORMATS, ROWS
 
 MARKS = [one for row in ROWS for one in (*row.triggers, *row.section, *row.thinking) if one]
@@ -84,7 +84,7 @@ def reply(source: random.Random, format: str, calls: int) -> tuple[str, list[tup
     while len(made) < calls:
         name, arguments = source.choice(NAMES), value(source, SCHEMA)
         try:
-            written_calls([sg.Call(name, arguments, "call_0")], row)
+            write_calls([sg.Call(name, arguments, "call_0")], row)
         except sg.errors.OptionError:
             continue  # a string that the format cannot write
         made.append((name, arguments))
@@ -92,15 +92,15 @@ def reply(source: random.Random, format: str, calls: int) -> tuple[str, list[tup
     text = source.choice(TEXTS)
     if row.blocks:
         begin, end, _ = row.text
-        return row.blocks.join([begin + text + end, written_calls(listed, row)]), made, text
+        return row.blocks.join([begin + text + end, write_calls(listed, row)]), made, text
     if row.text:
-        return text + row.text[1] + written_calls(listed, row) + row.end, made, text
+        return text + row.text[1] + write_calls(listed, row) + row.end, made, text
     if row.section[0]:
-        return text + written_calls(listed, row), made, text
+        return text + write_calls(listed, row), made, text
     parts, told = [text], text
     for one in listed:
         between = source.choice(TEXTS) if format != "mistral" else source.choice(("\n", ""))
-        parts += [written_calls([one], row), between]
+        parts += [write_calls([one], row), between]
         told += between
     return "".join(parts), made, told
 

@@ -10,7 +10,7 @@ import pytest
 from for_each import for_each
 
 import structgen as sg
-from structgen.asking.tool_calls.call_writing import written_calls
+from structgen.asking.tool_calls.call_writing import write_calls
 from structgen.asking.tool_calls.format_rows import FORMATS, ROWS
 from structgen.tokens.tokenizer import byte_tokenizer
 
@@ -289,7 +289,7 @@ def test_calls_are_written_exactly_where_the_grammar_writes_them_and_read_back(
             assert error.where.startswith("the tool f: #/")
             refused.add(key)
         try:
-            text = written_calls([sg.Call("f", {key: "v"}, "call_0")], row)
+            text = write_calls([sg.Call("f", {key: "v"}, "call_0")], row)
         except sg.errors.OptionError as error:
             assert key in refused and "cannot write the name" in str(error), key
             continue
@@ -302,7 +302,7 @@ def test_calls_are_written_exactly_where_the_grammar_writes_them_and_read_back(
     assert row.member or not refused, "JSON writes every key"
     assert refused.isdisjoint({"$filter", "größe", *(() if row.quote else ("filter[created]",))})
     with pytest.raises(sg.errors.OptionError, match="cannot write the name 'f g'"):
-        written_calls([sg.Call("f g", {}, "call_0")], row)
+        write_calls([sg.Call("f g", {}, "call_0")], row)
 
 
 def test_half_a_closing_mark_and_the_blank_before_an_address_in_harmony() -> None:

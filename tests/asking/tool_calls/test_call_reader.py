@@ -19,20 +19,23 @@ import structgen as sg
 from structgen.asking.tool_calls import call_texts
 from structgen.asking.tool_calls.call_reader import CallReader
 from structgen.asking.tool_calls.call_texts import LooseJson
-from structgen.asking.tool_calls.call_writing import written_calls
+from structgen.asking.tool_calls.call_writing import write_calls
 from structgen.asking.tool_calls.format_marks import marks_of
 from structgen.asking.tool_calls.format_rows import FORMATS
 from structgen.asking.tool_calls.tool_definitions import read_tools
 
-SEARCHER, BEGINNINGS = call_texts.searcher, call_texts._beginnings
-FEED, TAKE = LooseJson.feed, LooseJson._take
+SEARCHER, BEGINNINGS = call_texts.marks_pattern, call_texts._partial_marks_pattern
+FEED, TAKE = LooseJson.feed, LooseJson._take_token
 KNOWN = read_tools([*TOOLS[:1], *TOOLS[2:], *WEATHER])
 
 
 def events_of(reader: CallReader, pieces: Iterable[str]) -> list[tuple[str, str, int]]:
     """Return the events of a reply, with what goes on in one of them joined."""
     found: list[tuple[str, str, int]] = []
-    for event in [*(one for piece in pieces for one in reader.feed(piece)), *reader.feed("", ended=True)]:
+    for event in [
+        *(one for piece in pieces for one in reader.read_piece(piece)),
+        *reader.read_piece("", is_last=True),
+    ]:
         if event.kind in ("text", "thoughts", "arguments") and found and found[-1][::2] == event[::2]:
             found[-1] = event.kind, found[-1][1] + event.text, event.call
         else:
@@ -67,7 +70,7 @@ def test_pieces_of_any_size_give_the_events_of_the_whole(format: str, count: int
         for pieces in (text, [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]):
             reader = CallReader(FORMATS[format], tools, thinking)
             assert events_of(reader, pieces) == events, text
-            assert repr(reader.reply()) == repr(whole.reply()), text
+            assert repr(reader.build_reply()) == repr(whole.build_reply()), text
 
 
 @for_each("format", FORMATS)
@@ -81,7 +84,7 @@ def test_pieces_of_marks_give_the_events_of_the_whole(format: str) -> None:
         for text in (f"{before}{mark}{after}" for before in ("", begun) for after in ("", "\n\n<", " x")):
             whole, reader = (CallReader(row, KNOWN, True) for _ in range(2))
             assert events_of(reader, text) == events_of(whole, [text]), text
-            assert repr(reader.reply()) == repr(whole.reply()), text
+            assert repr(reader.build_reply()) == repr(whole.build_reply()), text
 
 
 @for_each("format", FORMATS)
@@ -90,7 +93,7 @@ def test_events_are_what_the_reply_consists_of(format: str) -> None:
     for _ in range(8):
         text = some_reply(source, format)
         reader = CallReader(FORMATS[format], KNOWN)
-        events, read = events_of(reader, text), reader.reply()
+        events, read = events_of(reader, text), reader.build_reply()
         calls = [*read.calls, *([] if read.partial is None else [read.partial])]
         assert "".join(said for kind, said, _ in events if kind == "text") == read.text
         assert "".join(said for kind, said, _ in events if kind == "thoughts") == (read.thinking or "")
@@ -133,24 +136,24 @@ def test_a_character_costs_the_same_wherever_it_stands(
         Counted.taken += stop - at
         return FEED(self, text, at, stop)
 
-    monkeypatch.setattr(call_texts, "searcher", lambda *one, **more: Counted(SEARCHER(*one, **more)))
+    monkeypatch.setattr(call_texts, "marks_pattern", lambda *one, **more: Counted(SEARCHER(*one, **more)))
     monkeypatch.setattr(
-        call_texts, "_beginnings", lambda *one: (Counted(BEGINNINGS(*one)[0]), BEGINNINGS(*one)[1])
+        call_texts, "_partial_marks_pattern", lambda *one: (Counted(BEGINNINGS(*one)[0]), BEGINNINGS(*one)[1])
     )
     monkeypatch.setattr(LooseJson, "feed", counting)
     counts = []
     for length in (size // 2, size):
         Counted.taken, told, late = 0, 0, 0
-        text = written_calls([sg.Call("f", {"text": "ab c" * (length // 4)}, "call_0")], row)
+        text = write_calls([sg.Call("f", {"text": "ab c" * (length // 4)}, "call_0")], row)
         text = row.text[1] + text + row.end if row.text and not row.blocks else text
         begin = text.index("ab c")
         reader = CallReader(row, KNOWN, False)
         for at, char in enumerate(text):
-            told += sum(len(one.text) for one in reader.feed(char) if one.kind == "arguments")
+            told += sum(len(one.text) for one in reader.read_piece(char) if one.kind == "arguments")
             if begin <= at < begin + length:
                 late = max(late, at - begin - told)
-        reader.feed("", ended=True)
-        assert [len(call.arguments["text"]) for call in reader.reply().calls] == [length]
+        reader.read_piece("", is_last=True)
+        assert [len(call.arguments["text"]) for call in reader.build_reply().calls] == [length]
         assert late <= 2
         counts.append(Counted.taken)
     assert counts[1] < 2.1 * counts[0] + 2000
@@ -178,7 +181,7 @@ def test_beginnings_of_calls_are_read_in_linear_time(
         taken[0] += len(said)
         return TAKE(self, said)
 
-    monkeypatch.setattr(LooseJson, "_take", counting)
+    monkeypatch.setattr(LooseJson, "_take_token", counting)
     counts = []
     for times in (150, 300):
         taken[0] = 0
@@ -229,7 +232,7 @@ def test_blanks_around_the_name_of_a_tool_are_none_of_it(format: str, blank: str
     row = FORMATS[format]
     if marks_of(row).object is not None:
         return  # the name is a string of JSON
-    call = written_calls([sg.Call("exec", {"cmd": "ls"}, "call_0")], row)
+    call = write_calls([sg.Call("exec", {"cmd": "ls"}, "call_0")], row)
     call = f"x{row.text[1]}{call}" if row.text and not row.blocks else call
     for name in (f"{blank}exec", f"exec{blank}", f"{blank}exec{blank}"):
         read = sg.parse_calls(call.replace("exec", name), format, tools=NAMED, thinking=False)
@@ -255,13 +258,13 @@ def test_several_calls_in_one_tag_are_all_read(format: str, between: str) -> Non
     [one for one, row in FORMATS.items() if not row.member and row.calls[0].partition("$arguments")[2]],
 )
 def test_arguments_that_are_null_are_none(format: str, null: str) -> None:
-    call = written_calls([sg.Call("read_file", {"cmd": "x"}, "call_0")], format).replace('{"cmd": "x"}', null)
+    call = write_calls([sg.Call("read_file", {"cmd": "x"}, "call_0")], format).replace('{"cmd": "x"}', null)
     for pieces in ([call], call):
         reader = CallReader(FORMATS[format], read_tools(NAMED), False)
         events_of(reader, pieces)
-        (found,) = reader.reply().calls
+        (found,) = reader.build_reply().calls
         assert (found.name, found.document, found.error) == ("read_file", "{}", None)
-        assert reader.reply().text.strip() == "" and "null" in str(reader.reply().problems[0])
+        assert reader.build_reply().text.strip() == "" and "null" in str(reader.build_reply().problems[0])
     broken = sg.parse_calls(call.replace(null, "nix"), format, tools=NAMED, thinking=False)
     assert not [one for one in broken.calls if one.error is None]
 

@@ -10,7 +10,7 @@ import pytest
 from test_call_formats import CALL, EXAMPLES, JSON, TOOLS
 
 import structgen as sg
-from structgen.asking.tool_calls.call_writing import written_calls
+from structgen.asking.tool_calls.call_writing import write_calls
 
 
 def test_texts_around_calls_and_thoughts_are_kept_apart() -> None:
@@ -156,10 +156,10 @@ def test_the_result_of_a_type_is_json() -> None:
 
 def test_the_ids_that_a_format_writes_are_read_back() -> None:
     first = sg.parse_calls(EXAMPLES["kimi"] * 2, "kimi").calls
-    again = sg.parse_calls(written_calls(first, "kimi"), "kimi").calls
+    again = sg.parse_calls(write_calls(first, "kimi"), "kimi").calls
     assert [call.id for call in first] == [call.id for call in again] == ["functions.get_weather:0"] * 2
 
 
 def test_a_string_that_holds_the_end_of_its_argument_cannot_be_written() -> None:
     with pytest.raises(sg.errors.OptionError, match="'</parameter>'"):
-        written_calls([sg.Call("f", {"a": "x</parameter>"}, "call_0")], "qwen_3_coder")
+        write_calls([sg.Call("f", {"a": "x</parameter>"}, "call_0")], "qwen_3_coder")

@@ -9,7 +9,7 @@ from for_each import for_each
 from test_call_formats import takes
 
 import structgen as sg
-from structgen.asking.tool_calls.call_writing import written_calls
+from structgen.asking.tool_calls.call_writing import write_calls
 from structgen.asking.tool_calls.format_rows import FORMATS
 from structgen.tokens.tokenizer import byte_tokenizer
 
@@ -28,7 +28,7 @@ def tool_of(format: dict[str, Any]) -> dict[str, Any]:
 def reply_of(calls: list[sg.Call], row: sg.ToolFormat) -> str:
     """Return a reply of calls alone; of a format whose prompts open a block of text, behind its end."""
     opened = row.text[1] if row.text and not row.blocks else row.lead
-    return opened + written_calls(calls, row) + row.end
+    return opened + write_calls(calls, row) + row.end
 
 
 @for_each("name", FORMATS)

@@ -10,7 +10,7 @@ from for_each import for_each
 from test_call_formats import takes
 
 import structgen as sg
-from structgen.asking.tool_calls.call_writing import written_calls
+from structgen.asking.tool_calls.call_writing import write_calls
 from structgen.asking.tool_calls.format_rows import FORMATS
 from structgen.tokens.tokenizer import byte_tokenizer
 
@@ -226,4 +226,4 @@ def written_as(format: str, value: Any) -> str:
         row = replace(
             row, item="", types={**row.types, "object": "json", "array": "json"} if row.types else {}
         )
-    return written_calls([sg.Call("f", {"a": value}, "call_0")], row)
+    return write_calls([sg.Call("f", {"a": value}, "call_0")], row)

@@ -12,7 +12,7 @@ from grammar_places import GRAMMARS, TEXTS
 from test_call_formats import EXAMPLES
 
 import structgen as sg
-from structgen.asking.tool_calls.call_writing import written_calls
+from structgen.asking.tool_calls.call_writing import write_calls
 from structgen.asking.tool_calls.tool_definitions import read_tools
 from structgen.tokens.tokenizer import byte_tokenizer
 
@@ -132,7 +132,7 @@ def test_what_stands_beside_a_grammar_holds_raw_too(
     tool = {"name": "f", "inputSchema": {"type": "object", "properties": {"a": held}, "required": ["a"]}}
     compiled = compiled_of(tool, format)
     for text in good + bad:
-        whole = written_calls([sg.Call("f", {"a": text}, "call12345")], format)
+        whole = write_calls([sg.Call("f", {"a": text}, "call12345")], format)
         assert takes(compiled, whole) is (text in good), text
 
 

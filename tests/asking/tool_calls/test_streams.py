@@ -15,7 +15,7 @@ from reply_texts import TOOLS, faults, reply
 from test_call_formats import EXAMPLES
 
 import structgen as sg
-from structgen.asking.tool_calls.call_writing import written_calls
+from structgen.asking.tool_calls.call_writing import write_calls
 from structgen.asking.tool_calls.format_rows import FORMATS
 
 JSON_FORMATS = [name for name, row in FORMATS.items() if not row.member]
@@ -160,9 +160,9 @@ def test_a_call_in_single_quotes_is_read_with_a_note(format: str, quoted: bool) 
     row, arguments = FORMATS[format], {"a": "x y", "b": [True, None, {"c": 1.5}]}
     if quoted:
         template = re.sub("[$](?:arguments|quoted)", "'$arguments'", row.calls[0])
-        text = written_calls([sg.Call("f", arguments, "call_0")], replace(row, calls=template))
+        text = write_calls([sg.Call("f", arguments, "call_0")], replace(row, calls=template))
     else:
-        written = written_calls([sg.Call("f", arguments, "call_0")], row)
+        written = write_calls([sg.Call("f", arguments, "call_0")], row)
         text = re.sub(r'(?<!\\)"', "'", written)
     read = sg.parse_calls(text, format)
     assert [(call.name, call.arguments) for call in read.calls] == [("f", arguments)]

@@ -14,7 +14,7 @@ from for_each import for_each
 from jsonschema import Draft202012Validator
 
 import structgen as sg
-from structgen.asking.tool_calls.call_writing import written_calls
+from structgen.asking.tool_calls.call_writing import write_calls
 from structgen.asking.tool_calls.format_rows import FORMATS
 
 TOKENIZER = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], eos_token_id=256)
@@ -176,7 +176,7 @@ def judge(schema: dict[str, Any], formats: list[str]) -> None:
         found = arguments_in(machine.completion(machine.start).decode(), format, tool)
         assert sent.is_valid(dict(found)), (schema, format, found)
         for one in listed:
-            text = written_calls([sg.Call("f", one, "call_0")], format)
+            text = write_calls([sg.Call("f", one, "call_0")], format)
             if allows(machine, text):
                 read = dict(arguments_in(text, format, tool))  # where strings stand raw, 3 may be one
                 assert sent.is_valid(read), (schema, format, read)

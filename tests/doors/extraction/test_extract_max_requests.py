@@ -13,7 +13,7 @@ from finding_models import document, extracted, finder, sales_in
 from structgen.base.errors import OptionError, ShortenedWarning
 from structgen.doors.extraction import extract_calls
 from structgen.doors.extraction.page_asking import Page
-from structgen.doors.extraction.page_runs import _as_answered
+from structgen.doors.extraction.page_runs import _answers_as_they_come
 
 
 @pytest.mark.parametrize("at_once", [1, 3, 8])
@@ -68,7 +68,7 @@ def test_requests_are_never_more_and_pages_that_need_none_are_free(seed: int) ->
 
     pages = [Page("d", number, 0, 1, "x") for number in range(30)]
     seen = []
-    for line, _ in ((line, True) for line in _as_answered(answer, pages, at_once, Future(), most)):
+    for line, _ in ((line, True) for line in _answers_as_they_come(answer, pages, at_once, Future(), most)):
         seen.append(line["page"])
         assert made < most  # when the page of this line began
         made += min(line["requests"], 1)

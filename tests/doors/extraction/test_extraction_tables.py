@@ -13,7 +13,7 @@ import pytest
 
 from structgen.base.errors import LimitError
 from structgen.doors.extraction import extraction_tables
-from structgen.doors.extraction.extraction_tables import rows_of, table, to_csv, to_jsonl
+from structgen.doors.extraction.extraction_tables import build_table, rows_of, to_csv, to_jsonl
 from structgen.doors.extraction.found_items import FoundItem, FoundValue
 
 
@@ -28,7 +28,7 @@ def cells(row: dict[str, Any]) -> dict[str, Any]:
 
 def frame_of(items: list[FoundItem]) -> Any:
     pytest.importorskip("pandas")
-    return table(items)
+    return build_table(items)
 
 
 def random_value(source: random.Random, depth: int = 3) -> Any:

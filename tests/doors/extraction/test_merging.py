@@ -27,7 +27,7 @@ import structgen as sg
 from structgen.asking.python_types.type_hints import read_type
 from structgen.doors.extraction.found_items import FoundItem, FoundValue, PageAnswer
 from structgen.doors.extraction.item_places import placed_items
-from structgen.doors.extraction.merging import MOST_CONFLICTS, keys_of, merged
+from structgen.doors.extraction.merging import MOST_CONFLICTS, keys_of, merge_answers
 
 pytest.importorskip("babel")
 pytest.importorskip("text_to_num")
@@ -38,11 +38,11 @@ SEEDS = range(40)
 def items_of(
     answers: Sequence[PageAnswer], text: str, keys: tuple[str, ...] = (), *, how: str = "places"
 ) -> list[FoundItem]:
-    return merged(answers, text, is_object=False, keys=keys, how=how)
+    return merge_answers(answers, text, is_object=False, keys=keys, mode=how)
 
 
 def object_of(answers: Sequence[PageAnswer], text: str) -> FoundItem:
-    (item,) = merged(answers, text, is_object=True, keys=(), how="places")
+    (item,) = merge_answers(answers, text, is_object=True, keys=(), mode="places")
     return item
 
 
@@ -330,8 +330,8 @@ def test_one_object_has_the_likeliest_stated_values(seed: int) -> None:
 
 
 def test_no_pages_have_no_object() -> None:
-    assert merged([], "", is_object=True, keys=(), how="places") == []
-    assert merged([], "", is_object=False, keys=(), how="places") == []
+    assert merge_answers([], "", is_object=True, keys=(), mode="places") == []
+    assert merge_answers([], "", is_object=False, keys=(), mode="places") == []
 
 
 def test_of_two_shapes_the_likelier_is_taken_whole() -> None:

@@ -21,7 +21,7 @@ from told_models import Told
 import structgen as sg
 from structgen.base.errors import OptionError, ShortenedWarning
 from structgen.doors.extraction.page_asking import Page
-from structgen.doors.extraction.page_runs import _as_answered
+from structgen.doors.extraction.page_runs import _answers_as_they_come
 
 READ = {
     dt.date: ("on 3 May 2024", "am 7. Oktober 2023"),
@@ -281,7 +281,7 @@ def test_no_page_is_asked_before_the_answer_of_another_was_taken(at_once: int) -
         return {"page": page.key}
 
     pages = [Page("d", number, 0, 1, "x") for number in range(10)]
-    lines = _as_answered(answer, pages, at_once, Future())
+    lines = _answers_as_they_come(answer, pages, at_once, Future())
     for count, _ in enumerate(lines, 1):
         for _ in range(10):  # all that is ready runs
             asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loops[0]).result(10)

@@ -89,7 +89,7 @@ def add_batch(store: RecordStore, owner: str, number: int) -> Any:
 def counted_bytes(store: RecordStore) -> dict[str, int]:
     """Return the sums of bytes by owner, and of all, by looking at everything."""
     sizes = "SELECT owner, bytes FROM records UNION ALL SELECT owner, length(content) FROM items"
-    rows = store._rows(sizes, ())
+    rows = store._select_rows(sizes, ())
     sums: dict[str, int] = {}
     for owner, size in rows:
         for name in (owner, ""):
@@ -108,10 +108,10 @@ def check(store: RecordStore) -> None:
     for owner in OWNERS:
         assert store.kept_bytes(owner) == (sums.get(owner, 0), sums.get("", 0))
     assert kept_files(store) == {
-        name for (name,) in store._rows("SELECT id FROM records WHERE kind = 'files'", ())
+        name for (name,) in store._select_rows("SELECT id FROM records WHERE kind = 'files'", ())
     }
     assert not list(store.incoming.iterdir())
-    assert store._rows("PRAGMA integrity_check", ()) == [("ok",)]
+    assert store._select_rows("PRAGMA integrity_check", ()) == [("ok",)]
 
 
 def run_beside_a_model(folder: Path, rng: random.Random, steps: int) -> None:
@@ -223,7 +223,7 @@ def work_of(store: RecordStore) -> dict[str, Callable[[], Any]]:
         "items behind one": lambda: store.input_items(batch, limit=1, after="msg_1"),
         "close": lambda: store.close_batch(batch.number),
         "expiry": store.remove_expired,
-        "owner": lambda: store.owner(file_name(0)),
+        "owner": lambda: store.owner_of_record(file_name(0)),
         "delete": lambda: store.remove(store.find("files", file_name(2), owner)),
         "restart": store.open_batches,
     }
@@ -435,7 +435,7 @@ def test_a_kill_loses_nothing_that_was_done(tmp_path: Path) -> None:
             missing = {file_name(int(number)) for number in present} - names
             assert len(extra) <= 1 and missing <= {file_name(int(number)) for number in unsure}
             present = {str(int(name.removeprefix("file-"), 16)) for name in names}
-            (count,) = store._rows("SELECT count(*) FROM items WHERE part = 'completed'", ())[0]
+            (count,) = store._select_rows("SELECT count(*) FROM items WHERE part = 'completed'", ())[0]
             assert lines <= count <= lines + seed
 
 
@@ -460,7 +460,7 @@ def test_a_kill_at_the_move_of_a_file_leaves_it_whole_or_gone(
         check(again)
         assert kept_files(again) == (set() if when == "before" else {file_name(1)})
         if when == "after":
-            assert again.place(OWNERS[0], file_name(1)).read_bytes() == b"content"
+            assert again.file_path(OWNERS[0], file_name(1)).read_bytes() == b"content"
 
 
 def test_a_deletion_that_fails_leaves_the_file(tmp_path: Path) -> None:
@@ -474,7 +474,7 @@ def test_a_deletion_that_fails_leaves_the_file(tmp_path: Path) -> None:
             store.remove(store.find("files", file_name(1), OWNERS[0]))
         store._database.set_authorizer(None)
         check(store)
-        assert store.place(OWNERS[0], file_name(1)).read_bytes() == b"content"
+        assert store.file_path(OWNERS[0], file_name(1)).read_bytes() == b"content"
         store.remove(store.find("files", file_name(1), OWNERS[0]))
         check(store)
         assert kept_files(store) == set()
@@ -496,8 +496,8 @@ def test_what_is_deleted_is_not_in_the_database_of_a_server_that_has_stopped(tmp
 
 def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
     with store_of(tmp_path) as store:
-        (pages,) = store._rows("PRAGMA page_count", ())[0]
-        store._rows(f"PRAGMA max_page_count = {pages + 9}", ())
+        (pages,) = store._select_rows("PRAGMA page_count", ())[0]
+        store._select_rows(f"PRAGMA max_page_count = {pages + 9}", ())
         done = 0
         with pytest.raises(ApiError) as caught, disk_checked():
             for number in range(10_000):
@@ -640,7 +640,7 @@ def test_a_folder_of_before_is_taken_over_once(tmp_path: Path, caplog: pytest.Lo
         for record in records:
             assert store.find("files", record["id"], OWNERS[0]).record == record
         assert store.find("files", other["id"], OWNERS[1]).record == other
-        assert store.place(OWNERS[0], file_name(0)).read_bytes() == requests
+        assert store.file_path(OWNERS[0], file_name(0)).read_bytes() == requests
         assert store.find("batches", ended["id"], OWNERS[0]).record == ended
         assert store.open_batches() == [waiting["id"], begun["id"]]
         assert store.open_batch(waiting["id"]).record == {**waiting, "status": "cancelling"}
@@ -686,7 +686,7 @@ def test_of_a_damaged_record_of_before_nothing_is_taken_over(
         assert {path: path.read_bytes() for path in damaged} == {path: paths[path] for path in damaged}
         named = {path for path in paths if any(str(path) in text for text in caplog.messages)}
         assert named == damaged and 100 < len(damaged) < 300
-        rows = store._rows("SELECT id FROM records", ())
+        rows = store._select_rows("SELECT id FROM records", ())
         assert sorted(name for (name,) in rows) == sorted(path.stem for path in paths.keys() - damaged)
 
 

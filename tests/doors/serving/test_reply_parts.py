@@ -17,7 +17,7 @@ from test_call_formats import EXAMPLES, TOOLS
 
 import structgen as sg
 from structgen.asking.tool_calls.call_reader import parse_calls
-from structgen.asking.tool_calls.call_writing import written_calls
+from structgen.asking.tool_calls.call_writing import write_calls
 from structgen.asking.tool_calls.format_rows import FORMATS
 from structgen.asking.tool_calls.tool_definitions import read_tools
 from structgen.decoding.engine.requests import FinishReason, Result, Step, Usage
@@ -38,7 +38,10 @@ def result_of(text: str, thoughts: str = "") -> Result:
 def joined(parts: ReplyParts, text: str, cuts: list[int]) -> tuple[str, list[tuple[str, str]]]:
     """Return the text and the calls that the pieces of a reply join to."""
     found, calls = "", list[tuple[str, str]]()
-    for deltas in (*(parts.grown(text[:at], "") for at in sorted(cuts)), parts.ended(result_of(text))):
+    for deltas in (
+        *(parts.read_growth(text[:at], "") for at in sorted(cuts)),
+        parts.read_end(result_of(text)),
+    ):
         for part, piece in deltas:
             if part.kind == "text":
                 found += piece
@@ -77,7 +80,7 @@ def test_nested_arguments_and_marks_in_strings_come_as_calls_and_never_as_text(n
 @for_each("name", sorted(EXAMPLES))
 def test_ids_are_those_of_the_format_and_go_on_behind_earlier_calls(name: str) -> None:
     parts = ReplyParts(FORMATS[name], KNOWN, earlier=3)
-    list(parts.ended(result_of(EXAMPLES[name])))
+    list(parts.read_end(result_of(EXAMPLES[name])))
     (part,) = parts.calls
     assert re.fullmatch(FORMATS[name].ids.replace("$name", "get_weather"), part.id)
     assert name not in ("kimi", "cohere") or part.id.endswith("3")
@@ -88,11 +91,11 @@ def test_the_input_of_a_custom_tool_comes_in_pieces(name: str) -> None:
     """Each character at once, and escapes as characters; of an input that stands elsewhere the whole."""
     said = "a 'b' \n<c> \u2028 {1, 2} \U0001f600"
     tools = read_tools([{"type": "custom", "name": "run"}])
-    call = written_calls([sg.Call("run", {"input": said}, "call_0")], FORMATS[name])
+    call = write_calls([sg.Call("run", {"input": said}, "call_0")], FORMATS[name])
     parts, found = ReplyParts(FORMATS[name], tools), [""]
     for at in range(1, len(call) + 1):
-        found += [text for _, text in parts.grown(call[:at], "")]
-    found += [text for _, text in parts.ended(result_of(call))]
+        found += [text for _, text in parts.read_growth(call[:at], "")]
+    found += [text for _, text in parts.read_end(result_of(call))]
     assert "".join(found) == said and len(found) > len(said) // 2
     assert [(one.kind, one.text) for one in parts.calls] == [("custom", said)]
 
@@ -113,11 +116,11 @@ def test_each_call_of_a_long_reply_is_told_once() -> None:
 def test_thoughts_are_told_without_their_opening_tag(written: str, step: int) -> None:
     parts, told = ReplyParts(opening="<think>"), ""
     for end in range(step, len(written) + step, step):
-        deltas = list(parts.grown("", written[:end]))
+        deltas = list(parts.read_growth("", written[:end]))
         assert {one.part.kind for one in deltas} <= {"thoughts"}
         told += "".join(one.text for one in deltas)
     assert told == "Hm. So."
-    assert [one.part.kind for one in parts.ended(result_of("x", written))] == ["text"]
+    assert [one.part.kind for one in parts.read_end(result_of("x", written))] == ["text"]
 
 
 @pytest.mark.parametrize("thoughts", ["", "Hm."])
@@ -139,9 +142,9 @@ def test_a_reply_without_text_has_the_same_parts_streamed_and_whole(
     shape = kind(ServedModel(engine, "extract"), {"model": "extract", **body})
     reply, result = ReplyParts(), result_of("", thoughts)
     shape.replies = [reply]
-    events = [*shape.piece(0, reply.ended(result)), *shape.ended(0, result)]
+    events = [*shape.piece_events(0, reply.read_end(result)), *shape.end_events(0, result)]
     begun = [one.get("item") or one["content_block"] for one in events if one["type"] == begins]
-    whole = [one["type"] for one in shape.whole([result])[holds]]
+    whole = [one["type"] for one in shape.whole_body([result])[holds]]
     assert [one["type"] for one in begun] == whole and len(whole) == 1 + bool(thoughts)
 
 
@@ -149,7 +152,9 @@ def test_a_reply_without_text_has_the_same_parts_streamed_and_whole(
 def test_the_items_that_are_done_are_those_of_the_response(engine: sg.Engine, reason: FinishReason) -> None:
     shape = ResponseShape(ServedModel(engine, "extract"), {"model": "extract", "input": "x"})
     reply, result = ReplyParts(), Result("Hi", reason, [], [], Usage(), thoughts="Hm.")
-    events = json.loads(json.dumps([*shape.piece(0, reply.ended(result)), *shape.ended(0, result)]))
+    events = json.loads(
+        json.dumps([*shape.piece_events(0, reply.read_end(result)), *shape.end_events(0, result)])
+    )
     done = [one["item"] for one in events if one["type"] == "response.output_item.done"]
     assert done == events[-1]["response"]["output"] and len(done) == 2
     assert {one["status"] for one in done} == {events[-1]["response"]["status"]}

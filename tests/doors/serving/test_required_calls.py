@@ -17,7 +17,7 @@ from served_apps import ADA, CHAT, FORMAT, MESSAGES, PERSON, TEXT, TOOL, post
 from small_models import Function, tokenizer
 
 import structgen as sg
-from structgen.asking.tool_calls.call_writing import written_calls
+from structgen.asking.tool_calls.call_writing import write_calls
 from structgen.asking.tool_calls.format_rows import FORMATS
 from structgen.doors.serving.app import make_app
 from structgen.doors.serving.served_model import ServedModel
@@ -166,7 +166,7 @@ def test_calls_end_before_one_that_was_made_in_every_format(seed: int, format: s
 def check_ends(seed: int, format: str) -> None:
     calls = drawn_calls(random.Random(f"{seed} {format}"))
     row = FORMATS[format]
-    engine = sg.Engine(Scripted(row.lead + written_calls(calls, row)), TOKENIZER)
+    engine = sg.Engine(Scripted(row.lead + write_calls(calls, row)), TOKENIZER)
     options: Any = {"tool_format": format, "tool_choice": "required", "parallel": True, "max_tokens": 900}
     reply = sg.run(engine, "x", tools=[move, turn], **options)
     assert [(one.name, dict(one.arguments)) for one in reply.calls] == up_to_a_repeat(calls), calls
@@ -208,6 +208,6 @@ def test_what_ends_a_reply_pickles_with_its_grammar() -> None:
 
     found = sg.tools([stay, move], format="hermes")
     again = pickle.loads(pickle.dumps(found))
-    call = written_calls([sg.Call("stay", {"x": 1}, "call_0")], "hermes")
+    call = write_calls([sg.Call("stay", {"x": 1}, "call_0")], "hermes")
     for one in (found, again, copy.deepcopy(found)):
         assert one == found and one.repeats(call) == "" and "stay" in one.repeats(call * 2)

@@ -264,7 +264,7 @@ def test_what_the_template_cannot_be_told_is_refused_by_its_place(
 
 def test_a_model_without_a_template_is_told_messages_plainly(folder: Path) -> None:
     model = ServedModel(sg.Engine(folder), "mine", tool_format="hermes")
-    assert "--chat-template" in model.told()
+    assert "--chat-template" in model.describe_calls()
     messages = [
         {"role": "system", "content": "Be short."},
         *HI,
@@ -320,7 +320,7 @@ def test_a_chat_template_is_given_by_its_text(folder: Path) -> None:
     engine.prompts.use_template(TEMPLATE)
     model = ServedModel(engine, "mine")
     assert prompt_of(model, messages=HI) == "<user>Hi</user><assistant>"
-    assert model.told() == f"Calls of tools are written as {model.format.name} has them."
+    assert model.describe_calls() == f"Calls of tools are written as {model.format.name} has them."
 
 
 @pytest.mark.parametrize("signs", [(), *sorted({row.signs for row in ROWS if row.signs})], ids=str)
@@ -336,11 +336,13 @@ def test_a_server_tells_the_format_of_its_replies_or_that_tools_are_refused_and_
     except sg.errors.OptionError:
         reads = None
     if reads is None:
-        assert "No format" in model.told() and "--tool-format" in model.told()
+        assert "No format" in model.describe_calls() and "--tool-format" in model.describe_calls()
     else:
-        assert signs and model.told() == f"Calls of tools are written as {model.format.name} has them."
+        assert (
+            signs and model.describe_calls() == f"Calls of tools are written as {model.format.name} has them."
+        )
     named = ServedModel(model.engine, "mine", tool_format="llama")
-    assert named.told() == "Calls of tools are written as llama has them."
+    assert named.describe_calls() == "Calls of tools are written as llama has them."
 
 
 WIDE = {

@@ -502,7 +502,7 @@ def test_a_conversation_that_is_deleted_while_it_is_read_is_not_half_read(
     def lines_of(store: Any, number: int) -> Any:
         for at, line in enumerate(read(store, number)):
             if at == delete_at[0]:
-                rows = store._rows("SELECT id, owner FROM records WHERE number = ?", (number,))
+                rows = store._select_rows("SELECT id, owner FROM records WHERE number = ?", (number,))
                 for name, owner in rows:
                     store.remove(store.find("responses", name, owner))
             yield line

@@ -78,7 +78,7 @@ async def ended(uploads: Uploads, folder: Path, pieces: AsyncIterator[bytes], **
     """Return the bytes of the file of an upload, or the status of its refusal as a negative number."""
     owner, length = more.get("owner", "me"), more.get("length")
     try:
-        async with uploads.receive(owner, folder, request(length), pieces) as upload:
+        async with uploads.receive_upload(owner, folder, request(length), pieces) as upload:
             assert upload.path.stat().st_size == upload.size <= upload.reserved
             return upload.size
     except ApiError as error:
@@ -149,7 +149,9 @@ def check_room(tmp_path: Path, seeds: range) -> None:
             elif way != "whole":
                 pieces[3] = broken
             try:
-                async with uploads.receive(owner, folder, request(length), in_pieces(*pieces)) as upload:
+                async with uploads.receive_upload(
+                    owner, folder, request(length), in_pieces(*pieces)
+                ) as upload:
                     assert way in ("whole", "cut", "fault")  # behind the end nothing is a fault
                     kept[owner] += upload.size + FILE_BYTES
                     upload.path.unlink()  # as if it were moved
@@ -236,7 +238,9 @@ def test_a_thousand_stalled_uploads_hold_no_bytes_and_no_file(tmp_path: Path) ->
             return {"type": "http.request", "body": Piece(left.pop()), "more_body": bool(left)}
 
         http = Request(request().scope, receive)
-        async with uploads.receive(owner, tmp_path, http, server.pieces(http, 600.0)) as upload:
+        async with uploads.receive_upload(
+            owner, tmp_path, http, server.receive_pieces(http, 600.0)
+        ) as upload:
             return upload.size
 
     async def work() -> None:
@@ -304,7 +308,7 @@ def test_an_upload_ends_without_a_byte_and_after_a_total(
     async def work() -> tuple[int, float | None]:
         found, loop = 0, asyncio.get_running_loop()
         try:
-            async for piece in server.pieces(Request({"type": "http"}, receive), 600.0):
+            async for piece in server.receive_pieces(Request({"type": "http"}, receive), 600.0):
                 found += len(piece)
         except ApiError as error:
             assert error.status == 408
@@ -348,7 +352,7 @@ def test_a_disk_that_is_full_leaves_nothing(
     def full(_upload: Upload, _data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Upload, "_write", full)
+    monkeypatch.setattr(Upload, "_write_file", full)
     app = app_of(engine, ServerOptions(files=tmp_path / "files"))
     found = post(app, "/v1/files", form(b"x"), **{"content-type": KIND})
     assert found.status_code == 507 and str(tmp_path) not in found.text
@@ -371,7 +375,7 @@ def upload_to(store: RecordStore, uploads: Uploads, name: str, size: int) -> Upl
     upload = Upload("me", store.incoming / name, KIND)
     upload.path.write_bytes(b"x" * size)
     uploads._uploads.append(upload)
-    uploads._reserve(upload, size)
+    uploads._reserve_room(upload, size)
     return upload
 
 
@@ -427,7 +431,7 @@ def test_who_looks_for_room_sees_what_is_kept_meanwhile(tmp_path: Path, way: str
         second = Upload("me", store.incoming / "second", KIND)
         uploads._uploads.append(second)
         with suppress(ApiError):
-            uploads._reserve(second, size)
+            uploads._reserve_room(second, size)
         threads[0].join()
         assert store.kept_bytes("me")[0] + reserved(uploads) <= store.options.key_bytes
         assert store.kept_bytes("me")[0] + reserved(uploads) > size  # one of them has its room

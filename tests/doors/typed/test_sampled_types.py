@@ -32,7 +32,7 @@ from typing_extensions import TypedDict
 
 import structgen as sg
 from structgen.asking.python_types.type_hints import read_type
-from structgen.asking.python_types.type_places import PlaceValidators, refuses
+from structgen.asking.python_types.type_places import PlaceValidators, is_refused
 from structgen.asking.request_reading.targets import ReadTarget
 from structgen.decoding.samplers.problem import understood
 from structgen.decoding.samplers.rows import FunctionRows
@@ -243,11 +243,11 @@ class Numbers(RootModel[list[Annotated[int, AfterValidator(even)]]]):
 )
 def test_a_value_is_judged_by_its_own_validators(hint, path, refused, taken):
     validators = PlaceValidators(read_type(hint).core_schema)
-    judge = validators.at(path)
+    judge = validators.reader_at(path)
     assert judge is not None
-    assert refuses(judge, refused.encode())
-    assert not refuses(judge, taken.encode())
-    assert validators.at(path) is judge
+    assert is_refused(judge, refused.encode())
+    assert not is_refused(judge, taken.encode())
+    assert validators.reader_at(path) is judge
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_a_value_is_judged_by_its_own_validators(hint, path, refused, taken):
     ],
 )
 def test_a_value_waits_where_its_document_alone_does_not_tell(hint, path):
-    assert PlaceValidators(read_type(hint).core_schema).at(path) is None
+    assert PlaceValidators(read_type(hint).core_schema).reader_at(path) is None
 
 
 def random_value(chance: random.Random, schema: Any, defs: Any) -> Any:
@@ -321,9 +321,9 @@ def test_what_refuses_a_part_refuses_the_whole(hint):
             whole = True
         seen.add(whole)
         parts = [
-            (path, refuses(judge, json.dumps(part).encode()))
+            (path, is_refused(judge, json.dumps(part).encode()))
             for path, part in places(value)
-            if (judge := validators.at(path)) is not None
+            if (judge := validators.reader_at(path)) is not None
         ]
         assert parts[-1] == ((), whole)
         assert whole or not any(refused for _, refused in parts)

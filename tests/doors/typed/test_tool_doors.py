@@ -22,7 +22,7 @@ from small_models import write_llama
 from told_models import TOKENIZER, Even, Told, told
 
 import structgen as sg
-from structgen.asking.tool_calls.call_writing import written_calls
+from structgen.asking.tool_calls.call_writing import write_calls
 from structgen.asking.tool_calls.format_rows import FORMATS
 from structgen.doors.typed.functions import Asking
 from structgen.doors.typed.prompts import given_source
@@ -191,7 +191,7 @@ def test_any_target_of_run_is_answered_or_one_tool_is_called(target: Any, text: 
 )
 def test_each_format_writes_calls_beside_an_answer(format: str) -> None:
     """A text that is a call is never an answer, also where the format writes calls as JSON."""
-    call = written_calls([sg.Call("get_weather", {"city": "Oslo"}, "call_0")], format)
+    call = write_calls([sg.Call("get_weather", {"city": "Oslo"}, "call_0")], format)
     for target in (Person, dict[str, Any]):
         assert run(ADA, target=target, tool_format=format) == (
             Person(name="Ada", age=36) if target is Person else json.loads(ADA)

@@ -191,7 +191,7 @@ async def _tried(
     if most > len(examples) - (way == "nearest"):
         return Candidate(name, 0, 0), None
     given = Pairs(examples if way == "nearest" else examples[:most])
-    given.most = most
+    given.max_told = most
     try:
         if way == "nearest":
             likeness()

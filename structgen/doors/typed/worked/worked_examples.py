@@ -149,7 +149,7 @@ class Spelling:
         form = self._form
         try:
             if form.reader is not None:
-                form.reader.read(text)
+                form.reader.read_document(text)
         except ValidatorError as error:
             return error.where, error.what
         return "", fault_in(text, over_bytes(form.grammar))
