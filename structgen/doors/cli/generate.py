@@ -19,7 +19,7 @@ from structgen.doors.cli.wanted_texts import WantedTexts
 if TYPE_CHECKING:
     from structgen.decoding.engine import Engine, Request
     from structgen.doors.typed.outcomes import Outcome
-    from structgen.doors.typed.wanted_forms import WantedForm
+    from structgen.doors.typed.wanted_forms import TargetForm
 
 
 @reads(
@@ -73,14 +73,18 @@ def _write(wanted: WantedTexts, request: Request) -> bool:
     tools may be called, they are asked for as typed functions ask.
     """
     from structgen.decoding.engine.requests import Result
-    from structgen.doors.typed.functions import obtained
-    from structgen.doors.typed.prompts import given_source, wanted_of
-    from structgen.doors.typed.waiting import each, now
+    from structgen.doors.typed.functions import obtain_outcome
+    from structgen.doors.typed.prompts import narrow_task, source_of_prompt
+    from structgen.doors.typed.waiting import run_coroutine, run_generator
 
     given, form = wanted.given, wanted.form or form_of_request(wanted.request_without_prompt)
     engine = None if wanted.is_asked_whole else wanted.engine()
     handles = [] if engine is None or form.tools is not None else engine.submit(request)
-    streams, source, failed = "stream" in given and "json" not in given, given_source(request.prompt), False
+    streams, source, failed = (
+        "stream" in given and "json" not in given,
+        source_of_prompt(request.prompt),
+        False,
+    )
     attempts = 1 if "stream" in given or (handles and request.n > 1) else given.get("attempts", 3)
     if engine is not None and not streams:
         engine.drive(handles)
@@ -91,37 +95,37 @@ def _write(wanted: WantedTexts, request: Request) -> bool:
             _stream(engine.pieces(handles[sample]), form)
         elif streams:
             ended = list[Result]()
-            _stream(each(writer.stream(wanted_of(text, source), source, ended.append)), form)
+            _stream(run_generator(writer.stream(narrow_task(text, source), source, ended.append)), form)
             first = ended[0]
         first = handles[sample].result if handles else first
-        outcome = now(obtained(writer, text, source, first, detailed="evidence" in given))
+        outcome = run_coroutine(obtain_outcome(writer, text, source, first, detailed="evidence" in given))
         failed |= _show(outcome, handles[sample].request if handles else request, engine, wanted, form)
     return failed
 
 
-def _stream(pieces: Iterable[str], form: WantedForm) -> None:
+def _stream(pieces: Iterable[str], form: TargetForm) -> None:
     """Print a text as it comes."""
     from structgen.doors.typed.wrapping import Unwrapping
 
     inside = Unwrapping() if form.is_wrapped else None
     for piece in pieces:
-        payload(piece if inside is None else inside.add(piece), newline=False)
-    payload("" if inside is None else inside.add(None))
+        payload(piece if inside is None else inside.add_piece(piece), newline=False)
+    payload("" if inside is None else inside.add_piece(None))
 
 
 def _show(
-    outcome: Outcome[Any], request: Request, engine: Engine | None, wanted: WantedTexts, form: WantedForm
+    outcome: Outcome[Any], request: Request, engine: Engine | None, wanted: WantedTexts, form: TargetForm
 ) -> bool:
     """Print what became of one sample; return whether it ended in an error."""
     from structgen.decoding.engine.trace import speculation_told
-    from structgen.doors.typed.wrapping import unwrapped
+    from structgen.doors.typed.wrapping import unwrap_document
 
     given, result = wanted.given, outcome.result
     fault = None if outcome.error is None else outcome.error.__cause__ or outcome.error
     if "json" in given:
         echo_json_text({**_object(outcome, request, engine, form), "error": fault and str(fault)})
     elif "stream" not in given:
-        payload(unwrapped(result.text) if form.is_wrapped else result.text)
+        payload(unwrap_document(result.text) if form.is_wrapped else result.text)
     if fault is not None:
         echo(f"{type(fault).__name__}: {fault}", err=True)
     for said in filter(None, (result.usage.outline, result.usage.choices)):
@@ -138,7 +142,7 @@ def _show(
 
 
 def _object(
-    outcome: Outcome[Any], request: Request, engine: Engine | None, form: WantedForm
+    outcome: Outcome[Any], request: Request, engine: Engine | None, form: TargetForm
 ) -> dict[str, Any]:
     """Return what became of one sample as a JSON object."""
     from structgen.decoding.engine.bulk_runs import shown, shown_steps, shown_usage
@@ -158,7 +162,7 @@ def _object(
     if engine is None:
         return {**said, "logprob": None, "constrained_logprob": None}
     if reply is None and not request.chosen_by.strategies:
-        sure = confidences_of(result, request.grammar, engine.tokenizer, form.holder)
+        sure = confidences_of(result, request.grammar, engine.tokenizer, form.value_pointer)
         said["confidences"] = {place: asdict(confidence) for place, confidence in sure.items()}
     if request.logprobs:
         said["steps"] = shown_steps(result, engine.tokenizer)

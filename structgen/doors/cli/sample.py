@@ -102,7 +102,7 @@ def _drawn(wanted: WantedTexts, prompt: str) -> Samples[Any]:
 def _show(wanted: WantedTexts, samples: Samples[Any]) -> None:
     """Print the draws, one a line, or write them to a file, and print a summary to stderr."""
     from structgen.decoding.samplers.samples_file import lines_of
-    from structgen.doors.typed.wrapping import unwrapped
+    from structgen.doors.typed.wrapping import unwrap_document
 
     given, is_wrapped = wanted.given, wanted.form is not None and wanted.form.is_wrapped
     if "out" in given:
@@ -112,6 +112,6 @@ def _show(wanted: WantedTexts, samples: Samples[Any]) -> None:
             echo_json_text(said)
             continue
         numbers = "{weight:.6g}\t{log_weight:.6g}\t{logprob:.6g}\t".format_map(said)
-        text = unwrapped(said["text"]) if is_wrapped else said["text"]
+        text = unwrap_document(said["text"]) if is_wrapped else said["text"]
         payload(numbers * ("weights" in given) + text)
     echo_table(("", ""), samples.facts(), err=True)

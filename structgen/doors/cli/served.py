@@ -12,41 +12,41 @@ if TYPE_CHECKING:
     from structgen.decoding.engine import Engine
     from structgen.decoding.engine.bulk_runs import Answering, Prompt
     from structgen.decoding.engine.requests import Request
-    from structgen.doors.typed.wanted_forms import WantedForm, WantedText
+    from structgen.doors.typed.wanted_forms import TargetForm, WritingTask
     from structgen.doors.typed.writers import Writer
 
 
-def form_of_request(request: Request) -> WantedForm:
+def form_of_request(request: Request) -> TargetForm:
     """Return the form of what a request asks for: texts of its grammar, or free text."""
-    from structgen.doors.typed.wanted_forms import WantedForm
+    from structgen.doors.typed.wanted_forms import TargetForm
     from structgen.machines.core.grammar import Grammar
 
     grammar = request.grammar if isinstance(request.grammar, Grammar) else None
-    return WantedForm(str) if grammar is None else WantedForm(grammar=grammar, wrap=True)
+    return TargetForm(str) if grammar is None else TargetForm(grammar=grammar, wrap=True)
 
 
 def asked_of(
     model: str | Engine,
     request: Request,
-    form: WantedForm,
+    form: TargetForm,
     attempts: int = 3,
     sample: int = 0,
     **grounding: Any,
-) -> tuple[Writer, WantedText]:
+) -> tuple[Writer, WritingTask]:
     """Return who writes the text of a request, as typed functions ask, and what text is wanted. `sample`: its
     number among the texts of the request; `grounding`: the options of grounded answers."""
     from structgen.doors.typed.options import OF_REQUEST, TypedOptions
-    from structgen.doors.typed.wanted_forms import WantedText
+    from structgen.doors.typed.wanted_forms import WritingTask
     from structgen.doors.typed.writers import writer_of
 
     shared = {name: getattr(request, name) for name in OF_REQUEST}
     how = replace(request.chosen_by, seed=request.chosen_by.seed + sample)
     options = TypedOptions(how, attempts=attempts, **shared, **grounding)
-    return writer_of(model, options)(), WantedText(form, options)
+    return writer_of(model, options)(), WritingTask(form, options)
 
 
 def served_answers(
-    model: str, form: WantedForm, request: Request, grounding: Mapping[str, Any], at_once: int
+    model: str, form: TargetForm, request: Request, grounding: Mapping[str, Any], at_once: int
 ) -> Answering:
     """Return what answers many prompts for `engine.bulk_runs.run_bulk`, with a server or a model that fills
     masks: `at_once` requests at a time."""
@@ -54,15 +54,15 @@ def served_answers(
     from structgen.base.system.resources import ON_A_SERVER
     from structgen.base.system.result_files import as_done
     from structgen.decoding.engine.bulk_runs import engine_parts, model_digest, shown
-    from structgen.doors.typed.functions import obtained
-    from structgen.doors.typed.prompts import given_source
-    from structgen.doors.typed.waiting import now
+    from structgen.doors.typed.functions import obtain_outcome
+    from structgen.doors.typed.prompts import source_of_prompt
+    from structgen.doors.typed.waiting import run_coroutine
 
     def answer(prompt: Prompt) -> dict[str, Any]:
         try:
             asked = prompt.request(lambda text: replace(request, prompt=text))
             writer, wanted = asked_of(model, asked, form, **grounding)
-            outcome = now(obtained(writer, wanted, given_source(asked.prompt)))
+            outcome = run_coroutine(obtain_outcome(writer, wanted, source_of_prompt(asked.prompt)))
         except StructgenError as error:
             return prompt.answered(error)
         result = outcome.result

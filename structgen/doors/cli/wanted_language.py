@@ -19,7 +19,7 @@ from structgen.doors.cli.named_options import Given, spelled_errors
 from structgen.doors.cli.output import read_input
 
 if TYPE_CHECKING:
-    from structgen.doors.typed.wanted_forms import WantedForm
+    from structgen.doors.typed.wanted_forms import TargetForm
     from structgen.machines.core.grammar import Grammar
 
 _EBNF: Final = (".ebnf", ".gbnf")
@@ -56,7 +56,7 @@ class WantedLanguage:
         return sg.WIDEST
 
     @cached_property
-    def form(self) -> WantedForm | None:
+    def form(self) -> TargetForm | None:
         """The form of an answer that a type, or another target of `sg.run`, asks for; None without. Its
         schema is read as `sg.run` reads it; `check` takes any blanks and order of keys."""
         if "type" not in self.given:

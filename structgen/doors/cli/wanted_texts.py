@@ -17,7 +17,7 @@ from structgen.doors.cli.wanted_language import WantedLanguage, json_of, listed,
 if TYPE_CHECKING:
     from structgen.decoding.engine import Engine, Request
     from structgen.decoding.engine.requests import Sampling
-    from structgen.doors.typed.wanted_forms import WantedForm
+    from structgen.doors.typed.wanted_forms import TargetForm
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class WantedTexts(WantedLanguage):
         return {} if self.given.command == "sample" else SERVED
 
     @cached_property
-    def form(self) -> WantedForm | None:
+    def form(self) -> TargetForm | None:
         """What a type or tools ask for: a grammar, and the way back to objects; None without."""
         if "tools" in self.given:
             return self._form_of_tools()
@@ -78,7 +78,7 @@ class WantedTexts(WantedLanguage):
         check_wrap(form, wrap)
         return form
 
-    def _form_of_tools(self) -> WantedForm:
+    def _form_of_tools(self) -> TargetForm:
         """Return what tools want. Errors: OptionError, and those of `sg.tools`, with the option or the place
         in the file."""
         from structgen.asking.tool_calls.tool_replies import Reply
@@ -134,13 +134,15 @@ class WantedTexts(WantedLanguage):
         if not options and not has_quotes(getattr(self.grammar, "schema", None)):
             return lambda text: replace(made, prompt=text)
         from structgen.doors.typed.options import TypedOptions
-        from structgen.doors.typed.prompts import given_source, wanted_of
-        from structgen.doors.typed.wanted_forms import WantedForm, WantedText
+        from structgen.doors.typed.prompts import narrow_task, source_of_prompt
+        from structgen.doors.typed.wanted_forms import TargetForm, WritingTask
 
-        wanted = WantedText(WantedForm(grammar=made.grammar), TypedOptions(**options))
+        wanted = WritingTask(TargetForm(grammar=made.grammar), TypedOptions(**options))
 
         def request(text: Any) -> Request:
-            return replace(made, prompt=text, grammar=wanted_of(wanted, given_source(text)).form.grammar)
+            return replace(
+                made, prompt=text, grammar=narrow_task(wanted, source_of_prompt(text)).form.grammar
+            )
 
         return request
 
@@ -200,10 +202,10 @@ class WantedTexts(WantedLanguage):
     def hint(self) -> None:
         """Warn where the card of the model does not list the form that is asked for."""
         from structgen.decoding.engine.model_cards import warn_of_form
-        from structgen.doors.typed.wanted_forms import WantedForm
+        from structgen.doors.typed.wanted_forms import TargetForm
 
-        form = self.form or WantedForm(grammar=self.grammar)
-        warn_of_form(self.model, form.asked, form.grammar)
+        form = self.form or TargetForm(grammar=self.grammar)
+        warn_of_form(self.model, form.card_form, form.grammar)
 
 
 def _text_of(said: Any) -> Any:

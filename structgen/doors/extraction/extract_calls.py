@@ -31,7 +31,7 @@ from structgen.doors.extraction.extract_options import (
 from structgen.doors.extraction.extraction import Extraction, extraction_of
 from structgen.doors.extraction.page_asking import Page, PageQuestion
 from structgen.doors.extraction.page_runs import Line, all_failed, page_lines
-from structgen.doors.typed.run import Asked
+from structgen.doors.typed.run import AnyModel
 
 T = TypeVar("T")
 MANY: Final = 100
@@ -53,19 +53,19 @@ if TYPE_CHECKING:
 
 @overload
 def extract(
-    model: Asked, document: Documents, target: TypeForm[Iterator[T]], **options: Unpack[ExtractOptions]
+    model: AnyModel, document: Documents, target: TypeForm[Iterator[T]], **options: Unpack[ExtractOptions]
 ) -> Extraction[list[T]]: ...
 @overload
 def extract(
-    model: Asked, document: Documents, target: TypeForm[T], **options: Unpack[ExtractOptions]
+    model: AnyModel, document: Documents, target: TypeForm[T], **options: Unpack[ExtractOptions]
 ) -> Extraction[T]: ...
 @overload
 def extract(
-    model: Asked, document: Documents, target: AnyTarget, **options: Unpack[ExtractOptions]
+    model: AnyModel, document: Documents, target: AnyTarget, **options: Unpack[ExtractOptions]
 ) -> Extraction[Any]: ...
 @overload  # takes no call: for messages about wrong ones
 def extract(
-    model: FineIf[Asked, Never],
+    model: FineIf[AnyModel, Never],
     document: Documents | Wrong,
     target: TypeForm[Any] | AnyTarget | Wrong,
     *,
@@ -110,7 +110,7 @@ def extract(model: ArgumentMissing, document: Any = ..., **options: Any) -> Any:
     options=ExtractOptions,
     defaults=EXTRACT_DEFAULTS,
 )
-def extract(model: Asked, document: Documents, target: Any, **options: Any) -> Any:
+def extract(model: AnyModel, document: Documents, target: Any, **options: Any) -> Any:
     """Return what a model finds in documents of any length: an `Extraction`. A document is cut into pages,
     the model is asked about each, and its answers are put together.
 
@@ -149,19 +149,19 @@ def extract(model: Asked, document: Documents, target: Any, **options: Any) -> A
 
 @overload
 def aextract(
-    model: Asked, document: Documents, target: TypeForm[Iterator[T]], **options: Unpack[ExtractOptions]
+    model: AnyModel, document: Documents, target: TypeForm[Iterator[T]], **options: Unpack[ExtractOptions]
 ) -> Coroutine[Any, Any, Extraction[list[T]]]: ...
 @overload
 def aextract(
-    model: Asked, document: Documents, target: TypeForm[T], **options: Unpack[ExtractOptions]
+    model: AnyModel, document: Documents, target: TypeForm[T], **options: Unpack[ExtractOptions]
 ) -> Coroutine[Any, Any, Extraction[T]]: ...
 @overload
 def aextract(
-    model: Asked, document: Documents, target: AnyTarget, **options: Unpack[ExtractOptions]
+    model: AnyModel, document: Documents, target: AnyTarget, **options: Unpack[ExtractOptions]
 ) -> Coroutine[Any, Any, Extraction[Any]]: ...
 @overload  # takes no call: for messages about wrong ones
 def aextract(
-    model: FineIf[Asked, Never],
+    model: FineIf[AnyModel, Never],
     document: Documents | Wrong,
     target: TypeForm[Any] | AnyTarget | Wrong,
     *,
@@ -206,7 +206,7 @@ def aextract(model: ArgumentMissing, document: Any = ..., **options: Any) -> Any
     options=ExtractOptions,
     defaults=EXTRACT_DEFAULTS,
 )
-def aextract(model: Asked, document: Documents, target: Any, **options: Any) -> Any:
+def aextract(model: AnyModel, document: Documents, target: Any, **options: Any) -> Any:
     """Return a coroutine of what `sg.extract` returns. The work is done in a thread; where the waiting is
     cancelled, so is the work, and the answers that `out` has stay."""
     work = _prepared(model, document, target, options)

@@ -44,13 +44,13 @@ from structgen.doors.extraction.page_schema import (
     without_counts,
 )
 from structgen.doors.extraction.unasked_pages import unasked_piece
-from structgen.doors.typed.functions import obtained
+from structgen.doors.typed.functions import obtain_outcome
 from structgen.doors.typed.local import Local
 from structgen.doors.typed.options import TypedOptions
-from structgen.doors.typed.prompts import PromptSource, wanted_of
-from structgen.doors.typed.wanted_forms import WantedForm, WantedText
+from structgen.doors.typed.prompts import PromptSource, narrow_task
+from structgen.doors.typed.wanted_forms import TargetForm, WritingTask
 from structgen.doors.typed.worked.worked_examples import Examples, Spelling
-from structgen.doors.typed.wrapping import unwrapped
+from structgen.doors.typed.wrapping import unwrap_document
 from structgen.doors.typed.writers import Preparation, Writer
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.machines.core.matcher import Matcher
@@ -125,10 +125,10 @@ class PageQuestion:
         return self._prepared.writer()
 
     @cached_property
-    def form(self) -> WantedForm:
+    def form(self) -> TargetForm:
         """The form of all items of a document, or of its object. Errors: those of `form_of`; OptionError for
         free text, for a grammar that no schema says, and for lists with items of several kinds by place."""
-        form = replace(self._prepared.form(self.target), items=False)
+        form = replace(self._prepared.read_form(self.target), items=False)
         schema_grammar_of(form.grammar, "target")
         if "prefixItems" in (form.schema or {}):
             cure = "Ask for an object with a name for each, or for list[T]."
@@ -145,7 +145,7 @@ class PageQuestion:
         """The JSON Schema of the items together, or of the object, without what may hold it."""
         schema = self.form.schema or {}
         if self.form.is_wrapped:
-            held = schema["properties"][self.form.holder[1:]]
+            held = schema["properties"][self.form.value_pointer[1:]]
             schema = {**{key: member for key, member in schema.items() if key == "$defs"}, **held}
         root = resolved(schema, schema)[0]
         return {**referred(schema), **root} if root.get("type") in ARRAYS else schema
@@ -171,7 +171,7 @@ class PageQuestion:
         return grammar
 
     @cached_property
-    def page_form(self) -> WantedForm:
+    def page_form(self) -> TargetForm:
         """The form of what one page says: of an object, any member may be null; of a list, there may be any
         number of items."""
         form = self.form
@@ -188,16 +188,16 @@ class PageQuestion:
         return replace(form, reader=None, grammar=form.grammar.inside(changed))
 
     @cached_property
-    def wanted(self) -> WantedText:
+    def wanted(self) -> WritingTask:
         """What the model is asked for."""
-        return WantedText(self.page_form, self.said, waits=True)
+        return WritingTask(self.page_form, self.said, is_async=True)
 
     @cached_property
-    def _one(self) -> WantedText:
+    def _one(self) -> WritingTask:
         """One item, or what a page says of the object: a text that does not state it has nothing."""
         if not self.is_list:
             return self.wanted
-        return replace(self.wanted, form=WantedForm(grammar=self._grammar.in_place_of(self.item_schema)))
+        return replace(self.wanted, form=TargetForm(grammar=self._grammar.in_place_of(self.item_schema)))
 
     @property
     def _named_schema(self) -> Mapping[str, Any]:
@@ -236,10 +236,10 @@ class PageQuestion:
 
         def document(pair: Pair) -> str:
             try:
-                return forms[0].written(pair.value, pair.where).document
+                return forms[0].write_value(pair.value, pair.where).document
             except OptionError as error:
                 with suppress(OptionError):
-                    return forms[1].written(pair.value, pair.where).document
+                    return forms[1].write_value(pair.value, pair.where).document
                 raise error from None
 
         return [(pair.call[0], document(pair)) for pair in self.said.examples]
@@ -257,7 +257,7 @@ class PageQuestion:
         begun = "" if self._is_trained else self.instruction
         prompt = f"{begun}\n\n{text}" if begun else text
         named = (("page", text),)
-        return PromptSource(prompt, (text,), neutral=self.instruction, named=named, instruction=begun)
+        return PromptSource(prompt, (text,), neutral=self.instruction, named_values=named, instruction=begun)
 
     @cached_property
     def _is_trained(self) -> bool:
@@ -267,7 +267,7 @@ class PageQuestion:
     def source(self, text: str) -> PromptSource:
         """Return the prompt of a page, with its examples. Errors: those of `sg.run`."""
         source = self._asked(text)
-        return source if self._examples is None else self._examples.beside(source)
+        return source if self._examples is None else self._examples.add_examples(source)
 
     # --- sizes ----------------------------------------------------------------------------------------------
 
@@ -330,7 +330,7 @@ class PageQuestion:
                     cure=f"Give at least {least:,}.",
                 )
         with suppress(NotStatedError):
-            wanted_of(self.wanted, self.source(text))
+            narrow_task(self.wanted, self.source(text))
 
     async def answer(self, page: Page) -> dict[str, Any]:
         """Return the line of a page: what its parts say, or the error with which it failed. Errors: those
@@ -367,18 +367,18 @@ class PageQuestion:
         it: a sentence, an error, or "". Adds to the counts of a line, and to what was not asked of it.
         `start`: where the text stands in the document."""
         source = self.source(text)
-        stated = unverified_text(source.named) if self.unverified else None
+        stated = unverified_text(source.named_values) if self.unverified else None
         try:
-            of_item = wanted_of(self._one, source, is_again=True, stated=stated)
-            held = wanted_of(self.wanted, source, is_again=True, stated=stated)
+            of_item = narrow_task(self._one, source, is_again=True, stated=stated)
+            held = narrow_task(self.wanted, source, is_again=True, stated=stated)
         except NotStatedError as error:  # nothing can be said of it: the model is not asked
-            line["unasked"].append(unasked_piece(error, stated_text(source.named), start))
+            line["unasked"].append(unasked_piece(error, stated_text(source.named_values), start))
             return None, ""
         for attempt in range(_TRIES):
             if attempt:
                 await asyncio.sleep(PAUSE * 2 ** (attempt - 1))
             try:
-                outcome = await obtained(self.writer, held, source)
+                outcome = await obtain_outcome(self.writer, held, source)
             except OptionError as refusal:
                 if refusal.where not in ("prompt", "max_tokens"):
                     raise
@@ -402,7 +402,7 @@ class PageQuestion:
             why = f"The answer was cut at {self.writer.bound}."
         return self._written(result, held.form), why
 
-    def _stated_items(self, result: Result, form: WantedForm, line: dict[str, Any]) -> Any:
+    def _stated_items(self, result: Result, form: TargetForm, line: dict[str, Any]) -> Any:
         """Return, of a list that the text does not state, the items that it does state: of a server, nothing
         holds the answers to the text. None for what is no list. `form`: that of one item."""
         if not isinstance(result.error, ValidatorError) or not self.is_list or form.grammar is None:
@@ -427,18 +427,20 @@ class PageQuestion:
         is_servers = getattr(error, "where", "") == getattr(self.writer, "url", None)
         return is_servers and status not in _REFUSALS
 
-    def _written(self, result: Result, form: WantedForm) -> dict[str, Any]:
+    def _written(self, result: Result, form: TargetForm) -> dict[str, Any]:
         """Return the document of an answer as text, and how sure the model was of its scalars."""
         writer, sure = self.writer, {}
         if isinstance(writer, Local) and not self.said.sampling.strategies:
-            confidences = confidences_of(result, form.grammar, writer.engine.tokenizer, self.form.holder)
+            confidences = confidences_of(
+                result, form.grammar, writer.engine.tokenizer, self.form.value_pointer
+            )
             sure = {path: round(confidence.probability, 6) for path, confidence in confidences.items()}
         return {"answer": result.text, "confidences": sure}
 
     def value(self, part: Mapping[str, Any]) -> Any:
         """Return the list of items, or the object, that a part of a line says."""
         answer = part["answer"]
-        return read(unwrapped(answer) if self.form.is_wrapped else answer)
+        return read(unwrap_document(answer) if self.form.is_wrapped else answer)
 
 
 def _repeats(items: list[Any]) -> bool:

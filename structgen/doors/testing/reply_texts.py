@@ -21,8 +21,8 @@ from structgen.base.language.checks import encodable, shown
 from structgen.base.system.installation import needing
 from structgen.doors.cli.position import TextStop
 from structgen.doors.typed.worked.field_values import by_fields
-from structgen.doors.typed.worked.worked_examples import spelled
-from structgen.doors.typed.wrapping import WRAPPER, wrapper_of
+from structgen.doors.typed.worked.worked_examples import spell_value
+from structgen.doors.typed.wrapping import WRAPPER, wrap_document
 from structgen.machines.core.compiled import CompiledGrammar
 
 
@@ -100,7 +100,7 @@ class ReplyForm(NamedTuple):
             for plain in plain_values(reply, where):
                 for value in (plain, *held(plain, schema)):
                     for made in (in_order(value, schema), value):
-                        yield from spelled(made)
+                        yield from spell_value(made)
 
     def _called(self, parts: Sequence[Any], where: str) -> Iterator[str]:
         """Yield the texts that may be written for calls, perhaps with a text before them: the arguments as
@@ -182,7 +182,7 @@ def _quoted(reply: str, schema: Any) -> Iterator[str]:
     if not isinstance(schema, Mapping):
         return
     if held(reply, schema) and not reply.lstrip().startswith("{"):
-        yield from map(wrapper_of, (reply, json.dumps(reply, ensure_ascii=False)))
+        yield from map(wrap_document, (reply, json.dumps(reply, ensure_ascii=False)))
     listed = schema.get("enum", [schema["const"]] if "const" in schema else [None])
     has_strings = schema.get("type") == "string" or all(isinstance(value, str) for value in listed)
     if has_strings and not reply.lstrip().startswith('"'):

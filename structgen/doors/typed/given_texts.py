@@ -9,7 +9,7 @@ from structgen.asking.grounding.grounded_grammar import checked_texts, schema_gr
 from structgen.asking.grounding.stated_text import StatedText, stated_text
 from structgen.base.errors import OptionError, options_named
 from structgen.decoding.engine.requests import Result
-from structgen.doors.typed.functions import judged, with_evidence
+from structgen.doors.typed.functions import judge_attempt, with_evidence
 from structgen.doors.typed.outcomes import Outcome
 from structgen.doors.typed.partial import Partial, progress_of
 from structgen.doors.typed.server_answers import Answer
@@ -89,28 +89,30 @@ def outcome_of(text: Any, target: Any, *, cut: bool = False, grounded: Any = Non
     if stated is not None:
         schema_grammar_of(form.grammar)
     if not isinstance(text, str):
-        return _partials(text, answer, stated)
-    answer.add(text)
-    return _outcome(answer, answer.result(), stated)
+        return _stream_partials(text, answer, stated)
+    answer.add_part(text)
+    return _judge_answer(answer, answer.make_result(), stated)
 
 
-def _outcome(answer: Answer, result: Result, stated: StatedText | None) -> Outcome[Any]:
-    outcome = judged(answer.form, result, 1, None)
+def _judge_answer(answer: Answer, result: Result, stated: StatedText | None) -> Outcome[Any]:
+    outcome = judge_attempt(answer.form, result, 1, None)
     if stated is None or outcome.error is not None:
         return outcome
     return with_evidence(outcome, answer.form, stated)
 
 
-def _partials(pieces: Iterable[str], answer: Answer, stated: StatedText | None) -> Iterator[Partial[Any]]:
+def _stream_partials(
+    pieces: Iterable[str], answer: Answer, stated: StatedText | None
+) -> Iterator[Partial[Any]]:
     """Yield what there is after each piece of text that tells more; the last partial has the outcome."""
     progress = progress_of(answer.form)
     for piece in pieces:
-        answer.add(piece)
-        if new := answer.new():
-            yield progress.add(new)
-    result = answer.result()
-    if rest := answer.rest(result):
-        yield progress.add(rest)
-    outcome = _outcome(answer, result, stated)
+        answer.add_part(piece)
+        if new_text := answer.take_new_text():
+            yield progress.add_piece(new_text)
+    result = answer.make_result()
+    if rest := answer.take_rest(result):
+        yield progress.add_piece(rest)
+    outcome = _judge_answer(answer, result, stated)
     _ = outcome.value  # its error is raised here
     yield Partial(progress, outcome)

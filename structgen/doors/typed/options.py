@@ -131,8 +131,8 @@ class TypedOptions:
 
     def __post_init__(self) -> None:
         WITHOUT_TOOLS.refuse(self)
-        if self.tools is not None and isinstance(said := cast("Any", self.thinking), bool | str):
-            object.__setattr__(self, "thoughts", said)
+        if self.tools is not None and isinstance(thoughts := cast("Any", self.thinking), bool | str):
+            object.__setattr__(self, "thoughts", thoughts)
             object.__setattr__(self, "thinking", None)
         object.__setattr__(self, "sampling", with_strategy(self.sampling, self.strategy, 0.0))
         object.__setattr__(self, "strategy", ())

@@ -94,5 +94,5 @@ class Outcome(Generic[R]):
             ("tokens", f"{usage.tokens:,} after a prompt of {usage.prompt_tokens:,}"),
         ]
         likeliest = sorted(self.probabilities.items(), key=lambda both: -both[1])
-        shown = cell(facts, ("probability", "value"), [(percent(p), value) for value, p in likeliest])
-        return shown if self.evidence is None else shown + self.evidence._repr_html_()
+        page = cell(facts, ("probability", "value"), [(percent(p), value) for value, p in likeliest])
+        return page if self.evidence is None else page + self.evidence._repr_html_()

@@ -10,14 +10,14 @@ from structgen.base.errors import OptionError, ValidatorError
 from structgen.base.json_text.events import JsonError, Place, pointer_of
 from structgen.base.json_text.growing_json import MISSING, GrowingJson
 from structgen.doors.typed.outcomes import Outcome
-from structgen.doors.typed.wanted_forms import WantedForm, failed
+from structgen.doors.typed.wanted_forms import TargetForm, generation_error
 from structgen.doors.typed.wrapping import WRAPPER
 
 if TYPE_CHECKING:
     from structgen.asking.python_types.type_places import TypeParts
 
 T_co = TypeVar("T_co", covariant=True)
-Parts: TypeAlias = "tuple[str | int, ...]"
+PartPath: TypeAlias = "tuple[str | int, ...]"
 """A place in the document: keys and indices from its root."""
 
 
@@ -51,12 +51,12 @@ class Partial(Generic[T_co]):
         so far. Cost: linear in it."""
         if self._outcome is not None and self._outcome.error is None:
             return self._outcome.value
-        return self._progress.value(self._pieces)
+        return self._progress.value_after(self._pieces)
 
     @property
     def closed(self) -> frozenset[str]:
         """The JSON pointers (RFC 6901) of the parts that have closed."""
-        return self._progress.closed(self._count)
+        return self._progress.closed_pointers(self._count)
 
     @property
     def result(self) -> T_co:
@@ -72,11 +72,11 @@ class Partial(Generic[T_co]):
 
     def __getitem__(self, key: str | int) -> Any:
         """Return a member or an item of what there is so far. Raises KeyError or IndexError."""
-        value = self._progress.value(self._pieces)
+        value = self._progress.value_after(self._pieces)
         if not isinstance(value, dict | list):
             raise KeyError(key)
-        held: Any = value
-        return held[key]
+        container: Any = value
+        return container[key]
 
     if not TYPE_CHECKING:
 
@@ -90,7 +90,7 @@ class Partial(Generic[T_co]):
             )
 
     def __contains__(self, key: object) -> bool:
-        value = self._progress.value(self._pieces)
+        value = self._progress.value_after(self._pieces)
         return isinstance(value, dict) and key in value
 
     def get(self, key: str | int, default: Any = None) -> Any:
@@ -119,13 +119,13 @@ class Progress:
         """`types` reads the text's parts; None: they are taken as JSON has them. `is_json`: whether the text
         is a document. `wrapped`: an object with one member holds it. `calls` returns the calls of a text so
         far that may be written in place of a document, perhaps as JSON too; None: it has none."""
-        self._read, self._types, self._pieces = calls, types, list[str]()
+        self._read_calls, self._type_parts, self._pieces = calls, types, list[str]()
         self._outside = int(wrapped)
         """How many keys lead from the root of the text to the document."""
         self._is_json, self._is_broken = is_json, not is_json
         """Whether the text is a document; and whether it is no JSON from here on."""
-        self._reader = GrowingJson(closed=self._close)
-        self._closed: dict[int, tuple[Parts, Any]] = {}
+        self._reader = GrowingJson(closed=self._close_part)
+        self._closed: dict[int, tuple[PartPath, Any]] = {}
         """The parts that have closed, in order: where each begins in the text, its place, its object."""
 
     @property
@@ -137,28 +137,28 @@ class Progress:
         """Return the first so many pieces; None: all."""
         return "".join(self._pieces[:pieces])
 
-    def add(self, piece: str) -> Partial[Any]:
+    def add_piece(self, piece: str) -> Partial[Any]:
         """Take a piece of the text; returns what there is now. Errors: GenerationError for a part that its
         type refuses, with the text so far. Cost: linear in the piece, and the reading of what it closes."""
         self._pieces.append(piece)
         if not self._is_broken:
-            self._is_broken = not _fed(self._reader, piece)
+            self._is_broken = not _feed_reader(self._reader, piece)
         return Partial(self)
 
-    def _close(self, place: Place, start: int, end: int, value: Any) -> Any:
+    def _close_part(self, path: Place, start: int, end: int, value: Any) -> Any:
         """Return the object of a part that has closed. The whole is read once, as the result."""
-        parts = place.parts[self._outside :]
+        parts = path.parts[self._outside :]
         if not parts and isinstance(value, dict | list):
             return value
-        part = self._types.at(place.parts, self._reader.open) if self._types and parts else None
+        part = self._type_parts.at(path.parts, self._reader.open) if self._type_parts and parts else None
         if part is not None:
             try:
                 value = part.read(self._reader.between(start, end))
             except ValidatorError as refusal:
-                if self._read is not None:  # the end of the text tells whether it is a call
+                if self._read_calls is not None:  # the end of the text tells whether it is a call
                     return value
-                where = pointer_of(parts) + refusal.where
-                raise failed(refusal.what, self.text(), 1, where) from refusal
+                pointer = pointer_of(parts) + refusal.where
+                raise generation_error(refusal.what, self.text(), 1, pointer) from refusal
         self._closed[start] = parts, value
         return value
 
@@ -169,31 +169,31 @@ class Progress:
         items = [value for parts, value in closed if len(parts) == 1 and isinstance(parts[0], int)]
         return items, len(self._closed)
 
-    def closed(self, count: int) -> frozenset[str]:
+    def closed_pointers(self, count: int) -> frozenset[str]:
         """Return the pointers of the first so many parts that closed."""
         return frozenset(pointer_of(parts) for parts, _ in islice(self._closed.values(), count))
 
-    def value(self, pieces: int) -> Any:
+    def value_after(self, pieces: int) -> Any:
         """Return what there was after so many pieces. Cost: of a document the containers that are open, or,
         where others have come since, linear in what came before. Of another text it is linear."""
-        if self._read is not None or not self._is_json:
+        if self._read_calls is not None or not self._is_json:
             text = self.text(pieces)
-            said = text if self._read is None else self._read(text)
-            if said is not None or not self._is_json:
-                return said
+            answer = text if self._read_calls is None else self._read_calls(text)
+            if answer is not None or not self._is_json:
+                return answer
         reader = self._reader
         if pieces < len(self._pieces):
             reader = GrowingJson(
                 closed=lambda _place, at, _end, value: self._closed.get(at, (None, value))[1]
             )
-            _fed(reader, self.text(pieces))
-        held = reader.value
+            _feed_reader(reader, self.text(pieces))
+        found_value = reader.value
         if self._outside:
-            held = held.get(WRAPPER, MISSING) if isinstance(held, dict) else MISSING
-        return None if held is MISSING else held
+            found_value = found_value.get(WRAPPER, MISSING) if isinstance(found_value, dict) else MISSING
+        return None if found_value is MISSING else found_value
 
 
-def _fed(reader: GrowingJson, piece: str) -> bool:
+def _feed_reader(reader: GrowingJson, piece: str) -> bool:
     """Have a piece read; tells whether it may be JSON. Whoever reads the whole text says what is wrong."""
     try:
         reader.feed(piece)
@@ -202,9 +202,9 @@ def _fed(reader: GrowingJson, piece: str) -> bool:
     return True
 
 
-def progress_of(form: WantedForm, read: Callable[[str], Any] | None = None) -> Progress:
-    """Return what follows a new text, which is JSON where its form has a schema. `read`: of a reply that may
-    call tools, returns what there is of its text so far."""
-    read = None if form.tools is None else read
-    is_held, is_json = form.is_wrapped or form.is_said, form.schema is not None
-    return Progress(form.parts, is_json=is_json, wrapped=is_held, calls=read)
+def progress_of(form: TargetForm, read_calls: Callable[[str], Any] | None = None) -> Progress:
+    """Return what follows a new text, which is JSON where its form has a schema. `read_calls`: of a reply
+    that may call tools, returns what there is of its text so far."""
+    read_calls = None if form.tools is None else read_calls
+    is_wrapped, is_json = form.is_wrapped or form.is_text_in_string, form.schema is not None
+    return Progress(form.type_parts, is_json=is_json, wrapped=is_wrapped, calls=read_calls)

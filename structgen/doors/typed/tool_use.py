@@ -36,7 +36,7 @@ from structgen.schema.reading.policies import WIDEST
 _CURE: Final = "Annotate Call, str | Call, Person | Call, the same with list[Call], or Reply (of structgen)."
 
 
-class Taken(NamedTuple):
+class ReplyShape(NamedTuple):
     """What a return type takes of a reply."""
 
     text: bool
@@ -49,7 +49,7 @@ class Taken(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class ToolUse:
-    """Which tools a reply may call, and what becomes of it. Made by `tool_use`."""
+    """Which tools a reply may call, and what becomes of it. Made by `read_tool_use`."""
 
     tools: tuple[Tool, ...]
     choice: ToolChoice
@@ -58,7 +58,7 @@ class ToolUse:
     thinking: bool | Literal["auto"]
     """Whether the format's thoughts come before the reply, as `sg.tools` has it."""
     policies: Mapping[str, Any]
-    taken: Taken
+    taken: ReplyShape
     prompts: WeakKeyDictionary[Any, Any] = field(default_factory=WeakKeyDictionary)
     """How each model of this process is asked, kept as long as both are."""
 
@@ -67,7 +67,7 @@ class ToolUse:
 
         Errors: ValidatorError for arguments that the types of a tool refuse, and for a reply with problems.
         """
-        if (problem := _problem(reply)) is not None:
+        if (problem := _first_problem(reply)) is not None:
             raise problem
         for call in reply.calls:
             if call.tool is not None and call.tool.reader is not None:
@@ -77,18 +77,18 @@ class ToolUse:
                     where = f"{call.name}{error.where}"
                     raise ValidatorError(error.what, count=error.count, where=where) from error
         if reply.repeats:
-            told = f"{reply.repeats}: the reply ends before. parallel=False allows one call in a reply."
-            warnings.warn(ToolWarning(told), stacklevel=warning_level())
-        return self._value(reply)
+            warning = f"{reply.repeats}: the reply ends before. parallel=False allows one call in a reply."
+            warnings.warn(ToolWarning(warning), stacklevel=warning_level())
+        return self._take_parts(reply)
 
-    def so_far(self, reply: Reply) -> Any:
+    def take_so_far(self, reply: Reply) -> Any:
         """Return what the return type takes of a reply that may go on: the call that is being written too.
         Of what may be another answer, whose strings may hold marks of calls: the text, if it is no JSON."""
         if self.taken.answer is not None and (reply.text.strip() or not reply.begun_calls):
             return reply.text if self.taken.text else None
-        return self._value(reply)
+        return self._take_parts(reply)
 
-    def _value(self, reply: Reply) -> Any:
+    def _take_parts(self, reply: Reply) -> Any:
         if self.taken.calls == "reply":
             return reply
         calls = reply.begun_calls
@@ -96,30 +96,33 @@ class ToolUse:
             return reply.text if self.taken.text else [] if self.taken.calls == "list" else None
         return calls if self.taken.calls == "list" else calls[0]
 
-    def fault(self, reply: Reply) -> ValidatorError | None:
+    def find_fault(self, reply: Reply) -> ValidatorError | None:
         """Return what is wrong with a reply that no mask has seen; None: nothing but what `value` finds."""
-        if (problem := _problem(reply)) is not None:
+        if (problem := _first_problem(reply)) is not None:
             return problem
-        count, most, must = len(reply.calls), self.choice.most, self.choice.must
+        count, call_limit, must = len(reply.calls), self.choice.most, self.choice.must
         is_open = reply.partial is not None or not (reply.complete or reply.problems)
         faults = {
             "The reply breaks off inside of a call.": is_open,
             "The reply calls no tool, and it must call one.": must and not count,
             "Text follows the calls, where only calls may.": must and "".join(reply.texts[1:]).strip(),
-            f"The reply has {count} calls, and may have {most}.": most is not None and count > most,
+            f"The reply has {count} calls, and may have {call_limit}.": call_limit is not None
+            and count > call_limit,
         }
-        for what, is_there in faults.items():
+        for fault, is_there in faults.items():
             if is_there:
-                return ValidatorError(what, where="calls")
+                return ValidatorError(fault, where="calls")
         for call in reply.calls:
-            compiled = self._schemas[call.name]
-            wrong = first_fault(compiled, call.document)
-            if wrong:
-                return ValidatorError(f"The arguments are none of the schema's: {wrong}.", where=call.name)
+            arguments_grammar = self._argument_grammars[call.name]
+            first_wrong = first_fault(arguments_grammar, call.document)
+            if first_wrong:
+                return ValidatorError(
+                    f"The arguments are none of the schema's: {first_wrong}.", where=call.name
+                )
         return None
 
     @cached_property
-    def _schemas(self) -> dict[str, CompiledGrammar]:
+    def _argument_grammars(self) -> dict[str, CompiledGrammar]:
         """The grammar of each tool's arguments, over bytes."""
         return {
             tool.name: over_bytes(unwarned_schema(tool.closed_schema, **{**tool.policies, **WIDEST}))
@@ -127,7 +130,7 @@ class ToolUse:
         }
 
 
-def tool_use(given: TypedOptions, hint: Any, where: str) -> ToolUse:
+def read_tool_use(options: TypedOptions, hint: Any, where: str) -> ToolUse:
     """Return what options and a return type say together; a `target` (`where`) has calls beside it in any
     case.
 
@@ -135,31 +138,31 @@ def tool_use(given: TypedOptions, hint: Any, where: str) -> ToolUse:
     several calls where the type is a list of them, and in a `Reply` that need not have one. Errors:
     OptionError and those of `sg.tools`; UnsupportedError for a type that is none of a reply.
     """
-    taken = _taken(hint, where)
-    tools = read_tools(given.tools)
-    choice, parallel = given.tool_choice, given.parallel
-    free = taken.text or taken.calls == "reply" or taken.answer is not None
+    reply_shape = _reply_shape_of(hint, where)
+    tools = read_tools(options.tools)
+    choice, parallel = options.tool_choice, options.parallel
+    may_be_text = reply_shape.text or reply_shape.calls == "reply" or reply_shape.answer is not None
     if choice is None:
-        choice = "auto" if free else "required"
-    if parallel is None and taken.calls != "reply":
-        parallel = taken.calls == "list"
-    read = read_choice(tools, choice, parallel)
-    if not (free or read.must):
+        choice = "auto" if may_be_text else "required"
+    if parallel is None and reply_shape.calls != "reply":
+        parallel = reply_shape.calls == "list"
+    tool_choice = read_choice(tools, choice, parallel)
+    if not (may_be_text or tool_choice.must):
         raise OptionError(
             f"A reply may be a text, and {shown(hint)} has no place for one.",
             where="tool_choice",
             cure='Give "required" or the name of a tool, or annotate str | Call.',
         )
-    if taken.calls == "one" and read.most not in (0, 1):
+    if reply_shape.calls == "one" and tool_choice.most not in (0, 1):
         raise OptionError(
             f"A reply may have several calls, and {shown(hint)} takes one.",
             where="parallel",
             cure="Leave parallel out, or annotate list[Call].",
         )
-    if read.must:
-        taken = taken._replace(answer=None)
-    format = None if given.tool_format is None else format_of(given.tool_format, where="tool_format")
-    return ToolUse(tools, read, format, given.thoughts, dict(given.policies or {}), taken)
+    if tool_choice.must:
+        reply_shape = reply_shape._replace(answer=None)
+    format = None if options.tool_format is None else format_of(options.tool_format, where="tool_format")
+    return ToolUse(tools, tool_choice, format, options.thoughts, dict(options.policies or {}), reply_shape)
 
 
 def names_calls(hint: Any) -> bool:
@@ -167,23 +170,27 @@ def names_calls(hint: Any) -> bool:
     return hint is Call or hint is Reply or any(map(names_calls, typing.get_args(hint)))
 
 
-def _taken(hint: Any, where: str) -> Taken:
+def _reply_shape_of(hint: Any, where: str) -> ReplyShape:
     """Return what a return type takes of a reply. Errors: UnsupportedError."""
     if hint is Reply:
-        return Taken(True, "reply")
+        return ReplyShape(True, "reply")
     is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
     members = list(typing.get_args(hint)) if is_union else [hint]
-    called = [member for member in members if names_calls(member)]
-    if not called and where == "target":
-        called, members = [Call], [*members, Call]
+    with_calls = [member for member in members if names_calls(member)]
+    if not with_calls and where == "target":
+        with_calls, members = [Call], [*members, Call]
     rest = [member for member in members if not names_calls(member)]
     answer = typing.Union[tuple(rest)] if len(rest) > 1 else rest[0] if rest else None
     text = answer is str
     answer = None if text else answer
-    if called == [Call]:
-        return Taken(text, "one", answer)
-    if len(called) == 1 and typing.get_origin(called[0]) is list and typing.get_args(called[0]) == (Call,):
-        return Taken(text, "list", answer)
+    if with_calls == [Call]:
+        return ReplyShape(text, "one", answer)
+    if (
+        len(with_calls) == 1
+        and typing.get_origin(with_calls[0]) is list
+        and typing.get_args(with_calls[0]) == (Call,)
+    ):
+        return ReplyShape(text, "list", answer)
     raise UnsupportedError(
         f"{shown(hint)} says nothing of a reply that may call tools.",
         keyword="type",
@@ -192,20 +199,23 @@ def _taken(hint: Any, where: str) -> Taken:
     )
 
 
-def history(messages: Sequence[Mapping[str, Any]], form: Literal["object", "text"]) -> list[dict[str, Any]]:
+def rewrite_history(
+    messages: Sequence[Mapping[str, Any]], form: Literal["object", "text"]
+) -> list[dict[str, Any]]:
     """Return chat messages, the arguments of earlier calls as an object or as JSON text, whichever they have.
     Errors: OptionError for arguments that are neither."""
-    rewritten = []
-    for at, message in enumerate(messages):
-        made = {**message, "content": message.get("content") or ""}
-        if made.get("tool_calls"):
-            made["tool_calls"] = [_rewritten(call, form, at) for call in made["tool_calls"]]
-        rewritten.append(made)
-    return rewritten
+    turns = []
+    for index, message in enumerate(messages):
+        turn = {**message, "content": message.get("content") or ""}
+        if turn.get("tool_calls"):
+            turn["tool_calls"] = [_rewrite_call(call, form, index) for call in turn["tool_calls"]]
+        turns.append(turn)
+    return turns
 
 
-def _rewritten(call: Any, form: str, at: int) -> Any:
-    """Return an earlier call with its arguments in a form. Errors: OptionError; `at`: the message's place."""
+def _rewrite_call(call: Any, form: str, index: int) -> Any:
+    """Return an earlier call with its arguments in a form. Errors: OptionError; `index`: the message's
+    place."""
     function = call.get("function") if isinstance(call, Mapping) else None
     arguments = function.get("arguments") if isinstance(function, Mapping) else None
     try:
@@ -217,18 +227,18 @@ def _rewritten(call: Any, form: str, at: int) -> Any:
             raise ValueError
     except ValueError as error:
         raise OptionError(
-            f"A call in message {at} is not one of OpenAI's, or its arguments are no JSON.",
+            f"A call in message {index} is not one of OpenAI's, or its arguments are no JSON.",
             where="prompt",
             cure="Pass reply.message(), or the assistant's message as OpenAI's API returned it.",
         ) from error
     return {**call, "function": {**function, "arguments": arguments}}
 
 
-def _problem(reply: Reply) -> ValidatorError | None:
+def _first_problem(reply: Reply) -> ValidatorError | None:
     """Return the first problem of a reply that is more than a note on how a call is written."""
     problem = next((problem for problem in reply.problems if not isinstance(problem, LooseCallError)), None)
     if problem is None:
         return None
-    made = ValidatorError(problem.what, where=problem.where)
-    made.__cause__ = problem
-    return made
+    error = ValidatorError(problem.what, where=problem.where)
+    error.__cause__ = problem
+    return error

@@ -30,8 +30,15 @@ from structgen.decoding.engine.searches.listed_values import listed, listed_valu
 from structgen.doors.typed.missing_options import OF_TOOLS
 from structgen.doors.typed.options import TypedOptions
 from structgen.doors.typed.server_replies import SentSchema
-from structgen.doors.typed.tool_use import ToolUse, names_calls, tool_use
-from structgen.doors.typed.wrapping import WRAPPER, WrappedReader, Wrapping, is_object, wrapped, wrapper_of
+from structgen.doors.typed.tool_use import ToolUse, names_calls, read_tool_use
+from structgen.doors.typed.wrapping import (
+    WRAPPER,
+    WrappedReader,
+    Wrapping,
+    is_object,
+    wrap_document,
+    wrap_schema,
+)
 from structgen.grammars.compilation.compiler import compile
 from structgen.grammars.json_grammars.outline_writer import Outlines, shorter_outlines
 from structgen.grammars.json_grammars.schema_grammar import json_schema, unwarned_schema, without_grammars
@@ -50,7 +57,7 @@ _ASYNC = (collections.abc.AsyncIterator, collections.abc.AsyncIterable, collecti
 
 
 @dataclass(frozen=True)
-class WantedForm:
+class TargetForm:
     """What is wanted. Made by `form_of`."""
 
     hint: Any = None
@@ -68,21 +75,21 @@ class WantedForm:
     wrap: bool = False
     """Whether the model is asked for objects alone. The reader and the grammar of a type are then those of an
     object that holds the document. What else is sent to a server, its writer puts into one."""
-    is_said: bool = False
+    is_text_in_string: bool = False
     """Whether the grammar is that of an object that holds, as a string, the text that is wanted."""
-    whole: WantedForm | None = None
+    unnarrowed: TargetForm | None = None
     """The form as it was before its grammar was narrowed to what a text states. None: it was not."""
 
     @cached_property
     def schema(self) -> dict[str, Any] | None:
         """The JSON Schema; None of free text, or of a grammar that has none."""
-        if self.reader is not None and self.whole is None:
+        if self.reader is not None and self.unnarrowed is None:
             return self.reader.schema
         value = None if self.grammar is None else self.grammar.schema
         return value if value is None or isinstance(value, dict) else {}
 
     @cached_property
-    def parts(self) -> TypeParts | None:
+    def type_parts(self) -> TypeParts | None:
         """What reads the parts of a document as its type has them; None without a type."""
         if self.reader is None:
             return None
@@ -97,7 +104,7 @@ class WantedForm:
         return listed(self.grammar).texts
 
     @property
-    def asked(self) -> str:
+    def card_form(self) -> str:
         """What cards of models call the form (`model_cards.FORMS`). A call that is certain to be of one tool
         is asked for as the JSON of its arguments."""
         if self.tools is not None:
@@ -118,9 +125,9 @@ class WantedForm:
         return isinstance(self.reader, WrappedReader)
 
     @property
-    def holder(self) -> str:
+    def value_pointer(self) -> str:
         """The JSON pointer of what is wanted in the document that is written."""
-        return f"/{WRAPPER}" if self.is_wrapped or self.is_said else ""
+        return f"/{WRAPPER}" if self.is_wrapped or self.is_text_in_string else ""
 
     @cached_property
     def outlines(self) -> Outlines | None:
@@ -136,7 +143,7 @@ class WantedForm:
         return next(shorter_outlines(self.outlines, descriptions=True))[0]
 
     @cached_property
-    def spoken(self) -> dict[str, Any] | None:
+    def string_schema(self) -> dict[str, Any] | None:
         """The JSON Schema of the strings that are the texts of a choice or a pattern; None for all else."""
         match None if self.grammar is None else self.grammar.bare():
             case RegularGrammar(formula=Words(words)):
@@ -146,11 +153,11 @@ class WantedForm:
         return None
 
     @cached_property
-    def sent(self) -> SentSchema:
+    def server_schema(self) -> SentSchema:
         """What a server is asked for, without `x-grammar`, which is judged here. Raises UnsupportedError for
         a grammar that no schema says."""
-        schema = self.schema if self.spoken is None else self.spoken
-        if self.whole is not None:
+        schema = self.schema if self.string_schema is None else self.string_schema
+        if self.unnarrowed is not None:
             schema = json.loads(write(schema))  # it has exact numbers
         if schema is None or (self.grammar is not None and self.grammar.bare() is not self.grammar.innermost):
             raise refuse(
@@ -159,42 +166,48 @@ class WantedForm:
                 "Ask an engine, or for a schema, a choice or a regular expression.",
                 "target",
             )
-        sent = wrapped(schema) if self.wrap else schema
-        own = dict(self.reader.policies) if self.reader is not None else {}
-        is_wrapped = self.is_wrapped or sent is not schema
-        grammar = unwarned_schema(sent, **{**own, **WIDEST})
-        compiled = over_bytes(grammar)
-        sent = without_grammars(sent)
+        sent_schema = wrap_schema(schema) if self.wrap else schema
+        own_policies = dict(self.reader.policies) if self.reader is not None else {}
+        is_wrapped = self.is_wrapped or sent_schema is not schema
+        grammar = unwarned_schema(sent_schema, **{**own_policies, **WIDEST})
+        byte_grammar = over_bytes(grammar)
+        sent_schema = without_grammars(sent_schema)
         # what a text states of a type is no list of values that the type has
-        whole = self.spoken or (self.whole or self).schema or {}
-        names = named_values(whole["properties"][WRAPPER] if self.is_wrapped else whole, whole.get("$defs"))
-        return SentSchema(sent, compiled, is_wrapped, self.is_wrapped, self.spoken is not None, names)
+        type_schema = self.string_schema or (self.unnarrowed or self).schema or {}
+        names = named_values(
+            type_schema["properties"][WRAPPER] if self.is_wrapped else type_schema, type_schema.get("$defs")
+        )
+        return SentSchema(
+            sent_schema, byte_grammar, is_wrapped, self.is_wrapped, self.string_schema is not None, names
+        )
 
-    def written_by(self, tokenizer: Tokenizer) -> Grammar | None:
+    def grammar_for(self, tokenizer: Tokenizer) -> Grammar | None:
         """Return the grammar for a vocabulary. The object that says a text has no needless escapes; where the
         tokens write none of the texts without escapes, it has all. Cost: that of compiling, for such an
         object and a vocabulary that lacks bytes."""
         grammar = self.grammar
-        if self.is_said and grammar is not None and tokenizer.missing_bytes:
+        if self.is_text_in_string and grammar is not None and tokenizer.missing_bytes:
             try:
                 compile(grammar, tokenizer, first_mask=False)
             except (GrammarError, TokenizerError):
-                how: Mapping[str, Any] = {**JSON_DUMPS, "escapes": "canonical"}
-                return json_schema(self.schema or {}, **how)
+                policies: Mapping[str, Any] = {**JSON_DUMPS, "escapes": "canonical"}
+                return json_schema(self.schema or {}, **policies)
         return grammar
 
     def begun(self, text: str) -> Iterator[tuple[str, str]]:
         """Yield the ways in which a text may begin what is written, each with what would then close it. They
         are inside of its object, where one holds it, and as it is."""
-        if self.holder:
-            said, closing = (json.dumps(text, ensure_ascii=False)[:-1], '"}') if self.is_said else (text, "}")
-            yield wrapper_of(said)[:-1], closing
+        if self.value_pointer:
+            escaped, closing = (
+                (json.dumps(text, ensure_ascii=False)[:-1], '"}') if self.is_text_in_string else (text, "}")
+            )
+            yield wrap_document(escaped)[:-1], closing
         yield text, ""
 
-    def said(self, result: Result) -> Result:
+    def unwrap_result(self, result: Result) -> Result:
         """Return a result with the text that is wanted in place of the object that says it, which is then its
         `reply`."""
-        if not self.is_said or result.error is not None or isinstance(result.value, Reply):
+        if not self.is_text_in_string or result.error is not None or isinstance(result.value, Reply):
             return result
         text = result.value[WRAPPER]
         return replace(result, text=text, value=text, reply=result.text)
@@ -208,12 +221,12 @@ class WantedForm:
 
 
 @dataclass(frozen=True)
-class WantedText:
+class WritingTask:
     """What a writer is asked for beside the prompt."""
 
-    form: WantedForm
+    form: TargetForm
     options: TypedOptions
-    waits: bool = False
+    is_async: bool = False
     """Whether the caller waits in an event loop; else the writer blocks."""
     name: str = ""
     """Of the function that asks, for traces."""
@@ -222,16 +235,16 @@ class WantedText:
 def form_of(
     target: Any,
     policies: Mapping[str, Any] | None = None,
-    usual: Mapping[str, Any] | None = None,
+    default_policies: Mapping[str, Any] | None = None,
     wrap: Wrapping = "never",
     where: str = "target",
-) -> WantedForm:
+) -> TargetForm:
     """Return the form of a target (`read_target`): free text for None and `str`, items for Iterator[T] and
     AsyncIterator[T], else one text.
 
-    `policies` are options of `sg.json_schema`; `usual` those of schemas where nothing is said. `wrap`:
-    whether a type's document that is no object is held by one, "always" or where it is none of a few listed
-    values. So is what is sent to a server. `where`: "return", or the option's name, for errors.
+    `policies` are options of `sg.json_schema`; `default_policies` those of schemas where nothing is said.
+    `wrap`: whether a type's document that is no object is held by one, "always" or where it is none of a few
+    listed values. So is what is sent to a server. `where`: "return", or the option's name, for errors.
     Errors: those of `read_target`; UnsupportedError for a type that leaves nothing to write.
     """
     if names_calls(target):
@@ -253,64 +266,66 @@ def form_of(
         item = (typing.get_args(target) or (Any,))[0]
         target, items, asynchronous = types.GenericAlias(list, item), True, origin in _ASYNC
     if isinstance(target, type) or typing.get_origin(target) is not None:
-        said = tuple((name, type(value), value) for name, value in (policies or {}).items())
+        policy_items = tuple((name, type(value), value) for name, value in (policies or {}).items())
         try:
-            key = Definition(target), said, wrap, items, asynchronous
+            key = Definition(target), policy_items, wrap, items, asynchronous
             hash(key)
         except Exception:  # people's code may run in it: the type is read anew, and tells its own faults
-            return _typed(target, policies, wrap, items, asynchronous)
-        return _kept(*key)
-    grammar = plain_grammar(read_target(target, policies, usual, where=where).grammar)
+            return _form_of_type(target, policies, wrap, items, asynchronous)
+        return _cached_form(*key)
+    grammar = plain_grammar(read_target(target, policies, default_policies, where=where).grammar)
     if grammar is None:
-        return WantedForm(str)
-    form = WantedForm(grammar=grammar, wrap=wrap == "always")
-    if wrap == "unlisted" and "pattern" in (form.spoken or {}):
+        return TargetForm(str)
+    form = TargetForm(grammar=grammar, wrap=wrap == "always")
+    if wrap == "unlisted" and "pattern" in (form.string_schema or {}):
         # a chat model ends a string of JSON, and goes on with a bare text as long as the pattern does
-        held = json_schema(wrapped(form.spoken or {}), **READABLE_DUMPS)
-        return WantedForm(grammar=held, is_said=True)
+        wrapped_grammar = json_schema(wrap_schema(form.string_schema or {}), **READABLE_DUMPS)
+        return TargetForm(grammar=wrapped_grammar, is_text_in_string=True)
     return form
 
 
-def _typed(
+def _form_of_type(
     target: Any, policies: Mapping[str, Any] | None, wrap: Wrapping, items: bool, asynchronous: bool
-) -> WantedForm:
+) -> TargetForm:
     """Return the form of a type, perhaps free text."""
-    grammar, reader = read_target(target, policies, reading=partial(_held, wrap=wrap))
+    grammar, reader = read_target(target, policies, reading=partial(_reader_or_wrapper, wrap=wrap))
     if reader is None:
-        return WantedForm(str)
-    return WantedForm(target, reader, plain_grammar(grammar), items, asynchronous, wrap=wrap == "always")
+        return TargetForm(str)
+    return TargetForm(target, reader, plain_grammar(grammar), items, asynchronous, wrap=wrap == "always")
 
 
 @lru_cache(maxsize=64)
-def _kept(definition: Definition, said: tuple[tuple[str, type, Any], ...], *how: Any) -> WantedForm:
-    """Return `_typed` of a type that is as it was, under policies of the same types and values."""
-    return _typed(definition.hint, {name: value for name, _, value in said}, *how)
+def _cached_form(
+    definition: Definition, policy_items: tuple[tuple[str, type, Any], ...], *form_options: Any
+) -> TargetForm:
+    """Return `_form_of_type` of a type that is as it was, under policies of the same types and values."""
+    return _form_of_type(definition.hint, {name: value for name, _, value in policy_items}, *form_options)
 
 
-def _held(hint: Any, wrap: Wrapping) -> TypeReader[Any]:
+def _reader_or_wrapper(hint: Any, wrap: Wrapping) -> TypeReader[Any]:
     """Return the reader of a type, or of objects that hold its documents."""
     reader: TypeReader[Any] = read_type(hint)
-    is_held = wrap == "always" or (wrap == "unlisted" and not listed_values(reader.schema))
-    return WrappedReader(reader) if is_held and not is_object(reader.schema) else reader
+    is_wrapped = wrap == "always" or (wrap == "unlisted" and not listed_values(reader.schema))
+    return WrappedReader(reader) if is_wrapped and not is_object(reader.schema) else reader
 
 
 def form_of_calls(
     options: TypedOptions,
     hint: Any,
-    usual: Mapping[str, Any] | None = None,
+    default_policies: Mapping[str, Any] | None = None,
     wrap: Wrapping = "never",
     where: str = "target",
-) -> WantedForm:
+) -> TargetForm:
     """Return the form of a reply that may call tools; one that calls none has that of `form_of`.
 
     Errors: those of `tool_use` and `form_of`; OptionError for options that have no meaning beside tools.
     """
-    use = tool_use(options, hint, where)
+    use = read_tool_use(options, hint, where)
     OF_TOOLS.refuse(options, use)
     is_quoted = any(has_quotes(tool.schema) for tool in use.tools)
     if use.taken.answer is None and not is_quoted:
-        return WantedForm(hint, tools=use)
-    form = form_of(use.taken.answer, options.policies, usual, wrap, where)
+        return TargetForm(hint, tools=use)
+    form = form_of(use.taken.answer, options.policies, default_policies, wrap, where)
     if is_quoted or form.has_quotes:
         raise refuse(
             "Quotes of a reply that may call tools are held to no text.",
@@ -329,26 +344,29 @@ def form_of_calls(
     return form if use.choice.mode == "none" else replace(form, hint=hint, tools=use)
 
 
-def check_wrap(form: WantedForm, wrap: bool | None) -> None:
+def check_wrap(form: TargetForm, wrap: bool | None) -> None:
     """Raise OptionError where a person asks to wrap what is never wrapped."""
     if wrap and form.reader is None:
-        what = (
+        fault = (
             "Free text is no document" if form.grammar is None else "A schema or a grammar is taken as it is"
         )
         raise OptionError(
-            f"{what}: there is nothing to wrap.",
+            f"{fault}: there is nothing to wrap.",
             where="wrap",
             cure="Leave wrap out, or ask for a Python type such as list[str].",
         )
 
 
-def failed(what: str, text: str, attempts: int, where: str = "", cure: str = "") -> GenerationError:
+def generation_error(
+    fault: str, text: str, attempts: int, where: str = "", cure: str = ""
+) -> GenerationError:
     """Return the error of a text that is not what was asked for. `cure`: "" for a fault of the text."""
-    tried = "one attempt" if attempts == 1 else f"{attempts} attempts"
+    attempt_text = "one attempt" if attempts == 1 else f"{attempts} attempts"
     return GenerationError(
-        what,
+        fault,
         text=text,
         attempts=attempts,
         where=where,
-        cure=cure or f"This was after {tried}; the text is in `.text`. Ask again, or loosen what refuses it.",
+        cure=cure
+        or f"This was after {attempt_text}; the text is in `.text`. Ask again, or loosen what refuses it.",
     )

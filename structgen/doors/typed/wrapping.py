@@ -21,10 +21,10 @@ Wrapping: TypeAlias = Literal["never", "unlisted", "always"]
 
 WRAPPER: Final = "value"
 """The name of the member that holds the document."""
-_HELD: Final = re.compile(r'\s*\{\s*("(?:[^"\\]|\\.)*")\s*:(.*)\}\s*', re.DOTALL)
+_SINGLE_MEMBER: Final = re.compile(r'\s*\{\s*("(?:[^"\\]|\\.)*")\s*:(.*)\}\s*', re.DOTALL)
 """An object: its first key, and all behind its colon."""
 
-_BEGUN: Final = re.compile(rf'\s*\{{\s*"{WRAPPER}"\s*:\s*')
+_WRAPPER_OPENING: Final = re.compile(rf'\s*\{{\s*"{WRAPPER}"\s*:\s*')
 
 
 def is_object(schema: JsonObject) -> bool:
@@ -34,28 +34,29 @@ def is_object(schema: JsonObject) -> bool:
     return isinstance(root, dict) and root.get("type") == "object"
 
 
-def wrapped(schema: JsonObject) -> JsonObject:
+def wrap_schema(schema: JsonObject) -> JsonObject:
     """Return the schema of objects with one member, whose values are the documents of a schema; the schema
     itself, if its documents are objects."""
     if is_object(schema):
         return schema
-    made: JsonObject = {
+    wrapper: JsonObject = {
         "type": "object",
         "properties": {WRAPPER: {key: value for key, value in schema.items() if key != "$defs"}},
         "required": [WRAPPER],
         "additionalProperties": False,
     }
-    return {**made, "$defs": schema["$defs"]} if "$defs" in schema else made
+    return {**wrapper, "$defs": schema["$defs"]} if "$defs" in schema else wrapper
 
 
-def wrapper_of(text: str) -> str:
-    """Return a text of `wrapped(schema)` for a document of the schema."""
+def wrap_document(text: str) -> str:
+    """Return a text of `wrap_schema(schema)` for a document of the schema."""
     return f'{{"{WRAPPER}": {text}}}'
 
 
-def unwrapped(text: str) -> str:
-    """Return the document inside a text of `wrapped(schema)`; the text itself, if it is no such object."""
-    wrapper = _HELD.fullmatch(text)
+def unwrap_document(text: str) -> str:
+    """Return the document inside a text of `wrap_schema(schema)`; the text itself, if it is no such
+    object."""
+    wrapper = _SINGLE_MEMBER.fullmatch(text)
     with suppress(ValueError):
         if wrapper is not None and json.loads(wrapper[1]) == WRAPPER:  # the policies may allow escapes
             return wrapper[2].strip()
@@ -66,18 +67,18 @@ class Unwrapping:
     """The document inside a text that comes in pieces."""
 
     def __init__(self) -> None:
-        self._text = self._told = ""
+        self._text = self._handed_out = ""
 
-    def add(self, piece: str | None) -> str:
+    def add_piece(self, piece: str | None) -> str:
         """Return what a piece adds to the document; None ends the text. What may be the wrapper's end is held
         back until more comes. Cost: linear in the text so far."""
         self._text += piece or ""
-        begun = _BEGUN.match(self._text)
-        rest = "" if begun is None else self._text[begun.end() :].rstrip("} \t\n\r")
-        document = unwrapped(self._text) if piece is None else rest
-        added = document[len(self._told) :]
-        self._told += added
-        return added
+        opening = _WRAPPER_OPENING.match(self._text)
+        rest = "" if opening is None else self._text[opening.end() :].rstrip("} \t\n\r")
+        document = unwrap_document(self._text) if piece is None else rest
+        addition = document[len(self._handed_out) :]
+        self._handed_out += addition
+        return addition
 
 
 class WrappedReader(TypeReader[T]):
@@ -90,8 +91,8 @@ class WrappedReader(TypeReader[T]):
         """`inner` reads the type's own documents."""
         self._inner = inner
 
-        def read(document: str | bytes) -> T:
-            return inner.read(unwrapped(document if isinstance(document, str) else document.decode()))
+        def read_document(document: str | bytes) -> T:
+            return inner.read(unwrap_document(document if isinstance(document, str) else document.decode()))
 
         core = inner.core_schema
         is_shared = core["type"] == "definitions"
@@ -100,9 +101,11 @@ class WrappedReader(TypeReader[T]):
             "schema": core["schema"] if is_shared else core,
             "required": True,
         }
-        held: JsonObject = {"type": "typed-dict", "fields": {WRAPPER: field}}
-        core = {**core, "schema": held} if is_shared else held
-        super().__init__(inner.hint, SimpleNamespace(validate_json=read), wrapped(inner.schema), core)
+        object_core: JsonObject = {"type": "typed-dict", "fields": {WRAPPER: field}}
+        core = {**core, "schema": object_core} if is_shared else object_core
+        super().__init__(
+            inner.hint, SimpleNamespace(validate_json=read_document), wrap_schema(inner.schema), core
+        )
 
     def __reduce__(self) -> Any:
         """Pickle by the type, as its own reader does."""

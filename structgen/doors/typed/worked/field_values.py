@@ -24,7 +24,8 @@ def by_fields(value: Any) -> Any:
             return value
         case Mapping():
             return {
-                key if isinstance(key, str) else _said(key): by_fields(item) for key, item in value.items()
+                key if isinstance(key, str) else _pydantic_value(key): by_fields(item)
+                for key, item in value.items()
             }
     if hasattr(value, "get_secret_value"):
         return by_fields(value.get_secret_value())
@@ -32,28 +33,28 @@ def by_fields(value: Any) -> Any:
         return [by_fields(item) for item in value]
     if getattr(type(value), "__pydantic_root_model__", False):
         return by_fields(value.root)
-    fields = {} if isinstance(value, type) else dict(_fields(value))
-    return {name: by_fields(item) for name, item in fields.items()} if fields else _said(value)
+    fields = {} if isinstance(value, type) else dict(_named_fields(value))
+    return {name: by_fields(item) for name, item in fields.items()} if fields else _pydantic_value(value)
 
 
-def _said(value: Any) -> Any:
+def _pydantic_value(value: Any) -> Any:
     # optional: pydantic
     from pydantic_core import to_jsonable_python
 
     return to_jsonable_python(value, by_alias=True)
 
 
-def _fields(value: Any) -> Iterator[tuple[str, Any]]:
+def _named_fields(value: Any) -> Iterator[tuple[str, Any]]:
     """Yield the fields of an object of pydantic, a dataclass or a named tuple, under the names that are
     read."""
-    known = getattr(type(value), "__pydantic_fields__", {})
+    pydantic_fields = getattr(type(value), "__pydantic_fields__", {})
     names = (
-        [*known] or [field.name for field in dataclasses.fields(value)]
-        if known or dataclasses.is_dataclass(value)
+        [*pydantic_fields] or [field.name for field in dataclasses.fields(value)]
+        if pydantic_fields or dataclasses.is_dataclass(value)
         else getattr(value, "_fields", ())
     )
     for name in names:
-        alias = getattr(known.get(name), "validation_alias", None)
+        alias = getattr(pydantic_fields.get(name), "validation_alias", None)
         first = getattr(alias, "choices", [alias])[0]
         yield first if isinstance(first, str) else name, getattr(value, name)
     yield from (getattr(value, "__pydantic_extra__", None) or {}).items()

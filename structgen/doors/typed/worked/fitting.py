@@ -29,8 +29,8 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 from structgen.asking.request_reading.example_pairs import Pairs
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.system.html_pages import percent
-from structgen.doors.typed.worked.scores import ScoreTable, Shown, Tables
-from structgen.doors.typed.worked.worked_examples import likeness
+from structgen.doors.typed.worked.scores import ScoreTable, Table, Tables
+from structgen.doors.typed.worked.worked_examples import load_text_similarity
 
 F = TypeVar("F")
 MISSES: Final = 0.1
@@ -81,20 +81,21 @@ class Fitted(Tables, Generic[F]):
     """By field; {} where no error was named."""
 
     @property
-    def tables(self) -> list[Shown]:
+    def tables(self) -> list[Table]:
         """The candidates; and the thresholds, if any."""
         tried = [
             (name + " (chosen)" * (name == self.chosen), str(right), fault or str(of))
             for name, right, of, fault in self.candidates
         ]
         sure = [
-            (name or "the whole", _said(field), str(field.pairs)) for name, field in self.thresholds.items()
+            (name or "the whole", _describe_threshold(field), str(field.pairs))
+            for name, field in self.thresholds.items()
         ]
-        tables: list[Shown] = [(("examples", "right", "of"), tried)]
+        tables: list[Table] = [(("examples", "right", "of"), tried)]
         return [*tables, (("field", "accepted from", "pairs"), sure)] if sure else tables
 
 
-def _said(field: FieldThreshold) -> str:
+def _describe_threshold(field: FieldThreshold) -> str:
     if field.threshold is not None:
         return percent(field.threshold)
     return f"none: needs {field.needed} pairs" if field.pairs < field.needed else "none: too many are wrong"
@@ -107,96 +108,118 @@ def at_most_wrong(count: int, wrong: int, error: float) -> float:
     return math.fsum(
         math.exp(
             math.lgamma(count + 1)
-            - math.lgamma(some + 1)
-            - math.lgamma(count - some + 1)
-            + some * log(error)
-            + (count - some) * math.log1p(-error)
+            - math.lgamma(wrong_count + 1)
+            - math.lgamma(count - wrong_count + 1)
+            + wrong_count * log(error)
+            + (count - wrong_count) * math.log1p(-error)
         )
-        for some in range(wrong + 1)
+        for wrong_count in range(wrong + 1)
     )
 
 
 @cache
-def sizes_to_test(error: float, most: int) -> list[int]:
-    """Return the numbers of answers that are tested, ascending, up to `most`.
+def sizes_to_test(error: float, max_size: int) -> list[int]:
+    """Return the numbers of answers that are tested, ascending, up to `max_size`.
 
     For 0, 1, 2, ... wrong answers (from 8 on, a quarter more each time): the least number of answers with
-    which the test still passes (`at_most_wrong` <= MISSES). Cost: about linear in `most`.
+    which the test still passes (`at_most_wrong` <= MISSES). Cost: about linear in `max_size`.
     """
-    listed, allowed = list[int](), 0
+    sizes, allowed_wrong = list[int](), 0
     while True:
-        start = allowed + 1
+        start = allowed_wrong + 1
         size = start + bisect_left(
-            range(start, most + 1), True, key=lambda size: at_most_wrong(size, allowed, error) <= MISSES
+            range(start, max_size + 1),
+            True,
+            key=lambda size: at_most_wrong(size, allowed_wrong, error) <= MISSES,
         )
-        if size > most:
-            return listed
-        listed.append(size)
-        allowed += max(1, allowed // 4)
+        if size > max_size:
+            return sizes
+        sizes.append(size)
+        allowed_wrong += max(1, allowed_wrong // 4)
 
 
-def threshold(answers: Sequence[tuple[float, bool]], error: float) -> float | None:
+def find_threshold(answers: Sequence[tuple[float, bool]], error: float) -> float | None:
     """Return the least confidence at which answers may be accepted, or None. `answers`: the confidence of
     each, and whether it is right."""
     answers = sorted(answers, key=lambda answer: -answer[0])
-    least = None
+    min_confidence = None
     for size in sizes_to_test(error, len(answers) - 1):
         last = answers[size - 1][0]
-        below = next((sure for sure, _ in answers[size:] if sure < last), None)
-        taken = [is_right for sure, is_right in answers if below is None or sure > below]
-        if at_most_wrong(len(taken), taken.count(False), error) > MISSES:
+        next_confidence = next((sure for sure, _ in answers[size:] if sure < last), None)
+        accepted_answers = [
+            is_right for sure, is_right in answers if next_confidence is None or sure > next_confidence
+        ]
+        if at_most_wrong(len(accepted_answers), accepted_answers.count(False), error) > MISSES:
             break
-        least = last if below is None else math.nextafter(below, 2.0)
-    return least
+        min_confidence = last if next_confidence is None else math.nextafter(next_confidence, 2.0)
+    return min_confidence
 
 
-def thresholds(score: ScoreTable, error: float, seed: int) -> dict[str, FieldThreshold]:
+def find_thresholds(score: ScoreTable, error: float, seed: int) -> dict[str, FieldThreshold]:
     """Return how sure the model must be of each field of a score, for an error."""
     chance = random.Random(seed)
     needed = math.ceil(math.log(MISSES) / math.log1p(-error)) + 1
-    made = {}
-    for name, every in score.answers.items():
-        known = [(at, (sure, is_right)) for at, is_right, sure in every if sure is not None]
-        some = [chance.choice([*group])[1] for _, group in groupby(known, key=itemgetter(0))]
-        made[name] = FieldThreshold(threshold(some, error), len(some), needed)
-    return made
+    field_thresholds = {}
+    for name, answers in score.answers.items():
+        rated_answers = [
+            (pair_index, (sure, is_right)) for pair_index, is_right, sure in answers if sure is not None
+        ]
+        chosen_answers = [
+            chance.choice([*group])[1] for _, group in groupby(rated_answers, key=itemgetter(0))
+        ]
+        field_thresholds[name] = FieldThreshold(
+            find_threshold(chosen_answers, error), len(chosen_answers), needed
+        )
+    return field_thresholds
 
 
-async def fitted(function: Any, pairs: Pairs, error: float | None, held_out: float, seed: int) -> Fitted[Any]:
+async def fit_function(
+    function: Any, pairs: Pairs, error: float | None, held_out: float, seed: int
+) -> Fitted[Any]:
     """Return a typed function that is fitted to pairs. Errors: OptionError for too few of them. Cost: seven
     calls for each pair that chooses, at most, and one for each that gives thresholds."""
     order = random.Random(seed).sample(pairs, len(pairs))
-    kept = len(pairs) - round(held_out * len(pairs))
-    cut = len(pairs) if error is None else (kept + len(pairs) + 1) // 2
-    examples, choosing, last = (Pairs(order[a:b]) for a, b in ((0, kept), (kept, cut), (cut, len(pairs))))
+    example_count = len(pairs) - round(held_out * len(pairs))
+    choosing_end = len(pairs) if error is None else (example_count + len(pairs) + 1) // 2
+    examples, choosing, last = (
+        Pairs(order[a:b])
+        for a, b in ((0, example_count), (example_count, choosing_end), (choosing_end, len(pairs)))
+    )
     if not examples or not choosing or (error is not None and not last):
-        what = f"{len(pairs)} pairs with held_out={held_out} leave a part of them empty."
-        raise OptionError(what, where="pairs", cure="Give more pairs; some dozens tell more than chance.")
-    tried = [await _tried(function, *how, examples, choosing) for how in CANDIDATES]
-    able = [(candidate, made) for candidate, made in tried if made is not None]
+        fault = f"{len(pairs)} pairs with held_out={held_out} leave a part of them empty."
+        raise OptionError(fault, where="pairs", cure="Give more pairs; some dozens tell more than chance.")
+    scored_candidates = [
+        await _score_candidate(function, *candidate_options, examples, choosing)
+        for candidate_options in CANDIDATES
+    ]
+    able = [
+        (candidate, candidate_function)
+        for candidate, candidate_function in scored_candidates
+        if candidate_function is not None
+    ]
     best, chosen = max(able, key=lambda both: both[0].right - both[0].of)
-    candidates = [candidate for candidate, _ in tried if candidate.of or candidate.fault]
+    candidates = [candidate for candidate, _ in scored_candidates if candidate.of or candidate.fault]
     if error is None:
         return Fitted(chosen, best.name, candidates, {})
-    sure = thresholds(await chosen._scored(last), error, seed)
-    return Fitted(chosen._accepting(sure), best.name, candidates, sure)
+    sure = find_thresholds(await chosen._score_pairs(last), error, seed)
+    return Fitted(chosen._with_thresholds(sure), best.name, candidates, sure)
 
 
-async def _tried(
-    function: Any, way: str, most: int, examples: Pairs, choosing: Pairs
+async def _score_candidate(
+    function: Any, way: str, count: int, examples: Pairs, choosing: Pairs
 ) -> tuple[Candidate, Any]:
     """Return what a candidate scores, and the function with its examples; None where there are too few, or
     the model takes none."""
-    name = f"{way} {most}" if most else way
-    if most > len(examples) - (way == "nearest"):
+    name = f"{way} {count}" if count else way
+    if count > len(examples) - (way == "nearest"):
         return Candidate(name, 0, 0), None
-    given = Pairs(examples if way == "nearest" else examples[:most])
-    given.most = most
+    candidate_examples = Pairs(examples if way == "nearest" else examples[:count])
+    candidate_examples.most = count
     try:
         if way == "nearest":
-            likeness()
-        made = function.using(examples=given)
+            load_text_similarity()
+        candidate_function = function.using(examples=candidate_examples)
     except StructgenError as fault:
         return Candidate(name, 0, 0, str(fault)), None
-    score = await made._scored(choosing)
-    return Candidate(name, score.right, score.count), made
+    score = await candidate_function._score_pairs(choosing)
+    return Candidate(name, score.right, score.count), candidate_function

@@ -31,7 +31,7 @@ _ABSENT: Final = ...
 """An item that is not there."""
 
 
-Shown: TypeAlias = tuple[Sequence[str], Sequence[Sequence[str]]]
+Table: TypeAlias = tuple[Sequence[str], Sequence[Sequence[str]]]
 """A table: its heads, and its rows."""
 _Answer: TypeAlias = tuple[int, bool, float | None]
 
@@ -46,44 +46,61 @@ class Field(NamedTuple):
     is_right: bool
 
 
-def compared(wanted: Any, answered: Any, name: str = "", pointer: str = "") -> list[Field]:
+def compare_values(expected_value: Any, answer_value: Any, name: str = "", pointer: str = "") -> list[Field]:
     """Return the fields of two plain JSON values: those that are wanted, and those found beside them."""
     kind: Any = next(
-        (type(side) for side in (wanted, answered) if side and isinstance(side, dict | list)), None
+        (type(side) for side in (expected_value, answer_value) if side and isinstance(side, dict | list)),
+        None,
     )
     if kind is None or name.count("/") >= DEEPEST:
-        is_right = wanted == answered and isinstance(wanted, bool) == isinstance(answered, bool)
+        is_right = expected_value == answer_value and isinstance(expected_value, bool) == isinstance(
+            answer_value, bool
+        )
         return [Field(name, pointer, is_right)]
-    expected, other = (side if isinstance(side, kind) else kind() for side in (wanted, answered))
+    expected_items, answer_items = (
+        side if isinstance(side, kind) else kind() for side in (expected_value, answer_value)
+    )
     if kind is list:
-        return _matched(expected, other, name, pointer)
+        return _match_items(expected_items, answer_items, name, pointer)
     # of an object that is not there, no member is null
-    no = None if isinstance(wanted, dict) and isinstance(answered, dict) else _ABSENT
+    missing = None if isinstance(expected_value, dict) and isinstance(answer_value, dict) else _ABSENT
     return [
         field
-        for key in {**expected, **other}
-        for field in compared(
-            expected.get(key, no), other.get(key, no), *(f"{at}/{escape(key)}" for at in (name, pointer))
+        for key in {**expected_items, **answer_items}
+        for field in compare_values(
+            expected_items.get(key, missing),
+            answer_items.get(key, missing),
+            *(f"{at}/{escape(key)}" for at in (name, pointer)),
         )
     ]
 
 
-def _matched(wanted: Sequence[Any], answered: Sequence[Any], name: str, pointer: str) -> list[Field]:
+def _match_items(
+    expected_items: Sequence[Any], answer_items: Sequence[Any], name: str, pointer: str
+) -> list[Field]:
     """Return the fields of two lists, each item beside the one that it is matched with, if any."""
 
-    def fields(at: int | None, index: int | None) -> list[Field]:
-        both = _ABSENT if at is None else wanted[at], _ABSENT if index is None else answered[index]
-        return compared(*both, f"{name}/*", f"{pointer}/{index}")
+    def compare_pair(at: int | None, index: int | None) -> list[Field]:
+        both = (
+            _ABSENT if at is None else expected_items[at],
+            _ABSENT if index is None else answer_items[index],
+        )
+        return compare_values(*both, f"{name}/*", f"{pointer}/{index}")
 
-    places, indices = dict.fromkeys(range(len(wanted))), dict.fromkeys(range(len(answered)))
-    taken = list[Field]()
-    if len(wanted) * len(answered) <= MOST_MATCHED:
-        made = {both: fields(*both) for both in product(places, indices)}
-        for both in sorted(made, key=lambda both: -sum(field.is_right for field in made[both])):
-            if both[0] in places and both[1] in indices:
-                del places[both[0]], indices[both[1]]
-                taken += made[both]
-    return [*taken, *(field for both in zip_longest(places, indices) for field in fields(*both))]
+    places, indices = dict.fromkeys(range(len(expected_items))), dict.fromkeys(range(len(answer_items)))
+    matched_fields = list[Field]()
+    if len(expected_items) * len(answer_items) <= MOST_MATCHED:
+        fields_by_pair = {both: compare_pair(*both) for both in product(places, indices)}
+        for pair in sorted(
+            fields_by_pair, key=lambda both: -sum(field.is_right for field in fields_by_pair[both])
+        ):
+            if pair[0] in places and pair[1] in indices:
+                del places[pair[0]], indices[pair[1]]
+                matched_fields += fields_by_pair[pair]
+    return [
+        *matched_fields,
+        *(field for both in zip_longest(places, indices) for field in compare_pair(*both)),
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,25 +130,27 @@ class ScoredPair:
         return sum(field.is_right for field in self.fields)
 
 
-def scored_pair(wanted: Any, spelling: Spelling, outcome: Outcome[Any] | StructgenError) -> ScoredPair:
+def score_pair(expected_value: Any, spelling: Spelling, outcome: Outcome[Any] | StructgenError) -> ScoredPair:
     """Return what became of a pair: of a plain JSON value that is wanted, and an outcome or an error."""
     error = outcome if isinstance(outcome, StructgenError) else outcome.error
     if isinstance(outcome, StructgenError) or error is not None:
-        return ScoredPair(None, error, compared(wanted, _ABSENT), {})
+        return ScoredPair(None, error, compare_values(expected_value, _ABSENT), {})
     sure = {pointer: confidence.probability for pointer, confidence in outcome.confidences.items()}
-    return ScoredPair(outcome.value, None, compared(wanted, spelling.read(outcome.text)), sure)
+    return ScoredPair(outcome.value, None, compare_values(expected_value, spelling.read(outcome.text)), sure)
 
 
-def accepted(outcome: Outcome[Any], spelling: Spelling, least: Mapping[str, float]) -> tuple[str, ...]:
+def accepted_fields(
+    outcome: Outcome[Any], spelling: Spelling, min_confidences: Mapping[str, float]
+) -> tuple[str, ...]:
     """Return the JSON pointers of an outcome whose confidence is at least that of their field."""
     if outcome.error is not None:
         return ()
     value = spelling.read(outcome.text)
     return tuple(
         field.pointer
-        for field in compared(value, value)
+        for field in compare_values(value, value)
         if field.pointer in outcome.confidences
-        and outcome.confidences[field.pointer].probability >= least.get(field.name, math.inf)
+        and outcome.confidences[field.pointer].probability >= min_confidences.get(field.name, math.inf)
     )
 
 
@@ -139,21 +158,21 @@ class Tables:
     """What is printed, and shown in a notebook, as tables."""
 
     @property
-    def tables(self) -> list[Shown]:
+    def tables(self) -> list[Table]:
         """The tables."""
         raise NotImplementedError
 
     def __str__(self) -> str:
-        return "\n\n".join(map(_in_columns, self.tables))
+        return "\n\n".join(map(_align_columns, self.tables))
 
     def _repr_html_(self) -> str:
         return "".join(cell([], *table) for table in self.tables)
 
 
-def _in_columns(shown: Shown) -> str:
-    every = [shown[0], *shown[1]]
-    widths = [max(map(len, column)) for column in zip(*every, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in every)
+def _align_columns(table: Table) -> str:
+    rows = [table[0], *table[1]]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 @dataclass(frozen=True)
@@ -166,9 +185,9 @@ class ScoreTable(Tables):
     def answers(self) -> Mapping[str, list[_Answer]]:
         """Of each field the answers: the number of the pair, whether it is right, and its confidence."""
         answers = defaultdict[str, list[_Answer]](list)
-        for at, pair in enumerate(self.pairs):
+        for pair_index, pair in enumerate(self.pairs):
             for field in pair.fields:
-                answers[field.name].append((at, field.is_right, pair.confidences.get(field.pointer)))
+                answers[field.name].append((pair_index, field.is_right, pair.confidences.get(field.pointer)))
         return answers
 
     @cached_property
@@ -192,7 +211,7 @@ class ScoreTable(Tables):
         return sum(field.count for field in self.fields.values())
 
     @property
-    def tables(self) -> list[Shown]:
+    def tables(self) -> list[Table]:
         """The fields behind all of them."""
         rows = [("all", str(self.right), str(self.count), "")]
         for name, field in self.fields.items():
