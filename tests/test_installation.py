@@ -26,7 +26,7 @@ from structgen.base.system import installation
 from structgen.base.system.installation import EXTRAS, install_command, not_installed
 from structgen.base.system.resources import small_tokenizer
 from structgen.doors.extraction.extraction_tables import table
-from structgen.doors.typed import local, wanted_forms
+from structgen.doors.typed import local, target_forms
 from structgen.doors.typed.worked.worked_examples import load_text_similarity
 
 ROOT = Path(__file__).parents[1]
@@ -327,7 +327,7 @@ def test_a_door_names_all_that_is_missing_and_what_installs_it(
     for name in ("structgen.doors.integrations.transformers", "structgen.doors.integrations.llama_cpp"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     local._load_engine.cache_clear()  # a model that another test of this process loaded needs nothing
-    wanted_forms._cached_form.cache_clear()  # so does a type that one read
+    target_forms._cached_form.cache_clear()  # so does a type that one read
     hide(monkeypatch, *hidden)
     with pytest.raises(sg.StructgenError) as caught:
         use(tmp_path)

@@ -19,7 +19,7 @@ from structgen.doors.cli.wanted_texts import WantedTexts
 if TYPE_CHECKING:
     from structgen.decoding.engine import Engine, Request
     from structgen.doors.typed.outcomes import Outcome
-    from structgen.doors.typed.wanted_forms import TargetForm
+    from structgen.doors.typed.target_forms import TargetForm
 
 
 @reads(
@@ -95,7 +95,7 @@ def _write(wanted: WantedTexts, request: Request) -> bool:
             _stream(engine.pieces(handles[sample]), form)
         elif streams:
             ended = list[Result]()
-            _stream(run_generator(writer.stream(narrow_task(text, source), source, ended.append)), form)
+            _stream(run_generator(writer.stream_text(narrow_task(text, source), source, ended.append)), form)
             first = ended[0]
         first = handles[sample].result if handles else first
         outcome = run_coroutine(obtain_outcome(writer, text, source, first, detailed="evidence" in given))

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from structgen.decoding.engine import Engine
     from structgen.decoding.engine.bulk_runs import Answering, Prompt
     from structgen.decoding.engine.requests import Request
-    from structgen.doors.typed.wanted_forms import TargetForm, WritingTask
+    from structgen.doors.typed.target_forms import TargetForm, WritingTask
     from structgen.doors.typed.writers import Writer
 
 
 def form_of_request(request: Request) -> TargetForm:
     """Return the form of what a request asks for: texts of its grammar, or free text."""
-    from structgen.doors.typed.wanted_forms import TargetForm
+    from structgen.doors.typed.target_forms import TargetForm
     from structgen.machines.core.grammar import Grammar
 
     grammar = request.grammar if isinstance(request.grammar, Grammar) else None
@@ -36,7 +36,7 @@ def asked_of(
     """Return who writes the text of a request, as typed functions ask, and what text is wanted. `sample`: its
     number among the texts of the request; `grounding`: the options of grounded answers."""
     from structgen.doors.typed.options import OF_REQUEST, TypedOptions
-    from structgen.doors.typed.wanted_forms import WritingTask
+    from structgen.doors.typed.target_forms import WritingTask
     from structgen.doors.typed.writers import writer_of
 
     shared = {name: getattr(request, name) for name in OF_REQUEST}

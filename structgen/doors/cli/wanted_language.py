@@ -19,7 +19,7 @@ from structgen.doors.cli.named_options import Given, spelled_errors
 from structgen.doors.cli.output import read_input
 
 if TYPE_CHECKING:
-    from structgen.doors.typed.wanted_forms import TargetForm
+    from structgen.doors.typed.target_forms import TargetForm
     from structgen.machines.core.grammar import Grammar
 
 _EBNF: Final = (".ebnf", ".gbnf")
@@ -61,7 +61,7 @@ class WantedLanguage:
         schema is read as `sg.run` reads it; `check` takes any blanks and order of keys."""
         if "type" not in self.given:
             return None
-        from structgen.doors.typed.wanted_forms import form_of
+        from structgen.doors.typed.target_forms import form_of
         from structgen.machines.core.grammar import Grammar
 
         target = named(str(self.given.get("type")), "--type", "module:Class")

@@ -17,7 +17,7 @@ from structgen.doors.cli.wanted_language import WantedLanguage, json_of, listed,
 if TYPE_CHECKING:
     from structgen.decoding.engine import Engine, Request
     from structgen.decoding.engine.requests import Sampling
-    from structgen.doors.typed.wanted_forms import TargetForm
+    from structgen.doors.typed.target_forms import TargetForm
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class WantedTexts(WantedLanguage):
             return self._form_of_tools()
         if "type" not in self.given:
             return None
-        from structgen.doors.typed.wanted_forms import check_wrap, form_of
+        from structgen.doors.typed.target_forms import check_wrap, form_of
         from structgen.doors.typed.writers import wrapping_of
 
         wrap = self.given.get("wrap")
@@ -83,7 +83,7 @@ class WantedTexts(WantedLanguage):
         in the file."""
         from structgen.asking.tool_calls.tool_replies import Reply
         from structgen.doors.typed.options import TypedOptions
-        from structgen.doors.typed.wanted_forms import form_of_calls
+        from structgen.doors.typed.target_forms import form_of_calls
 
         cure = 'Write [{"type": "function", "function": {"name": ..., "parameters": {...}}}].'
         tools, name = json_of(str(self.given.get("tools")), "--tools", cure)
@@ -135,7 +135,7 @@ class WantedTexts(WantedLanguage):
             return lambda text: replace(made, prompt=text)
         from structgen.doors.typed.options import TypedOptions
         from structgen.doors.typed.prompts import narrow_task, source_of_prompt
-        from structgen.doors.typed.wanted_forms import TargetForm, WritingTask
+        from structgen.doors.typed.target_forms import TargetForm, WritingTask
 
         wanted = WritingTask(TargetForm(grammar=made.grammar), TypedOptions(**options))
 
@@ -202,7 +202,7 @@ class WantedTexts(WantedLanguage):
     def hint(self) -> None:
         """Warn where the card of the model does not list the form that is asked for."""
         from structgen.decoding.engine.model_cards import warn_of_form
-        from structgen.doors.typed.wanted_forms import TargetForm
+        from structgen.doors.typed.target_forms import TargetForm
 
         form = self.form or TargetForm(grammar=self.grammar)
         warn_of_form(self.model, form.card_form, form.grammar)

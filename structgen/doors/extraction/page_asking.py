@@ -48,7 +48,7 @@ from structgen.doors.typed.functions import obtain_outcome
 from structgen.doors.typed.local import Local
 from structgen.doors.typed.options import TypedOptions
 from structgen.doors.typed.prompts import PromptSource, narrow_task
-from structgen.doors.typed.wanted_forms import TargetForm, WritingTask
+from structgen.doors.typed.target_forms import TargetForm, WritingTask
 from structgen.doors.typed.worked.worked_examples import Examples, Spelling
 from structgen.doors.typed.wrapping import unwrap_document
 from structgen.doors.typed.writers import Preparation, Writer
@@ -298,7 +298,7 @@ class PageQuestion:
         wanted = page or usual
         answer = said.max_tokens or min(max(2 * wanted + 64, 0 if self.is_list else 512), context // 4)
         plain = replace(self.wanted, options=replace(said, grounded=False, quotes=False))
-        most = min(wanted, context - answer - self.count(writer.prompt(plain, self.source(""))))
+        most = min(wanted, context - answer - self.count(writer.prompt_text(plain, self.source(""))))
         if most < LEAST_PAGE:
             raise OptionError(
                 "The prompt, its outline, the examples and the answer leave no room for a page in a context "

@@ -105,7 +105,7 @@ def add_event(answer: Answer, received: Any) -> None:
         case "content_block_delta":
             _add_part(answer, received.index, received.delta)
     usage = getattr(getattr(received, "message", received), "usage", None)
-    answer.count(getattr(usage, "input_tokens", 0), getattr(usage, "output_tokens", 0))
+    answer.count_tokens(getattr(usage, "input_tokens", 0), getattr(usage, "output_tokens", 0))
     end = getattr(received, "delta", received)  # of the event that ends a stream, or the message itself
     reason = getattr(end, "stop_reason", None)
     if reason == "refusal":

@@ -20,7 +20,7 @@ from structgen.doors.typed.infilled import Infilling, is_infilling, no_stream
 from structgen.doors.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, CallOptions
 from structgen.doors.typed.prompts import Template
 from structgen.doors.typed.servers import Server
-from structgen.doors.typed.wanted_forms import TargetForm
+from structgen.doors.typed.target_forms import TargetForm
 from structgen.doors.typed.writers import Preparation
 
 if TYPE_CHECKING:

@@ -73,9 +73,9 @@ from structgen.doors.typed.prompts import (
     stated_text_of,
     unasked_result,
 )
+from structgen.doors.typed.target_forms import TargetForm, WritingTask, generation_error
 from structgen.doors.typed.typed_draws import Sampler, check_names, draw_samples
 from structgen.doors.typed.waiting import run_coroutine, run_generator
-from structgen.doors.typed.wanted_forms import TargetForm, WritingTask, generation_error
 from structgen.doors.typed.worked.fitting import FieldThreshold, Fitted, fit_function
 from structgen.doors.typed.worked.scores import ScoredPair, ScoreTable, accepted_fields, score_pair
 from structgen.doors.typed.worked.worked_examples import Examples, Spelling, WrittenValue, write_pair_values
@@ -146,7 +146,7 @@ class CallSpec:
         is_apart = self.is_async and self.function is None
         return await asyncio.to_thread(self.model) if is_apart else self.model()
 
-    async def result(self, source: PromptSource, *, detailed: bool = False) -> Any:
+    async def write_result(self, source: PromptSource, *, detailed: bool = False) -> Any:
         """Return the object; with `detailed`, its outcome."""
         writer = await self._load_writer()
         outcome = await obtain_outcome(writer, self.task, source, detailed=detailed)
@@ -172,7 +172,7 @@ class CallSpec:
         writer, task = await self._load_writer(), self.task
         if document is not None:
             task = replace(task, is_async=self.is_async or self.form.asynchronous)
-        progress = document or progress_of(self.form, functools.partial(writer.read, task))
+        progress = document or progress_of(self.form, functools.partial(writer.read_reply, task))
         final_results, is_refused = list[Result](), False
         try:
             narrowed_task = narrow_task(task, source)
@@ -183,7 +183,7 @@ class CallSpec:
             return
         with open_span(writer, narrowed_task, source, is_stream=True) as span:
             async with aclosing(
-                span.around(writer.stream(narrowed_task, source, final_results.append))
+                span.around(writer.stream_text(narrowed_task, source, final_results.append))
             ) as pieces:
                 async for piece in pieces:
                     if is_refused:
@@ -205,7 +205,7 @@ class CallSpec:
             _ = outcome.value  # its error is raised here
         yield Partial(progress, outcome)
 
-    async def items(self, source: PromptSource) -> AsyncGenerator[Any, None]:
+    async def stream_items(self, source: PromptSource) -> AsyncGenerator[Any, None]:
         """Yield the items of a list as they close."""
         document, part_count = progress_of(self.form), 0
         async with aclosing(self.stream_partials(source, document)) as partials:
@@ -260,7 +260,7 @@ def judge_attempt(
     try:
         if attempt_result.error is not None:
             raise attempt_result.error
-        return Outcome(attempt_result, attempts, None, form.read(attempt_result))
+        return Outcome(attempt_result, attempts, None, form.read_value(attempt_result))
     except ValidatorError as refusal:
         error = generation_error(refusal.what, attempt_result.text, attempts, refusal.where)
         error.__cause__ = refusal
@@ -334,7 +334,7 @@ async def obtain_outcome(
             if not isinstance(refusal, ValidatorError):
                 break
             if attempt + 1 < options.attempts:
-                source = replace(source, refused=(attempt_result.text, str(refusal)))
+                source = replace(source, refused_attempt=(attempt_result.text, str(refusal)))
         outcome = replace(outcome, usages=tuple(usages))
         record_outcome(span, outcome)
     return with_details(outcome, writer, task, source) if detailed else outcome
@@ -352,7 +352,7 @@ async def write_texts(
             results.append(None)
         except NotStatedError as error:
             results.append(unasked_result(error))
-    texts = iter(await writer.write(requests, attempt) if requests else ())
+    texts = iter(await writer.write_texts(requests, attempt) if requests else ())
     return [next(texts) if result is None else result for result in results]
 
 
@@ -376,7 +376,7 @@ def with_details(
     if isinstance(outcome.error, NotStatedError):
         return outcome
     task = narrow_task(task, source, is_again=True)
-    form, prompt = task.form, writer.prompt(task, source)
+    form, prompt = task.form, writer.prompt_text(task, source)
     if form.unnarrowed is not None and outcome.error is None:
         outcome = with_evidence(outcome, form, stated_text_of(task, source))
     if not isinstance(writer, Local) or task.options.sampling.strategies or outcome.reply is not None:
@@ -481,17 +481,17 @@ class _FunctionBase(Generic[P, R]):
         """Return the object of a call, or the iterator of its items."""
         spec, source = self._spec, await self._make_source(call)
         if spec.form.items:
-            items = spec.items(source)
+            items = spec.stream_items(source)
             return items if spec.is_async or spec.form.asynchronous else run_generator(items)
-        return await spec.result(source)
+        return await spec.write_result(source)
 
     async def _obtain_outcome(self, call: Call) -> Outcome[R]:
-        outcome: Outcome[R] = await self._spec.result(await self._make_source(call), detailed=True)
+        outcome: Outcome[R] = await self._spec.write_result(await self._make_source(call), detailed=True)
         return outcome
 
     async def _make_prompt(self, call: Call) -> str:
         source = await self._make_source(call)
-        return self._spec.model().prompt(self._spec.task, source)
+        return self._spec.model().prompt_text(self._spec.task, source)
 
     async def _draw_samples(self, sample_options: Mapping[str, Any], call: Call) -> Samples[R]:
         spec, source = self._spec, await self._make_source(call)

@@ -18,7 +18,7 @@ from structgen.decoding.engine.model_prompts import ModelPrompts, ModelQuestion,
 from structgen.decoding.engine.requests import FinishReason, Result, Usage
 from structgen.doors.typed.missing_options import OF_INFILLING
 from structgen.doors.typed.prompts import PromptSource, TextRequest
-from structgen.doors.typed.wanted_forms import WritingTask
+from structgen.doors.typed.target_forms import WritingTask
 
 if TYPE_CHECKING:
     from structgen.decoding.infilling.infill import Length
@@ -78,7 +78,7 @@ class Infiller:
         self._prompts = ModelPrompts(settings.name)
         self._lock = threading.Lock()
 
-    def prompt(self, task: WritingTask, source: PromptSource) -> str:
+    def prompt_text(self, task: WritingTask, source: PromptSource) -> str:
         """Return the text of a prompt, the chat template applied."""
         return self._prompts.text(self._build_question(task, source))
 
@@ -88,7 +88,7 @@ class Infiller:
             OF_INFILLING.refuse(("continue_final_message",), ())
         return source.build_question(task)
 
-    async def write(self, text_requests: Sequence[TextRequest], attempt: int = 0) -> list[Result]:
+    async def write_texts(self, text_requests: Sequence[TextRequest], attempt: int = 0) -> list[Result]:
         """Return the documents, written one after another; in a thread, where the caller waits.
 
         Errors: those of `sg.infill`, told in the words of a typed function.
@@ -100,13 +100,13 @@ class Infiller:
             ]
         return [self._write_document(*text_request, attempt) for text_request in text_requests]
 
-    def stream(
+    def stream_text(
         self, task: WritingTask, source: PromptSource, done: Callable[[Result], None]
     ) -> AsyncGenerator[str, None]:
         """Raise UnsupportedError: slots are not filled from left to right."""
         raise no_stream()
 
-    def read(self, task: WritingTask, text: str) -> Reply:
+    def read_reply(self, task: WritingTask, text: str) -> Reply:
         """Raise UnsupportedError: a canvas has no calls."""
         raise no_calls()
 

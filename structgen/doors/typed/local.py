@@ -17,9 +17,9 @@ from structgen.decoding.engine.thinking import most_tokens
 from structgen.doors.typed.infilled import MOST_MODELS
 from structgen.doors.typed.options import OF_REQUEST
 from structgen.doors.typed.prompts import PromptSource, TextRequest, narrow_task
+from structgen.doors.typed.target_forms import WritingTask
 from structgen.doors.typed.tool_prompts import ToolPrompts
 from structgen.doors.typed.waiting import pieces_of
-from structgen.doors.typed.wanted_forms import WritingTask
 from structgen.machines.core.compiled import CompiledGrammar
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Local:
 
     # --- prompts --------------------------------------------------------------------------------------------
 
-    def prompt(self, task: WritingTask, source: PromptSource) -> str:
+    def prompt_text(self, task: WritingTask, source: PromptSource) -> str:
         """Return the text of a prompt, the chat template applied."""
         return self.engine.prompts.text(self._read_prompt(narrow_task(task, source), source).question)
 
@@ -56,7 +56,9 @@ class Local:
             return self.engine.compiled(self._grammar_for(task), warns=form.tools is None)
 
         whole_prompt, continues = source.in_texts().prompt, options.continue_final_message
-        prompt, turn = continued(whole_prompt, continues, None if is_free else compile_grammar, form.begun)
+        prompt, turn = continued(
+            whole_prompt, continues, None if is_free else compile_grammar, form.openings_of
+        )
         source = replace(source, prompt=prompt)
         if tool_prompts is None:
             question = source.build_question(task, "", knows_choices=not self.engine.prompts.is_embedded)
@@ -107,7 +109,7 @@ class Local:
 
     # --- texts ----------------------------------------------------------------------------------------------
 
-    async def write(self, text_requests: Sequence[TextRequest], attempt: int = 0) -> list[Result]:
+    async def write_texts(self, text_requests: Sequence[TextRequest], attempt: int = 0) -> list[Result]:
         """Return the texts, written in one batch, and in those of others that wait meanwhile."""
         requests = [self.request(*text_request, attempt) for text_request in text_requests]
         if text_requests[0].task.is_async:
@@ -119,7 +121,7 @@ class Local:
             for text_request, result in zip(text_requests, results, strict=True)
         ]
 
-    def read(self, task: WritingTask, text: str) -> Any:
+    def read_reply(self, task: WritingTask, text: str) -> Any:
         """Return what is taken of a reply that may call tools, from its text so far."""
         tool_prompts = self._tool_prompts(task)
         assert tool_prompts is not None, "the form is one of replies"
@@ -130,7 +132,7 @@ class Local:
         tool_prompts = self._tool_prompts(task)
         return result if tool_prompts is None else tool_prompts.attach_reply(result)
 
-    async def stream(
+    async def stream_text(
         self, task: WritingTask, source: PromptSource, done: Callable[[Result], None]
     ) -> AsyncGenerator[str, None]:
         """Yield a text in pieces as it comes, and hand its result to `done`; closing it cancels the text."""

@@ -10,7 +10,7 @@ from structgen.base.errors import OptionError, ValidatorError
 from structgen.base.json_text.events import JsonError, Place, pointer_of
 from structgen.base.json_text.growing_json import MISSING, GrowingJson
 from structgen.doors.typed.outcomes import Outcome
-from structgen.doors.typed.wanted_forms import TargetForm, generation_error
+from structgen.doors.typed.target_forms import TargetForm, generation_error
 from structgen.doors.typed.wrapping import WRAPPER
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Partial(Generic[T_co]):
     @property
     def text(self) -> str:
         """The document so far, in its wrapper if it has one."""
-        return self._progress.text(self._pieces)
+        return self._progress.text_after(self._pieces)
 
     @property
     def value(self) -> Any:
@@ -133,7 +133,7 @@ class Progress:
         """How many parts have closed, and how many pieces have come."""
         return len(self._closed), len(self._pieces)
 
-    def text(self, pieces: int | None = None) -> str:
+    def text_after(self, pieces: int | None = None) -> str:
         """Return the first so many pieces; None: all."""
         return "".join(self._pieces[:pieces])
 
@@ -158,7 +158,7 @@ class Progress:
                 if self._read_calls is not None:  # the end of the text tells whether it is a call
                     return value
                 pointer = pointer_of(parts) + refusal.where
-                raise generation_error(refusal.what, self.text(), 1, pointer) from refusal
+                raise generation_error(refusal.what, self.text_after(), 1, pointer) from refusal
         self._closed[start] = parts, value
         return value
 
@@ -177,7 +177,7 @@ class Progress:
         """Return what there was after so many pieces. Cost: of a document the containers that are open, or,
         where others have come since, linear in what came before. Of another text it is linear."""
         if self._read_calls is not None or not self._is_json:
-            text = self.text(pieces)
+            text = self.text_after(pieces)
             answer = text if self._read_calls is None else self._read_calls(text)
             if answer is not None or not self._is_json:
                 return answer
@@ -186,7 +186,7 @@ class Progress:
             reader = GrowingJson(
                 closed=lambda _place, at, _end, value: self._closed.get(at, (None, value))[1]
             )
-            _feed_reader(reader, self.text(pieces))
+            _feed_reader(reader, self.text_after(pieces))
         found_value = reader.value
         if self._outside:
             found_value = found_value.get(WRAPPER, MISSING) if isinstance(found_value, dict) else MISSING

@@ -26,7 +26,7 @@ from structgen.base.language import checks
 from structgen.decoding.engine.model_prompts import ModelQuestion, Prompt
 from structgen.decoding.engine.requests import FinishReason, Result, Usage
 from structgen.decoding.engine.thinking import text_behind
-from structgen.doors.typed.wanted_forms import WritingTask
+from structgen.doors.typed.target_forms import WritingTask
 
 NEUTRAL: Final = "N/A"
 """A text that says nothing (Zhao et al., "Calibrate Before Use", 2021)."""
@@ -41,7 +41,7 @@ class PromptSource:
     values: tuple[str, ...]
     """What the arguments say, by themselves: the text from which an extracting model reads. () beside
     messages."""
-    refused: tuple[str, str] | None = None
+    refused_attempt: tuple[str, str] | None = None
     """The answer of the last attempt, and why it was refused."""
     neutral: str = NEUTRAL
     """The prompt with nothing in place of the arguments."""
@@ -65,7 +65,7 @@ class PromptSource:
             self.values,
             options.outline,
             options.chat,
-            self.refused,
+            self.refused_attempt,
             is_choice=knows_choices and bool(form.choices),
             examples=self.examples,
             instruction=self.instruction,
@@ -79,7 +79,7 @@ class PromptSource:
         return replace(self, prompt=_in_texts(self.prompt), examples=examples)
 
     @property
-    def about(self) -> NamedTexts:
+    def subject_texts(self) -> NamedTexts:
         """The texts that the prompt is about: the arguments of a template; of messages the last turn of the
         user; else the whole prompt."""
         if self.named_values:
@@ -236,7 +236,7 @@ def narrow_task(
         if options.missing != "error":
             raise idle_missing()
         return task
-    report = None if is_again or source.refused is not None else warn
+    report = None if is_again or source.refused_attempt is not None else warn
     if (
         report is not None
         and options.grounded is True
@@ -267,7 +267,7 @@ class TextRequest(NamedTuple):
 def stated_text_of(task: WritingTask, source: PromptSource) -> StatedText:
     """Return the texts that answers to a prompt are held to. Raises OptionError for too long ones."""
     grounded: Any = task.options.grounded
-    texts: Any = checked_texts(source.about if isinstance(grounded, bool) else grounded)
+    texts: Any = checked_texts(source.subject_texts if isinstance(grounded, bool) else grounded)
     return stated_text(texts)
 
 

@@ -39,9 +39,9 @@ from structgen.doors.typed.servers import (
     words_of,
     words_of_error,
 )
+from structgen.doors.typed.target_forms import WritingTask
 from structgen.doors.typed.tool_use import rewrite_history
 from structgen.doors.typed.waiting import pieces_of, run_coroutine
-from structgen.doors.typed.wanted_forms import WritingTask
 
 LOST = (
     "That every token keeps the schema: the server may ignore parts of it. A document that breaks it is "
@@ -120,7 +120,7 @@ class Remote:
 
     # --- what is sent ---------------------------------------------------------------------------------------
 
-    def prompt(self, task: WritingTask, source: PromptSource) -> str:
+    def prompt_text(self, task: WritingTask, source: PromptSource) -> str:
         """Return the text of the last message."""
         return str(self._build_messages(narrow_task(task, source), source)[-1]["content"])
 
@@ -232,7 +232,7 @@ class Remote:
             self._habits.breaks_schemas = True
         return result
 
-    async def write(self, text_requests: Sequence[TextRequest], attempt: int = 0) -> list[Result]:
+    async def write_texts(self, text_requests: Sequence[TextRequest], attempt: int = 0) -> list[Result]:
         """Return the texts; some are under way at the same time."""
         for text in text_requests[1:]:
             self._request_body(*text, attempt)  # wrong options are told before anything is sent
@@ -256,17 +256,19 @@ class Remote:
             ]  # what the threads send belongs to the caller's span
             return list(
                 pool.map(
-                    lambda text, within: within.run(run_coroutine, write_text(text)), text_requests, spans
+                    lambda text_request, context: context.run(run_coroutine, write_text(text_request)),
+                    text_requests,
+                    spans,
                 )
             )
 
-    def read(self, task: WritingTask, text: str) -> Any:
+    def read_reply(self, task: WritingTask, text: str) -> Any:
         """Return what is taken of a reply that may call tools, from its text so far."""
         use = task.form.tools
         assert use is not None, "the form is one of replies"
         return use.take_so_far(read_reply(use, text, is_complete=False))
 
-    async def stream(
+    async def stream_text(
         self, task: WritingTask, source: PromptSource, done: Callable[[Result], None]
     ) -> AsyncGenerator[str, None]:
         """Yield a text in pieces as they arrive, and hand its result to `done`."""
@@ -297,7 +299,7 @@ class Remote:
 def _add_completion(answer: Answer, received: Any) -> None:
     """Have an answer take a chat completion, or a chunk of one."""
     if usage := getattr(received, "usage", None):
-        answer.count(getattr(usage, "prompt_tokens", 0), getattr(usage, "completion_tokens", 0))
+        answer.count_tokens(getattr(usage, "prompt_tokens", 0), getattr(usage, "completion_tokens", 0))
     choice = _first_choice(received)
     part = getattr(choice, "message", None) or getattr(choice, "delta", None)
     if part is None:

@@ -91,7 +91,7 @@ class SentCalls:
             call["name"] += name if name != call["name"] else ""
             call["arguments"] += getattr(function, "arguments", None) or ""
 
-    def text(self, *, is_complete: bool) -> str:
+    def text_so_far(self, *, is_complete: bool) -> str:
         """Return all calls so far in `NATIVE`; the last one open, where more may come."""
         begin, _, end = NATIVE.calls[0].partition("$arguments")
         text = ""

@@ -298,7 +298,7 @@ def run(
     spec, source = _make_spec("sg.run", model, prompt, target, tools, options, is_async=False)
     if checks.switch("stream", stream):
         return run_generator(spec.stream_partials(source, detailed=detailed))
-    return run_coroutine(spec.result(source, detailed=detailed))
+    return run_coroutine(spec.write_result(source, detailed=detailed))
 
 
 @overload
@@ -453,4 +453,4 @@ def arun(
     spec, source = _make_spec("sg.arun", model, prompt, target, tools, options, is_async=True)
     if checks.switch("stream", stream):
         return AsyncStream(spec.stream_partials(source, detailed=detailed))
-    return spec.result(source, detailed=detailed)
+    return spec.write_result(source, detailed=detailed)

@@ -12,8 +12,8 @@ from structgen.base.errors import StructgenError, ValidatorError
 from structgen.decoding.engine.requests import FinishReason, Result, Usage
 from structgen.doors.typed.remote_calls import SentCalls, read_reply
 from structgen.doors.typed.server_replies import ArrivingObject, read_document, split_thoughts
+from structgen.doors.typed.target_forms import TargetForm
 from structgen.doors.typed.tool_use import ToolUse
-from structgen.doors.typed.wanted_forms import TargetForm
 from structgen.doors.typed.wrapping import is_object
 
 _REASONS = MappingProxyType({"stop": FinishReason.STOP, "length": FinishReason.MAX_TOKENS})
@@ -42,7 +42,7 @@ class Answer:
         """The numbers of calls whose arguments are the document, where a protocol has it so."""
         self._is_over = False
 
-    def count(self, prompt: Any, tokens: Any) -> None:
+    def count_tokens(self, prompt: Any, tokens: Any) -> None:
         """Take the tokens of the prompt and of the text that a server tells. What is no count, as broken
         servers send it, changes nothing."""
         counts = [count if type(count) is int and count > 0 else 0 for count in (prompt, tokens)]
@@ -68,13 +68,13 @@ class Answer:
     @property
     def reply(self) -> str:
         """The text that has arrived, followed by the calls of tools, written as text."""
-        return self.object.reply + self._calls.text(is_complete=self._is_over)
+        return self.object.reply + self._calls.text_so_far(is_complete=self._is_over)
 
     def take_new_text(self) -> str:
         """Return what there is beyond what was handed out: of a document, of the object that may be it."""
         arrived_text = self.reply
         if self.form.grammar is not None:
-            arrived_text = (self.object.excerpt if self._is_findable else "") + self._calls.text(
+            arrived_text = (self.object.excerpt if self._is_findable else "") + self._calls.text_so_far(
                 is_complete=self._is_over
             )
         new_text = arrived_text[len(self.sent_text) :] if arrived_text.startswith(self.sent_text) else ""
@@ -135,7 +135,7 @@ class Answer:
     def _has_calls(self, use: ToolUse, text: str) -> bool:
         """Tell whether a whole reply is one of text and calls. Where it may also be a document, it is one
         that has calls outside of it, or is a call itself."""
-        if self.form.grammar is None or self._calls.text(is_complete=True):
+        if self.form.grammar is None or self._calls.text_so_far(is_complete=True):
             return True
         rest = (split_thoughts(text) or ("", ""))[1]
         reply, reading = read_reply(use, rest, is_complete=True), read_document(rest, self.form.server_schema)

@@ -24,8 +24,8 @@ from structgen.base.errors import OptionError
 from structgen.decoding.engine.model_prompts import ANY, ModelPrompts, ModelQuestion, last_question
 from structgen.decoding.engine.requests import Result
 from structgen.doors.typed.prompts import PromptSource
+from structgen.doors.typed.target_forms import WritingTask
 from structgen.doors.typed.tool_use import ToolUse, rewrite_history
-from structgen.doors.typed.wanted_forms import WritingTask
 from structgen.grammars.json_grammars.outline_writer import ModelPrompt, extraction_prompt_under
 from structgen.grammars.json_grammars.schema_grammar import unwarned_schema
 from structgen.machines.core.compiled import CompiledGrammar

@@ -58,11 +58,11 @@ class ToolUse:
     thinking: bool | Literal["auto"]
     """Whether the format's thoughts come before the reply, as `sg.tools` has it."""
     policies: Mapping[str, Any]
-    taken: ReplyShape
+    reply_shape: ReplyShape
     prompts: WeakKeyDictionary[Any, Any] = field(default_factory=WeakKeyDictionary)
     """How each model of this process is asked, kept as long as both are."""
 
-    def value(self, reply: Reply) -> Any:
+    def take_whole(self, reply: Reply) -> Any:
         """Return what the return type takes of a whole reply.
 
         Errors: ValidatorError for arguments that the types of a tool refuse, and for a reply with problems.
@@ -84,20 +84,20 @@ class ToolUse:
     def take_so_far(self, reply: Reply) -> Any:
         """Return what the return type takes of a reply that may go on: the call that is being written too.
         Of what may be another answer, whose strings may hold marks of calls: the text, if it is no JSON."""
-        if self.taken.answer is not None and (reply.text.strip() or not reply.begun_calls):
-            return reply.text if self.taken.text else None
+        if self.reply_shape.answer is not None and (reply.text.strip() or not reply.begun_calls):
+            return reply.text if self.reply_shape.text else None
         return self._take_parts(reply)
 
     def _take_parts(self, reply: Reply) -> Any:
-        if self.taken.calls == "reply":
+        if self.reply_shape.calls == "reply":
             return reply
         calls = reply.begun_calls
         if not calls:
-            return reply.text if self.taken.text else [] if self.taken.calls == "list" else None
-        return calls if self.taken.calls == "list" else calls[0]
+            return reply.text if self.reply_shape.text else [] if self.reply_shape.calls == "list" else None
+        return calls if self.reply_shape.calls == "list" else calls[0]
 
     def find_fault(self, reply: Reply) -> ValidatorError | None:
-        """Return what is wrong with a reply that no mask has seen; None: nothing but what `value` finds."""
+        """Return what is wrong with a reply that no mask has seen; None: nothing but what `take_whole` finds."""
         if (problem := _first_problem(reply)) is not None:
             return problem
         count, call_limit, must = len(reply.calls), self.choice.most, self.choice.must

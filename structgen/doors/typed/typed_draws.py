@@ -10,7 +10,7 @@ from structgen.base.errors import OptionError, unknown_option
 from structgen.doors.typed.local import Local
 from structgen.doors.typed.missing_options import OF_DRAWS
 from structgen.doors.typed.prompts import PromptSource, narrow_task
-from structgen.doors.typed.wanted_forms import WritingTask
+from structgen.doors.typed.target_forms import WritingTask
 from structgen.doors.typed.writers import Writer
 
 if TYPE_CHECKING:

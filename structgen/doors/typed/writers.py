@@ -22,7 +22,7 @@ from structgen.doors.typed.missing_options import (
 )
 from structgen.doors.typed.options import TypedOptions
 from structgen.doors.typed.servers import Server, server_of
-from structgen.doors.typed.wanted_forms import TargetForm, check_wrap, form_of, form_of_calls
+from structgen.doors.typed.target_forms import TargetForm, check_wrap, form_of, form_of_calls
 from structgen.doors.typed.wrapping import Wrapping
 from structgen.schema.reading.policies import READABLE_DUMPS
 

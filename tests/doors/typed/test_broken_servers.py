@@ -20,7 +20,7 @@ from openai_server import serving
 import structgen as sg
 from structgen.doors.typed import remote, servers
 from structgen.doors.typed.server_answers import Answer
-from structgen.doors.typed.wanted_forms import TargetForm
+from structgen.doors.typed.target_forms import TargetForm
 
 HEAD = {"id": "1", "object": "chat.completion", "created": 0, "model": "small"}
 CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}

@@ -45,7 +45,7 @@ from structgen.decoding.infilling.presets import FunctionModel
 from structgen.doors.typed.functions import judge_attempt, with_evidence
 from structgen.doors.typed.options import TypedOptions
 from structgen.doors.typed.prompts import narrow_task, source_of_prompt
-from structgen.doors.typed.wanted_forms import WritingTask, form_of
+from structgen.doors.typed.target_forms import WritingTask, form_of
 
 # the scripted models write on and on where their words are none of the text's
 pytestmark = pytest.mark.filterwarnings("ignore::structgen.base.errors.ShortenedWarning")
@@ -902,7 +902,7 @@ def test_quotes_beside_tools_are_refused_by_name() -> None:
 def test_the_text_of_a_pattern_that_a_chat_model_says_in_an_object_has_its_place() -> None:
     text = "Order AB-123 is late."
     form = form_of(re.compile(r"[A-Z]{2}-[0-9]+"), wrap="unlisted")
-    assert form.is_said
+    assert form.is_text_in_string
     value = {"value": "AB-123"}
     outcome = judge_attempt(
         form, Result(json.dumps(value), FinishReason.STOP, [], [], Usage(), value=value), 1, None

@@ -221,8 +221,8 @@ def test_the_prompts_tell_the_answer_and_the_tools(folder: Path) -> None:
 def test_what_is_kept_of_a_call_goes_with_it() -> None:
     engine = told(OSLO)[0]
     kept = Preparation(engine, [get_weather], {"tool_format": "hermes"})
-    form, writer = kept.form(Person | sg.Call), kept.writer()
-    asking = CallSpec("x", kept.form, lambda: writer, kept.options, False)
+    form, writer = kept.read_form(Person | sg.Call), kept.writer()
+    asking = CallSpec("x", kept.read_form, lambda: writer, kept.options, False)
     asking.form = form
     assert isinstance(run_coroutine(asking.result(source_of_prompt("?"))), sg.Call)
     gone = weakref.ref(form.tools)

@@ -22,7 +22,7 @@ from structgen.asking.python_types.type_hints import read_type
 from structgen.asking.python_types.type_places import TypeParts
 from structgen.base.json_text.events import Place
 from structgen.doors.typed.partial import Progress
-from structgen.doors.typed.wanted_forms import form_of
+from structgen.doors.typed.target_forms import form_of
 from structgen.doors.typed.wrapping import Unwrapping, WrappedReader, unwrap_document, wrap_schema
 
 ADA = "Ada is 36 years old."
@@ -306,7 +306,7 @@ WHOLE = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None]
 @for_each("text", ["a\n", '\\"/', "\x01\x7f", "é香Z", "😀 a", "香\n"])
 def test_a_character_that_the_vocabulary_writes_is_no_escape(text: str) -> None:
     form = form_of(sg.regex(re.escape(text)), wrap="unlisted")
-    assert form.is_said
+    assert form.is_text_in_string
     plain, escaped = (json.dumps({"value": text}, ensure_ascii=ascii) for ascii in (False, True))
     for tokenizer in (WHOLE, WITHOUT_CJK):
         grammar = form.grammar_for(tokenizer)

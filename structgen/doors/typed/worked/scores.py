@@ -136,7 +136,9 @@ def score_pair(expected_value: Any, spelling: Spelling, outcome: Outcome[Any] | 
     if isinstance(outcome, StructgenError) or error is not None:
         return ScoredPair(None, error, compare_values(expected_value, _ABSENT), {})
     sure = {pointer: confidence.probability for pointer, confidence in outcome.confidences.items()}
-    return ScoredPair(outcome.value, None, compare_values(expected_value, spelling.read(outcome.text)), sure)
+    return ScoredPair(
+        outcome.value, None, compare_values(expected_value, spelling.read_text(outcome.text)), sure
+    )
 
 
 def accepted_fields(
@@ -145,7 +147,7 @@ def accepted_fields(
     """Return the JSON pointers of an outcome whose confidence is at least that of their field."""
     if outcome.error is not None:
         return ()
-    value = spelling.read(outcome.text)
+    value = spelling.read_text(outcome.text)
     return tuple(
         field.pointer
         for field in compare_values(value, value)

@@ -20,7 +20,7 @@ from structgen.base.errors import OptionError, ValidatorError
 from structgen.base.language import checks
 from structgen.base.system.installation import needing
 from structgen.doors.typed.prompts import PromptSource
-from structgen.doors.typed.wanted_forms import TargetForm
+from structgen.doors.typed.target_forms import TargetForm
 from structgen.doors.typed.worked.field_values import by_fields
 from structgen.doors.typed.wrapping import WRAPPER, is_object, unwrap_document, wrap_document
 from structgen.machines.core.string_values import fault_in, over_bytes
@@ -90,7 +90,7 @@ class Spelling:
             cure="Mend the value, or the type that it is one of.",
         )
 
-    def read(self, text: str) -> Any:
+    def read_text(self, text: str) -> Any:
         """Return the plain JSON value of a text of an outcome that has no error; of no JSON, the text."""
         if not self._is_json or self._form.is_text_in_string:
             return text

@@ -194,7 +194,7 @@ class TargetForm:
                 return json_schema(self.schema or {}, **policies)
         return grammar
 
-    def begun(self, text: str) -> Iterator[tuple[str, str]]:
+    def openings_of(self, text: str) -> Iterator[tuple[str, str]]:
         """Yield the ways in which a text may begin what is written, each with what would then close it. They
         are inside of its object, where one holds it, and as it is."""
         if self.value_pointer:
@@ -212,11 +212,11 @@ class TargetForm:
         text = result.value[WRAPPER]
         return replace(result, text=text, value=text, reply=result.text)
 
-    def read(self, result: Result) -> Any:
+    def read_value(self, result: Result) -> Any:
         """Return the object of a whole document; without a type, the result's value; of a reply that may
         call tools, what is taken of it. Errors: ValidatorError."""
         if self.tools is not None and isinstance(result.value, Reply):
-            return self.tools.value(result.value)
+            return self.tools.take_whole(result.value)
         return result.value if self.reader is None else self.reader.read(result.text)
 
 
@@ -323,9 +323,9 @@ def form_of_calls(
     use = read_tool_use(options, hint, where)
     OF_TOOLS.refuse(options, use)
     is_quoted = any(has_quotes(tool.schema) for tool in use.tools)
-    if use.taken.answer is None and not is_quoted:
+    if use.reply_shape.answer is None and not is_quoted:
         return TargetForm(hint, tools=use)
-    form = form_of(use.taken.answer, options.policies, default_policies, wrap, where)
+    form = form_of(use.reply_shape.answer, options.policies, default_policies, wrap, where)
     if is_quoted or form.has_quotes:
         raise refuse(
             "Quotes of a reply that may call tools are held to no text.",
@@ -340,7 +340,7 @@ def form_of_calls(
             "Write list[T] in place of Iterator[T].",
             where,
         )
-    use = replace(use, taken=use.taken._replace(text=form.schema is None))
+    use = replace(use, reply_shape=use.reply_shape._replace(text=form.schema is None))
     return form if use.choice.mode == "none" else replace(form, hint=hint, tools=use)
 
 

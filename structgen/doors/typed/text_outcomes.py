@@ -13,7 +13,7 @@ from structgen.doors.typed.functions import judge_attempt, with_evidence
 from structgen.doors.typed.outcomes import Outcome
 from structgen.doors.typed.partial import Partial, progress_of
 from structgen.doors.typed.server_answers import Answer
-from structgen.doors.typed.wanted_forms import form_of
+from structgen.doors.typed.target_forms import form_of
 
 T = TypeVar("T")
 
