@@ -30,21 +30,24 @@ def to_anthropic_request(body: Mapping[str, Any]) -> JsonObject:
     # the client refuses requests of many tokens, unless the time limit, here its own, is said
     arguments: JsonObject = {"max_tokens": DEFAULT_MAX_TOKENS, "timeout": 600.0}
     arguments |= {name: body[name] for name in _SAME if name in body}
+    # the client sends unknown fields from here
     arguments["extra_body"] = {name: body[name] for name in _OF_SAMPLING if name in body}
+    # Anthropic's messages have no system turns: they stand apart
     systems = [message for message in body["messages"] if message["role"] in ("system", "developer")]
     if systems:
         arguments["system"] = [block for message in systems for block in _content_blocks(message["content"])]
-    arguments["messages"] = [
-        _convert_message(message) for message in body["messages"] if message not in systems
-    ]
+    turns = [message for message in body["messages"] if message not in systems]
+    arguments["messages"] = list(map(_convert_message, turns))
     if "stop" in body:
         arguments["stop_sequences"] = body["stop"]
-    tools, choice = [tool["function"] for tool in body.get("tools", ())], body.get("tool_choice", "auto")
+    tools = [tool["function"] for tool in body.get("tools", ())]
+    choice = body.get("tool_choice", "auto")
     if "response_format" in body:
         if any(tool["name"] == _DOCUMENT for tool in tools):
             fault = f"A tool is called {_DOCUMENT!r}, as the one that takes the document is."
             raise OptionError(fault, where="tools", cure="Give it another name.")
         tools.append({"name": _DOCUMENT, "parameters": body["response_format"]["json_schema"]["schema"]})
+        # a schema is kept only as the parameters of a tool that must be called
         choice = "required" if tools[1:] else {"function": tools[0]}
     if tools:
         arguments["tools"] = [
@@ -55,11 +58,10 @@ def to_anthropic_request(body: Mapping[str, Any]) -> JsonObject:
             }
             for tool in tools
         ]
-        arguments["tool_choice"] = (
-            {"type": _CHOICES[choice]}
-            if isinstance(choice, str)
-            else {"type": "tool", "name": choice["function"]["name"]}
-        )
+        if isinstance(choice, str):
+            arguments["tool_choice"] = {"type": _CHOICES[choice]}
+        else:
+            arguments["tool_choice"] = {"type": "tool", "name": choice["function"]["name"]}
         if (parallel := body.get("parallel_tool_calls")) is not None:
             arguments["tool_choice"]["disable_parallel_tool_use"] = not parallel
     return arguments
@@ -67,7 +69,7 @@ def to_anthropic_request(body: Mapping[str, Any]) -> JsonObject:
 
 def _convert_message(message: Mapping[str, Any]) -> JsonObject:
     """Return a message of chat completions as one of Anthropic's."""
-    if message["role"] == "tool":
+    if message["role"] == "tool":  # results of tools are words of the user
         block = {"type": "tool_result", "tool_use_id": message["tool_call_id"]}
         return {"role": "user", "content": [{**block, "content": _content_blocks(message["content"])}]}
     blocks = _content_blocks(message["content"])
@@ -80,7 +82,9 @@ def _convert_message(message: Mapping[str, Any]) -> JsonObject:
 def _content_blocks(content: Any) -> list[JsonObject]:
     """Return the blocks of a content: texts that are not empty, and images."""
     blocks: list[JsonObject] = []
-    parts: Any = [{"type": "text", "text": content}] if isinstance(content, str) else content or ()
+    parts: Any = content or ()
+    if isinstance(content, str):
+        parts = [{"type": "text", "text": content}]
     for part in parts:
         if part["type"] == "image_url":
             url = part["image_url"]["url"]
@@ -95,7 +99,7 @@ def _content_blocks(content: Any) -> list[JsonObject]:
 
 
 def add_event(answer: Answer, received: Any) -> None:
-    """Have an answer take a message, or an event of its stream."""
+    """Add a message, or an event of its stream, to an answer."""
     match getattr(received, "type", ""):
         case "message":
             for index, block in enumerate(received.content or ()):
@@ -114,13 +118,19 @@ def add_event(answer: Answer, received: Any) -> None:
     elif reason == "tool_use" and answer.documents:
         answer.add_part("" if answer.reply else "{}", reason="stop")  # no pieces of an object without members
     else:
-        answer.add_part(
-            "", reason=_REASONS.get(str(reason), "tool_calls" if reason == "tool_use" else reason)
-        )
+        unlisted_reason = "tool_calls" if reason == "tool_use" else reason
+        answer.add_part("", reason=_REASONS.get(str(reason), unlisted_reason))
 
 
-def _add_part(answer: Answer, index: int, part: Any, *, is_whole: bool = False) -> None:
-    """Have an answer take a block, or a delta of one."""
+def _add_part(
+    answer: Answer,
+    index: int,
+    part: Any,
+    *,
+    is_whole: bool = False,
+) -> None:
+    """Add a block, or a delta of one, to an answer. `index`: the number of the block; `is_whole`: whether its
+    arguments are complete, such as `{"name": "Ada"}` of a message without a stream."""
     text, calls = getattr(part, "text", "") or "", list[Any]()
     arguments = getattr(part, "partial_json", None)
     if part.type == "tool_use":

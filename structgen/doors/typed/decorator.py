@@ -153,7 +153,7 @@ def generate(
     Errors, at decoration: OptionError for a docstring that names no parameter, UnsupportedError for a return
     type that has no schema and for Iterator[T] with infilling, StructgenError for a missing model.
     """
-    Preparation(model, tools, options)  # its errors are told before a function is decorated
+    Preparation(model, tools, options)  # its errors come before a function is decorated
     all_options = {"model": model, "target": target, "tools": tools, **options}
     names = sys._getframe(2).f_locals  # of the caller; 1 is the check of the options
 
@@ -165,7 +165,7 @@ def generate(
                 cure="Put it above.",
             )
         spec = _make_spec(function, all_options, names)
-        return (AsyncTypedFunction if spec.is_async else TypedFunction)(spec)
+        return AsyncTypedFunction(spec) if spec.is_async else TypedFunction(spec)
 
     return decorate
 
@@ -173,25 +173,25 @@ def generate(
 def _make_spec(
     function: Callable[..., Any], all_options: Mapping[str, Any], names: Mapping[str, Any]
 ) -> CallSpec:
-    """Return what a function asks. `all_options`: the options of `generate`; `names`: those of the place
-    where it was decorated."""
+    """Return the specification of a function. `all_options`: the options of `generate`; `names`: the local
+    names where the function was decorated, in which its annotation may be defined."""
     options = dict(all_options)
     model, target, tools = (options.pop(name) for name in ("model", "target", "tools"))
     preparation = Preparation(model, tools, options)
-    can_stream = not is_infilling(model)  # whether it can hand out items as they come
+    can_stream = not is_infilling(model)
     signature = inspect.signature(function)
     docstring = function.__doc__
     template = Template(docstring, signature) if docstring and docstring.strip() else None
     annotation = _return_annotation(function) if target is None else None
     is_async = inspect.iscoroutinefunction(function)
-    call_parameters = [
-        parameter for name, parameter in signature.parameters.items() if name not in ("self", "cls")
-    ]
+    parameters = signature.parameters
+    # an example has the arguments of a call, and no instance
+    call_parameters = [parameters[name] for name in parameters if name not in ("self", "cls")]
     check_calls(preparation.options.examples, signature.replace(parameters=call_parameters))
 
     def read_form() -> TargetForm:
-        """Return the form of the target, or where it is None of the return annotation. Raises NameError
-        where the annotation names what is not defined yet."""
+        """Return the form of the target; without one, of the return annotation. Raises NameError for an
+        annotation with a name that is not defined yet."""
         if target is None:
             form = preparation.read_form(_resolve_annotation(annotation, function, names), "return")
         else:
@@ -219,7 +219,7 @@ def _make_spec(
     spec.with_options = lambda changes: _make_spec(function, {**all_options, **changes}, names)
     with suppress(NameError):  # else it is read at the first call
         spec.form = read_form()
-        _ = spec.examples  # its errors are told where they are declared
+        _ = spec.examples  # their errors come at the decoration
     return spec
 
 
@@ -237,7 +237,7 @@ def _return_annotation(function: Callable[..., Any]) -> Any:
 
 
 def _resolve_annotation(annotation: Any, function: Callable[..., Any], names: Mapping[str, Any]) -> Any:
-    """Return what an annotation means where its function was decorated: a type, or what a target is. Errors:
+    """Return the type of an annotation where its function was decorated, or another target. Errors:
     NameError, UnsupportedError."""
     holder = types.SimpleNamespace(__annotations__={"return": annotation})
     module = getattr(function, "__globals__", {})

@@ -1,7 +1,7 @@
 """What the decorator makes of a function: something to call, to stream from, to ask in batches.
 
-One core of coroutines asks; functions without an event loop have its results by `waiting.run_coroutine` and
-`each`.
+One core of coroutines asks the model. A function without an event loop has its results at once, by
+`waiting.run_coroutine` and `run_generator`.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ S = TypeVar("S")
 
 @dataclass(eq=False)
 class CallSpec:
-    """What is asked of a model, by a function or by one call: its form, its model and its options."""
+    """What a function, or one call, asks of a model: the form of the result, the model and the options."""
 
     name: str
     """Of the function, for errors and warnings."""
@@ -115,11 +115,11 @@ class CallSpec:
     min_confidences: Mapping[str, float] = field(default_factory=dict)
     """The least confidence of a field that is accepted, where the function was fitted to an error."""
     with_options: Callable[[Mapping[str, Any]], CallSpec] | None = None
-    """Of a function: returns what it asks under other options."""
+    """Of a function: returns its specification under other options."""
 
     @cached_property
     def form(self) -> TargetForm:
-        """What is wanted; read at the first call where its names were not known before."""
+        """The form of the result; read at the first call where its names were not known before."""
         try:
             return self.read_form()
         except NameError as error:
@@ -132,17 +132,18 @@ class CallSpec:
 
     @cached_property
     def task(self) -> WritingTask:
-        """What the model is asked for."""
+        """The task of the writer, before the texts of a prompt narrow it."""
         return WritingTask(self.form, self.options, self.is_async, self.name)
 
     @cached_property
     def examples(self) -> list[WrittenValue]:
-        """What the model shall write for the values of the examples. Errors: OptionError for one that is none
-        of what is wanted."""
+        """What the model shall write for the values of the examples. Errors: OptionError for a value that the
+        form refuses."""
         return write_pair_values(self.form, self.options.examples)
 
     async def _load_writer(self) -> Writer:
         """Return the model; for one call in an event loop it is loaded in a thread."""
+        # loading takes seconds, in which `arun` must not block its event loop
         is_apart = self.is_async and self.function is None
         return await asyncio.to_thread(self.model) if is_apart else self.model()
 
@@ -151,12 +152,10 @@ class CallSpec:
         writer = await self._load_writer()
         outcome = await obtain_outcome(writer, self.task, source, detailed=detailed)
         if detailed:
-            min_confidences = self.min_confidences
-            return (
-                replace(outcome, accepted=accepted_fields(outcome, Spelling(self.form), min_confidences))
-                if min_confidences
-                else outcome
-            )
+            if self.min_confidences:
+                pointers = accepted_fields(outcome, Spelling(self.form), self.min_confidences)
+                outcome = replace(outcome, accepted=pointers)
+            return outcome
         self.warn_if_shortened(outcome.result)
         return outcome.value
 
@@ -170,7 +169,7 @@ class CallSpec:
         `detailed` the outcome has it, and the partials end before it.
         """
         writer, task = await self._load_writer(), self.task
-        if document is not None:
+        if document is not None:  # a plain function may be annotated AsyncIterator[T]: its items are awaited
             task = replace(task, is_async=self.is_async or self.form.asynchronous)
         progress = document or progress_of(self.form, functools.partial(writer.read_reply, task))
         final_results, is_refused = list[Result](), False
@@ -182,12 +181,11 @@ class CallSpec:
             yield Partial(progress, judge_attempt(self.form, unasked_result(error), 1, None))
             return
         with open_span(writer, narrowed_task, source, is_stream=True) as span:
-            async with aclosing(
-                span.around(writer.stream_text(narrowed_task, source, final_results.append))
-            ) as pieces:
+            text_pieces = writer.stream_text(narrowed_task, source, final_results.append)
+            async with aclosing(span.around(text_pieces)) as pieces:
                 async for piece in pieces:
                     if is_refused:
-                        continue
+                        continue  # the stream is read to its end all the same: the outcome has the usage
                     try:
                         partial = progress.add_piece(piece)
                     except GenerationError:
@@ -235,50 +233,55 @@ class CallSpec:
                 )
                 closed_values = "; ".join(result.usage.closed)
                 messages.append(f"The document has a value that was closed early: {closed_values}. {cure}")
-        for text in messages:
-            warnings.warn(ShortenedWarning(f"{self.name}: {text}"), stacklevel=warning_level())
+        for message in messages:
+            warnings.warn(ShortenedWarning(f"{self.name}: {message}"), stacklevel=warning_level())
         self.has_warned = bool(messages)
 
 
 def judge_attempt(
-    form: TargetForm, attempt_result: Result, attempts: int, best: GenerationError | None
+    form: TargetForm,
+    result: Result,
+    attempts: int,
+    best: GenerationError | None,
 ) -> Outcome[Any]:
-    """Return an attempt's outcome: its object, or the error of the best attempt so far."""
-    attempt_result = form.unwrap_result(attempt_result)
-    if isinstance(attempt_result.error, NotStatedError):
-        return Outcome(attempt_result, 0, attempt_result.error, None)
-    if attempt_result.error is not None and not isinstance(attempt_result.error, ValidatorError):
-        error = generation_error(
-            attempt_result.error.what,
-            attempt_result.text,
-            attempts,
-            attempt_result.error.where,
-            attempt_result.error.cure,
-        )
-        error.__cause__ = attempt_result.error
-        return Outcome(attempt_result, attempts, error, None)
+    """Return an attempt's outcome: its object, or the error of the best attempt so far.
+
+    `attempts`: how many were made, with this one; `best`: the error of the best one before it. For example,
+    `judge_attempt(form, result, 1, None)` judges the only attempt of a stream.
+    """
+    result = form.unwrap_result(result)
+    fault = result.error
+    if isinstance(fault, NotStatedError):  # the model was not asked: that is no attempt
+        return Outcome(result, 0, fault, None)
+    if fault is not None and not isinstance(fault, ValidatorError):
+        error = generation_error(fault.what, result.text, attempts, fault.where, fault.cure)
+        error.__cause__ = fault
+        return Outcome(result, attempts, error, None)
     try:
-        if attempt_result.error is not None:
-            raise attempt_result.error
-        return Outcome(attempt_result, attempts, None, form.read_value(attempt_result))
+        if fault is not None:
+            raise fault
+        return Outcome(result, attempts, None, form.read_value(result))
     except ValidatorError as refusal:
-        error = generation_error(refusal.what, attempt_result.text, attempts, refusal.where)
+        error = generation_error(refusal.what, result.text, attempts, refusal.where)
         error.__cause__ = refusal
         best_refusal = getattr(best, "__cause__", None)
-        if (
-            best is not None
-            and isinstance(best_refusal, ValidatorError)
-            and best_refusal.count <= refusal.count
-        ):
-            error = generation_error(best.what, best.text, attempts, best.where)
-            error.__cause__ = best_refusal
-        return Outcome(attempt_result, attempts, error, None)
+        if best is not None and isinstance(best_refusal, ValidatorError):
+            # an earlier attempt with fewer faults, or as many, is shown in place of this one
+            if best_refusal.count <= refusal.count:
+                error = generation_error(best.what, best.text, attempts, best.where)
+                error.__cause__ = best_refusal
+        return Outcome(result, attempts, error, None)
 
 
 def open_span(
-    writer: Writer, task: WritingTask, source: PromptSource, *, is_stream: bool = False
+    writer: Writer,
+    task: WritingTask,
+    source: PromptSource,
+    *,
+    is_stream: bool = False,
 ) -> CallSpan:
-    """Return the span of a call that begins now."""
+    """Return the span of a call that begins now, such as `with open_span(writer, task, source) as span:`.
+    `is_stream`: whether the text comes in pieces. The attributes are those of OpenTelemetry's conventions."""
     options, form = task.options, task.form
     span = call_span(
         "chat",
@@ -291,7 +294,7 @@ def open_span(
             "gen_ai.request.seed": options.sampling.seed,
             "gen_ai.request.stream": is_stream or None,
             "code.function.name": task.name or None,
-            **getattr(writer, "span_attributes", {}),
+            **getattr(writer, "span_attributes", {}),  # a server's address and provider
         },
         "CLIENT" if writer.kind == "server" else "INTERNAL",
     )
@@ -300,8 +303,8 @@ def open_span(
 
 
 def record_outcome(span: CallSpan, outcome: Outcome[Any]) -> None:
-    """Have a span tell what became of its call."""
-    if span.is_open:
+    """Write into a span what became of its call."""
+    if span.is_open:  # else nobody traces
         span.set({"structgen.attempts": outcome.attempts})
         span.answered(outcome.usage, [(outcome.text, outcome.finish_reason.value)], outcome.error)
 
@@ -315,10 +318,13 @@ async def obtain_outcome(
     detailed: bool = False,
     running_span: CallSpan | None = None,
 ) -> Outcome[Any]:
-    """Return the outcome of a call: attempts until an object comes of one. A later one is asked with the
-    refused answer and what the validators said. `first` is an attempt that was made. `detailed`: whether the
-    outcome also tells its prompt, which is made again, and how sure an engine's model was. `running_span`:
-    the span of the call, where it has begun."""
+    """Return the outcome of a call: attempts are made until an object comes of one. A later attempt reads the
+    refused answer and the messages of the validators.
+
+    `first`: the result of an attempt that was made, with other calls; `running_span`: the span of the call,
+    where it has begun. `detailed`: whether the outcome also has its prompt, which is made again, and how sure
+    an engine's model was. For example, `await obtain_outcome(writer, task, source)` makes all attempts.
+    """
     form, options = task.form, task.options
     best: GenerationError | None = None
     usages = list[Usage]()
@@ -332,7 +338,7 @@ async def obtain_outcome(
             best = outcome.error
             refusal = getattr(best, "__cause__", None)
             if not isinstance(refusal, ValidatorError):
-                break
+                break  # an object, or an error that another attempt does not mend
             if attempt + 1 < options.attempts:
                 source = replace(source, refused_attempt=(attempt_result.text, str(refusal)))
         outcome = replace(outcome, usages=tuple(usages))
@@ -341,10 +347,16 @@ async def obtain_outcome(
 
 
 async def write_texts(
-    writer: Writer, task: WritingTask, sources: Sequence[PromptSource], attempt: int = 0
+    writer: Writer,
+    task: WritingTask,
+    sources: Sequence[PromptSource],
+    attempt: int = 0,
 ) -> list[Result]:
-    """Return a text for each source, written together. Where the texts of a prompt do not state what is
-    required, the model is not asked, and the result is an error."""
+    """Return the results of texts that are written together, one for each source. Where the texts of a prompt
+    do not state a required value, the model is not asked, and the result is an error.
+
+    `attempt`: its number, from 0, such as `await write_texts(writer, task, [source], 1)` for a second one.
+    """
     requests, results = list[TextRequest](), list[Result | None]()
     for source in sources:
         try:
@@ -362,23 +374,29 @@ def with_evidence(outcome: Outcome[Any], form: TargetForm, stated: StatedText) -
     from structgen.asking.grounding.evidence import evidence_of
 
     text = outcome.text
-    document = (
-        text if form.is_text_in_string else read_json(unwrap_document(text) if form.is_wrapped else text)
-    )
+    document: Any = text
+    if not form.is_text_in_string:
+        document = read_json(unwrap_document(text) if form.is_wrapped else text)
     return replace(outcome, evidence=evidence_of(document, stated))
 
 
 def with_details(
-    outcome: Outcome[Any], writer: Writer, task: WritingTask, source: PromptSource
+    outcome: Outcome[Any],
+    writer: Writer,
+    task: WritingTask,
+    source: PromptSource,
 ) -> Outcome[Any]:
-    """Return an outcome that also tells its prompt, which is made again, and how sure an engine's model
-    was."""
+    """Return an outcome with its prompt, which is made again, and with how sure an engine's model was.
+
+    For example, `with_details(outcome, writer, task, source).prompt` is the text that the model read.
+    """
     if isinstance(outcome.error, NotStatedError):
         return outcome
     task = narrow_task(task, source, is_again=True)
     form, prompt = task.form, writer.prompt_text(task, source)
     if form.unnarrowed is not None and outcome.error is None:
         outcome = with_evidence(outcome, form, stated_text_of(task, source))
+    # servers send no probabilities; a strategy changes them, and a reply is no document
     if not isinstance(writer, Local) or task.options.sampling.strategies or outcome.reply is not None:
         return replace(outcome, prompt=prompt)
     result, tokenizer = outcome.result, writer.engine.tokenizer
@@ -396,10 +414,10 @@ class _FunctionBase(Generic[P, R]):
     def __init__(self, spec: CallSpec, bound: tuple[object, ...] = ()) -> None:
         self._spec, self._bound_arguments = spec, bound
         self._examples: Examples | None = None
-        """Those that stand before its questions, once they are made."""
+        """The examples before its questions; None until the first call makes them."""
         functools.update_wrapper(cast("Callable[..., Any]", self), spec.function)
         signature = inspect.signature(spec.function)
-        parameters = list(signature.parameters.values())[len(bound) :]
+        parameters = list(signature.parameters.values())[len(bound) :]  # without `self` of a method
         self.__signature__ = signature.replace(parameters=parameters)
         self._full_signature = signature
         self._parameters = parameters
@@ -471,7 +489,7 @@ class _FunctionBase(Generic[P, R]):
             prompt = self._spec.function(*self._bound_arguments, *arguments, **keywords)
             if self._spec.is_async:
                 prompt = await prompt
-        except FilledPrompt as signal:
+        except FilledPrompt as signal:  # the body said `sg.filled()`
             prompt = signal.prompt
         bound = self._full_signature.bind(*self._bound_arguments, *arguments, **keywords)
         bound.apply_defaults()
@@ -486,7 +504,8 @@ class _FunctionBase(Generic[P, R]):
         return await spec.write_result(source)
 
     async def _obtain_outcome(self, call: Call) -> Outcome[R]:
-        outcome: Outcome[R] = await self._spec.write_result(await self._make_source(call), detailed=True)
+        source = await self._make_source(call)
+        outcome: Outcome[R] = await self._spec.write_result(source, detailed=True)
         return outcome
 
     async def _make_prompt(self, call: Call) -> str:
@@ -496,11 +515,9 @@ class _FunctionBase(Generic[P, R]):
     async def _draw_samples(self, sample_options: Mapping[str, Any], call: Call) -> Samples[R]:
         spec, source = self._spec, await self._make_source(call)
         draw_arguments = spec.model(), spec.task, source, sample_options
-        return (
-            await asyncio.to_thread(draw_samples, *draw_arguments)
-            if spec.is_async
-            else draw_samples(*draw_arguments)
-        )
+        if spec.is_async:
+            return await asyncio.to_thread(draw_samples, *draw_arguments)
+        return draw_samples(*draw_arguments)
 
     async def _obtain_outcomes(self, calls: Sequence[Call], *, detailed: bool = False) -> list[Outcome[R]]:
         """Return the outcomes of calls that are written together."""
@@ -512,9 +529,10 @@ class _FunctionBase(Generic[P, R]):
             call_spans = [spans.enter_context(open_span(writer, task, source)) for source in sources]
             first_results = await write_texts(writer, task, sources)
             for span, source, first in zip(call_spans, sources, first_results, strict=True):
-                outcomes.append(
-                    await obtain_outcome(writer, task, source, first, detailed=detailed, running_span=span)
+                outcome: Outcome[R] = await obtain_outcome(
+                    writer, task, source, first, detailed=detailed, running_span=span
                 )
+                outcomes.append(outcome)
         return outcomes
 
     async def _outcomes_or_errors(self, calls: Sequence[Call]) -> list[Outcome[R] | StructgenError]:
@@ -524,6 +542,7 @@ class _FunctionBase(Generic[P, R]):
         except StructgenError as error:
             if len(calls) == 1:
                 return [error]
+        # one of them cannot be asked: each is asked by itself, so that the others have their outcomes
         return [outcome for call in calls for outcome in await self._outcomes_or_errors([call])]
 
     async def _score_pairs(self, pairs: Any) -> ScoreTable:
@@ -535,13 +554,18 @@ class _FunctionBase(Generic[P, R]):
             for first in range(0, len(pairs), MOST_TOGETHER):
                 calls = [pair.call for pair in pairs[first : first + MOST_TOGETHER]]
                 for outcome in await self._outcomes_or_errors(calls):
-                    scored_pairs.append(
-                        score_pair(expected_values[len(scored_pairs)].value, spelling, outcome)
-                    )
+                    expected = expected_values[len(scored_pairs)].value
+                    scored_pairs.append(score_pair(expected, spelling, outcome))
                 report(len(scored_pairs), len(pairs))
         return ScoreTable(scored_pairs)
 
-    async def _fit_pairs(self, pairs: Any, error: float | None, held_out: float, seed: int) -> Fitted[Self]:
+    async def _fit_pairs(
+        self,
+        pairs: Any,
+        error: float | None,
+        held_out: float,
+        seed: int,
+    ) -> Fitted[Self]:
         """Return what `fit` returns, in an event loop too. Errors: OptionError."""
         if error is not None:
             error = number("error", error, 1e-6, 0.999, "a share of wrong answers between 0 and 1")
@@ -549,7 +573,8 @@ class _FunctionBase(Generic[P, R]):
                 fault = "This model tells nothing of how sure it is."
                 raise OptionError(fault, where="error", cure="Leave it out, or ask an engine.")
         held_out = number("held_out", held_out, 0.0, 1.0, "a share of the pairs from 0 to 1")
-        return await fit_function(self, self._read_pairs(pairs), error, held_out, whole("seed", seed, 0))
+        seed = whole("seed", seed, 0)
+        return await fit_function(self, self._read_pairs(pairs), error, held_out, seed)
 
     def _read_pairs(self, pairs_like: Any) -> Pairs:
         """Return pairs of this function's arguments and values. Errors: OptionError."""
@@ -560,16 +585,14 @@ class _FunctionBase(Generic[P, R]):
         return pairs
 
     def _with_thresholds(self, thresholds: Mapping[str, FieldThreshold]) -> Self:
-        """Return the function, whose outcomes accept what reaches these thresholds."""
-        min_confidences = {
-            name: field_threshold.threshold
-            for name, field_threshold in thresholds.items()
-            if field_threshold.threshold is not None
-        }
+        """Return the function with these thresholds: its outcomes accept the fields that reach them."""
+        confidences = {name: field_threshold.threshold for name, field_threshold in thresholds.items()}
+        # a field without a threshold is never accepted
+        min_confidences = {name: bound for name, bound in confidences.items() if bound is not None}
         return type(self)(replace(self._spec, min_confidences=min_confidences), self._bound_arguments)
 
     def _make_sampler(self, draws: Callable[..., Any], n: int, options: Mapping[str, Any]) -> Any:
-        """Return what draws, or, of a function without parameters, what it returns."""
+        """Return a `Sampler` that takes the arguments; of a function without parameters, its draws."""
         check_names(options)
         sample_options = {**options, "n": n}
         sampler: Sampler[..., Any] = Sampler(
@@ -582,8 +605,9 @@ class _FunctionBase(Generic[P, R]):
         """Return the calls of a batch. Errors: OptionError for what is one call, or no iterable."""
         is_single = isinstance(calls, str | bytes | bytearray | Mapping)
         if is_single or not isinstance(calls, Iterable):
+            kind = "one call" if is_single else "no list"
             raise OptionError(
-                f"A {type(calls).__name__} is {'one call' if is_single else 'no list'}: batch takes many calls.",
+                f"A {type(calls).__name__} is {kind}: batch takes many calls.",
                 where="calls",
                 cure="Write batch([call]), with one item for each call.",
             )
@@ -648,7 +672,12 @@ class TypedFunction(_FunctionBase[P, R]):
         return run_coroutine(self._score_pairs(pairs))
 
     def fit(
-        self, pairs: AnyPairs, *, error: float | None = None, held_out: float = 0.5, seed: int = 0
+        self,
+        pairs: AnyPairs,
+        *,
+        error: float | None = None,
+        held_out: float = 0.5,
+        seed: int = 0,
     ) -> Fitted[Self]:
         """Return the function with the worked examples that do best, and a report. Half of the pairs are
         examples. On the others (`held_out`), which `seed` chooses, each candidate is scored: none, the first
@@ -717,14 +746,20 @@ class AsyncTypedFunction(_FunctionBase[P, R]):
     async def batch(self, calls: Iterable[Any]) -> list[R]:
         """Return the objects of many calls, in order; calls are as in `TypedFunction.batch`."""
         read_calls = self._read_calls(calls)
-        return list(await asyncio.gather(*(self(*args, **keywords) for args, keywords in read_calls)))
+        values = (self(*arguments, **keywords) for arguments, keywords in read_calls)
+        return list(await asyncio.gather(*values))
 
     async def score(self, pairs: AnyPairs) -> ScoreTable:
         """Return how many fields are right, as `TypedFunction.score` does."""
         return await self._score_pairs(pairs)
 
     async def fit(
-        self, pairs: AnyPairs, *, error: float | None = None, held_out: float = 0.5, seed: int = 0
+        self,
+        pairs: AnyPairs,
+        *,
+        error: float | None = None,
+        held_out: float = 0.5,
+        seed: int = 0,
     ) -> Fitted[Self]:
         """Return the function with the worked examples that do best, as `TypedFunction.fit` does."""
         return await self._fit_pairs(pairs, error, held_out, seed)

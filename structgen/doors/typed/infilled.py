@@ -72,33 +72,36 @@ class Infiller:
     )
 
     bound = "timeout"
+    """The option that ends a text early."""
 
     def __init__(self, settings: Infilling) -> None:
         self.settings, self.name = settings, settings.name
         self._prompts = ModelPrompts(settings.name)
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # two calls must not load the model twice
 
     def prompt_text(self, task: WritingTask, source: PromptSource) -> str:
         """Return the text of a prompt, the chat template applied."""
         return self._prompts.text(self._build_question(task, source))
 
     def _build_question(self, task: WritingTask, source: PromptSource) -> ModelQuestion:
+        """Return the question to the model. Errors: OptionError for a last message to go on with."""
         source = source.in_texts()
         if continued(source.prompt, None, None)[1] is not None:
             OF_INFILLING.refuse(("continue_final_message",), ())
         return source.build_question(task)
 
     async def write_texts(self, text_requests: Sequence[TextRequest], attempt: int = 0) -> list[Result]:
-        """Return the documents, written one after another; in a thread, where the caller waits.
+        """Return the results of documents, written one after another; in a thread, where the caller waits.
 
-        Errors: those of `sg.infill`, told in the words of a typed function.
+        Errors: those of `sg.infill`, in the words of a typed function.
         """
-        if text_requests[0].task.is_async:
-            return [
-                await asyncio.to_thread(self._write_document, *text_request, attempt)
-                for text_request in text_requests
-            ]
-        return [self._write_document(*text_request, attempt) for text_request in text_requests]
+        results = list[Result]()
+        for task, source in text_requests:
+            if task.is_async:
+                results.append(await asyncio.to_thread(self._write_document, task, source, attempt))
+            else:
+                results.append(self._write_document(task, source, attempt))
+        return results
 
     def stream_text(
         self, task: WritingTask, source: PromptSource, done: Callable[[Result], None]
@@ -111,7 +114,7 @@ class Infiller:
         raise no_calls()
 
     def _write_document(self, task: WritingTask, source: PromptSource, attempt: int) -> Result:
-        """Return the document of one prompt. Errors: those of `write`."""
+        """Return the document of one prompt. Errors: those of `write_texts`."""
         from structgen.decoding.infilling.infill import infill
 
         form, options = task.form, task.options
@@ -133,6 +136,9 @@ class Infiller:
                 cure="Shorten the prompt.",
             )
         settings, sampling = self.settings, options.sampling_of(attempt)
+        # the other two, the model and its tokenizer, are loaded by now
+        names = [option.name for option in fields(settings) if option.name not in ("model", "tokenizer")]
+        infill_options = {name: getattr(settings, name) for name in names}
         try:
             infilled = infill(
                 model,
@@ -143,7 +149,7 @@ class Infiller:
                 seed=sampling.seed,
                 tokenizer=tokenizer,
                 timeout=options.timeout,
-                **{field.name: getattr(settings, field.name) for field in fields(settings)[2:]},
+                **infill_options,
             )
         except NoFillingError as error:
             raise NoFillingError(
@@ -154,6 +160,7 @@ class Infiller:
         except OptionError as error:
             if error.where != "grammar":
                 raise
+            # a grammar of too many states: people have given a type, and its options stand in Infilling
             raise OptionError(
                 error.what,
                 where="return",
@@ -180,7 +187,8 @@ class Infiller:
 
 
 def _engine_result(infilled: Infilled, prompt: int) -> Result:
-    """Return the engine's kind of result. Where a deadline brought about the end, that is STEERED."""
+    """Return the engine's kind of result. A text that a deadline has ended early is STEERED. `prompt`: the
+    number of its tokens."""
     cost = infilled.usage
     usage = Usage(
         prompt_tokens=prompt,

@@ -40,6 +40,7 @@ class Local:
     def __init__(self, engine: Engine, name: str) -> None:
         self.engine, self.name = engine, name
         self._weights: KnownWeights = {}
+        """The likelihoods of listed values after neutral prompts, which are read once (`comparing`)."""
 
     # --- prompts --------------------------------------------------------------------------------------------
 
@@ -48,17 +49,17 @@ class Local:
         return self.engine.prompts.text(self._read_prompt(narrow_task(task, source), source).question)
 
     def _read_prompt(self, task: WritingTask, source: PromptSource) -> ReadPrompt:
-        """Return a prompt as the model reads it, shortened where it leaves no room."""
+        """Return a prompt as the model reads it, shortened where it leaves no room for the document."""
         options, tool_prompts, form = task.options, self._tool_prompts(task), task.form
         is_free = tool_prompts is None and form.grammar is None
 
+        # only a last message that the model is to go on with needs the grammar here
         def compile_grammar() -> CompiledGrammar:
             return self.engine.compiled(self._grammar_for(task), warns=form.tools is None)
 
-        whole_prompt, continues = source.in_texts().prompt, options.continue_final_message
-        prompt, turn = continued(
-            whole_prompt, continues, None if is_free else compile_grammar, form.openings_of
-        )
+        compiled = None if is_free else compile_grammar
+        messages, continues = source.in_texts().prompt, options.continue_final_message
+        prompt, turn = continued(messages, continues, compiled, form.openings_of)
         source = replace(source, prompt=prompt)
         if tool_prompts is None:
             question = source.build_question(task, "", knows_choices=not self.engine.prompts.is_embedded)
@@ -69,27 +70,28 @@ class Local:
         return self.engine.reading.fitted(question, form.outlines, options.max_tokens, thoughts)
 
     def _grammar_for(self, task: WritingTask) -> Any:
-        """Return the grammar of what is written; None of free text."""
+        """Return the grammar of the text that the model writes; None of free text."""
         tool_prompts = self._tool_prompts(task)
         return task.form.grammar_for(self.engine.tokenizer) if tool_prompts is None else tool_prompts.grammar
 
     def _tool_prompts(self, task: WritingTask) -> ToolPrompts | None:
-        """Return how this model is asked for calls, kept as long as its form is; None where there are
-        none."""
+        """Return the prompts of this model for the tools of a task; None without tools. They are kept as long
+        as the form is."""
         use = task.form.tools
         if use is not None and self not in use.prompts:
             use.prompts[self] = ToolPrompts(self.engine, use, task)
         return None if use is None else use.prompts[self]
 
     def request(self, task: WritingTask, source: PromptSource, attempt: int = 0) -> Request:
-        """Return the request whose tokens the engine bounds. Errors: OptionError for a prompt that leaves no
-        room."""
+        """Return the engine's request for a text. `attempt`: its number, from 0; later ones draw. Errors:
+        OptionError for a prompt that leaves no room."""
         form, options = task.form, task.options
         read_prompt, tool_prompts = self._read_prompt(task, source), self._tool_prompts(task)
         request = Request(
             read_prompt.tokens,
             self._grammar_for(task),
             options.sampling_of(attempt),
+            # the last message is in `begun` already
             **{name: getattr(options, name) for name in OF_REQUEST if name != "continue_final_message"},
             begun=read_prompt.question.begun,
             special_texts=tool_prompts is not None,
@@ -101,16 +103,16 @@ class Local:
             # optional: torch
             from structgen.decoding.engine.searches.whole_values import comparing
 
-            neutral_tokens = self._read_prompt(
-                task, PromptSource(source.neutral, (source.neutral,), examples=source.examples)
-            ).tokens
+            neutral = PromptSource(source.neutral, (source.neutral,), examples=source.examples)
+            neutral_tokens = self._read_prompt(task, neutral).tokens
             request, _ = comparing(request, self.engine.prompts, neutral_tokens, self._weights)
         return request
 
     # --- texts ----------------------------------------------------------------------------------------------
 
     async def write_texts(self, text_requests: Sequence[TextRequest], attempt: int = 0) -> list[Result]:
-        """Return the texts, written in one batch, and in those of others that wait meanwhile."""
+        """Return the results of texts, written in one batch. In an event loop they share it with other calls
+        that wait meanwhile."""
         requests = [self.request(*text_request, attempt) for text_request in text_requests]
         if text_requests[0].task.is_async:
             results = [result for (result,) in await asyncio.gather(*map(self.engine.agenerate, requests))]
@@ -122,7 +124,7 @@ class Local:
         ]
 
     def read_reply(self, task: WritingTask, text: str) -> Any:
-        """Return what is taken of a reply that may call tools, from its text so far."""
+        """Return the value of a reply that may call tools, from its text so far."""
         tool_prompts = self._tool_prompts(task)
         assert tool_prompts is not None, "the form is one of replies"
         return tool_prompts.use.take_so_far(tool_prompts.read(text, is_complete=False))

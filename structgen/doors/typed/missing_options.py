@@ -180,7 +180,7 @@ OF_TOOLS: Final = Exclusions(
         when=lambda options, use: use.thinking and use.reply_shape.answer is not None,
     ),
 )
-"""Of the options of a call beside tools, and what is taken of a reply."""
+"""Of the options of a call beside tools, and its `ToolUse`."""
 OF_EMBEDDED: Final = Exclusions(
     Exclusion(
         "examples",

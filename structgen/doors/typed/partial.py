@@ -1,4 +1,4 @@
-"""What a stream has so far: closed parts as objects, the open ones as far as they go."""
+"""The value of a stream so far: closed parts as objects, the open ones as far as they go."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 T_co = TypeVar("T_co", covariant=True)
 PartPath: TypeAlias = "tuple[str | int, ...]"
-"""A place in the document: keys and indices from its root."""
+"""The path of a part of the document: keys and indices from its root."""
 
 
 class Partial(Generic[T_co]):
@@ -105,8 +105,8 @@ class Partial(Generic[T_co]):
 
 
 class Progress:
-    """Follows a text that is being written; of a document it reads each part, once that has closed, as its
-    type says."""
+    """Follows a text that is being written. It reads each part of a document by its type, once the part has
+    closed."""
 
     def __init__(
         self,
@@ -116,9 +116,17 @@ class Progress:
         wrapped: bool = False,
         calls: Callable[[str], Any] | None = None,
     ) -> None:
-        """`types` reads the text's parts; None: they are taken as JSON has them. `is_json`: whether the text
-        is a document. `wrapped`: an object with one member holds it. `calls` returns the calls of a text so
-        far that may be written in place of a document, perhaps as JSON too; None: it has none."""
+        """Follow a new text, such as `Progress(form.type_parts)`.
+
+        `types`
+            the reader of its parts; None: they are plain values of JSON.
+        `is_json`
+            whether the text is a document.
+        `wrapped`
+            whether an object with one member holds the document.
+        `calls`
+            returns the calls of a text so far, which may stand in place of a document; None: there are none.
+        """
         self._read_calls, self._type_parts, self._pieces = calls, types, list[str]()
         self._outside = int(wrapped)
         """How many keys lead from the root of the text to the document."""
@@ -126,7 +134,8 @@ class Progress:
         """Whether the text is a document; and whether it is no JSON from here on."""
         self._reader = GrowingJson(closed=self._close_part)
         self._closed: dict[int, tuple[PartPath, Any]] = {}
-        """The parts that have closed, in order: where each begins in the text, its place, its object."""
+        """The parts that have closed, in order: the path and the object of each, by its offset in the
+        text."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -138,19 +147,30 @@ class Progress:
         return "".join(self._pieces[:pieces])
 
     def add_piece(self, piece: str) -> Partial[Any]:
-        """Take a piece of the text; returns what there is now. Errors: GenerationError for a part that its
-        type refuses, with the text so far. Cost: linear in the piece, and the reading of what it closes."""
+        """Take a piece of the text, and return the result so far. Errors: GenerationError, with the text so
+        far, for a part that its type refuses. Cost: linear in the piece, and the reading of the parts that it
+        closes."""
         self._pieces.append(piece)
         if not self._is_broken:
             self._is_broken = not _feed_reader(self._reader, piece)
         return Partial(self)
 
-    def _close_part(self, path: Place, start: int, end: int, value: Any) -> Any:
-        """Return the object of a part that has closed. The whole is read once, as the result."""
+    def _close_part(
+        self,
+        path: Place,
+        start: int,
+        end: int,
+        value: Any,
+    ) -> Any:
+        """Return the object of a part that has closed: the callback of `GrowingJson`. `start` and `end`: its
+        offsets in the text; `value`: its plain value. For example, a date is an object, its text the
+        value."""
         parts = path.parts[self._outside :]
         if not parts and isinstance(value, dict | list):
-            return value
-        part = self._type_parts.at(path.parts, self._reader.open) if self._type_parts and parts else None
+            return value  # the whole is read once, as the result
+        part = None
+        if self._type_parts and parts:
+            part = self._type_parts.at(path.parts, self._reader.open)
         if part is not None:
             try:
                 value = part.read(self._reader.between(start, end))
@@ -174,27 +194,28 @@ class Progress:
         return frozenset(pointer_of(parts) for parts, _ in islice(self._closed.values(), count))
 
     def value_after(self, pieces: int) -> Any:
-        """Return what there was after so many pieces. Cost: of a document the containers that are open, or,
-        where others have come since, linear in what came before. Of another text it is linear."""
+        """Return the value after so many pieces. Cost: the open containers of a document; linear in the text
+        of an earlier partial, and of a text that is no document."""
         if self._read_calls is not None or not self._is_json:
             text = self.text_after(pieces)
             answer = text if self._read_calls is None else self._read_calls(text)
             if answer is not None or not self._is_json:
                 return answer
         reader = self._reader
-        if pieces < len(self._pieces):
+        if pieces < len(self._pieces):  # an earlier partial is asked: its text is read again
             reader = GrowingJson(
-                closed=lambda _place, at, _end, value: self._closed.get(at, (None, value))[1]
+                closed=lambda _path, start, _end, value: self._closed.get(start, (None, value))[1]
             )
             _feed_reader(reader, self.text_after(pieces))
-        found_value = reader.value
+        value = reader.value
         if self._outside:
-            found_value = found_value.get(WRAPPER, MISSING) if isinstance(found_value, dict) else MISSING
-        return None if found_value is MISSING else found_value
+            value = value.get(WRAPPER, MISSING) if isinstance(value, dict) else MISSING
+        return None if value is MISSING else value
 
 
 def _feed_reader(reader: GrowingJson, piece: str) -> bool:
-    """Have a piece read; tells whether it may be JSON. Whoever reads the whole text says what is wrong."""
+    """Feed a piece to a reader, and return whether the text may still be JSON. The reading of the whole text
+    at the end has the message about a fault."""
     try:
         reader.feed(piece)
     except JsonError:
@@ -203,8 +224,11 @@ def _feed_reader(reader: GrowingJson, piece: str) -> bool:
 
 
 def progress_of(form: TargetForm, read_calls: Callable[[str], Any] | None = None) -> Progress:
-    """Return what follows a new text, which is JSON where its form has a schema. `read_calls`: of a reply
-    that may call tools, returns what there is of its text so far."""
-    read_calls = None if form.tools is None else read_calls
-    is_wrapped, is_json = form.is_wrapped or form.is_text_in_string, form.schema is not None
-    return Progress(form.type_parts, is_json=is_json, wrapped=is_wrapped, calls=read_calls)
+    """Return the `Progress` of a new text, which is JSON where its form has a schema. `read_calls` returns
+    the value of a reply that may call tools, from its text so far."""
+    return Progress(
+        form.type_parts,
+        is_json=form.schema is not None,
+        wrapped=form.is_wrapped or form.is_text_in_string,
+        calls=None if form.tools is None else read_calls,
+    )

@@ -1,7 +1,6 @@
 """Prompts: a docstring is a template of the arguments; a body may return text or chat messages instead.
 
-What is wanted of one prompt is worked out here too: a form, narrowed to what the prompt's texts
-state.
+The task of one prompt is worked out here too: its form is narrowed to what the prompt's texts state.
 """
 
 from __future__ import annotations
@@ -39,8 +38,7 @@ class PromptSource:
     prompt: Prompt
     """Text, or chat messages."""
     values: tuple[str, ...]
-    """What the arguments say, by themselves: the text from which an extracting model reads. () beside
-    messages."""
+    """The texts of the arguments alone, from which an extracting model reads. () beside messages."""
     refused_attempt: tuple[str, str] | None = None
     """The answer of the last attempt, and why it was refused."""
     neutral: str = NEUTRAL
@@ -48,15 +46,15 @@ class PromptSource:
     named_values: NamedTexts = ()
     """The arguments that fill a template, each with its name; () where there is none."""
     examples: tuple[tuple[Prompt, str], ...] = ()
-    """Prompts and their documents, which the model reads before."""
+    """Pairs of a prompt and its document, which the model reads before the question."""
     instruction: str = ""
-    """What the prompt begins with, where the outline is to stand behind it."""
+    """The beginning of the prompt, behind which the outline stands; "" for none."""
 
     def build_question(
         self, task: WritingTask, outline: str | None = None, *, knows_choices: bool = True
     ) -> ModelQuestion:
-        """Return what is asked of a model. `outline`: None for the form's own; `knows_choices`: whether the
-        model is asked otherwise where values are listed."""
+        """Return the question to a model, of which `ModelPrompts` makes the prompt. `outline`: None for the
+        form's own; `knows_choices`: whether a list of values is asked for as a choice."""
         form, options = task.form, task.options
         return ModelQuestion(
             self.prompt,
@@ -94,13 +92,16 @@ class PromptSource:
 
     def __post_init__(self) -> None:
         prompt = self.prompt
-        contents = [prompt] if isinstance(prompt, str) else [message.get("content") for message in prompt]
+        contents: list[Any] = [prompt]
+        if not isinstance(prompt, str):
+            contents = [message.get("content") for message in prompt]
         for text in (*contents, *self.values):
             if isinstance(text, str):
                 checks.encodable("prompt", text)
 
 
 def _in_texts(prompt: Prompt) -> Prompt:
+    """Return a prompt whose messages have texts alone. Errors: OptionError for other parts."""
     return prompt if isinstance(prompt, str) else checks.read_messages(prompt)
 
 
@@ -120,6 +121,7 @@ class Template:
             ) from error
         names = list(signature.parameters)
         for _, field, _, _ in self._pieces:
+            # `user.name` and `user[name]` are fields of the parameter `user`
             root = None if field is None else field.partition(".")[0].partition("[")[0]
             if root is not None and root not in names:
                 field_list = ", ".join(f"{{{name}}}" for name in names) or "none, for there are no parameters"
@@ -138,30 +140,37 @@ class Template:
         ]
 
         def join_pieces(field_texts: Iterator[str]) -> str:
-            return "".join(
-                text + ("" if field is None else next(field_texts)) for text, field, _, _ in self._pieces
-            )
+            """Return the template with these texts in place of its fields."""
+            parts = list[str]()
+            for text, field, _, _ in self._pieces:
+                parts.append(text)
+                if field is not None:
+                    parts.append(next(field_texts))
+            return "".join(parts)
 
         full_text = join_pieces(iter(values))
         # where no argument says anything, the docstring is all that there is
         neutral = join_pieces(repeat(NEUTRAL)) if values else NEUTRAL
-        all_arguments = [
-            (name, str(value)) for name, value in arguments.items() if name not in ("self", "cls")
-        ]
-        fields = [field for _, field, _, _ in self._pieces if field is not None]
-        pairs = [*dict.fromkeys(zip(fields, values, strict=True) if fields else all_arguments)]
-        # a field may stand there twice, in two forms
-        texts_by_name = {
-            name: "\n".join(text for pair_name, text in pairs if pair_name == name) for name, _ in pairs
-        }
+        if fields := [field for _, field, _, _ in self._pieces if field is not None]:
+            pairs = [*dict.fromkeys(zip(fields, values, strict=True))]
+        else:  # a docstring without fields is an instruction: the arguments are what it is about
+            pairs = [(name, str(value)) for name, value in arguments.items() if name not in ("self", "cls")]
+        texts_by_name = dict[str, list[str]]()
+        for name, text in pairs:  # a field may stand there twice, in two forms
+            texts_by_name.setdefault(name, []).append(text)
+        named_values = tuple((name, "\n".join(texts)) for name, texts in texts_by_name.items())
         argument_texts = tuple(dict(pairs).values()) or (full_text,)
-        return PromptSource(
-            full_text, argument_texts, neutral=neutral, named_values=tuple(texts_by_name.items())
-        )
+        return PromptSource(full_text, argument_texts, neutral=neutral, named_values=named_values)
 
 
-def _format_field(arguments: Mapping[str, Any], field: str, spec: str | None, conversion: str | None) -> str:
-    """Return the text of a field. Errors: OptionError for a value that cannot be printed, and for None."""
+def _format_field(
+    arguments: Mapping[str, Any],
+    field: str,
+    spec: str | None,
+    conversion: str | None,
+) -> str:
+    """Return the text of a field, such as `user.name` with the conversion "r" of `{user.name!r}`. Errors:
+    OptionError for a value that cannot be printed, and for None."""
     formatter = string.Formatter()
     try:
         value, _ = formatter.get_field(field, (), arguments)
@@ -220,14 +229,18 @@ def source_of_prompt(prompt: Any) -> PromptSource:
 
 
 def narrow_task(
-    task: WritingTask, source: PromptSource, *, is_again: bool = False, stated: StatedText | None = None
+    task: WritingTask,
+    source: PromptSource,
+    *,
+    is_again: bool = False,
+    stated: StatedText | None = None,
 ) -> WritingTask:
-    """Return what is wanted of one prompt: its form is narrowed where the call, or its type, asks for it.
-    `is_again`: whether the call was told already what it may not know (`GroundedWarning`). `stated`: what
-    answers are held to; None: the texts of the call or the prompt.
+    """Return the task of one prompt: its form is narrowed where the call, or its type, asks for it.
+    `is_again`: whether the call has had its warnings (`GroundedWarning`). `stated`: the texts that answers
+    are held to; None: those of the call or the prompt.
 
-    Raises NotStatedError; OptionError for `missing` of no grounded call. Cost: that of `narrowed` for new
-    texts.
+    For example, under `grounded=True` the numbers of the answer are those of the prompt. Raises
+    NotStatedError; OptionError for `missing` of no grounded call. Cost: that of `narrowed` for new texts.
     """
     form, options = task.form, task.options
     if form.unnarrowed is not None:
@@ -237,12 +250,8 @@ def narrow_task(
             raise idle_missing()
         return task
     report = None if is_again or source.refused_attempt is not None else warn
-    if (
-        report is not None
-        and options.grounded is True
-        and not source.named_values
-        and isinstance(source.prompt, str)
-    ):
+    is_whole_prompt = options.grounded is True and not source.named_values
+    if report is not None and is_whole_prompt and isinstance(source.prompt, str):
         message = "The numbers and dates of the whole prompt count as stated, those of the question too."
         report(f"{message} Name the document: grounded=text.")
     grammar = grounded_grammar(
@@ -257,7 +266,7 @@ def narrow_task(
 
 
 class TextRequest(NamedTuple):
-    """A text that a writer is asked for."""
+    """A text that a writer is asked for: its task, and the source of its prompt."""
 
     task: WritingTask
     """Narrowed to what the texts of the prompt state (`narrow_task`)."""
@@ -265,7 +274,8 @@ class TextRequest(NamedTuple):
 
 
 def stated_text_of(task: WritingTask, source: PromptSource) -> StatedText:
-    """Return the texts that answers to a prompt are held to. Raises OptionError for too long ones."""
+    """Return the texts that answers to a prompt are held to. Raises OptionError for texts that are too
+    long."""
     grounded: Any = task.options.grounded
     texts: Any = checked_texts(source.subject_texts if isinstance(grounded, bool) else grounded)
     return stated_text(texts)

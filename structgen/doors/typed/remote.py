@@ -14,7 +14,7 @@ import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
@@ -74,7 +74,7 @@ _CURES = {
     "APITimeoutError": f"Raise timeout=, in seconds (by default {MOST_SECONDS:.0f}), or look whether the "
     "server is overloaded.",
 }
-"""What a person can do, by the name of a client's error."""
+"""The cure for a person, by the name of a client's error."""
 _URL = "Check that the URL is that of an OpenAI-compatible server: it mostly ends in /v1."
 _WHOLE = "Call the function itself, without .stream and with list[T] in place of Iterator[T]."
 
@@ -99,13 +99,13 @@ class Remote:
             "server.address": host,
             "server.port": int(port) if port else None,
         }
-        """What the span of a call says of the server."""
+        """The attributes of the server in the span of a call."""
         self._is_anthropic = package == "anthropic"
         client_error = self._library.AnthropicError if self._is_anthropic else self._library.OpenAIError
         # the others: a reply that is not JSON, and one of another shape than the protocol's
         self._faults = (client_error, ValueError, TypeError, AttributeError)
         self._add_received = anthropic_messages.add_event if self._is_anthropic else _add_completion
-        self._client = cache(self._make_client)
+        self._client = cache(self._make_client)  # at the first request: a key may be set until then
         self._habits = KNOWN.setdefault(server, ServerHabits(server))
 
     def _make_client(self, make: Callable[..., Any]) -> Any:
@@ -114,6 +114,7 @@ class Remote:
         key = os.environ.get(self._protocol.key) or self._protocol.without_key
         time_limits = self._library.Timeout(MOST_SECONDS, connect=5.0)
         client = make(base_url=self.url, api_key=key, max_retries=1, timeout=time_limits)
+        # a client may be made without a key, and fails at its first request in other words
         if not (client.api_key or client.auth_token or getattr(client, "credentials", None)):
             raise self._faults[0]("There is no key")
         return client
@@ -121,7 +122,7 @@ class Remote:
     # --- what is sent ---------------------------------------------------------------------------------------
 
     def prompt_text(self, task: WritingTask, source: PromptSource) -> str:
-        """Return the text of the last message."""
+        """Return the text of the last message, as the server reads it."""
         return str(self._build_messages(narrow_task(task, source), source)[-1]["content"])
 
     def _build_messages(self, task: WritingTask, source: PromptSource) -> list[dict[str, Any]]:
@@ -136,7 +137,7 @@ class Remote:
         return messages if form.tools is None else rewrite_history(messages, "text")
 
     def _request_body(self, task: WritingTask, source: PromptSource, attempt: int) -> dict[str, Any]:
-        """Return a request of chat completions."""
+        """Return a request of chat completions, with the fields that this server takes."""
         form, options = task.form, task.options
         OF_SERVER_FORMS.refuse(options, form)
         sampling = options.sampling_of(attempt)
@@ -147,6 +148,7 @@ class Remote:
             "temperature": sampling.temperature,
             "seed": sampling.seed,
         }
+        # those that change nothing are left out: some servers know none of them
         for name, unset in (("top_p", 1.0), ("presence_penalty", 0.0), ("frequency_penalty", 0.0)):
             if getattr(sampling, name) != unset:
                 body[name] = getattr(sampling, name)
@@ -165,18 +167,17 @@ class Remote:
         return {sent: body[name] for name, sent in sent_names.items() if sent is not None}
 
     async def _send_request(self, task: WritingTask, *source_and_attempt: Any, **extra_fields: bool) -> Any:
-        """Send a request (`_request_body`, and `extra_fields` of its fields). It is sent again, made anew,
-        while a refusal names a field that can be mended: at most twice for each. Errors: those of the
-        client."""
+        """Send a request (`_request_body` and `extra_fields`) and return the response of the client. While a
+        refusal names a field that can be left out, the request is made anew and sent again: at most twice for
+        each field. For example, `stream=True` asks for pieces. Errors: those of the client."""
         client = self._client(self._library.AsyncClient if task.is_async else self._library.Client)
         while True:
             body = {**self._request_body(task, *source_and_attempt), **extra_fields}
             headers = carried_headers() or None
             try:
                 if self._is_anthropic:
-                    response = client.messages.create(
-                        **anthropic_messages.to_anthropic_request(body), extra_headers=headers
-                    )
+                    arguments = anthropic_messages.to_anthropic_request(body)
+                    response = client.messages.create(**arguments, extra_headers=headers)
                 else:
                     response = client.chat.completions.create(**body, extra_headers=headers)
                 return await response if task.is_async else response
@@ -187,14 +188,17 @@ class Remote:
     # --- what comes back ------------------------------------------------------------------------------------
 
     def _failed_result(self, error: Exception, text: str = "") -> Result:
-        """Return the result of a request that failed, or without an answer that is one of the protocol's."""
+        """Return the result of a request that failed, or whose reply is not one of the protocol's. `text`:
+        the pieces that had come."""
         failure = error if isinstance(error, StructgenError) else self._error_for(error, text)
         return Result(text, FinishReason.ERROR, [], [], Usage(), error=failure)
 
     def _error_for(self, error: Exception, text: str) -> StructgenError:
-        """Return the error for an error of the client, of JSON, or of a shape. `text`: what had come."""
+        """Return our error for one of the client, of JSON, or of a shape. `text`: the pieces that had
+        come."""
         words, fault = words_of_error(error), "The server failed"
-        cure = {**_CURES, **self._protocol.cures}.get(type(error).__name__, "See the server's log.")
+        cures = {**_CURES, **self._protocol.cures}
+        cure = cures.get(type(error).__name__, "See the server's log.")
         if text:
             fault = f"The server's stream broke off behind {text[-60:]!r}"
         elif isinstance(error, ValueError):
@@ -203,6 +207,7 @@ class Remote:
             fault, cure = "The server's reply is not of its protocol's shape", _URL
         elif cure == _REQUEST and not words:
             cure = "The server does not take this request, and does not say why: see its log."
+        # many clients repeat the server's words in their own message
         detail = "" if words in " ".join(str(error).split()) else f" - {words}"
         fault = f"{fault}: {type(error).__name__}: {str(error).rstrip('.')}{detail.rstrip('.')}."
         cure = cure.format(name=self.name, url=self.url, key=self._protocol.key)
@@ -211,7 +216,7 @@ class Remote:
         return failure
 
     def _error_of_reply(self, fault: str, error_body: Any, cure: str = _URL) -> StructgenError:
-        """Return the error of a reply, of status 200, that is no answer: perhaps it says why."""
+        """Return the error of a reply of status 200 that is no answer, with the words of its body."""
         words = words_of(error_body)
         if words:
             fault = f"{fault} It says: {words.rstrip('.')}."
@@ -222,7 +227,7 @@ class Remote:
         """Return the result of an answer that is over. Where it is no document of its schema, the schema goes
         into later prompts. `response`: the reply, if it came at once."""
         if answer.reason is None and not answer.refusal:
-            if not response and answer.reply:
+            if not response and answer.reply:  # a stream that broke off without an error
                 return self._failed_result(EOFError("it has no finish_reason"), answer.reply)
             missing = _missing_key(response) if response and not self._is_anthropic else "finish_reason"
             fault = f"The server's reply has no {missing}."
@@ -233,9 +238,9 @@ class Remote:
         return result
 
     async def write_texts(self, text_requests: Sequence[TextRequest], attempt: int = 0) -> list[Result]:
-        """Return the texts; some are under way at the same time."""
-        for text in text_requests[1:]:
-            self._request_body(*text, attempt)  # wrong options are told before anything is sent
+        """Return the results of texts; up to MOST_AT_ONCE requests are under way at the same time."""
+        for text_request in text_requests[1:]:
+            self._request_body(*text_request, attempt)  # wrong options raise before anything is sent
 
         async def write_text(text_request: TextRequest) -> Result:
             answer = Answer(text_request.task.form, self.name)
@@ -251,19 +256,16 @@ class Remote:
         if len(text_requests) == 1:
             return [run_coroutine(write_text(*text_requests))]
         with ThreadPoolExecutor(MOST_AT_ONCE, "structgen-remote") as pool:
-            spans = [
-                copy_context() for _ in text_requests
-            ]  # what the threads send belongs to the caller's span
-            return list(
-                pool.map(
-                    lambda text_request, context: context.run(run_coroutine, write_text(text_request)),
-                    text_requests,
-                    spans,
-                )
-            )
+            # the requests of the threads belong to the caller's span, which is in its context
+            contexts = [copy_context() for _ in text_requests]
+
+            def write_in(context: Context, text_request: TextRequest) -> Result:
+                return context.run(run_coroutine, write_text(text_request))
+
+            return list(pool.map(write_in, contexts, text_requests))
 
     def read_reply(self, task: WritingTask, text: str) -> Any:
-        """Return what is taken of a reply that may call tools, from its text so far."""
+        """Return the value of a reply that may call tools, from its text so far."""
         use = task.form.tools
         assert use is not None, "the form is one of replies"
         return use.take_so_far(read_reply(use, text, is_complete=False))
@@ -297,7 +299,7 @@ class Remote:
 
 
 def _add_completion(answer: Answer, received: Any) -> None:
-    """Have an answer take a chat completion, or a chunk of one."""
+    """Add a chat completion, or a chunk of one, to an answer."""
     if usage := getattr(received, "usage", None):
         answer.count_tokens(getattr(usage, "prompt_tokens", 0), getattr(usage, "completion_tokens", 0))
     choice = _first_choice(received)
@@ -306,7 +308,8 @@ def _add_completion(answer: Answer, received: Any) -> None:
         return
     content = getattr(part, "content", None)
     if isinstance(content, list):  # some servers send parts, of which those of text count
-        content = "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
+        texts = [part.get("text") or "" for part in content if isinstance(part, dict)]
+        content = "".join(map(str, texts))
     answer.add_part(
         content,
         getattr(part, "tool_calls", None),
@@ -324,7 +327,7 @@ def _first_choice(answer: Any) -> Any:
 
 
 def _extra_members(answer: Any) -> Any:
-    """Return what a reply has beside the members of the protocol; all of one that is a text."""
+    """Return the members of a reply that are not the protocol's; all of a reply that is a text."""
     return answer if isinstance(answer, str) else getattr(answer, "model_extra", None)
 
 

@@ -48,10 +48,19 @@ _OTHER_NAMES = NAMED_ELSEWHERE | dict.fromkeys(TARGETS, "Pass it as the third ar
 
 
 def _make_spec(
-    name: str, model: Any, prompt: Prompt, target: Any, tools: Any, options: Any, *, is_async: bool
+    name: str,
+    model: Any,
+    prompt: Prompt,
+    target: Any,
+    tools: Any,
+    options: Any,
+    *,
+    is_async: bool,
 ) -> tuple[CallSpec, PromptSource]:
-    """Return what is asked in one call, and the source of its prompt. `name`: of the function, for warnings.
-    Errors: those of `run`, but for a model's own."""
+    """Return the specification of one call, and the source of its prompt. `name`: that of the public
+    function, for warnings; `is_async`: whether the caller waits in an event loop. For example, `sg.run`
+    passes its own arguments on: `_make_spec("sg.run", model, prompt, target, tools, options,
+    is_async=False)`. Errors: those of `run`, but for a model's own."""
     preparation = Preparation(model, tools, options)
     form = preparation.read_form(Reply if target is None and tools is not None else target)
     if form.items:
@@ -64,7 +73,8 @@ def _make_spec(
     source = source_of_prompt(prompt)
     if pairs := preparation.options.examples:
         documents = [example.document for example in spec.examples]
-        source = Examples([_prompt_of(pair) for pair in pairs], documents, pairs.most).add_examples(source)
+        examples = Examples([_prompt_of(pair) for pair in pairs], documents, pairs.most)
+        source = examples.add_examples(source)
     return spec, source
 
 
@@ -135,6 +145,7 @@ class StreamToolOptions(StreamOptions, total=False):
     tools: Tools | None
 
 
+# no target, or a pattern or a grammar: the text
 @overload
 def run(  # type: ignore[overload-overlap]
     model: AnyModel, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[TextOptions]
@@ -147,6 +158,7 @@ def run(  # type: ignore[overload-overlap]
 def run(  # type: ignore[overload-overlap]
     model: AnyModel, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[StreamTextOptions]
 ) -> Iterator[Partial[str]]: ...
+# tools alone: a reply, or calls
 @overload
 def run(
     model: AnyModel,
@@ -174,6 +186,7 @@ def run(
     tools: Tools | None,
     **options: Unpack[StreamOptions],
 ) -> Iterator[Partial[C]]: ...
+# a type beside tools: its object, or a call
 @overload
 def run(
     model: AnyModel,
@@ -201,6 +214,7 @@ def run(
     tools: Tools | None,
     **options: Unpack[StreamOptions],
 ) -> Iterator[Partial[S | Call]]: ...
+# a form of a type, such as a union
 @overload
 def run(model: AnyModel, prompt: Prompt, target: TypeForm[T], **options: Unpack[ObjectToolOptions]) -> T: ...
 @overload
@@ -211,6 +225,7 @@ def run(
 def run(
     model: AnyModel, prompt: Prompt, target: TypeForm[T], **options: Unpack[StreamToolOptions]
 ) -> Iterator[Partial[T]]: ...
+# any other target, such as a JSON Schema
 @overload
 def run(model: AnyModel, prompt: Prompt, target: AnyTarget, **options: Unpack[ObjectToolOptions]) -> Any: ...
 @overload
@@ -301,6 +316,7 @@ def run(
     return run_coroutine(spec.write_result(source, detailed=detailed))
 
 
+# no target, or a pattern or a grammar: the text
 @overload
 def arun(  # type: ignore[overload-overlap]
     model: AnyModel, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[TextOptions]
@@ -313,6 +329,7 @@ def arun(  # type: ignore[overload-overlap]
 def arun(  # type: ignore[overload-overlap]
     model: AnyModel, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[StreamTextOptions]
 ) -> AsyncStream[Partial[str]]: ...
+# tools alone: a reply, or calls
 @overload
 def arun(
     model: AnyModel,
@@ -340,6 +357,7 @@ def arun(
     tools: Tools | None,
     **options: Unpack[StreamOptions],
 ) -> AsyncStream[Partial[C]]: ...
+# a type beside tools: its object, or a call
 @overload
 def arun(
     model: AnyModel,
@@ -367,6 +385,7 @@ def arun(
     tools: Tools | None,
     **options: Unpack[StreamOptions],
 ) -> AsyncStream[Partial[S | Call]]: ...
+# a form of a type, such as a union
 @overload
 def arun(
     model: AnyModel, prompt: Prompt, target: TypeForm[T], **options: Unpack[ObjectToolOptions]
@@ -379,6 +398,7 @@ def arun(
 def arun(
     model: AnyModel, prompt: Prompt, target: TypeForm[T], **options: Unpack[StreamToolOptions]
 ) -> AsyncStream[Partial[T]]: ...
+# any other target, such as a JSON Schema
 @overload
 def arun(
     model: AnyModel, prompt: Prompt, target: AnyTarget, **options: Unpack[ObjectToolOptions]

@@ -1,4 +1,4 @@
-"""An answer of a model that nothing holds to its form: how it arrives, and the result that it is."""
+"""An answer of a model that no mask holds to its form: how it arrives, and the result that it becomes."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ class Answer:
     """An answer, as it arrives."""
 
     def __init__(self, form: TargetForm, where: str, reason: str | None = None) -> None:
-        """`where`: what wrote it, for errors; `reason`: why it ends, where that is known beforehand."""
+        """`where`: the name of the model, for errors; `reason`: why the text ends, if it has ended."""
         self.form, self._where, self._calls = form, where, SentCalls()
         schema = form.schema or {}
         bracket = "[" if schema.get("type") == "array" and not form.wrap else "{"
         self._is_findable = bracket == "[" or is_object(schema)
         """Whether the document can be found while it arrives."""
         self.object, self.sent_text = ArrivingObject(bracket), ""
-        """What may be the document; and what of the text was handed out."""
+        """The object that may be the document; and the text that was handed out."""
         self.thoughts = self.refusal = ""
         self.reason = reason
         self.usage = Usage()
         self.documents = set[int]()
-        """The numbers of calls whose arguments are the document, where a protocol has it so."""
+        """The indices of calls whose arguments are the document: Anthropic's protocol has it so."""
         self._is_over = False
 
     def count_tokens(self, prompt: Any, tokens: Any) -> None:
-        """Take the tokens of the prompt and of the text that a server tells. What is no count, as broken
+        """Take the numbers of tokens of the prompt and of the text. A value that is no count, as broken
         servers send it, changes nothing."""
         counts = [count if type(count) is int and count > 0 else 0 for count in (prompt, tokens)]
         self.usage = Usage(counts[0] or self.usage.prompt_tokens, counts[1] or self.usage.tokens)
@@ -57,7 +57,8 @@ class Answer:
         refusal: str | None = "",
         reason: str | None = None,
     ) -> None:
-        """Take what has arrived."""
+        """Take a part that has arrived: a piece of the text, `tool_calls`, thoughts, a refusal, or the reason
+        of the end. For example, `answer.add_part("", reason="stop")` ends the text."""
         self.reason = reason or self.reason
         self.refusal += refusal or ""
         self.thoughts += thoughts if isinstance(thoughts, str) else ""
@@ -71,12 +72,13 @@ class Answer:
         return self.object.reply + self._calls.text_so_far(is_complete=self._is_over)
 
     def take_new_text(self) -> str:
-        """Return what there is beyond what was handed out: of a document, of the object that may be it."""
+        """Return the text that has arrived and was not handed out. Of a document it is that of the object
+        which may be the document."""
         arrived_text = self.reply
         if self.form.grammar is not None:
-            arrived_text = (self.object.excerpt if self._is_findable else "") + self._calls.text_so_far(
-                is_complete=self._is_over
-            )
+            excerpt = self.object.excerpt if self._is_findable else ""
+            arrived_text = excerpt + self._calls.text_so_far(is_complete=self._is_over)
+        # an id that comes late changes a text that was handed out: then nothing is added
         new_text = arrived_text[len(self.sent_text) :] if arrived_text.startswith(self.sent_text) else ""
         self.sent_text += new_text
         return new_text
@@ -85,7 +87,7 @@ class Answer:
         """Return the result of the answer, which has ended."""
         form = self.form
         if form.tools is not None and self.reason == "tool_calls":
-            self.reason = "stop"
+            self.reason = "stop"  # calls are an end like any other
         self._is_over = self.reason != "length"
         text, thoughts, error = self.reply, self.thoughts, self._ending_error()
         value: Any = text
@@ -104,9 +106,9 @@ class Answer:
                 text = value = reading.excerpt if self._is_over else self.object.excerpt or text
         if isinstance(error, ValidatorError) and not self._is_over:
             error = StructgenError("The text was cut off.", where=self._where, cure="Raise max_tokens.")
-        finish_reason = (
-            FinishReason.ERROR if self.refusal else _REASONS.get(str(self.reason), FinishReason.ERROR)
-        )
+        finish_reason = _REASONS.get(str(self.reason), FinishReason.ERROR)
+        if self.refusal:
+            finish_reason = FinishReason.ERROR
         return Result(
             text,
             finish_reason,
@@ -120,8 +122,8 @@ class Answer:
         )
 
     def take_rest(self, result: Result) -> str:
-        """Return what is to be handed out at the end: where only the whole reply shows where the document
-        is, all of it. A result that is another document than what was handed out gets an error."""
+        """Return the text to hand out at the end: all of the document where only the whole reply shows where
+        it is. A result that is another document than the text that was handed out gets an error."""
         is_text = self.form.grammar is None or isinstance(result.value, Reply)
         is_document = not is_text and result.error is None
         if is_document and self.sent_text and result.text.strip() != self.sent_text:
@@ -133,24 +135,26 @@ class Answer:
         return result.text if is_document and not self.sent_text else self.take_new_text()
 
     def _has_calls(self, use: ToolUse, text: str) -> bool:
-        """Tell whether a whole reply is one of text and calls. Where it may also be a document, it is one
-        that has calls outside of it, or is a call itself."""
+        """Tell whether a whole reply is one of texts and calls. A reply that may also be a document is one if
+        it has calls outside of the document, or if the document is a call itself."""
         if self.form.grammar is None or self._calls.text_so_far(is_complete=True):
             return True
         rest = (split_thoughts(text) or ("", ""))[1]
-        reply, reading = read_reply(use, rest, is_complete=True), read_document(rest, self.form.server_schema)
+        reply = read_reply(use, rest, is_complete=True)
+        reading = read_document(rest, self.form.server_schema)
         if not reply.calls or reading.document is None:
             return bool(reply.calls)
         if use.find_fault(reply) is not None:
             return False
-        is_before = len(reply.texts[0]) <= rest.find(reading.excerpt)
-        return is_before or bool(
-            read_reply(use, rest.replace(reading.excerpt, "", 1), is_complete=True).calls
-        )
+        if len(reply.texts[0]) <= rest.find(reading.excerpt):
+            return True  # a call begins before the document
+        rest = rest.replace(reading.excerpt, "", 1)
+        return bool(read_reply(use, rest, is_complete=True).calls)
 
     def _ending_error(self) -> StructgenError | None:
-        """Return the error of a text that did not end by itself or at its bound; of one that is empty beside
-        reasoning, which is asked for again if it ended by itself. Beside tools an answer may be empty."""
+        """Return the error of a text that did not end by itself or at its bound, and of an empty text beside
+        reasoning; None for others. An empty text that ended by itself is asked for again. Beside tools an
+        answer may be empty."""
         if self.refusal:
             fault = f"The model refuses: {self.refusal}"
             return StructgenError(fault, where=self._where, cure="Ask differently.")

@@ -64,47 +64,46 @@ _QUOTES = ("''", '""', "\u2018\u2019", "“”", "„“", "«»")
 
 @dataclass(frozen=True, slots=True)
 class SentSchema:
-    """The schema that a model is asked for, and what is wanted of its documents."""
+    """The schema that a server is asked for, and the way from its documents to values."""
 
     schema: dict[str, Any]
     byte_grammar: CompiledGrammar
     """Its grammar over bytes."""
     is_wrapped: bool
-    """Whether an object with one member holds what is wanted."""
+    """Whether an object with one member holds the value."""
     keeps_wrapper: bool
     """Whether the text of a result has this object, as that of a type has."""
     is_text_in_string: bool
-    """Whether what is wanted is the text that a string says, without its quotes."""
+    """Whether the value is the text of a string, without its quotes."""
     names: Mapping[str, str]
     """The JSON of each listed value by its name (`named_values`)."""
 
     def document_as_sent(self, text: str) -> str | None:
-        """Return a text that is a document as it was asked for, else None."""
+        """Return a text that is a document of the schema, None for any other."""
         return text if accepts(self.byte_grammar, text) else None
 
     def document_of_bare(self, text: str) -> str | None:
-        """Return the document that says what a text is by itself; None where the schema has none. The text is
-        read as JSON, else as the name of a listed value, else as such a name in marks of quotation."""
+        """Return the document for a text that stands without its wrapper or its quotes; None where the schema
+        has none. The text is read as JSON, else as the name of a listed value, else as such a name in marks
+        of quotation. For example, `red` stands for `{"value": "red"}`."""
         unquoted = text[1:-1] if text[:1] + text[-1:] in _QUOTES else text.strip("`")
         listed_value = self.names.get(text) or self.names.get(unquoted or text, text)
         candidates = [text, listed_value, json.dumps(text) if self.is_text_in_string else text]
-        return next(
-            filter(self.document_as_sent, map(wrap_document, candidates) if self.is_wrapped else candidates),
-            None,
-        )
+        if self.is_wrapped:
+            candidates = [wrap_document(text) for text in candidates]
+        return next(filter(self.document_as_sent, candidates), None)
 
     def describe_fault(self, text: str) -> str:
-        """Return in words why a text is no document: as it was asked for if it begins an object, else by
-        itself."""
+        """Return in words why a text is no document. A text that begins an object is judged as a document,
+        any other as the value inside of the wrapper."""
         if not self.is_wrapped or text.strip(_BLANKS).startswith("{"):
             return first_fault(self.byte_grammar, text)
-        prefix = wrap_document(
-            '"' if self.is_text_in_string and not text.strip(_BLANKS).startswith('"') else ""
-        )[:-1]
+        needs_quote = self.is_text_in_string and not text.strip(_BLANKS).startswith('"')
+        prefix = wrap_document('"' if needs_quote else "")[:-1]
         return first_fault(self.byte_grammar, text, prefix)
 
     def unwrap_value(self, document: str) -> tuple[str, Any]:
-        """Return what is wanted of a document: its text and its value."""
+        """Return the text and the value of the target in a document."""
         value = self.byte_grammar.value(document.encode("utf-8", "surrogatepass"))
         if self.is_wrapped and not self.keeps_wrapper:
             document, value = unwrap_document(document), value[WRAPPER]
@@ -113,25 +112,25 @@ class SentSchema:
 
 @dataclass(frozen=True, slots=True)
 class ReadReply:
-    """What was found in a reply."""
+    """The document that was found in a reply, or why there is none."""
 
     excerpt: str
     """The text that is read, as it stands in the reply; all of the reply where nothing is."""
     document: str | None
-    """The document that it says; None where it says none."""
+    """The document of this text; None where there is none."""
     thoughts: str = ""
     fault: str = ""
-    """Why there is no document, where that is no matter of one text: a sentence without its full stop."""
+    """Why there is no document, if no single text is to blame: a sentence without its full stop."""
 
 
 def read_document(reply: str, sent: SentSchema) -> ReadReply:
-    """Return what a reply says: a document as it was asked for, else what it holds by itself, else why there
-    is none. Cost: that of `find_document`, twice."""
+    """Return the document of a reply: one of the schema that was sent, else a value without its wrapper, else
+    the reason why there is none. Cost: that of `find_document`, twice."""
     reading = find_document(reply, sent.document_as_sent, inside=is_object(sent.schema))
     if reading.document is None and not reading.fault:
-        bare = find_document(reply, sent.document_of_bare, inside=False)
-        if bare.document is not None or bare.fault:
-            return bare
+        bare_reading = find_document(reply, sent.document_of_bare, inside=False)
+        if bare_reading.document is not None or bare_reading.fault:
+            return bare_reading
         fault = f"The document is none of the schema's: {sent.describe_fault(reading.excerpt)}"
         if sent.document_of_bare(reading.excerpt) is not None:
             fault = "The document is no object, and stands inside of a sentence"
@@ -140,25 +139,26 @@ def read_document(reply: str, sent: SentSchema) -> ReadReply:
 
 
 def find_document(reply: str, document_of: Callable[[str], str | None], *, inside: bool) -> ReadReply:
-    """Return what a reply says, by the rules above. `document_of` returns the document that a text is, or
-    None; `inside`: whether a sentence may hold any object. Cost: linear in the reply, and a call for each
-    candidate."""
+    """Return the document of a reply, by the rules of this module. `document_of` returns the document of a
+    text, or None; `inside`: whether any object in a sentence is a candidate. Cost: linear in the reply, and a
+    call of `document_of` for each candidate."""
     if not reply.strip(_BLANKS):
         return ReadReply(reply, None, fault="The reply is empty")
     parts = split_thoughts(reply)
     thoughts, rest = parts if parts is not None else ("", "")
-    for candidate, thoughts_before in (
-        (reply, ""),
-        (reply.strip(_BLANKS), ""),
-        (rest.strip(_BLANKS), thoughts),
-    ):
+    # rules 1 and 2: the whole reply, and all that follows the thoughts
+    candidates = ((reply, ""), (reply.strip(_BLANKS), ""), (rest.strip(_BLANKS), thoughts))
+    for candidate, thoughts_before in candidates:
         if (document := document_of(candidate)) is not None:
             return ReadReply(candidate, document, thoughts_before)
     if parts is None or (thoughts and not rest.strip(_BLANKS)):
         return ReadReply(reply, None, thoughts, "The reply contains only reasoning: no answer follows it")
+    # rule 3: fences, then objects and lists in sentences
     values = list(dict.fromkeys(_bracketed_texts(rest)))
-    blocks = [fence["content"].strip(_BLANKS) for fence in _FENCE.finditer(rest) if fence["open"] is None]
+    fences = [fence for fence in _FENCE.finditer(rest) if fence["open"] is None]
+    blocks = [fence["content"].strip(_BLANKS) for fence in fences]
     blocks += [value for value in values if inside or (value[0] == "[" and "{" in value)]
+    # rule 4: exactly one of them is a document, whatever the number of its copies
     documents: dict[str, tuple[str, str]] = {}
     for block in dict.fromkeys(blocks):
         if (document := document_of(block)) is not None:
@@ -181,15 +181,18 @@ def split_thoughts(reply: str) -> tuple[str, str] | None:
         closing = _CLOSING.search(rest)
         if opening is not None and closing is None:
             return None
+        # the server may have put the first opening tag into the prompt, but no other
         if closing is None or (opening is None and thoughts):
             return "\n".join(thoughts), rest
         thought = rest[: closing.start()].lstrip(_BLANKS)
-        thoughts.append(thought[opening.end() if opening is not None else 0 :].strip())
+        if opening is not None:
+            thought = thought[opening.end() :]
+        thoughts.append(thought.strip())
         rest = rest[closing.end() :]
 
 
 def _bracketed_texts(text: str) -> Iterator[str]:
-    """Yield each outermost text between brackets that close; what one leaves open ends the search."""
+    """Yield each outermost text between brackets that close. A bracket that stays open ends the search."""
     offset = 0
     while (opening := re.compile(r"[\[{]").search(text, offset)) is not None:
         depth = 0
@@ -212,24 +215,25 @@ def _comparable_value(document: str) -> str:
 
 
 class ArrivingObject:
-    """Finds the object or the array in a reply that arrives in pieces. It is what begins with the first
-    bracket outside of thoughts, if a line begins with it, as far as it is JSON. `find_document` has the last
-    word on whether it is the document."""
+    """Finds the object or the array in a reply that arrives in pieces. It begins with the first bracket
+    outside of thoughts, if a line begins with this bracket, and goes as far as it is JSON. At the end
+    `find_document` decides whether it is the document."""
 
     def __init__(self, bracket: str = "{") -> None:
         self.reply, self._bracket = "", bracket
         self._line = 0
-        """Where the last line begins, or what stands behind the thoughts."""
+        """The offset of the last line, or of the text behind the thoughts."""
         self._is_hidden = False
-        """Whether it can only begin behind thoughts that end: inside of these, and behind another bracket."""
+        """Whether the object can only begin behind thoughts that end: inside of them, or behind another
+        bracket."""
         self._reader: GrowingJson | None = None
         """Reads the object; None before it begins."""
         self._is_over = False
-        """Whether it has ended, or is no JSON from here on."""
+        """Whether the object has ended, or is no JSON from here on."""
 
     @property
     def excerpt(self) -> str:
-        """What there is of it, as it stands in the reply."""
+        """The object so far, as it stands in the reply."""
         return "" if self._reader is None else self._reader.text
 
     def add_piece(self, piece: str) -> None:

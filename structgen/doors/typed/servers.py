@@ -1,4 +1,4 @@
-"""Models on servers: how one is named, which protocol it speaks, and what it was found to take.
+"""Models on servers: how one is named, which protocol it speaks, and which fields it was found to take.
 
 Servers differ in the fields of a request that they take. Newer models of OpenAI refuse `max_tokens` (they
 want `max_completion_tokens`) and every `temperature` but 1; others know no `response_format` or no `seed`.
@@ -45,7 +45,7 @@ _HOST = re.compile(r"(?:(https?)://)?(\[[^\]]*\]|[^:/]*)(?::(\d+))?((?:/.*)?)")
 
 
 class Protocol(NamedTuple):
-    """What is said of a protocol."""
+    """A protocol, and the client that speaks it."""
 
     package: str
     """The client."""
@@ -89,6 +89,7 @@ def _check_address(value: Any) -> str:
 
 
 def _check_left_out(value: Any) -> tuple[str, ...]:
+    """Return the names of fields as a tuple. Errors: OptionError for a field that cannot be left out."""
     return tuple(OneOf(_OPTIONAL)("leave_out", field) for field in checks.texts("leave_out", value))
 
 
@@ -99,22 +100,27 @@ _MOST_WORDS = 500
 
 
 def words_of(error_body: object, depth: int = 6) -> str:
-    """Return what a server says of a refusal, on one line: a text, or what members of known names hold. Each
-    stands behind its place (`loc`), if it has one. "" where it says nothing; what lies deeper than `depth`
-    objects is not read."""
+    """Return the words of a refusal in the body of an error, on one line: a text, or the members of _WORDS.
+    Each stands behind its location (`loc`), if it has one. "" where there are no words; members that lie
+    deeper than `depth` objects are not read."""
     if isinstance(error_body, str):
-        plain = re.sub(r"<[^>]*>", " ", error_body) if error_body.lstrip().startswith("<") else error_body
+        is_page = error_body.lstrip().startswith("<")  # of a proxy: its tags are no words
+        plain = re.sub(r"<[^>]*>", " ", error_body) if is_page else error_body
         return " ".join(plain.split())[:_MOST_WORDS]
     if not isinstance(error_body, list | Mapping) or not depth:
         return ""
-    parts = error_body[:8] if isinstance(error_body, list) else [error_body.get(name) for name in _WORDS]
-    words = "; ".join(dict.fromkeys(filter(None, (words_of(part, depth - 1) for part in parts))))
+    if isinstance(error_body, list):
+        parts = error_body[:8]
+    else:
+        parts = [error_body.get(name) for name in _WORDS]
+    words_of_parts = dict.fromkeys(words_of(part, depth - 1) for part in parts)  # each once
+    words = "; ".join(filter(None, words_of_parts))
     location = error_body.get("loc") if isinstance(error_body, Mapping) else None
     return f"{'/'.join(map(str, location))}: {words}" if words and isinstance(location, list) else words
 
 
 def words_of_error(error: Exception) -> str:
-    """Return what a server says with an error of its client, or of JSON; "" where it says nothing."""
+    """Return the words of a server in an error of its client, or of JSON; "" where there are none."""
     response = getattr(error, "response", None)
     if response is None:
         return words_of(getattr(error, "body", None) or getattr(error, "doc", None))
@@ -188,31 +194,36 @@ def _ollama_address(host_setting: str) -> str:
 
 
 class ServerHabits:
-    """What a model on a server was found to do with requests. All writers of this model share one."""
+    """The fields that a model on a server was found to refuse. All writers of this model share one."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._refused = set[str | None](server.leave_out)
-        """The fields that it does not take, and the schemas, as text."""
+        """The fields, and the schemas as text, that the server does not take."""
         self.breaks_schemas = False
         """Whether a reply broke its schema: then the schema stands in the prompt as well."""
 
     def sent_name_of(self, name: str | None) -> str | None:
-        """Return the field that is sent in place of a field, or that field itself; None: neither is sent."""
-        return next((field for field in (name, _OTHER.get(name or "")) if field not in self._refused), None)
+        """Return the field that is sent in place of a field, or that field itself; None: neither is sent. For
+        example, `max_completion_tokens` for `max_tokens`."""
+        for field in (name, _OTHER.get(name or "")):
+            if field not in self._refused:
+                return field
+        return None
 
     def accepts_schema(self, schema: Mapping[str, Any]) -> bool:
         """Tell whether a schema is sent in its field."""
         return not {SCHEMA, json.dumps(schema, sort_keys=True)} & self._refused
 
     def learn_from_error(self, error: Exception, body: Mapping[str, Any]) -> bool:
-        """Note which field of a request an error names; tells whether the request is worth sending again,
-        made anew. A field that is left out from now on is told in a warning, for it was asked for."""
+        """Note which field of a request an error names. Return whether a new request is worth sending. A
+        warning names a field that is left out from now on, for a person has asked for it."""
         if getattr(error, "status_code", None) not in (400, 422):
             return False
         url, name = self._server.url, self._server.name
         error_text = f"{error} {words_of_error(error)} {getattr(error, 'code', None)}"
         param = str(getattr(error, "param", None) or "").split(".")[0]
+        # a client may name the field apart; else it is looked for in the words
         mention = next((match for match in _NAMED.finditer(error_text) if match["word"]), None)
         field_name = param if param in body or mention is None else mention["field"] or SCHEMA
         is_refused = _REFUSED.search(error_text) or field_name == param == SCHEMA
@@ -224,11 +235,11 @@ class ServerHabits:
             self._refused.add(field_name)
             if self.sent_name_of(field_name) is None:
                 leave_out = tuple(_OTHER) if field_name in _OTHER else field_name
-                warnings.warn(
-                    f"{name} at {url} takes no {field_name}: it is left out from now on. To say so beforehand, "
-                    f"pass sg.Server({url!r}, {name!r}, {leave_out=}).",
-                    stacklevel=2,
+                message = (
+                    f"{name} at {url} takes no {field_name}: it is left out from now on. To say so "
+                    f"beforehand, pass sg.Server({url!r}, {name!r}, {leave_out=})."
                 )
+                warnings.warn(message, stacklevel=2)
         return True
 
 

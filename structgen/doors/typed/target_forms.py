@@ -1,4 +1,4 @@
-"""What is wanted of a model: a type, items of a type one by one, a schema, a grammar, or free text."""
+"""The form of a target: a type, items of a type one by one, a schema, a grammar, or free text."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _ASYNC = (collections.abc.AsyncIterator, collections.abc.AsyncIterable, collecti
 
 @dataclass(frozen=True)
 class TargetForm:
-    """What is wanted. Made by `form_of`."""
+    """How a target is written, and how the text becomes its value. Made by `form_of`."""
 
     hint: Any = None
     """The type of the value; of the list, where items are handed out one by one. None: there is no type."""
@@ -70,13 +70,13 @@ class TargetForm:
     asynchronous: bool = False
     """Whether they are handed out by an asynchronous iterator."""
     tools: ToolUse | None = None
-    """Which tools a reply may call, which has the form if it calls none; its grammar is then its model's
-    affair. None: it is no such reply."""
+    """Which tools a reply may call. The form is then that of a reply without calls, and the model's writer
+    makes the grammar. None: no tools were given."""
     wrap: bool = False
     """Whether the model is asked for objects alone. The reader and the grammar of a type are then those of an
-    object that holds the document. What else is sent to a server, its writer puts into one."""
+    object that holds the document. The writer of a server wraps schemas and choices itself."""
     is_text_in_string: bool = False
-    """Whether the grammar is that of an object that holds, as a string, the text that is wanted."""
+    """Whether the grammar is that of an object that holds the text of the target as a string."""
     unnarrowed: TargetForm | None = None
     """The form as it was before its grammar was narrowed to what a text states. None: it was not."""
 
@@ -86,11 +86,12 @@ class TargetForm:
         if self.reader is not None and self.unnarrowed is None:
             return self.reader.schema
         value = None if self.grammar is None else self.grammar.schema
+        # the schema `true` is {} to those who ask for members
         return value if value is None or isinstance(value, dict) else {}
 
     @cached_property
     def type_parts(self) -> TypeParts | None:
-        """What reads the parts of a document as its type has them; None without a type."""
+        """The reader of the parts of a document as its type has them; None without a type."""
         if self.reader is None:
             return None
         # optional: pydantic
@@ -126,14 +127,14 @@ class TargetForm:
 
     @property
     def value_pointer(self) -> str:
-        """The JSON pointer of what is wanted in the document that is written."""
+        """The JSON pointer of the target's value in the document that is written."""
         return f"/{WRAPPER}" if self.is_wrapped or self.is_text_in_string else ""
 
     @cached_property
     def outlines(self) -> Outlines | None:
-        """What gives the outlines of the schema, for prompts; None where there is no schema."""
+        """The function that writes the outlines of the schema, for prompts; None without a schema."""
         outline = None if self.grammar is None else self.grammar.outline
-        return None if outline is None else cache(outline)
+        return None if outline is None else cache(outline)  # a prompt that is too long asks for several
 
     @property
     def outline(self) -> str:
@@ -154,12 +155,13 @@ class TargetForm:
 
     @cached_property
     def server_schema(self) -> SentSchema:
-        """What a server is asked for, without `x-grammar`, which is judged here. Raises UnsupportedError for
-        a grammar that no schema says."""
+        """What a server is asked for. It has no `x-grammar`: the reply is held to that here. Raises
+        UnsupportedError for a grammar that no schema expresses."""
         schema = self.schema if self.string_schema is None else self.string_schema
         if self.unnarrowed is not None:
-            schema = json.loads(write(schema))  # it has exact numbers
-        if schema is None or (self.grammar is not None and self.grammar.bare() is not self.grammar.innermost):
+            schema = json.loads(write(schema))  # plain numbers: `json.dumps` writes no exact ones
+        is_inside = self.grammar is not None and self.grammar.bare() is not self.grammar.innermost
+        if schema is None or is_inside:
             raise refuse(
                 "A grammar that no JSON Schema says cannot be sent.",
                 "grammar",
@@ -169,16 +171,19 @@ class TargetForm:
         sent_schema = wrap_schema(schema) if self.wrap else schema
         own_policies = dict(self.reader.policies) if self.reader is not None else {}
         is_wrapped = self.is_wrapped or sent_schema is not schema
-        grammar = unwarned_schema(sent_schema, **{**own_policies, **WIDEST})
-        byte_grammar = over_bytes(grammar)
+        # no mask holds the server to a way of writing: every way is read
+        byte_grammar = over_bytes(unwarned_schema(sent_schema, **{**own_policies, **WIDEST}))
         sent_schema = without_grammars(sent_schema)
         # what a text states of a type is no list of values that the type has
         type_schema = self.string_schema or (self.unnarrowed or self).schema or {}
-        names = named_values(
-            type_schema["properties"][WRAPPER] if self.is_wrapped else type_schema, type_schema.get("$defs")
-        )
+        value_schema = type_schema["properties"][WRAPPER] if self.is_wrapped else type_schema
         return SentSchema(
-            sent_schema, byte_grammar, is_wrapped, self.is_wrapped, self.string_schema is not None, names
+            sent_schema,
+            byte_grammar,
+            is_wrapped,
+            keeps_wrapper=self.is_wrapped,
+            is_text_in_string=self.string_schema is not None,
+            names=named_values(value_schema, type_schema.get("$defs")),
         )
 
     def grammar_for(self, tokenizer: Tokenizer) -> Grammar | None:
@@ -195,18 +200,18 @@ class TargetForm:
         return grammar
 
     def openings_of(self, text: str) -> Iterator[tuple[str, str]]:
-        """Yield the ways in which a text may begin what is written, each with what would then close it. They
-        are inside of its object, where one holds it, and as it is."""
-        if self.value_pointer:
-            escaped, closing = (
-                (json.dumps(text, ensure_ascii=False)[:-1], '"}') if self.is_text_in_string else (text, "}")
-            )
-            yield wrap_document(escaped)[:-1], closing
+        """Yield the ways in which a text may begin a document, each with the text that would then close it:
+        inside of the wrapper, where the document has one, and as it is."""
+        if self.is_text_in_string:
+            escaped = json.dumps(text, ensure_ascii=False)[:-1]  # the string stays open
+            yield wrap_document(escaped)[:-1], '"}'
+        elif self.is_wrapped:
+            yield wrap_document(text)[:-1], "}"
         yield text, ""
 
     def unwrap_result(self, result: Result) -> Result:
-        """Return a result with the text that is wanted in place of the object that says it, which is then its
-        `reply`."""
+        """Return a result with the text of the target in place of the object that holds it as a string. The
+        object is then its `reply`."""
         if not self.is_text_in_string or result.error is not None or isinstance(result.value, Reply):
             return result
         text = result.value[WRAPPER]
@@ -222,7 +227,7 @@ class TargetForm:
 
 @dataclass(frozen=True)
 class WritingTask:
-    """What a writer is asked for beside the prompt."""
+    """What a writer is asked for beside the prompt: the form of the text, and the options."""
 
     form: TargetForm
     options: TypedOptions
@@ -242,10 +247,18 @@ def form_of(
     """Return the form of a target (`read_target`): free text for None and `str`, items for Iterator[T] and
     AsyncIterator[T], else one text.
 
-    `policies` are options of `sg.json_schema`; `default_policies` those of schemas where nothing is said.
-    `wrap`: whether a type's document that is no object is held by one, "always" or where it is none of a few
-    listed values. So is what is sent to a server. `where`: "return", or the option's name, for errors.
-    Errors: those of `read_target`; UnsupportedError for a type that leaves nothing to write.
+    `policies`
+        options of `sg.json_schema`.
+    `default_policies`
+        those of a schema where a person gives none.
+    `wrap`
+        whether an object holds a type's document that is none: "always", or "unlisted", unless the type lists
+        a few values.
+    `where`
+        "return", or the name of the option, for errors.
+
+    For example, `form_of(int, wrap="always")` has the documents `{"value": 36}`. Errors: those of
+    `read_target`; UnsupportedError for a type that leaves nothing to write.
     """
     if names_calls(target):
         raise refuse(
@@ -265,6 +278,7 @@ def form_of(
     if any(origin is kind for kind in (*_SYNC, *_ASYNC)):
         item = (typing.get_args(target) or (Any,))[0]
         target, items, asynchronous = types.GenericAlias(list, item), True, origin in _ASYNC
+    # the forms of types are kept: a type is hashed faster than it is read
     if isinstance(target, type) or typing.get_origin(target) is not None:
         policy_items = tuple((name, type(value), value) for name, value in (policies or {}).items())
         try:
@@ -285,9 +299,14 @@ def form_of(
 
 
 def _form_of_type(
-    target: Any, policies: Mapping[str, Any] | None, wrap: Wrapping, items: bool, asynchronous: bool
+    target: Any,
+    policies: Mapping[str, Any] | None,
+    wrap: Wrapping,
+    items: bool,
+    asynchronous: bool,
 ) -> TargetForm:
-    """Return the form of a type, perhaps free text."""
+    """Return the form of a type, perhaps free text; for example of `Person`, with `items` of list[Person].
+    Errors: those of `read_target`."""
     grammar, reader = read_target(target, policies, reading=partial(_reader_or_wrapper, wrap=wrap))
     if reader is None:
         return TargetForm(str)
@@ -316,9 +335,11 @@ def form_of_calls(
     wrap: Wrapping = "never",
     where: str = "target",
 ) -> TargetForm:
-    """Return the form of a reply that may call tools; one that calls none has that of `form_of`.
+    """Return the form of a reply that may call tools; a reply that calls none has the form of `form_of`.
 
-    Errors: those of `tool_use` and `form_of`; OptionError for options that have no meaning beside tools.
+    `hint`: the return type or the target, such as `Person | Call`; the other parameters are those of
+    `form_of`. Errors: those of `read_tool_use` and `form_of`; OptionError for options that have no meaning
+    beside tools.
     """
     use = read_tool_use(options, hint, where)
     OF_TOOLS.refuse(options, use)
@@ -340,6 +361,7 @@ def form_of_calls(
             "Write list[T] in place of Iterator[T].",
             where,
         )
+    # a reply whose answer has no schema may be any text of its grammar
     use = replace(use, reply_shape=use.reply_shape._replace(text=form.schema is None))
     return form if use.choice.mode == "none" else replace(form, hint=hint, tools=use)
 
@@ -347,9 +369,8 @@ def form_of_calls(
 def check_wrap(form: TargetForm, wrap: bool | None) -> None:
     """Raise OptionError where a person asks to wrap what is never wrapped."""
     if wrap and form.reader is None:
-        fault = (
-            "Free text is no document" if form.grammar is None else "A schema or a grammar is taken as it is"
-        )
+        is_free = form.grammar is None
+        fault = "Free text is no document" if is_free else "A schema or a grammar is taken as it is"
         raise OptionError(
             f"{fault}: there is nothing to wrap.",
             where="wrap",
@@ -358,15 +379,15 @@ def check_wrap(form: TargetForm, wrap: bool | None) -> None:
 
 
 def generation_error(
-    fault: str, text: str, attempts: int, where: str = "", cure: str = ""
+    fault: str,
+    text: str,
+    attempts: int,
+    where: str = "",
+    cure: str = "",
 ) -> GenerationError:
-    """Return the error of a text that is not what was asked for. `cure`: "" for a fault of the text."""
-    attempt_text = "one attempt" if attempts == 1 else f"{attempts} attempts"
-    return GenerationError(
-        fault,
-        text=text,
-        attempts=attempts,
-        where=where,
-        cure=cure
-        or f"This was after {attempt_text}; the text is in `.text`. Ask again, or loosen what refuses it.",
-    )
+    """Return the error of a text that the target refuses. `where`: the JSON pointer of the fault; `cure`: ""
+    for a fault of the text. For example, `generation_error("It is no date", text, 3, "/born")`."""
+    if not cure:
+        attempt_text = "one attempt" if attempts == 1 else f"{attempts} attempts"
+        cure = f"This was after {attempt_text}; the text is in `.text`. Ask again, or loosen what refuses it."
+    return GenerationError(fault, text=text, attempts=attempts, where=where, cure=cure)

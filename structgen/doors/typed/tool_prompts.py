@@ -39,15 +39,15 @@ if TYPE_CHECKING:
 EMBEDDED_FORMAT: Final = "hermes"
 """The format of the embedded models, which were trained for none."""
 EMBEDDED_POLICIES: Final = READABLE_DUMPS
-"""How they write documents and arguments: as json.dumps does."""
+"""Policies of their documents and arguments: those of json.dumps."""
 
 
 Guard: TypeAlias = Callable[[Any], Any]
-"""`ControlTokens.guarded` of a model: what people say writes none of its control tokens."""
+"""`ControlTokens.guarded` of a model: people's texts become none of its control tokens."""
 
 
 class ToolPrompts:
-    """How one model is asked for calls of some tools."""
+    """The prompts that ask one model for calls of some tools, and the reading of its replies."""
 
     def __init__(self, engine: Engine, use: ToolUse, task: WritingTask) -> None:
         """Errors: OptionError for a model whose chat template shows no format, and that has none."""
@@ -59,12 +59,11 @@ class ToolPrompts:
             use = replace(use, choice=replace(use.choice, mode="required", most=1))
         self.engine, self.use = engine, use
         self.has_template = options.chat is not False and self._prompts.has_template()
-        self.format = self._with_opened_thoughts(
-            model_format(self._prompts) if use.format is None else use.format
-        )
+        format = model_format(self._prompts) if use.format is None else use.format
+        self.format = self._with_opened_thoughts(format)
 
     def _with_opened_thoughts(self, format: ToolFormat) -> ToolFormat:
-        """Return a format, which opens thoughts in its prompts if this model's chat template does."""
+        """Return a format, with `opened` set if this model's chat template opens thoughts in the prompt."""
         if not (self.has_template and format.thinking and self.use.thinking):
             return format
         question = ModelQuestion(ANY, template=self._template_fields)
@@ -73,15 +72,16 @@ class ToolPrompts:
 
     @cached_property
     def grammar(self) -> Grammar | None:
-        """The grammar of replies, as a server has it that is asked for an answer beside tools. Errors: those
-        of `sg.tools`."""
+        """The grammar of replies; it is the one that `structgen serve` makes of an answer beside tools.
+        Errors: those of `sg.tools`."""
         use, default_policies = self.use, EMBEDDED_POLICIES if self._prompts.is_embedded else SERVED
         policies = {**default_policies, **use.policies}
         request = ReadRequest(use.tools, None, True, use.choice, self.answer, policies=policies)
         return request.grammar(self.format, thinking=use.thinking, specials=specials_of(self.engine))
 
     def attach_reply(self, result: Result) -> Result:
-        """Return a result whose value is the document, or the reply: a text that may be both is a call."""
+        """Return a result whose value is the document, or the reply. A text that may be both is a call."""
+        # the end token may be the closing mark of the last call
         text = result.text + (self.ending_text(result.steps[-1].token) if result.steps else "")
         reply = self.read(text, is_complete=True)
         is_call = reply.calls and not reply.problems and not reply.text.strip()
@@ -97,26 +97,28 @@ class ToolPrompts:
         return None if self.answer is None else over_bytes(self.answer)
 
     def ending_text(self, token: int) -> str:
-        """Return the text of a token that ended a text, if the format has it, as harmony has `<|call|>`."""
-        row = self.format
-        ends = (*row.text[1:], row.end, *row.calls)
-        special_texts = (text for text, id in self.engine.specials.items() if id == token)
-        return next((text for text in special_texts if any(end.endswith(text) for end in ends)), "")
+        """Return the text of a token that ended a text, if the format has it, as harmony has `<|call|>`; ""
+        for others."""
+        format = self.format
+        ends = (*format.text[1:], format.end, *format.calls)
+        for text, id in self.engine.specials.items():
+            if id == token and any(end.endswith(text) for end in ends):
+                return text
+        return ""
 
     def read(self, text: str, *, is_complete: bool) -> Reply:
-        """Return what a text consists of, whole or so far."""
+        """Return the texts, thoughts and calls of a text, whole or so far."""
         thinking = self.use.thinking if self.format.thinking else False
         tools = self.use.choice.tools
-        return without_repeats(
-            parse_calls(text, self.format, tools=tools, thinking=thinking, ended=is_complete)
-        )
+        reply = parse_calls(text, self.format, tools=tools, thinking=thinking, ended=is_complete)
+        return without_repeats(reply)
 
     # --- prompts --------------------------------------------------------------------------------------------
 
     @cached_property
     def _template_fields(self) -> dict[str, Any]:
-        """What the chat template reads beside the messages. Those that know hybrid models ask for one of two
-        names whether there are thoughts; the others read neither."""
+        """The variables of the chat template beside the messages. Templates of hybrid models read one of two
+        names that say whether there are thoughts; the others read neither."""
         fields = {} if self.use.choice.mode == "none" else template_tools(self.use.tools)
         if self.use.thinking != "auto":
             thinks = bool(self.use.thinking) or self._task.options.thinking is not None
@@ -124,17 +126,17 @@ class ToolPrompts:
         return fields
 
     def build_question(self, source: PromptSource) -> ModelQuestion:
-        """Return what is asked of the model. Errors: OptionError for earlier calls that are none."""
+        """Return the question to the model: through its chat template, else as an embedded model reads it,
+        else as plain text. Errors: OptionError for earlier calls that are none."""
         prompt = source.prompt
         turns = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
         messages = self.format.renamed(rewrite_history(turns, self.format.history), "prompt")
         marks, template = str(self.format), self._template_fields
         question = replace(source.build_question(self._task, ""), prompt=messages, marks=marks)
         if self.has_template or self._task.options.chat:
-            tools_text = (
-                tools_beside_template(self._prompts, self.use.choice, self.format, template)
-                * self.has_template
-            )
+            tools_text = ""
+            if self.has_template:
+                tools_text = tools_beside_template(self._prompts, self.use.choice, self.format, template)
             return replace(question, template=template, told=tools_text)
         if self._prompts.is_embedded:
             text_to_read = "\n".join(source.values) if isinstance(prompt, str) else last_question(messages)
@@ -148,7 +150,7 @@ class ToolPrompts:
 
 
 def model_format(prompts: ModelPrompts) -> ToolFormat:
-    """Return how a model writes calls. Errors: OptionError where neither it nor its chat template tells."""
+    """Return the format of a model's calls. Errors: OptionError for a chat template that shows none."""
     if prompts.has_template():
         return format_of(prompts.template_holder())
     if prompts.is_embedded:
@@ -168,24 +170,30 @@ def specials_of(engine: Engine) -> dict[str, int | None]:
 
 
 def template_tools(tools: Sequence[Tool]) -> dict[str, Any]:
-    """Return what a chat template reads of tools."""
+    """Return the variable of a chat template that has the tools."""
     return {"tools": [tool.openai() for tool in tools] or None}
 
 
 def tools_beside_template(
-    prompts: ModelPrompts, choice: ToolChoice, format: ToolFormat, template: Mapping[str, Any]
+    prompts: ModelPrompts,
+    choice: ToolChoice,
+    format: ToolFormat,
+    template: Mapping[str, Any],
 ) -> str:
-    """Return what stands of the tools before the first words of the user, guarded. It is "" where the chat
-    template writes them itself as it reads `template`."""
-    is_complete = not choice.tools or prompts.tells_tools(template)
-    return "" if is_complete else _describe_tools(choice.tools, format, prompts.controls(str(format)).guarded)
+    """Return the description of the tools that stands before the first words of the user, guarded. It is ""
+    where the chat template writes the tools itself, of the variables `template`. For example, it begins with
+    `Tools:` for a template that passes over `tools`."""
+    if not choice.tools or prompts.tells_tools(template):
+        return ""
+    return _describe_tools(choice.tools, format, prompts.controls(str(format)).guarded)
 
 
 def embedded_prompt(tools: Sequence[Tool], text: str, answer: str = "") -> ModelPrompt:
     """Return the prompt of a model that knows outlines and texts alone. The outline of the answer, if there
     may be one, and of each tool's arguments stand on lines of their own. Several have their tools' names."""
-    outlines = [answer] * bool(answer) + [f"{tool.name}: {_call_outline(tool)}" for tool in tools]
-    if len(outlines) == 1 and tools:
+    outlines = [answer] if answer else []
+    outlines += [f"{tool.name}: {_call_outline(tool)}" for tool in tools]
+    if len(outlines) == 1 and tools:  # a single outline needs no name
         outlines = [_call_outline(tools[0])]
     return extraction_prompt_under("\n".join(outlines), text)
 
@@ -197,17 +205,20 @@ def plain_chat(
     guard: Guard,
 ) -> str:
     """Return the prompt of a model without a chat template that goes on with a conversation: the tools, then
-    each message behind its role, guarded. `format`: how calls are written; None: there are none."""
+    each message behind its role, guarded.
+
+    `format`: that of calls; None: there are no tools. For example, one message gives the two paragraphs
+    `User: Hi` and `Assistant:`.
+    """
     parts = [_describe_tools(tools, format, guard)] if format is not None else []
-    parts += [
-        f"{guard(message['role'].capitalize())}: {_write_message(message, format or FORMATS[EMBEDDED_FORMAT], guard)}"
-        for message in messages
-    ]
+    for message in messages:
+        role, text = message["role"], _write_message(message, format or FORMATS[EMBEDDED_FORMAT], guard)
+        parts.append(f"{guard(role.capitalize())}: {text}")
     return "\n\n".join([*filter(None, parts), "Assistant:"])
 
 
 def _describe_tools(tools: Sequence[Tool], format: ToolFormat, guard: Guard) -> str:
-    """Return what a prompt says of the tools, where no template does; what people say of them is guarded."""
+    """Return the description of the tools in a prompt without a template. The words of people are guarded."""
     if not tools:
         return ""
     lines = [guard(line) for tool in tools for line in _tool_lines(tool)]
@@ -221,13 +232,12 @@ def _write_message(message: Mapping[str, Any], format: ToolFormat, guard: Guard)
     earlier_calls = message.get("tool_calls")
     if earlier_calls:
         calls = rewrite_history([message], "object")[0]["tool_calls"]
-        call_fields = [
-            (call["function"]["name"], call["function"]["arguments"], str(call.get("id", "")))
-            for call in calls
-        ]
-        written_calls(
-            [Call(*call) for call in call_fields], format
-        )  # which refuses what the format cannot write
+        call_fields = list[tuple[Any, Any, str]]()
+        for call in calls:
+            function = call["function"]
+            call_fields.append((function["name"], function["arguments"], str(call.get("id", ""))))
+        # unguarded first: a call that the format cannot write is refused in its own words
+        written_calls([Call(*call) for call in call_fields], format)
         parts.append(written_calls([Call(*guard(call)) for call in call_fields], format))
     return "\n".join(filter(None, parts))
 

@@ -1,4 +1,4 @@
-"""Replies that may call tools: what `tools=` and its kin say, what a return type takes of a reply, and
+"""Replies that may call tools: the options of tools, the part of a reply that a return type takes, and
 whether a reply keeps to both. No tool is called."""
 
 from __future__ import annotations
@@ -37,33 +37,33 @@ _CURE: Final = "Annotate Call, str | Call, Person | Call, the same with list[Cal
 
 
 class ReplyShape(NamedTuple):
-    """What a return type takes of a reply."""
+    """Which part of a reply a return type takes."""
 
     text: bool
-    """It may be a text; of a reply with calls, the calls."""
+    """Whether a reply without calls is taken as its text."""
     calls: Literal["one", "list", "reply"]
     """One call, a list of them, or the `Reply` itself."""
     answer: Any = None
-    """The target of a reply that calls nothing and is no free text; None: there is none."""
+    """The target of a reply that calls nothing and is no free text; None: such a reply is not taken."""
 
 
 @dataclass(frozen=True, eq=False)
 class ToolUse:
-    """Which tools a reply may call, and what becomes of it. Made by `read_tool_use`."""
+    """Which tools a reply may call, and which value it becomes. Made by `read_tool_use`."""
 
     tools: tuple[Tool, ...]
     choice: ToolChoice
     format: ToolFormat | None
-    """None: told by the model's chat template, or by its server."""
+    """None: the model's chat template, or its server, has the format."""
     thinking: bool | Literal["auto"]
     """Whether the format's thoughts come before the reply, as `sg.tools` has it."""
     policies: Mapping[str, Any]
     reply_shape: ReplyShape
     prompts: WeakKeyDictionary[Any, Any] = field(default_factory=WeakKeyDictionary)
-    """How each model of this process is asked, kept as long as both are."""
+    """The `ToolPrompts` of each model of this process, kept as long as both are."""
 
     def take_whole(self, reply: Reply) -> Any:
-        """Return what the return type takes of a whole reply.
+        """Return the value of a whole reply, as the return type takes it.
 
         Errors: ValidatorError for arguments that the types of a tool refuse, and for a reply with problems.
         """
@@ -82,43 +82,43 @@ class ToolUse:
         return self._take_parts(reply)
 
     def take_so_far(self, reply: Reply) -> Any:
-        """Return what the return type takes of a reply that may go on: the call that is being written too.
-        Of what may be another answer, whose strings may hold marks of calls: the text, if it is no JSON."""
+        """Return the value of a reply that may go on: the call that is being written counts too. A reply that
+        may be another answer, whose strings may hold marks of calls, is its text, if that is no JSON."""
         if self.reply_shape.answer is not None and (reply.text.strip() or not reply.begun_calls):
             return reply.text if self.reply_shape.text else None
         return self._take_parts(reply)
 
     def _take_parts(self, reply: Reply) -> Any:
-        if self.reply_shape.calls == "reply":
+        """Return the reply, its text, its calls or its only call, as the return type takes them."""
+        shape, calls = self.reply_shape, reply.begun_calls
+        if shape.calls == "reply":
             return reply
-        calls = reply.begun_calls
-        if not calls:
-            return reply.text if self.reply_shape.text else [] if self.reply_shape.calls == "list" else None
-        return calls if self.reply_shape.calls == "list" else calls[0]
+        if not calls and shape.text:
+            return reply.text
+        if shape.calls == "list":
+            return calls or []
+        return calls[0] if calls else None
 
     def find_fault(self, reply: Reply) -> ValidatorError | None:
-        """Return what is wrong with a reply that no mask has seen; None: nothing but what `take_whole` finds."""
+        """Return the fault of a reply that no mask has seen; None: none but those that `take_whole` finds."""
         if (problem := _first_problem(reply)) is not None:
             return problem
         count, call_limit, must = len(reply.calls), self.choice.most, self.choice.must
         is_open = reply.partial is not None or not (reply.complete or reply.problems)
+        has_too_many = call_limit is not None and count > call_limit
         faults = {
             "The reply breaks off inside of a call.": is_open,
             "The reply calls no tool, and it must call one.": must and not count,
             "Text follows the calls, where only calls may.": must and "".join(reply.texts[1:]).strip(),
-            f"The reply has {count} calls, and may have {call_limit}.": call_limit is not None
-            and count > call_limit,
+            f"The reply has {count} calls, and may have {call_limit}.": has_too_many,
         }
         for fault, is_there in faults.items():
             if is_there:
                 return ValidatorError(fault, where="calls")
         for call in reply.calls:
-            arguments_grammar = self._argument_grammars[call.name]
-            first_wrong = first_fault(arguments_grammar, call.document)
-            if first_wrong:
-                return ValidatorError(
-                    f"The arguments are none of the schema's: {first_wrong}.", where=call.name
-                )
+            fault = first_fault(self._argument_grammars[call.name], call.document)
+            if fault:
+                return ValidatorError(f"The arguments are none of the schema's: {fault}.", where=call.name)
         return None
 
     @cached_property
@@ -131,8 +131,8 @@ class ToolUse:
 
 
 def read_tool_use(options: TypedOptions, hint: Any, where: str) -> ToolUse:
-    """Return what options and a return type say together; a `target` (`where`) has calls beside it in any
-    case.
+    """Return the tools, and the shape of replies, that options and a return type ask for. Calls may always
+    stand in place of a `target` (`where`).
 
     Without `tool_choice`, a call is required where the type has no text. Without `parallel`, there may be
     several calls where the type is a list of them, and in a `Reply` that need not have one. Errors:
@@ -159,10 +159,11 @@ def read_tool_use(options: TypedOptions, hint: Any, where: str) -> ToolUse:
             where="parallel",
             cure="Leave parallel out, or annotate list[Call].",
         )
-    if tool_choice.must:
+    if tool_choice.must:  # calls alone: nothing is left to answer
         reply_shape = reply_shape._replace(answer=None)
     format = None if options.tool_format is None else format_of(options.tool_format, where="tool_format")
-    return ToolUse(tools, tool_choice, format, options.thoughts, dict(options.policies or {}), reply_shape)
+    policies = dict(options.policies or {})
+    return ToolUse(tools, tool_choice, format, options.thoughts, policies, reply_shape)
 
 
 def names_calls(hint: Any) -> bool:
@@ -171,25 +172,25 @@ def names_calls(hint: Any) -> bool:
 
 
 def _reply_shape_of(hint: Any, where: str) -> ReplyShape:
-    """Return what a return type takes of a reply. Errors: UnsupportedError."""
+    """Return which part of a reply a return type takes, such as the only call for `str | Call`. Errors:
+    UnsupportedError."""
     if hint is Reply:
         return ReplyShape(True, "reply")
     is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
     members = list(typing.get_args(hint)) if is_union else [hint]
     with_calls = [member for member in members if names_calls(member)]
-    if not with_calls and where == "target":
+    if not with_calls and where == "target":  # a target names the answer alone
         with_calls, members = [Call], [*members, Call]
     rest = [member for member in members if not names_calls(member)]
-    answer = typing.Union[tuple(rest)] if len(rest) > 1 else rest[0] if rest else None
-    text = answer is str
+    answer = rest[0] if rest else None
+    if len(rest) > 1:
+        answer = typing.Union[tuple(rest)]
+    text = answer is str  # free text needs no grammar, and is no answer of its own
     answer = None if text else answer
     if with_calls == [Call]:
         return ReplyShape(text, "one", answer)
-    if (
-        len(with_calls) == 1
-        and typing.get_origin(with_calls[0]) is list
-        and typing.get_args(with_calls[0]) == (Call,)
-    ):
+    is_list = len(with_calls) == 1 and typing.get_origin(with_calls[0]) is list
+    if is_list and typing.get_args(with_calls[0]) == (Call,):
         return ReplyShape(text, "list", answer)
     raise UnsupportedError(
         f"{shown(hint)} says nothing of a reply that may call tools.",
@@ -202,8 +203,8 @@ def _reply_shape_of(hint: Any, where: str) -> ReplyShape:
 def rewrite_history(
     messages: Sequence[Mapping[str, Any]], form: Literal["object", "text"]
 ) -> list[dict[str, Any]]:
-    """Return chat messages, the arguments of earlier calls as an object or as JSON text, whichever they have.
-    Errors: OptionError for arguments that are neither."""
+    """Return chat messages with the arguments of earlier calls in one form: an object, or JSON text. People
+    write both. Errors: OptionError for arguments that are neither."""
     turns = []
     for index, message in enumerate(messages):
         turn = {**message, "content": message.get("content") or ""}
@@ -214,8 +215,8 @@ def rewrite_history(
 
 
 def _rewrite_call(call: Any, form: str, index: int) -> Any:
-    """Return an earlier call with its arguments in a form. Errors: OptionError; `index`: the message's
-    place."""
+    """Return an earlier call with its arguments in a form. `index`: that of its message, for errors. Errors:
+    OptionError."""
     function = call.get("function") if isinstance(call, Mapping) else None
     arguments = function.get("arguments") if isinstance(function, Mapping) else None
     try:

@@ -35,10 +35,9 @@ class Sampler(Generic[P, D]):
 
 
 def check_names(options: Mapping[str, Any]) -> None:
-    """Raise OptionError for an option of draws that there is not."""
-    from structgen.decoding.samplers.sample import (
-        TypedSampleOptions,  # start-up: few functions are drawn from
-    )
+    """Raise OptionError for a name that is no option of draws."""
+    # start-up: few functions are drawn from
+    from structgen.decoding.samplers.sample import TypedSampleOptions
 
     option_names = list(TypedSampleOptions.__annotations__)
     for name in options:
@@ -47,12 +46,15 @@ def check_names(options: Mapping[str, Any]) -> None:
 
 
 def draw_samples(
-    writer: Writer, task: WritingTask, source: PromptSource, sample_options: Mapping[str, Any]
+    writer: Writer,
+    task: WritingTask,
+    source: PromptSource,
+    sample_options: Mapping[str, Any],
 ) -> Samples[Any]:
     """Return objects drawn from the model's distribution of documents that the type accepts.
-    `sample_options`: `n` and other options of `sg.sample`; without max_tokens, those of a call count.
 
-    Raises UnsupportedError for what has no such distribution, and what `sg.sample` raises.
+    `sample_options`: those of `sg.sample`, such as `{"n": 100}`; without max_tokens, that of a call counts.
+    Raises UnsupportedError for a target or a writer without such a distribution; the errors of `sg.sample`.
     """
     from structgen.decoding.samplers.sample import sample
 
@@ -65,13 +67,10 @@ def draw_samples(
     if request.begun:
         cure = "Leave this message out, or write continue_final_message=False."
         raise OptionError("Draws are whole, and the last message begins one.", where="prompt", cure=cure)
-    # The documents of the function's policies, read and checked as the type has it.
+    # the documents of the function's policies, read and checked as the type has it
     grammar = ReadTarget(form.grammar, form.reader)
-    max_tokens = {"max_tokens": request.most_tokens} if sample_options.get("max_tokens") is None else {}
-    draws: Samples[Any] = sample(
-        writer.engine,
-        writer.engine.prompt_tokens(request),
-        grammar,
-        **{**sample_options, **max_tokens, "name": writer.name},
-    )
+    all_options = {**sample_options, "name": writer.name}
+    if all_options.get("max_tokens") is None:
+        all_options["max_tokens"] = request.most_tokens
+    draws: Samples[Any] = sample(writer.engine, writer.engine.prompt_tokens(request), grammar, **all_options)
     return draws

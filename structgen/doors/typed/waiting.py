@@ -1,6 +1,6 @@
 """One core for callers that wait in an event loop, and for those that do not.
 
-What asks a model is a coroutine or an asynchronous generator, and is told whether it may wait (`waits`).
+A model is asked by a coroutine or an asynchronous generator, whose flag `is_async` says whether it may wait.
 Where it may not, its writer blocks, and the caller has the result at once by `run_coroutine` and
 `run_generator`: there is no event loop.
 """
@@ -22,7 +22,7 @@ def run_coroutine(coroutine: Awaitable[T]) -> T:
     except StopIteration as stop:
         value: T = stop.value
         return value
-    raise AssertionError("it does not wait")
+    raise AssertionError("it does not wait")  # a writer that blocks never suspends
 
 
 def run_generator(generator: AsyncGenerator[T, None]) -> Generator[T, None, None]:

@@ -28,9 +28,10 @@ _WRAPPER_OPENING: Final = re.compile(rf'\s*\{{\s*"{WRAPPER}"\s*:\s*')
 
 
 def is_object(schema: JsonObject) -> bool:
-    """Tell whether the root of a schema, or what it refers to, says that documents are objects."""
-    name = str(schema.get("$ref", ""))
-    root = schema.get("$defs", {}).get(name.removeprefix("#/$defs/"), {}) if name else schema
+    """Tell whether all documents of a schema are objects, by the `type` of its root or of its definition."""
+    root = schema
+    if name := str(schema.get("$ref", "")):
+        root = schema.get("$defs", {}).get(name.removeprefix("#/$defs/"), {})
     return isinstance(root, dict) and root.get("type") == "object"
 
 
@@ -70,8 +71,8 @@ class Unwrapping:
         self._text = self._handed_out = ""
 
     def add_piece(self, piece: str | None) -> str:
-        """Return what a piece adds to the document; None ends the text. What may be the wrapper's end is held
-        back until more comes. Cost: linear in the text so far."""
+        """Return the text that a piece adds to the document; None ends the text. Characters that may be the
+        end of the wrapper are handed out when more has come. Cost: linear in the text so far."""
         self._text += piece or ""
         opening = _WRAPPER_OPENING.match(self._text)
         rest = "" if opening is None else self._text[opening.end() :].rstrip("} \t\n\r")
@@ -82,7 +83,7 @@ class Unwrapping:
 
 
 class WrappedReader(TypeReader[T]):
-    """A type as a language of objects with one member. The objects that it reads, and the places of its
+    """A type as a language of objects with one member. The values that it reads, and the pointers of its
     errors, are those of the type."""
 
     __slots__ = ("_inner",)
@@ -94,6 +95,7 @@ class WrappedReader(TypeReader[T]):
         def read_document(document: str | bytes) -> T:
             return inner.read(unwrap_document(document if isinstance(document, str) else document.decode()))
 
+        # pydantic keeps definitions at the root: the wrapper goes inside of them
         core = inner.core_schema
         is_shared = core["type"] == "definitions"
         field = {
@@ -103,9 +105,8 @@ class WrappedReader(TypeReader[T]):
         }
         object_core: JsonObject = {"type": "typed-dict", "fields": {WRAPPER: field}}
         core = {**core, "schema": object_core} if is_shared else object_core
-        super().__init__(
-            inner.hint, SimpleNamespace(validate_json=read_document), wrap_schema(inner.schema), core
-        )
+        validator = SimpleNamespace(validate_json=read_document)
+        super().__init__(inner.hint, validator, wrap_schema(inner.schema), core)
 
     def __reduce__(self) -> Any:
         """Pickle by the type, as its own reader does."""

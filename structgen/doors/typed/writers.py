@@ -1,4 +1,4 @@
-"""What writes texts: an engine of this process, a masked-diffusion model, or a server."""
+"""Writers of texts: an engine of this process, a masked-diffusion model, or a server."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 Writer: TypeAlias = "Local | Infiller | Remote"
 """Writes texts for prompts. A text is one of the grammar's, or its result has an error: a ValidatorError,
-where another attempt may help. Its coroutines wait only where the caller does (`WantedText.is_async`)."""
+where another attempt may help. Its coroutines wait only where the caller does (`WritingTask.is_async`)."""
 
 
 def wrapping_of(model: object, wrap: bool | None) -> Wrapping:
@@ -51,7 +51,7 @@ def wrapping_of(model: object, wrap: bool | None) -> Wrapping:
 
 
 def _prompts_of(model: Any) -> ModelPrompts:
-    """Return what makes the prompts of a model of this process."""
+    """Return the `ModelPrompts` of a model of this process."""
     return model.prompts if hasattr(model, "prompts") else ModelPrompts(_name_of(model))
 
 
@@ -61,7 +61,7 @@ def _name_of(model: object) -> str:
 
 
 def writer_of(model: object, options: TypedOptions) -> Callable[[], Writer]:
-    """Return what gives the writer of a model, which is loaded when it is first asked for.
+    """Return a function that returns the writer of a model. The model is loaded by the first call of it.
 
     Errors: StructgenError where there is no model of this name, as far as can be told at once; OptionError
     for options that a server or infilling does not have.
@@ -76,7 +76,7 @@ def writer_of(model: object, options: TypedOptions) -> Callable[[], Writer]:
         OF_SERVER_FIELDS.refuse(options, model)
         if model.protocol == "anthropic":
             OF_ANTHROPIC.refuse(options.sampling)
-        server_writer = Remote(model)
+        server_writer = Remote(model)  # made once: it learns what the server refuses
         return lambda: server_writer
     name = _name_of(model)
     if isinstance(model, str | Path) or (name and isinstance(model, Infilling)):
@@ -108,8 +108,8 @@ def writer_of(model: object, options: TypedOptions) -> Callable[[], Writer]:
 
 
 class Preparation:
-    """What the options of a typed function, or of `sg.run`, say: which text of which model is wanted, and how
-    it is made."""
+    """The options of a typed function, or of `sg.run`, once they are checked: with the writer of their model,
+    and with the way from targets to forms."""
 
     def __init__(self, model: object, tools: Any, call_options: Mapping[str, Any]) -> None:
         """`call_options`: `options.CallOptions`. Errors: those of `writer_of` and `TypedOptions`;
@@ -120,14 +120,14 @@ class Preparation:
             raise no_calls()
         if self.options.examples and _prompts_of(model).is_embedded:
             OF_EMBEDDED.refuse(self.options)
-        # what the embedded models were trained to write, and what sg.infill fills
+        # the embedded models were trained on texts of json.dumps, and sg.infill fills such texts
         as_dumps = is_embedded(_name_of(model)) or is_infilling(model)
         self._default_policies = READABLE_DUMPS if as_dumps else None
         self._wrapping = wrapping_of(model, self.options.wrap)
         self._name = "" if isinstance(model, Server) else _name_of(model)
 
     def read_form(self, target: Any, where: str = "target") -> TargetForm:
-        """Return the form of what is wanted, with a warning where the card of the model does not list it.
+        """Return the form of a target, with a warning where the card of the model does not list such forms.
         Errors: those of `form_of`, and of `form_of_calls` where there are tools."""
         if self.options.tools is not None:
             form = form_of_calls(self.options, target, self._default_policies, self._wrapping, where)

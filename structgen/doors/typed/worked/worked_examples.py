@@ -51,26 +51,28 @@ def spell_value(value: Any) -> Iterator[str]:
     those of `json.dumps`."""
     for json_options in SPELLINGS:
         yield (text := json.dumps(value, **json_options))
+        # a grammar may have no exponents: 1e+20 has other spellings
         if "e" in text and (plain := _EXPONENT.sub(_without_exponent, text)) != text:
             yield plain
 
 
 def _without_exponent(match: re.Match[str]) -> str:
+    """Return a numeral without its exponent; a string as it is."""
     return match[0] if match[0].startswith('"') else f"{Decimal(match[0]):f}"
 
 
 class Spelling:
-    """How the values of a form are written."""
+    """The way between the values of a form and their texts."""
 
     def __init__(self, form: TargetForm) -> None:
         self._form = form
         self._is_json = form.grammar is not None and form.grammar.policies is not None
 
     def write_value(self, value: Any, where: str) -> WrittenValue:
-        """Return what a model shall write for an object of the type, its plain JSON value, or a text.
-        `where`: the place of the pair, for errors. Cost: linear in the document.
+        """Return the document that a model shall write for a value: an object of the type, its plain JSON
+        value, or a text. `where`: the location of the pair, for errors. Cost: linear in the document.
 
-        Errors: OptionError for a value whose document the type or the grammar refuses, with its place.
+        Errors: OptionError for a value whose document the type or the grammar refuses, with its location.
         """
         form, faults = self._form, list[tuple[str, str]]()
         if form.grammar is None:
@@ -78,12 +80,12 @@ class Spelling:
         for text in self._texts_of_value(value, where, faults):
             pointer, fault = self._find_fault(text)
             if not fault:
-                written_value: Any = json.loads(text) if self._is_json else text
-                return WrittenValue(
-                    self._text_as_sent(text), written_value[WRAPPER] if form.value_pointer else written_value
-                )
+                plain_value: Any = json.loads(text) if self._is_json else text
+                if form.value_pointer:
+                    plain_value = plain_value[WRAPPER]
+                return WrittenValue(self._text_as_sent(text), plain_value)
             faults.append((pointer, fault))
-        pointer, fault = faults[0]
+        pointer, fault = faults[0]  # of the first spelling, which is the plainest
         raise OptionError(
             f"The value is none of those that are asked for: {fault.rstrip('.')}.",
             where=where + pointer,
@@ -91,19 +93,21 @@ class Spelling:
         )
 
     def read_text(self, text: str) -> Any:
-        """Return the plain JSON value of a text of an outcome that has no error; of no JSON, the text."""
+        """Return the plain JSON value of the text of an outcome without an error; of a text that is no JSON,
+        the text itself."""
         if not self._is_json or self._form.is_text_in_string:
             return text
         return json.loads(unwrap_document(text) if self._form.is_wrapped else text)
 
     def _texts_of_value(self, value: Any, where: str, faults: list[tuple[str, str]]) -> Iterator[str]:
-        """Yield the texts that may be written for a value. Notes why there are none."""
+        """Yield the texts that may be written for a value; add the faults of others to `faults`."""
         form = self._form
         if not self._is_json:
             yield checks.text(where, value)
             return
+        wrapped = {WRAPPER: value} if form.value_pointer else value
         try:
-            for plain_value in self._plain_values({WRAPPER: value} if form.value_pointer else value, faults):
+            for plain_value in self._plain_values(wrapped, faults):
                 yield from (checks.encodable(where, text) for text in spell_value(plain_value))
         except (TypeError, ValueError, RecursionError) as error:
             faults.append(("", f"{checks.shown(value)} is no value of JSON ({error})"))
@@ -111,8 +115,8 @@ class Spelling:
             yield wrap_document(value) if form.value_pointer else value
 
     def _plain_values(self, value: Any, faults: list[tuple[str, str]]) -> Iterator[Any]:
-        """Yield the plain JSON values of a value: as it is, then as its type has it. Notes why there are
-        none."""
+        """Yield the plain JSON values of a value: as it is, then as its type has it. Add the reason to
+        `faults` where the type has none."""
         if self._form.reader is None:
             yield value
             yield _simplify_numbers(value, value)
@@ -120,7 +124,7 @@ class Spelling:
         # optional: pydantic
         from pydantic_core import PydanticSerializationError, ValidationError
 
-        with suppress(TypeError):
+        with suppress(TypeError):  # an object of the type is no JSON yet
             json.dumps(value)
             yield value
         validator, serializer = self._type_converters
@@ -138,7 +142,7 @@ class Spelling:
 
     @cached_property
     def _type_converters(self) -> tuple[Any, Any]:
-        """What makes objects of values of Python, and plain JSON values of objects."""
+        """The validator and the serializer of pydantic: from values to objects, and to plain JSON values."""
         # optional: pydantic
         from pydantic_core import SchemaSerializer, SchemaValidator
 
@@ -147,7 +151,8 @@ class Spelling:
         return SchemaValidator(core), SchemaSerializer(core)
 
     def _find_fault(self, text: str) -> tuple[str, str]:
-        """Return where and why a text is refused, by the type first; "" twice where it is not."""
+        """Return the JSON pointer and the reason of a refusal, by the type first; ("", "") for a text that is
+        accepted."""
         form = self._form
         try:
             if form.reader is not None:
@@ -157,7 +162,7 @@ class Spelling:
         return "", fault_in(text, over_bytes(form.grammar))
 
     def _text_as_sent(self, text: str) -> str:
-        """Return what a server is asked for, where that holds a text that is no type's in an object."""
+        """Return the document as a server is asked for it: a text of no type is wrapped into an object."""
         form = self._form
         if not form.wrap or form.reader is not None or is_object(form.schema or {}):
             return text
@@ -165,14 +170,13 @@ class Spelling:
 
 
 def _simplify_numbers(value: Any, plain_value: Any) -> Any:
-    """Return the plain JSON value `plain_value` of a value. It has `7` for 7.0, which a grammar may not have,
-    and numbers for decimals, unless they have more digits than a float."""
+    """Return the plain JSON value of a value, with `7` for 7.0, which a grammar may not have. Decimals are
+    numbers, unless they have more digits than a float. `plain_value`: the value as pydantic dumps it."""
     match value:
         case dict():
-            return {
-                key: _simplify_numbers(item, plain_value[key])
-                for key, item in zip(plain_value, value.values(), strict=True)
-            }
+            # JSON's keys are strings: the two differ in keys, and not in their order
+            items = zip(plain_value, value.values(), strict=True)
+            return {key: _simplify_numbers(item, plain_value[key]) for key, item in items}
         case list() | tuple():
             return [_simplify_numbers(*both) for both in zip(value, plain_value, strict=True)]
         case Decimal() if value.is_finite() and Decimal(repr(float(value))) == value:
@@ -183,22 +187,25 @@ def _simplify_numbers(value: Any, plain_value: Any) -> Any:
 
 
 class Examples:
-    """Examples, and which of them stand before a question."""
+    """Examples, and the choice of those that stand before a question."""
 
     def __init__(self, sources: Sequence[PromptSource], documents: Sequence[str], max_count: int) -> None:
-        """`max_count`: how many a prompt has; where there are more, those most like the question (BM25)."""
+        """`max_count`: the number of examples in a prompt. Where there are more, it has those that are most
+        like the question, by BM25 (Robertson and Zaragoza 2009)."""
         self._sources, self._documents, self._max_count = sources, documents, max_count
 
     def add_examples(self, source: PromptSource) -> PromptSource:
-        """Return a source with its examples: all in their order, or the most like ones, the most like of them
+        """Return a source with its examples: all in their order, or the most similar ones, the most similar
         last. Cost: the words of the question times the examples. Errors: those of `load_text_similarity`."""
         chosen: Sequence[int] = range(len(self._sources))
         if len(chosen) > self._max_count:
-            similarities = self._word_statistics.get_scores([*dict.fromkeys(_question_words(source))])
-            chosen = sorted(chosen, key=lambda at: (similarities[at], -at))[-self._max_count :]
-        return replace(
-            source, examples=tuple((self._sources[index].prompt, self._documents[index]) for index in chosen)
-        )
+            words = [*dict.fromkeys(_question_words(source))]
+            similarities = self._word_statistics.get_scores(words)
+            # of equally similar ones the first counts more; the model reads the best one last
+            ranked = sorted(chosen, key=lambda index: (similarities[index], -index))
+            chosen = ranked[-self._max_count :]
+        examples = tuple((self._sources[index].prompt, self._documents[index]) for index in chosen)
+        return replace(source, examples=examples)
 
     @cached_property
     def _word_statistics(self) -> Any:
@@ -207,7 +214,8 @@ class Examples:
 
 
 def load_text_similarity() -> Any:
-    """Return what tells how like a question texts are (BM25). Errors: StructgenError where it is missing."""
+    """Return the class that ranks texts by a question (BM25). Errors: StructgenError where its package is not
+    installed."""
     with needing("To choose examples by their question", "grounded", where="examples"):
         from rank_bm25 import BM25Okapi  # optional: rank-bm25
     return BM25Okapi
@@ -220,6 +228,7 @@ def _question_words(source: PromptSource) -> list[str]:
 
 
 def write_pair_values(form: TargetForm, pairs: Pairs) -> list[WrittenValue]:
-    """Return what a model shall write for the values of pairs. Errors: those of `Spelling.write_value`."""
+    """Return the documents that a model shall write for the values of pairs. Errors: those of
+    `Spelling.write_value`."""
     spelling = Spelling(form)
     return [spelling.write_value(pair.value, pair.where) for pair in pairs]
