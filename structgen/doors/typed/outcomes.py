@@ -93,6 +93,7 @@ class Outcome(Generic[R]):
             ("ended", f"{self.finish_reason.value}, {counted(count, 'attempt')}"),
             ("tokens", f"{usage.tokens:,} after a prompt of {usage.prompt_tokens:,}"),
         ]
+        # the most probable first
         likeliest = sorted(self.probabilities.items(), key=lambda pair: -pair[1])
         rows = [(percent(probability), value) for value, probability in likeliest]
         page = cell(facts, ("probability", "value"), rows)

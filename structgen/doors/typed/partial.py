@@ -151,7 +151,7 @@ class Progress:
         far, for a part that its type refuses. Cost: linear in the piece, and the reading of the parts that it
         closes."""
         self._pieces.append(piece)
-        if not self._is_broken:
+        if not self._is_broken:  # a broken text is read whole, at its end
             self._is_broken = not _feed_reader(self._reader, piece)
         return Partial(self)
 

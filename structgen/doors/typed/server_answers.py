@@ -104,6 +104,7 @@ class Answer:
             else:
                 error = ValidatorError(f"{reading.fault}.", where="text")
                 text = value = reading.excerpt if self._is_over else self.object.excerpt or text
+        # another attempt mends no text that was cut off
         if isinstance(error, ValidatorError) and not self._is_over:
             error = StructgenError("The text was cut off.", where=self._where, cure="Raise max_tokens.")
         finish_reason = _REASONS.get(str(self.reason), FinishReason.ERROR)

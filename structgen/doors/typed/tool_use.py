@@ -140,6 +140,7 @@ def read_tool_use(options: TypedOptions, hint: Any, where: str) -> ToolUse:
     """
     reply_shape = _reply_shape_of(hint, where)
     tools = read_tools(options.tools)
+    # without words of a person, the return type says how many calls there may be
     choice, parallel = options.tool_choice, options.parallel
     may_be_text = reply_shape.text or reply_shape.calls == "reply" or reply_shape.answer is not None
     if choice is None:
@@ -225,7 +226,7 @@ def _rewrite_call(call: Any, form: str, index: int) -> Any:
         elif form == "text" and isinstance(arguments, Mapping):
             arguments = json.dumps(arguments, ensure_ascii=False)
         if not isinstance(function, Mapping) or not isinstance(arguments, Mapping | str):
-            raise ValueError
+            raise ValueError  # the same message as for a text that is no JSON
     except ValueError as error:
         raise OptionError(
             f"A call in message {index} is not one of OpenAI's, or its arguments are no JSON.",
