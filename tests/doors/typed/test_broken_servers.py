@@ -239,5 +239,5 @@ def test_a_reply_of_another_shape_is_read_or_told(protocol: str, raw: Raw) -> No
 def test_counts_of_tokens_that_are_none_change_nothing() -> None:
     answer = Answer(TargetForm(), "small")
     for prompt, tokens in ((3, 4), ([1], None), ("x", -1.5), (True, {}), (0, 5)):
-        answer.count(prompt, tokens)
+        answer.count_tokens(prompt, tokens)
     assert (answer.usage.prompt_tokens, answer.usage.tokens) == (3, 5)

@@ -166,9 +166,9 @@ def test_a_text_that_has_no_wrapper_is_itself(text: str) -> None:
 def test_the_pieces_of_a_document_are_the_document(document: str) -> None:
     inside, seen = Unwrapping(), ""
     for piece in f'{{"value": {document}}}':
-        seen += inside.add(piece)
+        seen += inside.add_piece(piece)
         assert document.startswith(seen)
-    assert seen + inside.add(None) == document
+    assert seen + inside.add_piece(None) == document
     assert len(seen) >= len(document.rstrip("} "))
 
 
@@ -190,11 +190,11 @@ def test_partial_values_are_those_of_the_bare_document(hint: Any, document: str)
     bare = Progress(TypeParts(reader.core_schema))
     inside = Progress(TypeParts(WrappedReader(reader).core_schema), wrapped=True)
     for piece in '{"value": ':
-        assert inside.add(piece).value is None
+        assert inside.add_piece(piece).value is None
     for piece in document:
-        one, other = bare.add(piece), inside.add(piece)
+        one, other = bare.add_piece(piece), inside.add_piece(piece)
         assert (other.value, other.closed) == (one.value, one.closed)
-    assert inside.add("}").value == one.value
+    assert inside.add_piece("}").value == one.value
     assert other.value == one.value  # an old partial stays as it was
 
 
