@@ -22,8 +22,8 @@ from small_models import write_llama
 from told_models import TOKENIZER, Even, Told, told
 
 import structgen as sg
-from structgen.spec.tool_calls.call_writing import written_calls
-from structgen.spec.tool_calls.format_rows import FORMATS
+from structgen.asking.tool_calls.call_writing import written_calls
+from structgen.asking.tool_calls.format_rows import FORMATS
 from structgen.doors.typed.functions import CallSpec
 from structgen.doors.typed.prompts import source_of_prompt
 from structgen.doors.typed.waiting import run_coroutine
@@ -362,7 +362,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def spec(folder: Path, messages: Any, **options: Any) -> Any:
+def asking(folder: Path, messages: Any, **options: Any) -> Any:
     @sg.generate(model=folder, tools=[get_weather], max_tokens=60, **options)
     def ask() -> sg.Reply:
         return sg.filled(messages)
@@ -371,7 +371,7 @@ def spec(folder: Path, messages: Any, **options: Any) -> Any:
 
 
 def test_the_chat_template_tells_the_tools_and_the_format(folder: Path) -> None:
-    ask = spec(folder, QUESTION, tool_choice="required")
+    ask = asking(folder, QUESTION, tool_choice="required")
     assert ask.prompt() == f"[get_weather:city]<user>{QUESTION}<assistant>"
     assert ask.detailed().text.startswith("<tool_call>\n{")
 
@@ -384,7 +384,7 @@ def test_a_template_that_leaves_tools_out_gets_them_before_the_first_words_of_th
         "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"
     )
     messages = [{"role": "system", "content": "Help."}, {"role": "user", "content": QUESTION}]
-    prompt = spec(made, messages, tool_format="hermes").prompt()
+    prompt = asking(made, messages, tool_format="hermes").prompt()
     assert prompt.startswith("<system>Help.<user>Tools:\nget_weather: {city: string, days?: integer} Tell")
     assert prompt.endswith(f"\n\n{QUESTION}")
 
@@ -399,7 +399,7 @@ def test_earlier_calls_and_results_are_rendered_by_the_template(folder: Path, as
         message["content"] = None
     messages = [{"role": "user", "content": "?"}, message, reply.calls[0].result({"sky": "clear"})]
     said = "" if as_text else "So."
-    assert spec(folder, messages).prompt() == (
+    assert asking(folder, messages).prompt() == (
         f'[get_weather:city]<user>?<assistant>{said}{OSLO}<tool>{{"sky": "clear"}}<assistant>'
     )
 
@@ -408,11 +408,11 @@ def test_a_template_is_asked_for_thoughts_and_may_open_them(tmp_path: Path, fold
     made = shutil.copytree(folder, tmp_path / "thinking")
     opening = "{% if enable_thinking %}<think>\n{% else %}<think></think>{% endif %}"
     (made / "chat_template.jinja").write_text(TEMPLATE + opening)
-    ask = spec(made, "?", thinking=True, tool_choice="required")
+    ask = asking(made, "?", thinking=True, tool_choice="required")
     assert ask.prompt().endswith("<think>\n")
     outcome = ask.detailed()
     assert outcome.reply.thinking is not None and "</think>" in outcome.text
-    assert spec(made, "?").prompt().endswith("<think></think>")
+    assert asking(made, "?").prompt().endswith("<think></think>")
 
 
 def test_a_model_without_a_template_gets_a_plain_prompt() -> None:
