@@ -63,8 +63,8 @@ class ReplyForm(NamedTuple):
         if stop is None or self.compiled is None:
             return ""
         expected = [item.what for item in self.compiled.expected(stop.state) if item.what != "white space"]
-        fault = "it ends too early" if stop.found is None else f"{stop.found!r} cannot come"
-        line, caret = stop.excerpt()
+        fault = "it ends too early" if stop.character is None else f"{stop.character!r} cannot come"
+        line, caret = stop.excerpt_lines()
         could = f"\nexpected {' or '.join(expected[:6])}" if expected else ""
         return f"{fault} at line {stop.line}, column {stop.column}\n  {line}\n  {caret}{could}\n"
 
