@@ -25,7 +25,7 @@ TEMPLATE: Final = """\
 
 
 class PlainChat:
-    """What holds the template: of a tokenizer of transformers it has what prompts need."""
+    """The holder of the template: it has those members of a tokenizer of transformers that prompts need."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer, self.chat_template = tokenizer, TEMPLATE
@@ -38,7 +38,9 @@ class PlainChat:
         add_generation_prompt: bool = False,
         **other_variables: Any,
     ) -> Any:
-        """Return messages as text, or its tokens. Errors: those of the template."""
+        """Return messages as text, or with `tokenize` as tokens: `user: Hi` and, with
+        `add_generation_prompt`, `assistant: ` below it. `other_variables` are those of the template. Errors:
+        those of the template."""
         # start-up: few prompts are made by it
         from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -55,6 +57,7 @@ class PlainChat:
 
 
 def _write_json(value: Any) -> str:
+    """Return a value as JSON on one line: jinja's own filter escapes for HTML."""
     return json.dumps(value, ensure_ascii=False)
 
 

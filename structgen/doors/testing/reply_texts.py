@@ -27,28 +27,29 @@ from structgen.machines.core.compiled import CompiledGrammar
 
 
 class ReplyForm(NamedTuple):
-    """What a reply is written for."""
+    """The form of a request, in which a reply is written."""
 
     machine: CompiledGrammar | None
     """None: free text."""
     format: ToolFormat | None = None
-    """How the model writes calls; None: it does not tell."""
+    """The format of the model's calls; None: its chat template shows none."""
     specials: Mapping[str, int] = MappingProxyType({})
     """The ids of tokens without bytes, by their texts."""
 
     def find_stop(self, text: str) -> TextStop | None:
-        """Return the place at which a text leaves the form, as `structgen check` finds it; None for a text
+        """Return the position at which a text leaves the form, as `structgen check` finds it; None for a text
         that is allowed. Texts of special tokens are these tokens where they may come. Cost: linear."""
         machine = self.machine
         if machine is None:
             return None
         state, offset, data = machine.start, 0, text.encode()
-        for part in re.split(f"({'|'.join(map(re.escape, self.specials)) or '(?!)'})", text):
+        special = "|".join(map(re.escape, self.specials)) or "(?!)"  # which matches nothing
+        for part in re.split(f"({special})", text):
             token = self.specials.get(part)
             next_state = None if token is None else machine.step(state, token)
             if next_state is None:
                 next_state = machine.step_bytes(state, part.encode())
-            if next_state is None:
+            if next_state is None:  # byte by byte up to the first that is not allowed
                 while (next_state := machine.step_bytes(state, data[offset : offset + 1])) is not None:
                     state, offset = next_state, offset + 1
                 return TextStop(state, data, offset)
@@ -57,22 +58,23 @@ class ReplyForm(NamedTuple):
         return None if is_word else TextStop(state, data, offset)
 
     def describe_fault(self, text: str) -> str:
-        """Return in words, on lines of their own, what cannot come in a text and what could; "" for a text
-        that is allowed."""
+        """Return the fault of a text in words, on lines of their own, with what the form allows in its place;
+        "" for a text that is allowed."""
         stop = self.find_stop(text)
         if stop is None or self.machine is None:
             return ""
-        expected = [item.what for item in self.machine.expected(stop.state) if item.what != "white space"]
+        items = self.machine.expected(stop.state)
+        expected = [item.what for item in items if item.what != "white space"]
         fault = "it ends too early" if stop.character is None else f"{stop.character!r} cannot come"
         line, caret = stop.excerpt_lines()
         could = f"\nexpected {' or '.join(expected[:6])}" if expected else ""
         return f"{fault} at line {stop.line}, column {stop.column}\n  {line}\n  {caret}{could}\n"
 
     def write_text(self, reply: Any, where: str) -> str:
-        """Return the text that is said for a reply: a text as it is; calls as a format writes them; any other
-        object as JSON. Of several ways to write it, the first that the form allows; where it allows none, the
-        one that goes the furthest. Errors: OptionError for what is no value of
-        JSON, and for calls that the format cannot write."""
+        """Return the text of a reply: a text as it is; calls as a format writes them; any other object as
+        JSON. Of several texts it is the first that the form allows; where it allows none, the one that goes
+        the furthest. `where`: the location of the reply, for errors. Errors: OptionError for an object that
+        is no value of JSON, and for calls that the format cannot write."""
         furthest, best = -1, ""
         for text in self._texts_of(reply, where):
             stop = self.find_stop(text)
@@ -83,7 +85,7 @@ class ReplyForm(NamedTuple):
         return best
 
     def _texts_of(self, reply: Any, where: str) -> Iterator[str]:
-        """Yield the texts that may be said for a reply."""
+        """Yield the texts of a reply, the likeliest first."""
         schema = None if self.machine is None else self.machine.grammar.schema
         if isinstance(reply, bytes):
             try:
@@ -98,9 +100,10 @@ class ReplyForm(NamedTuple):
             yield from _quoted_texts(reply, schema)
         else:
             for plain_reply in plain_values(reply, where):
+                # as it is, and in the wrapper of the form; with the order of keys of the schema first
                 for value in (plain_reply, *wrapped_values(plain_reply, schema)):
-                    for candidate in (in_order(value, schema), value):
-                        yield from spell_value(candidate)
+                    yield from spell_value(in_order(value, schema))
+                    yield from spell_value(value)
 
     def _texts_of_calls(self, parts: Sequence[Any], where: str) -> Iterator[str]:
         """Yield the texts that may be written for calls, perhaps with a text before them: the arguments as
@@ -114,13 +117,11 @@ class ReplyForm(NamedTuple):
                 cure="Before the calls of a reply one text may stand: ['Let me see.', sg.Call(...)].",
             )
         first_refused = ""
-        for arguments_of_calls in zip(
-            *(plain_values(dict(call.arguments), where) for call in calls), strict=True
-        ):
-            plain_calls = [
-                replace(call, arguments=arguments)
-                for call, arguments in zip(calls, arguments_of_calls, strict=True)
-            ]
+        # as pydantic writes the arguments of all calls, then as the types read them
+        plain_arguments = (plain_values(dict(call.arguments), where) for call in calls)
+        for arguments_of_calls in zip(*plain_arguments, strict=True):
+            pairs = zip(calls, arguments_of_calls, strict=True)
+            plain_calls = [replace(call, arguments=arguments) for call, arguments in pairs]
             text, is_read = self._calls_text(plain_calls, lead)
             if is_read:
                 yield text
@@ -128,62 +129,56 @@ class ReplyForm(NamedTuple):
         yield first_refused
 
     def _calls_text(self, calls: Sequence[Call], lead: str) -> tuple[str, bool]:
-        """Return calls as the form has them written behind a text, and whether it reads them so. A grammar
-        does not tell its format: it is the one in which these calls are allowed and those of an unknown tool
-        are not. Where there is none, the text is one that the form forbids, as far behind the first name as
-        can be: calls of another format are free text. Errors: OptionError for a call that no format, or not
-        the model's, can write."""
+        """Return the text of calls behind another text (`lead`), and whether the form allows it as calls. A
+        grammar does not name its format: it is the one in which these calls are allowed and those of an
+        unknown tool are not. Without such a format, the text is one that the form forbids, as far behind the
+        first name as possible: calls of another format are free text. Errors: OptionError for a call that no
+        format, or not the model's, can write."""
         rows = [row for row in (self.format, *FORMATS.values()) if row is not None]
         refused_texts = dict[str, int]()
         for row in rows if self.machine is not None else ():
             with suppress(OptionError):
                 text = _write_calls(lead, calls, row)
-                if self.find_stop(text) is not None:
+                if self.find_stop(text) is not None:  # perhaps the arguments have another order
                     calls_in_turn = [self._order_arguments(call, lead, row) for call in calls]
                     text = _write_calls(lead, calls_in_turn, row)
-                unknown_text = _write_calls(
-                    lead, [replace(call, name=f"no_{call.name}_") for call in calls], row
-                )
+                unknown_calls = [replace(call, name=f"no_{call.name}_") for call in calls]
+                unknown_text = _write_calls(lead, unknown_calls, row)
                 stop = self.find_stop(text)
                 if stop is not None:
-                    refused_texts[text] = stop.byte - text.encode().find(
-                        calls[0].name.encode(), len(lead.encode())
-                    )
+                    name_offset = text.encode().find(calls[0].name.encode(), len(lead.encode()))
+                    refused_texts[text] = stop.byte - name_offset
                 if stop is None and self.find_stop(unknown_text) is not None:
                     return text, True
-        return max(
-            refused_texts, key=refused_texts.__getitem__, default=_write_calls(lead, calls, rows[0])
-        ), False
+        default = _write_calls(lead, calls, rows[0])
+        return max(refused_texts, key=refused_texts.__getitem__, default=default), False
 
     def _order_arguments(self, call: Call, lead: str, row: ToolFormat) -> Call:
-        """Return a call with its arguments in the order in which the form allows them; where it allows none,
-        as they are. Cost: texts as many as the cube of their number."""
+        """Return a call with its arguments in the order that the form allows; as it is, where it allows none.
+        Cost: texts as many as the cube of their number."""
 
         def write_some(names: Sequence[str], **added_arguments: str) -> str:
+            """Return the text of the call with some of its arguments."""
             arguments = {name: call.arguments[name] for name in names} | added_arguments
             return _write_calls(lead, [replace(call, arguments=arguments)], row)
 
-        def fits_next(*names: str) -> bool:
+        def is_allowed(*names: str) -> bool:
+            """Tell whether the form allows these arguments, in this order, as the first ones."""
             # behind the last argument one of these texts ends, and the other has one more
-            ends = write_some(names).encode(), write_some(names, _more="").encode()
-            end = next(
-                (at for at, (one, later_name) in enumerate(zip(*ends, strict=False)) if one != later_name), 0
-            )
+            ending, continued = write_some(names).encode(), write_some(names, _more="").encode()
+            pairs = enumerate(zip(ending, continued, strict=False))
+            end = next((offset for offset, (byte, later_byte) in pairs if byte != later_byte), 0)
             stop = self.find_stop(write_some(names))
             return stop is None or stop.byte >= end
 
+        def is_first(name: str, others: Sequence[str]) -> bool:
+            """Tell whether all others may come behind a name."""
+            return all(is_allowed(*ordered_names, name, other) for other in others if other != name)
+
         ordered_names, other_names = list[str](), [*call.arguments]
         while other_names:
-            possible_names = [name for name in other_names if fits_next(*ordered_names, name)]
-            first_names = [
-                name
-                for name in possible_names
-                if all(
-                    fits_next(*ordered_names, name, later_name)
-                    for later_name in possible_names
-                    if later_name != name
-                )
-            ]
+            possible_names = [name for name in other_names if is_allowed(*ordered_names, name)]
+            first_names = [name for name in possible_names if is_first(name, possible_names)]
             if not first_names:
                 return call
             ordered_names.append(first_names[0])
@@ -192,31 +187,36 @@ class ReplyForm(NamedTuple):
 
 
 def _write_calls(lead: str, calls: Sequence[Call], row: ToolFormat) -> str:
+    """Return the text of calls in a format, behind another text. Errors: OptionError."""
     return lead + row.lead + written_calls(calls, row)
 
 
 def _quoted_texts(reply: str, schema: Any) -> Iterator[str]:
-    """Yield the documents that hold a text: as a string, where a schema has only strings; in the object that
-    holds a type's document, where a schema is one of these."""
+    """Yield the documents of a text: in the wrapper of a type's document, where the schema has one; as a
+    string, where the schema has only strings."""
     if not isinstance(schema, Mapping):
         return
     if wrapped_values(reply, schema) and not reply.lstrip().startswith("{"):
         yield from map(wrap_document, (reply, json.dumps(reply, ensure_ascii=False)))
-    listed_values = schema.get("enum", [schema["const"]] if "const" in schema else [None])
-    has_strings = schema.get("type") == "string" or all(isinstance(value, str) for value in listed_values)
+    constants = [schema["const"]] if "const" in schema else [None]
+    listed_values = schema.get("enum", constants)
+    has_listed_strings = all(isinstance(value, str) for value in listed_values)
+    has_strings = schema.get("type") == "string" or has_listed_strings
     if has_strings and not reply.lstrip().startswith('"'):
         yield json.dumps(reply, ensure_ascii=False)
 
 
 def wrapped_values(value: Any, schema: Any) -> list[JsonObject]:
-    """Return the object that holds a document of a type, in a list; [] where a schema is not of one. Other
-    objects may allow a member of that name too."""
+    """Return the wrapper of a type's document, in a list; [] where the schema is not that of a wrapper."""
     members = schema.get("properties") if isinstance(schema, Mapping) else None
-    return [{WRAPPER: value}] if isinstance(members, Mapping) and [*members] == [WRAPPER] else []
+    # other objects may allow a member of that name beside others
+    is_wrapper = isinstance(members, Mapping) and [*members] == [WRAPPER]
+    return [{WRAPPER: value}] if is_wrapper else []
 
 
 def plain_value(reply: Any, where: str) -> Any:
-    """Return the plain JSON value of an object: of pydantic, a dataclass, or what JSON has."""
+    """Return the plain JSON value of an object: of pydantic, a dataclass, or a value of JSON. Errors:
+    OptionError for another object."""
     if isinstance(reply, dict | list | int | float | None):
         try:
             json.dumps(reply)
@@ -243,6 +243,7 @@ def plain_values(reply: Any, where: str) -> Iterator[Any]:
 
 
 def _no_json(reply: Any, where: str) -> OptionError:
+    """Return the error of a reply that is no value of JSON."""
     return OptionError(
         f"{shown(reply)} is no value of JSON.",
         where=where,
@@ -250,33 +251,48 @@ def _no_json(reply: Any, where: str) -> OptionError:
     )
 
 
-def in_order(value: Any, schema: Any, root: Any = None, depth: int = 0) -> Any:
+def in_order(
+    value: Any,
+    schema: Any,
+    root: Any = None,
+    depth: int = 0,
+) -> Any:
     """Return a value whose keys come in the order in which a schema first names them; other keys behind.
-    `root`: the schema that references point into, by default the same."""
+
+    `schema`: one schema, or several that hold for the value; `root`: the schema that references point into,
+    by default the same; `depth`: the levels around the value. For example, under the properties `a` and `b`
+    the value `{"b": 1, "a": 2}` becomes `{"a": 2, "b": 1}`.
+    """
     root = schema if root is None else root
-    if depth > 100:
+    if depth > 100:  # deeper values keep their order
         return value
     if isinstance(value, list):
-        items, first = (_values_of_keyword(schema, root, name) for name in ("items", "prefixItems"))
-        placed = [items + [some[at] for some in first if at < len(some)] for at in range(len(value))]
-        return [in_order(item, some, root, depth + 1) for item, some in zip(value, placed, strict=True)]
+        item_schemas = _values_of_keyword(schema, root, "items")
+        first_schemas = _values_of_keyword(schema, root, "prefixItems")
+        ordered_items = list[Any]()
+        for index, item in enumerate(value):
+            own_schemas = [schemas[index] for schemas in first_schemas if index < len(schemas)]
+            ordered_items.append(in_order(item, item_schemas + own_schemas, root, depth + 1))
+        return ordered_items
     if not isinstance(value, dict):
         return value
-    known: dict[str, Any] = {}
-    for part in _values_of_keyword(schema, root, "properties"):
-        if isinstance(part, Mapping):
-            for key, member in part.items():
-                known.setdefault(key, []).append(member)
-    keys = [key for key in known if key in value] + [key for key in value if key not in known]
-    others = _values_of_keyword(schema, root, "additionalProperties")
-    others += [
-        part for some in _values_of_keyword(schema, root, "patternProperties") for part in some.values()
-    ]
-    return {key: in_order(value[key], known.get(key, others), root, depth + 1) for key in keys}
+    schemas_by_key: dict[str, Any] = {}
+    for properties in _values_of_keyword(schema, root, "properties"):
+        if isinstance(properties, Mapping):
+            for key, member_schema in properties.items():
+                schemas_by_key.setdefault(key, []).append(member_schema)
+    keys = [key for key in schemas_by_key if key in value]
+    keys += [key for key in value if key not in schemas_by_key]
+    other_schemas = _values_of_keyword(schema, root, "additionalProperties")
+    for patterns in _values_of_keyword(schema, root, "patternProperties"):
+        other_schemas += patterns.values()
+    return {
+        key: in_order(value[key], schemas_by_key.get(key, other_schemas), root, depth + 1) for key in keys
+    }
 
 
 def _values_of_keyword(schemas: Any, root: Any, keyword: str) -> list[Any]:
-    """Return the values of a keyword in schemas, and in what these refer to or consist of."""
+    """Return the values of a keyword in schemas, and in the schemas that these refer to or consist of."""
     values, visited = list[Any](), set[int]()
     waiting = list(schemas) if isinstance(schemas, list) else [schemas]
     while waiting:

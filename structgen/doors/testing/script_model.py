@@ -27,12 +27,12 @@ _NEXT: Final = -50.0
 
 @dataclass(slots=True)
 class ScriptCache:
-    """How far a script was read."""
+    """A script, and how far it was read."""
 
     script: bytes
-    """The prompt, and what the model says behind it."""
+    """The prompt, and the text that the model writes behind it."""
     position: int
-    """The bytes that were read; -1: others than those of the script, and the model knows nothing more."""
+    """The number of bytes that were read; -1: other bytes than those of the script were."""
     nbytes: int = 0
 
     def copy(self) -> ScriptCache:
@@ -74,9 +74,10 @@ class ScriptModel:
         return size
 
     def begin_script(self, prompt: Sequence[int], text: str) -> list[int]:
-        """Return a prompt behind which the model says a text: the same, but that it names this script."""
+        """Return the prompt behind which the model writes a text: its first tokens name the script."""
         number = next(self._numbers)
         name = tuple(self._first + number // _DIGITS**place % _DIGITS for place in range(_PLACES))
+        # a long prompt keeps its length
         head = list(prompt[:_PLACES]) if len(prompt) >= _SHORT else []
         self._scripts[name] = self.bytes_of(head), self.bytes_of(prompt) + text.encode()
         return [*name, *prompt[len(head) :]]
@@ -108,6 +109,8 @@ class ScriptModel:
         return self._make_logits(caches)
 
     def _make_logits(self, caches: Sequence[ScriptCache]) -> Tensor:
+        """Return the logits [rows, V] after the text of each cache. All tokens are equally likely behind a
+        text that is not its script's."""
         # optional: torch
         import torch
 

@@ -1,4 +1,4 @@
-"""The replies of a script: which request gets which one, and what is left of them."""
+"""The replies of a script: which request gets which one, and which are left."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ScriptError(StructgenError, AssertionError):
 
 
 class TakenReply(NamedTuple):
-    """A reply, and which one it is."""
+    """A reply, with its location in the script."""
 
     reply: Any
     location: str
@@ -36,14 +36,16 @@ class TakenReply(NamedTuple):
         """Return the reply to a prompt, made by a function where it is one. Errors: those of the function;
         ScriptError in place of StopIteration, at which coroutines would wait for ever."""
         try:
-            is_function = callable(self.reply) and not isinstance(self.reply, type)
-            reply = self._replace(reply=self.reply(prompt)) if is_function else self
-            if reply.reply is StopIteration or isinstance(reply.reply, StopIteration):
-                raise reply.reply
-            return reply
+            reply = self.reply
+            if callable(reply) and not isinstance(reply, type):  # a class of exceptions is a reply itself
+                reply = reply(prompt)
+            if reply is StopIteration or isinstance(reply, StopIteration):
+                raise reply
+            return self._replace(reply=reply)
         except StopIteration as error:
             raise ScriptError(
-                f"The replies have come to StopIteration, and nothing answers this request: {_show_prompt_end(prompt)}.",
+                "The replies have come to StopIteration, and nothing answers this request: "
+                f"{_show_prompt_end(prompt)}.",
                 where=self.location,
                 cure="Have a reply for each request. A list of replies counts them.",
             ) from error
@@ -52,15 +54,15 @@ class TakenReply(NamedTuple):
 class Replies:
     """The replies of a script, handed out one at a time. Threads may share it by its lock.
 
-    `given`: a list has one for each request, in the order in which they come. A dict has one for each request
-    whose prompt has the key as a part, as often as it comes. A function makes one of each prompt. A text,
-    and any other object, is the only reply.
+    `replies`: a list has one for each request, in the order in which they come. A dict has one for each
+    request whose prompt has the key as a part, as often as it comes. A function makes one of each prompt. A
+    text, and any other object, is the only reply.
     """
 
     def __init__(self, replies: Any) -> None:
         """Errors: OptionError for replies without an order."""
         self.lock = threading.Lock()
-        """Held while a reply is taken: by those who note what it is taken for, too."""
+        """Held while a reply is taken, and while its request is noted: both have one order."""
         self._request_count = 0
         self._function: Any = None
         self._by_part: dict[str, Any] = {}
@@ -74,7 +76,7 @@ class Replies:
                     cure="Write a reply that is an object into a list: Scripted([{...}]).",
                 )
             self._by_part = dict(replies)
-        elif callable(replies) and not isinstance(replies, type):
+        elif callable(replies) and not isinstance(replies, type):  # a class may be an exception to raise
             self._function = replies
         elif isinstance(replies, set | frozenset):
             raise OptionError(f"{shown(replies)} has no order.", where="replies", cure="Pass a list.")
@@ -102,7 +104,7 @@ class Replies:
         """Return the reply to a prompt, perhaps a function that makes it. Each listed reply is taken once.
         The caller holds `lock`. Errors: ScriptError where there is none."""
         number = self._request_count
-        self._request_count += 1
+        self._request_count += 1  # of a script that has none left, too: the error has its number
         if self._function is not None:
             return TakenReply(self._function, f"the reply to request {number + 1}")
         if self._by_part:
@@ -133,6 +135,7 @@ def _is_object(replies: Any) -> bool:
 
 
 def _show_reply(reply: Any) -> str:
+    """Return a reply in words, shortened."""
     return short_repr(reply, _MAX_SHOWN) if isinstance(reply, str) else shown(reply)
 
 

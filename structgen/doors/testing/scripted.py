@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
+from os.path import commonprefix
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -42,10 +43,10 @@ TAKEN: ContextVar[TakenReply | None] = ContextVar("structgen_taken_reply", defau
 
 
 class ReplyText(NamedTuple):
-    """What is said to one request."""
+    """The text that the model writes to one request."""
 
     lead: str
-    """The thoughts, and what closes them; "" where there are none."""
+    """The thoughts, with their closing tag; "" where there are none."""
     text: str
     """The answer, with its beginning where the prompt gives that."""
     where: str
@@ -146,6 +147,7 @@ class Scripted(Engine):
         handles = []
         for sample in range(request.n):
             sample_request = replace(request, n=1) if request.n > 1 else request
+            # the prompt is read here: it must name its script before the engine has it
             read_prompt = self.reading.read(sample_request)
             beginning = read_prompt.question.begun
             sample_request = replace(
@@ -156,17 +158,16 @@ class Scripted(Engine):
                 refused=None,
                 outline=None,
                 chat=None,
-                # what repeats itself is said, too
+                # a reply that repeats itself is written whole
                 sampling=replace(sample_request.chosen_by, repetition=None),
                 strategy=(),
             )
             if self._counts_bytes:
                 sample_request = self._in_bytes(sample_request, len(read_prompt.tokens))
             reply_text = self._take_text(sample_request, read_prompt.tokens, taken_reply, request)
-            taken_reply = None
-            prompt = self._script.begin_script(
-                read_prompt.tokens, reply_text.lead + reply_text.text.removeprefix(beginning)
-            )
+            taken_reply = None  # the other samples take theirs
+            script = reply_text.lead + reply_text.text.removeprefix(beginning)
+            prompt = self._script.begin_script(read_prompt.tokens, script)
             try:
                 (handle,) = super()._submitted(replace(sample_request, prompt=prompt))
             except BaseException:
@@ -193,9 +194,8 @@ class Scripted(Engine):
         if any(token >= self.tokenizer.vocab_size for token in read_prompt.tokens[:1]):
             return read_prompt.tokens  # it has its script
         unbounded_request = replace(request, max_tokens=self.model.context)
-        return self._script.begin_script(
-            read_prompt.tokens, self._take_text(unbounded_request, read_prompt.tokens, None, request).text
-        )
+        reply_text = self._take_text(unbounded_request, read_prompt.tokens, None, request)
+        return self._script.begin_script(read_prompt.tokens, reply_text.text)
 
     def _take_text(
         self,
@@ -204,8 +204,12 @@ class Scripted(Engine):
         taken_reply: TakenReply | None,
         given_request: Request,
     ) -> ReplyText:
-        """Return what is said to a request, and note the request as it was given. Errors: ScriptError, the
-        reply where it is an exception, and those of `ReplyForm.write_text`."""
+        """Return the text of the reply to a request, and note `given_request` for the tests.
+
+        `taken_reply`: the reply that a request of HTTP has taken already; None: one is taken here. For
+        example, the reply `{"age": 36}` is JSON with the blanks of the form. Errors: ScriptError, the reply
+        where it is an exception, and those of `ReplyForm.write_text`.
+        """
         prompt = self._script.bytes_of(prompt_tokens).decode("utf-8", "replace")
         try:
             with self._replies.lock:
@@ -213,7 +217,7 @@ class Scripted(Engine):
                 self.requests.append(given_request)
                 taken_reply = self._replies.take_reply(prompt) if taken_reply is None else taken_reply
             taken_reply = taken_reply.make_reply(prompt)
-        except AssertionError as error:  # of a function of replies, too
+        except AssertionError as error:  # of this script, or of a function that makes replies
             self.errors.append(error)
             raise
         reply, where = taken_reply
@@ -237,9 +241,16 @@ class Scripted(Engine):
             self.errors.append(error)
             raise
 
-    def _check_text(self, text: str, request: Request, form: ReplyForm, prompt: str, where: str) -> ReplyText:
-        """Return a text that a request allows, and what closes its thoughts. Raises ScriptError for one that
-        the form forbids, or that is too long."""
+    def _check_text(
+        self,
+        text: str,
+        request: Request,
+        form: ReplyForm,
+        prompt: str,
+        where: str,
+    ) -> ReplyText:
+        """Return the text of a reply, apart from its thoughts. `prompt` and `where`: for errors, such as
+        `replies[1]`. Raises ScriptError for a text that the form forbids, or that is too long."""
         thoughts = tag = ""
         if request.thinking is not None:
             closing = closing_of(request.thinking, self.tokenizer, self._named_tokens)
@@ -258,30 +269,42 @@ class Scripted(Engine):
         is_plain = not any(special in text for special in self.specials)
         return ReplyText(thoughts + tag, text, where, is_plain)
 
-    def _check_size(self, part_name: str, text: str, max_count: int, where: str) -> None:
-        """Raise ScriptError for a text of more tokens than may be written."""
+    def _check_size(
+        self,
+        part_name: str,
+        text: str,
+        max_count: int,
+        where: str,
+    ) -> None:
+        """Raise ScriptError for a text of more than `max_count` tokens. `part_name`: "reply" or
+        "thoughts"."""
         size = self._script.size_of(text.encode())
         if size > max_count:
             unit = BYTES_A_TOKEN if self._counts_bytes else 1
+            count, limit = -(-size // unit), max_count // unit
             raise ScriptError(
-                f"The {part_name} of {-(-size // unit):,} tokens is longer than max_tokens={max_count // unit:,}.",
+                f"The {part_name} of {count:,} tokens is longer than max_tokens={limit:,}.",
                 where=where,
                 cure="Shorten the text, or raise max_tokens.",
             )
 
     @property
     def _call_format(self) -> ToolFormat | None:
-        """How the model writes calls; None where its chat template shows no format."""
+        """The format of the model's calls; None where its chat template shows none."""
         try:
             return model_format(self.prompts)
         except OptionError:
             return None
 
     def _check_end(
-        self, handle: Handle, prompt: Sequence[int], reply_text: ReplyText, piece: str | None
+        self,
+        handle: Handle,
+        prompt: Sequence[int],
+        reply_text: ReplyText,
+        piece: str | None,
     ) -> None:
-        """Hear of a text; at its end, raise ScriptError where it is not the reply: an option of the request
-        changed the tokens."""
+        """Listen to a text: at its end, raise ScriptError if it is not the reply, because an option of the
+        request, such as `logit_bias`, has changed the tokens. `piece`: None at the end."""
         result = handle.result
         if piece is not None or result is None:
             return
@@ -290,18 +313,10 @@ class Scripted(Engine):
         is_other = result.finish_reason is FinishReason.CANCELLED or result.error is not None
         if result.text == reply_text.text or is_cut or is_other or not reply_text.is_plain:
             return
-        character_pairs = [*zip(reply_text.text, result.text, strict=False)]
-        offset = next(
-            (
-                at
-                for at, (expected, written_character) in enumerate(character_pairs)
-                if expected != written_character
-            ),
-            len(character_pairs),
-        )
+        offset = len(commonprefix([reply_text.text, result.text]))
+        written, expected = (short_repr(text[offset:], 60) for text in (result.text, reply_text.text))
         error = ScriptError(
-            f"The engine left the reply at character {offset}: it wrote {short_repr(result.text[offset:], 60)} in "
-            f"place of {short_repr(reply_text.text[offset:], 60)}.",
+            f"The engine left the reply at character {offset}: it wrote {written} in place of {expected}.",
             where=reply_text.where,
             cure="Look at the options of the request that choose other tokens, such as logit_bias.",
         )

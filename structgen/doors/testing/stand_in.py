@@ -138,6 +138,7 @@ def server(replies: Any, *, like: Any = None) -> Iterator[Address]:
 
 
 def _hanging_error(fault: str) -> StructgenError:
+    """Return the error of a server that does not start or end in time. `fault`: "start" or "end"."""
     cure = "Look at what a function among the replies waits for, and at the load of the machine."
     return StructgenError(f"The server for tests does not {fault}.", where="testing.server", cure=cure)
 
@@ -210,7 +211,7 @@ class _FailureLayer:
         await self.app({**scope, "headers": headers}, _receive_again(data, receive), self._send_misfits(send))
 
     def _send_misfits(self, send: Send) -> Send:
-        """Return what sends an answer, with the status of a misfit where the model has told one meanwhile."""
+        """Return a `Send` that gives an answer the status of a misfit, if the model has noted one since."""
         error_count = len(self.model.errors)
 
         async def send_message(message: Message) -> None:
@@ -228,7 +229,7 @@ class _FailureLayer:
 
 
 async def _read_body(receive: Receive) -> bytes:
-    """Return what was posted."""
+    """Return the body that was posted."""
     data, has_more = b"", True
     while has_more:
         message = await receive()
@@ -238,7 +239,7 @@ async def _read_body(receive: Receive) -> bytes:
 
 
 def _receive_again(data: bytes, receive: Receive) -> Receive:
-    """Return what receives a body that was received before, and then what comes behind."""
+    """Return a `Receive` that has a body, which was received before, and then the messages behind it."""
     waiting_bodies = [data]
 
     async def receive_message() -> Message:
@@ -250,8 +251,8 @@ def _receive_again(data: bytes, receive: Receive) -> Receive:
 
 
 def _cut_answer(send: Send, max_bytes: int) -> Send:
-    """Return what sends an answer up to so many bytes of its body, and not its end: the connection is then
-    closed."""
+    """Return a `Send` that sends so many bytes of the body of an answer, and not its end: the connection is
+    then closed."""
     remaining = max_bytes
 
     async def send_message(message: Message) -> None:
@@ -279,7 +280,8 @@ async def _send_failure(send: Send, failure: Failure) -> None:
 def _as_call(reply: Any, body: JsonObject) -> Any:
     """Return a reply; a document as a call where a body asks for a call of a tool whose arguments it is, as
     clients ask for documents in protocols that have no schemas."""
-    choice, tools = body.get("tool_choice"), [tool.get("function", tool) for tool in body.get("tools") or ()]
+    choice = body.get("tool_choice")
+    tools = [tool.get("function", tool) for tool in body.get("tools") or ()]
     named_tools = [tool for tool in tools if "name" in tool]
     if isinstance(choice, dict):
         name = choice.get("function", choice).get("name")
