@@ -32,7 +32,7 @@ OF_FLAGS: Final = Exclusions(
     # --- languages, and their options
     Exclusion(
         LANGUAGES[::-1],
-        "Only one of --schema, --type, --grammar, -o ebnf and --regex may be options.",
+        "Only one of --schema, --type, --grammar, -o ebnf and --regex may be given.",
         "Give one.",
         beside=lambda options: len(options.select_given(LANGUAGES)) > 1,
     ),
