@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
-from os.path import commonprefix
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -313,7 +312,9 @@ class Scripted(Engine):
         is_other = result.finish_reason is FinishReason.CANCELLED or result.error is not None
         if result.text == reply_text.text or is_cut or is_other or not reply_text.is_plain:
             return
-        offset = len(commonprefix([reply_text.text, result.text]))
+        pairs = [*zip(reply_text.text, result.text, strict=False)]
+        differing = (index for index, pair in enumerate(pairs) if pair[0] != pair[1])
+        offset = next(differing, len(pairs))
         written, expected = (short_repr(text[offset:], 60) for text in (result.text, reply_text.text))
         error = ScriptError(
             f"The engine left the reply at character {offset}: it wrote {written} in place of {expected}.",

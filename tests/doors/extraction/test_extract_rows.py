@@ -35,7 +35,8 @@ def test_the_model_reads_the_rows_of_the_pages_and_what_stands_before_them_once(
     read, run = list[int](), Llama._run
     monkeypatch.setattr(Llama, "_run", lambda *args, **how: read.append(len(args[1])) or run(*args, **how))
     question = PageQuestion(engine, list[Person], None, {})
-    first, other = (question.writer._read(question.wanted, question.source(text)).tokens for text in "ab")
+    sources = map(question.source, "ab")
+    first, other = (question.writer._read_prompt(question.wanted, source).tokens for source in sources)
     begun = next(at for at, pair in enumerate(zip(first, other, strict=False)) if pair[0] != pair[1])
     how: Any = {"page": 45, "overlap": 10, "speculation": "off", "progress": False}
     found = sg.extract(engine, people(120), list[Person], **how)
