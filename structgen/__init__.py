@@ -86,13 +86,13 @@ if TYPE_CHECKING:
     from structgen.doors.extraction.extract_calls import extract as extract
     from structgen.doors.typed.decorator import filled as filled
     from structgen.doors.typed.decorator import generate as generate
-    from structgen.doors.typed.given_texts import outcome_of as outcome_of
     from structgen.doors.typed.infilled import Infilling as Infilling
     from structgen.doors.typed.outcomes import Outcome as Outcome
     from structgen.doors.typed.partial import Partial as Partial
     from structgen.doors.typed.run import arun as arun
     from structgen.doors.typed.run import run as run
     from structgen.doors.typed.servers import Server as Server
+    from structgen.doors.typed.text_outcomes import outcome_of as outcome_of
     from structgen.grammars.compilation.compiler import compile as compile
     from structgen.grammars.compilation.explanation import explain as explain
     from structgen.grammars.compilation.grammar_explanation import GrammarExplanation as GrammarExplanation
@@ -181,7 +181,7 @@ __getattr__, __dir__ = lazy_names(
         "structgen.asking.tool_calls.tool_replies": "Call Reply",
         "structgen.doors.extraction.extract_calls": "aextract extract",
         "structgen.doors.typed.decorator": "filled generate",
-        "structgen.doors.typed.given_texts": "outcome_of",
+        "structgen.doors.typed.text_outcomes": "outcome_of",
         "structgen.doors.typed.infilled": "Infilling",
         "structgen.doors.typed.outcomes": "Outcome",
         "structgen.doors.typed.partial": "Partial",

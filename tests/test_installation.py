@@ -26,8 +26,8 @@ from structgen.base.system import installation
 from structgen.base.system.installation import EXTRAS, install_command, not_installed
 from structgen.base.system.resources import small_tokenizer
 from structgen.doors.extraction.extraction_tables import build_table
-from structgen.doors.typed import local, wanted_forms
-from structgen.doors.typed.worked.worked_examples import likeness
+from structgen.doors.typed import local, target_forms
+from structgen.doors.typed.worked.worked_examples import load_text_similarity
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -291,7 +291,7 @@ DOORS: dict[str, Door] = {
     "a PDF": (("documents",), "pypdf", lambda it: _file(it, b"%PDF-1.4")),
     "a text in no UTF-8": (("documents",), "charset-normalizer", lambda it: _file(it, b"caf\xe9")),
     "a SentencePiece model": (("tokenizers",), "sentencepiece", lambda _: _encoder(2)),
-    "many examples": (("grounded",), "rank-bm25", lambda _: likeness()),
+    "many examples": (("grounded",), "rank-bm25", lambda _: load_text_similarity()),
     "a table of items": (("tables",), "pandas", lambda _: build_table([])),
     "integrations.llama_cpp": (
         ("llama-cpp-python",), "llama-cpp-python", _module("structgen.doors.integrations.llama_cpp"),
@@ -326,8 +326,8 @@ def test_a_door_names_all_that_is_missing_and_what_installs_it(
     installed(monkeypatch, {"url": tmp_path.as_uri(), **EDITABLE})
     for name in ("structgen.doors.integrations.transformers", "structgen.doors.integrations.llama_cpp"):
         monkeypatch.delitem(sys.modules, name, raising=False)
-    local._loaded.cache_clear()  # a model that another test of this process loaded needs nothing
-    wanted_forms._kept.cache_clear()  # so does a type that one read
+    local._load_engine.cache_clear()  # a model that another test of this process loaded needs nothing
+    target_forms._cached_form.cache_clear()  # so does a type that one read
     hide(monkeypatch, *hidden)
     with pytest.raises(sg.StructgenError) as caught:
         use(tmp_path)

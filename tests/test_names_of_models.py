@@ -88,9 +88,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         patch.setattr(engine, "load_model", cache(engine.load_model))
         patch.setattr(presets, "load_masked_model", cache(presets.load_masked_model))
         patch.setattr(Tokenizer, "from_huggingface", cache(Tokenizer.from_huggingface))
-        local._loaded.cache_clear()
+        local._load_engine.cache_clear()
         yield Place(folder, server.model)
-    local._loaded.cache_clear()
+    local._load_engine.cache_clear()
 
 
 # --- the functions ------------------------------------------------------------------------------------------

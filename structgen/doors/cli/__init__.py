@@ -1,9 +1,12 @@
-"""The command line: one file a command. What a command needs is imported when it runs: --help is quick.
+"""The command line: one file a command. A command imports its rooms when it runs, so that --help is quick.
 
-What commands share: `flags` and `named_options` (the options and their reader), `flag_exclusions`,
-`named_values` (strategies by name), `wanted_language` and `wanted_texts` (from options to a grammar, and to
-requests), `served` (texts of a server), `position` (where a text leaves a language), `output`. `inner_loops`
-compiles ahead.
+What the commands share:
+1. `flags` has the options of each command, `named_options` reads them (`CommandOptions`), and
+   `flag_exclusions` refuses those that exclude one another. `named_values` has strategies by name.
+2. `target_language` makes a grammar of the options that name one: a schema, a type, a grammar, a pattern.
+3. `model_requests` makes requests of a model with such a grammar. `served` is for the texts of a server.
+4. `output` prints everything; `position` shows where a text leaves a language.
+5. `inner_loops` compiles ahead, for `structgen warmup` and for packages.
 """
 
 from __future__ import annotations
@@ -20,21 +23,23 @@ from typing import Annotated, Any, Final
 import typer
 
 from structgen.base.printable import printable
-from structgen.doors.cli.flags import NAMES, named_below
+from structgen.doors.cli.flags import NAMES, describe_further_options
 from structgen.doors.cli.output import CommandGroup
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _print_version(is_asked: bool) -> None:
+    """Print the version and exit, where the option stands on the command line."""
+    if is_asked:
         from structgen import __version__
 
         typer.echo(f"structgen {__version__}")
         raise typer.Exit
 
 
-def _root(
+def _root_command(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
     """Structured generation for language models: exact token masks for JSON Schema and grammars."""
@@ -43,24 +48,24 @@ def _root(
 def app() -> typer.Typer:
     """Return the command line with all its commands; built anew at each call (a few ms)."""
     # plain help: it reflows at any width, and is the same in a terminal that knows no colours
-    made = typer.Typer(
+    command_line = typer.Typer(
         cls=CommandGroup,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         context_settings={"help_option_names": ["--help", "-h"]},
     )
-    made.callback()(_root)
+    command_line.callback()(_root_command)
     for name, summary in SUMMARIES.items():
-        made_by = name.replace("-", "_")
-        module = import_module(f"structgen.doors.cli.{_FILES.get(name, made_by)}")
-        command: Any = getattr(module, made_by)
-        below = _below(name, command)
+        function_name = name.replace("-", "_")
+        module = import_module(f"structgen.doors.cli.{_FILES.get(name, function_name)}")
+        command: Any = getattr(module, function_name)
+        epilog = _make_epilog(name, command)
         if name == "store":  # a group of commands
-            made.add_typer(command(), name=name, short_help=summary, epilog=below)
+            command_line.add_typer(command(), name=name, short_help=summary, epilog=epilog)
         else:
-            made.command(name, short_help=summary, epilog=below)(command)
-    return made
+            command_line.command(name, short_help=summary, epilog=epilog)(command)
+    return command_line
 
 
 SUMMARIES: Final = {
@@ -149,12 +154,14 @@ EXAMPLES: Final = {
 """What stands below the options of each command."""
 
 
-def _below(name: str, command: Callable[..., None]) -> str:
+def _make_epilog(name: str, command: Callable[..., None]) -> str:
     """Return what stands below a command's options: the names of its further ones, and examples, which typer
     prints as they are behind the mark \\b."""
     flags = inspect.signature(command).parameters.keys()
     examples = "\n".join(f"  {example}" for example in EXAMPLES[name])
-    return (f"{named_below(name, flags)}\n\n" if name in NAMES else "") + f"\b\nExamples:\n{examples}"
+    return (
+        f"{describe_further_options(name, flags)}\n\n" if name in NAMES else ""
+    ) + f"\b\nExamples:\n{examples}"
 
 
 def main() -> None:
@@ -163,10 +170,10 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # characters that its encoding lacks are written as escapes
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    told = logging.StreamHandler()  # what is told of a model that was read
-    told.setFormatter(logging.Formatter("%(message)s"))
+    handler = logging.StreamHandler()  # remarks on a model that was read
+    handler.setFormatter(logging.Formatter("%(message)s"))
     log = logging.getLogger("structgen")
-    log.addHandler(told)
+    log.addHandler(handler)
     log.setLevel(logging.INFO)
     warnings.formatwarning = lambda message, category, *_: f"{category.__name__}: {printable(str(message))}\n"
     app()()

@@ -14,10 +14,10 @@ import typer
 
 from structgen.base.printable import printable
 from structgen.doors.cli.flags import OF_LARK, POLICIES
-from structgen.doors.cli.named_options import Given, reads
-from structgen.doors.cli.output import echo, echo_json, standard_input, tell, unreadable
+from structgen.doors.cli.named_options import CommandOptions, takes_options
+from structgen.doors.cli.output import echo, echo_json, file_error, print_error, standard_input
 from structgen.doors.cli.position import TextStop
-from structgen.doors.cli.wanted_language import WantedLanguage
+from structgen.doors.cli.target_language import TargetLanguage
 
 if TYPE_CHECKING:
     from structgen.base.language.expectation import Expected
@@ -36,16 +36,17 @@ def _has_colours() -> bool:
     return (is_terminal or is_forced) and not os.environ.get("NO_COLOR")
 
 
-def walk(language: CompiledGrammar, data: bytes) -> TextStop | None:
-    """Return the place at which a text leaves the language; None for a text of the language. Cost: linear."""
+def find_stop(language: CompiledGrammar, data: bytes) -> TextStop | None:
+    """Return the position at which a text leaves the language; None for a text of the language. Cost:
+    linear."""
     state, length = language.live_part(data)
     is_word = length == len(data) and language.accepts_end(state)
     return None if is_word else TextStop(state, data, length)
 
 
-@reads("schema", "type", "grammar", "regex", "json", more=("ebnf", *OF_LARK, *POLICIES))
+@takes_options("schema", "type", "grammar", "regex", "json", more_names=("ebnf", *OF_LARK, *POLICIES))
 def check(
-    given: Given,
+    options: CommandOptions,
     text: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -67,45 +68,47 @@ def check(
     from structgen.tokens.tokenizer import byte_tokenizer
 
     texts, status, colours = text or [Path("-")], 0, _has_colours()
-    wanted = WantedLanguage(given)
-    wanted.check()
-    assert wanted.grammar is not None, "checked before"
-    compiled = structgen.compile(wanted.grammar, byte_tokenizer())
-    is_json = bool(given.some(("schema", "type")))
+    language = TargetLanguage(options)
+    language.check()
+    assert language.grammar is not None, "checked before"
+    compiled = structgen.compile(language.grammar, byte_tokenizer())
+    is_json = bool(options.select_given(("schema", "type")))
     for file in texts:
         name = "standard input" if str(file) == "-" else str(file)
         try:
-            stop = walk(compiled, standard_input().read() if str(file) == "-" else file.read_bytes())
+            stop = find_stop(compiled, standard_input().read() if str(file) == "-" else file.read_bytes())
         except OSError as error:
-            tell(unreadable(error, name), "json" in given)
+            print_error(file_error(error, name), "json" in options)
             status = 2
-            continue
+            continue  # the other files are checked
         status = max(status, int(stop is not None))
         expected = [] if stop is None else compiled.expected(stop.state)
         inside = None if stop is None else place_in_string(expected, stop.data[: stop.byte])
-        shown = printable(name, lines=False)
-        if "json" in given:
-            said = {"valid": True} if stop is None else _object(stop, expected, inside)
-            echo_json({"text": name, **said} if len(texts) > 1 else said)
+        printed_name = printable(name, lines=False)
+        if "json" in options:
+            verdict = {"valid": True} if stop is None else _stop_object(stop, expected, inside)
+            echo_json({"text": name, **verdict} if len(texts) > 1 else verdict)
         elif stop is None:
-            told = f"{_painted(f'{shown}:', bold=True)} {_painted('valid', fg='green')}"
-            typer.echo(told, color=colours)
+            line = f"{_paint(f'{printed_name}:', bold=True)} {_paint('valid', fg='green')}"
+            typer.echo(line, color=colours)
         else:
-            typer.echo(_message(shown, stop, expected, inside, is_json), color=colours)
+            typer.echo(_describe_stop(printed_name, stop, expected, inside, is_json), color=colours)
+            # the commonest fault of files: an editor has ended the line
             if stop.following == b"\n" and compiled.accepts_end(stop.state):
-                how = f": (?:{given.get('regex')})\\n?" if "regex" in given else " in the grammar."
-                echo(f"The text ends in a line feed. Remove it (printf '%s' writes none), or allow one{how}")
+                cure = f": (?:{options.get('regex')})\\n?" if "regex" in options else " in the grammar."
+                echo(f"The text ends in a line feed. Remove it (printf '%s' writes none), or allow one{cure}")
     raise typer.Exit(status)
 
 
-def _object(stop: TextStop, expected: Sequence[Expected], inside: Inside) -> dict[str, object]:
+def _stop_object(stop: TextStop, expected: Sequence[Expected], inside: Inside) -> dict[str, object]:
+    """Return a fault as a JSON object, as `--json` prints it."""
     return {
         "valid": False,
         "line": stop.line,
         "column": stop.column,
         "byte": stop.byte,
         **({"string": dict(zip(("line", "column"), inside, strict=True))} if inside else {}),
-        "found": stop.found,
+        "found": stop.character,
         "expected": [
             {"what": item.what, "sources": list(item.sources)}
             | ({"read_before": item.read_before} if item.read_before else {})
@@ -114,39 +117,53 @@ def _object(stop: TextStop, expected: Sequence[Expected], inside: Inside) -> dic
     }
 
 
-def _painted(text: str, **style: Any) -> str:
+def _paint(text: str, **style: Any) -> str:
     """Return a text, printable, in a style of `typer.style`."""
     return typer.style(printable(text), **style)
 
 
-def _message(name: str, stop: TextStop, expected: Sequence[Expected], inside: Inside, is_json: bool) -> str:
-    """Return what to print of a fault, painted and printable."""
-    line, caret = stop.excerpt()
+def _describe_stop(
+    name: str,
+    stop: TextStop,
+    expected: Sequence[Expected],
+    inside: Inside,
+    is_json: bool,
+) -> str:
+    """Return the lines that describe a fault, painted and printable.
+
+    `name`: that of the text; `inside`: the position in the string of a grammar, None outside of one;
+    `is_json`: whether the language is JSON, whose common faults get a hint. For example, the first line is
+    `a.json:1:8 (byte 7): "x" cannot come here`.
+    """
+    line, caret = stop.excerpt_lines()
     byte, gutter = stop.byte, str(stop.line)
-    what = "the text ends too early" if stop.found is None else f"{json.dumps(stop.found)} cannot come here"
+    fault = "the text ends too early"
+    if stop.character is not None:
+        fault = f"{json.dumps(stop.character)} cannot come here"
     if stop.is_not_utf8:
-        what = f"byte 0x{stop.data[stop.lead]:02X} is not UTF-8. Save the text as UTF-8."
-        expected = () if byte > stop.lead else expected
-        byte = stop.lead  # the fault is the character's first byte
+        fault = f"byte 0x{stop.data[stop.character_offset]:02X} is not UTF-8. Save the text as UTF-8."
+        expected = () if byte > stop.character_offset else expected
+        byte = stop.character_offset  # the fault is the character's first byte
     lines = [
-        f"{_painted(f'{name}:{stop.line}:{stop.column}', bold=True)} (byte {byte}): "
-        + _painted(what, fg="red", bold=True),
-        f"  {_painted(f'{gutter} |', dim=True)} {printable(line)}",
-        f"  {_painted(' ' * len(gutter) + ' |', dim=True)} {_painted(caret, fg='red', bold=True)}",
+        f"{_paint(f'{name}:{stop.line}:{stop.column}', bold=True)} (byte {byte}): "
+        + _paint(fault, fg="red", bold=True),
+        f"  {_paint(f'{gutter} |', dim=True)} {printable(line)}",
+        f"  {_paint(' ' * len(gutter) + ' |', dim=True)} {_paint(caret, fg='red', bold=True)}",
     ]
     for number, item in enumerate(expected):
         head = "expected " if number == 0 else "      or "
         source = f"  (from {', '.join(item.sources)})" if item.sources else ""
-        lines.append(head + _painted(item.what, fg="green") + _painted(source, dim=True))
+        lines.append(head + _paint(item.what, fg="green") + _paint(source, dim=True))
     if inside:
         lines.append(f"In the text of the string it is line {inside[0]}, column {inside[1]}.")
-    # signs are read as themselves alone; a word may be a keyword or a name
-    before = {item.read_before: None for item in expected if re.search(r"\w", item.read_before)}
-    lines += [printable(f"The text before was read as {' or '.join(before)}.")] if before else []
-    extra = re.match(rb'\s*,\s*("[^"\\]*")', stop.following)
-    is_after_value = '"}"' in [item.what for item in expected] and not stop.before.rstrip().endswith(b"{")
-    if is_json and extra is not None and is_after_value:
-        key = extra[1].decode("utf-8", "replace")
+    # signs have one reading; a word may be a keyword or a name
+    readings = {item.read_before: None for item in expected if re.search(r"\w", item.read_before)}
+    lines += [printable(f"The text before was read as {' or '.join(readings)}.")] if readings else []
+    extra_key = re.match(rb'\s*,\s*("[^"\\]*")', stop.following)
+    is_after_value = '"}"' in [item.what for item in expected] and not stop.line_start.rstrip().endswith(b"{")
+    # a key that is not allowed there, behind a whole member
+    if is_json and extra_key is not None and is_after_value:
+        key = extra_key[1].decode("utf-8", "replace")
         lines.append(printable(f"The object takes no further key: {key} is one too many."))
     if is_json and stop.byte == 0 and stop.following.startswith(b"\xef\xbb\xbf"):
         lines.append("JSON text must not begin with a byte order mark (RFC 8259, section 8.1). Remove it.")

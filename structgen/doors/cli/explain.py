@@ -8,9 +8,9 @@ import typer
 
 from structgen.base.errors import UnsatisfiableSchema, UnsupportedError
 from structgen.doors.cli.flags import OF_LARK, POLICIES
-from structgen.doors.cli.named_options import Given, reads
+from structgen.doors.cli.named_options import CommandOptions, takes_options
 from structgen.doors.cli.output import echo, echo_json, refuse
-from structgen.doors.cli.wanted_language import WantedLanguage
+from structgen.doors.cli.target_language import TargetLanguage
 
 if TYPE_CHECKING:
     from structgen.grammars.compilation.grammar_explanation import GrammarExplanation
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from structgen.machines.core.grammar import Grammar
 
 
-@reads(
+@takes_options(
     *("schema", "type", "grammar", "regex", "lines", "openai", "prove", "sentences", "seed", "json"),
-    more=("ebnf", *OF_LARK, *POLICIES),
+    more_names=("ebnf", *OF_LARK, *POLICIES),
 )
-def explain(given: Given) -> None:
+def explain(options: CommandOptions) -> None:
     """Explain what a schema, a Python type or a grammar accepts.
 
     Of a JSON Schema: its documents as a tree, the parts that can never hold, the keywords that restrict
@@ -43,26 +43,26 @@ def explain(given: Given) -> None:
     grammar: Grammar | None = None
     explanation: Explanation | GrammarExplanation
     try:
-        wanted = WantedLanguage(given)
-        wanted.check()
-        shown = given.get("lines", SHOWN_LINES)
-        grammar = wanted.grammar
-        of_outline = "lines" not in given or (grammar is not None and grammar.schema is not None)
-        explained: Any = structgen.explain  # which options go with which grammar it says itself
-        explanation = explained(
+        language = TargetLanguage(options)
+        language.check()
+        line_count = options.get("lines", SHOWN_LINES)
+        grammar = language.grammar
+        of_outline = "lines" not in options or (grammar is not None and grammar.schema is not None)
+        explain_grammar: Any = structgen.explain  # which options go with which grammar it says itself
+        explanation = explain_grammar(
             grammar,
-            lines=MOST_LINES if of_outline else shown,  # of a schema so many are printed
-            **given.some(("openai", "prove", "sentences", "seed")),
+            lines=MOST_LINES if of_outline else line_count,  # of a schema so many are printed
+            **options.select_given(("openai", "prove", "sentences", "seed")),
         )
     except UnsatisfiableSchema as error:
-        refuse(error, "json" in given, 1)
+        refuse(error, "json" in options, 1)
     except UnsupportedError:
-        if grammar is not None and grammar.schema is not None and "json" not in given:
+        if grammar is not None and grammar.schema is not None and "json" not in options:
             for refusal in cast("Any", grammar.innermost).report.refused:
                 echo(f"refused: {refusal.pointer}: {refusal.why or refusal.keyword}", err=True)
         raise
-    if "json" in given:
+    if "json" in options:
         echo_json(explanation.to_json())
     else:
-        echo("\n".join(explanation.told(wanted.name, shown)))
+        echo("\n".join(explanation.told(language.name, line_count)))
     raise typer.Exit(int(explanation.has_faults))

@@ -12,10 +12,10 @@ import typer
 from structgen.base.errors import OptionError, ShortenedWarning
 from structgen.base.language import checks
 from structgen.doors.cli.flags import OF_ENGINE, OF_SAMPLING, POLICIES
-from structgen.doors.cli.named_options import Given, reads
-from structgen.doors.cli.output import echo, payload, read_input
-from structgen.doors.cli.wanted_language import named
-from structgen.doors.cli.wanted_texts import WantedTexts
+from structgen.doors.cli.model_requests import ModelRequests
+from structgen.doors.cli.named_options import CommandOptions, takes_options
+from structgen.doors.cli.output import echo, print_payload, read_input
+from structgen.doors.cli.target_language import resolve_target
 
 if TYPE_CHECKING:
     from structgen.doors.extraction.extraction import Extraction
@@ -39,13 +39,13 @@ _OF_WRITING = (
 )
 
 
-@reads(
+@takes_options(
     *("model", "schema", "type", "prompt", "examples", "out", "page", "start_over", "strict", "ray"),
     *("workers", "temperature", "max_tokens"),
-    more=(*_OF_PAGES, "page_tokens", *_OF_WRITING, *POLICIES, *OF_ENGINE, *OF_SAMPLING),
+    more_names=(*_OF_PAGES, "page_tokens", *_OF_WRITING, *POLICIES, *OF_ENGINE, *OF_SAMPLING),
 )
 def extract(
-    given: Given,
+    options: CommandOptions,
     files: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -67,34 +67,36 @@ def extract(
     """
     import structgen as sg
 
-    is_strict = checks.switch("strict", given.get("strict", False))
-    # of a schema, other commands say `strict`
-    given = replace(given, values={name: value for name, value in given.values.items() if name != "strict"})
-    wanted = WantedTexts(given)
-    wanted.check()
+    is_strict = checks.switch("strict", options.get("strict", False))
+    # `strict` of other commands is a policy of schemas
+    options = replace(
+        options, values={name: value for name, value in options.values.items() if name != "strict"}
+    )
+    requests = ModelRequests(options)
+    requests.check()
     if not files:
         raise OptionError("There is no file to read.", where="FILE", cure="Write structgen extract FILE.")
-    if "page" in given:
-        _check_page(given.get("page"), files)
-    how = given.some((*_OF_PAGES, *_OF_WRITING, "prompt", "out", "examples"))
-    if "ray" in given:
-        how.setdefault("workers", 0)
-    if "page_tokens" in given:
-        how["page"] = given.get("page_tokens")
-    model: Any = wanted.model
-    if engine := given.some(OF_ENGINE):
-        model = sg.Engine(model, **engine)
+    if "page" in options:
+        _check_page(options.get("page"), files)
+    extract_options = options.select_given((*_OF_PAGES, *_OF_WRITING, "prompt", "out", "examples"))
+    if "ray" in options:
+        extract_options.setdefault("workers", 0)
+    if "page_tokens" in options:
+        extract_options["page"] = options.get("page_tokens")  # --page is the page of HTML
+    model: Any = requests.model
+    if engine_options := options.select_given(OF_ENGINE):
+        model = sg.Engine(model, **engine_options)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "sg.extract: ", ShortenedWarning)  # what failed is printed below
         extraction = sg.extract(
             model,
             [("standard input", read_input(file, "FILE")) if str(file) == "-" else file for file in files],
-            _target(wanted),
-            sampling=wanted.sampling,
-            policies=wanted.policies or None if "type" in given else None,
-            **how,
+            _read_target(requests),
+            sampling=requests.sampling,
+            policies=requests.policies or None if "type" in options else None,
+            **extract_options,
         )
-    raise typer.Exit(_told(extraction, given, is_strict))
+    raise typer.Exit(_print_extraction(extraction, options, is_strict))
 
 
 def _check_page(page: Path, files: list[Path]) -> None:
@@ -103,32 +105,33 @@ def _check_page(page: Path, files: list[Path]) -> None:
         cure = "Give the path of a file, such as page.html; the size of pages is -o page_tokens=30."
         raise OptionError(f"{str(page)!r} is no name of a page of HTML.", where="--page", cure=cure)
     if not page.name or page.is_dir() or not page.parent.is_dir():
-        what = f"{str(page)!r} is no path of a file in a folder that is there."
-        raise OptionError(what, where="--page", cure="Give the path of a file, such as page.html.")
+        fault = f"{str(page)!r} is no path of a file in a folder that is there."
+        raise OptionError(fault, where="--page", cure="Give the path of a file, such as page.html.")
     if any(page.resolve().is_relative_to(file.resolve()) for file in files):
-        what = f"The page would be written over, or into, what is read: {str(page)!r}."
-        raise OptionError(what, where="--page", cure="Name another file, or one in another folder.")
+        fault = f"The page would be written over, or into, what is read: {str(page)!r}."
+        raise OptionError(fault, where="--page", cure="Name another file, or one in another folder.")
 
 
-def _target(wanted: WantedTexts) -> Any:
+def _read_target(requests: ModelRequests) -> Any:
     """Return the type, or the grammar of the schema. Raises OptionError where there is neither."""
-    given = wanted.given
-    if "type" in given:
-        return named(str(given.get("type")), "--type", "module:Class, or list[module:Class]")
-    if "schema" not in given:
+    options = requests.options
+    if "type" in options:
+        return resolve_target(str(options.get("type")), "--type", "module:Class, or list[module:Class]")
+    if "schema" not in options:
         cure = "Give one: --schema FILE, for example."
         raise OptionError("One of --schema and --type is needed.", where="--schema", cure=cure)
-    return wanted.grammar
+    return requests.grammar
 
 
-def _told(extraction: Extraction[Any], given: Given, is_strict: bool) -> int:
-    """Write the page, print the items that have no file, and what is missing. Return the exit status."""
+def _print_extraction(extraction: Extraction[Any], options: CommandOptions, is_strict: bool) -> int:
+    """Write the page; print the items unless they have a file, and a summary of what is missing. Return the
+    exit status."""
     from structgen.base.system.html_pages import counted
 
-    if "out" not in given:
-        payload(extraction.to_jsonl(), newline=False)
-    if "page" in given:
-        extraction.write(given.get("page"))
+    if "out" not in options:
+        print_payload(extraction.to_jsonl(), newline=False)
+    if "page" in options:
+        extraction.write(options.get("page"))
     for part in extraction.failed:
         echo(f"Failed: {part}", err=True)
     for remark in extraction.remarks:
@@ -136,13 +139,14 @@ def _told(extraction: Extraction[Any], given: Given, is_strict: bool) -> int:
     items = counted(len(extraction), "item") + (
         f" and {len(extraction.doubtful):,} doubtful" if extraction.doubtful else ""
     )
-    told = (
+    summary = (
         f"{extraction.asked:,} of {counted(extraction.pages, 'page')}, {counted(extraction.tokens, 'token')}"
     )
     if unasked := extraction.unasked:
         reasons = ", ".join(dict.fromkeys(piece.reason for piece in unasked))
-        told += f"; not asked: {counted(len(unasked), 'piece')} with {reasons}"
-    echo(f"{items}, {told}", err=True)
+        summary += f"; not asked: {counted(len(unasked), 'piece')} with {reasons}"
+    echo(f"{items}, {summary}", err=True)
+    # stopped by max_requests, or by Ctrl-C
     if extraction.is_stopped:
         return 1 if extraction.is_limited else 130
     return int(

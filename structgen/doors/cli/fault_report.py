@@ -28,9 +28,9 @@ from structgen.base.system.platforms import missing_here
 from structgen.base.system.resources import model_name, model_path
 from structgen.base.system.source_digests import package_digest
 from structgen.doors.cli.inner_loops import modules_to_compile
-from structgen.doors.cli.named_options import Given, reads
+from structgen.doors.cli.named_options import CommandOptions, takes_options
 from structgen.doors.cli.output import echo, echo_json
-from structgen.doors.cli.wanted_language import schema_of
+from structgen.doors.cli.target_language import schema_of
 
 CORE: Final = (
     "filelock", "jinja2", "jsonschema", "lark", "numba",
@@ -57,8 +57,8 @@ _VARIABLES: Final = (
 """Variables of the environment that change what structgen does."""
 
 
-@reads("tokenizer", "schema", "json")
-def report(given: Given) -> None:
+@takes_options("tokenizer", "schema", "json")
+def report(options: CommandOptions) -> None:
     """Print what a report of a fault should hold: versions, the machine, where machine code comes from.
 
     It has no path, no value of the environment, no prompt, and of a schema no names and no values. Of a
@@ -69,34 +69,36 @@ def report(given: Given) -> None:
 
     Exit status: 0 the report is printed; 2 wrong usage, or a file cannot be read.
     """
-    with warnings.catch_warnings(record=True) as seen:
+    with warnings.catch_warnings(record=True) as caught_warnings:
         warnings.simplefilter("always")
-        told: dict[str, Any] = {
-            "structgen": _structgen(),
-            "python": _python(),
-            "packages": dict(_packages()),
-            "machine": _machine(),
-            "machine_code": _guarded(_machine_code),
-            "cache": _guarded(_cache),
+        facts: dict[str, Any] = {
+            "structgen": _structgen_facts(),
+            "python": _python_facts(),
+            "packages": dict(_package_versions()),
+            "machine": _machine_facts(),
+            "machine_code": _try_part(_machine_code),
+            "cache": _try_part(_cache_facts),
             "variables": [name for name in _VARIABLES if os.environ.get(name)],
         }
-        if "tokenizer" in given:
-            told["tokenizer"] = _tokenizer(str(given.get("tokenizer")))
-        if "schema" in given:
-            code = [told["machine_code"].get(group, "none") for group in (JSON, SHARED)]
-            told["schema"] = _schema(str(given.get("schema")), "none" not in code)
-    told["warnings"] = Counter(one.category.__name__ for one in seen)
-    if "json" in given:
-        echo_json(told)
+        if "tokenizer" in options:
+            facts["tokenizer"] = _tokenizer_facts(str(options.get("tokenizer")))
+        if "schema" in options:
+            code = [facts["machine_code"].get(group, "none") for group in (JSON, SHARED)]
+            facts["schema"] = _schema_facts(str(options.get("schema")), "none" not in code)
+    facts["warnings"] = Counter(caught.category.__name__ for caught in caught_warnings)
+    if "json" in options:
+        echo_json(facts)
     else:
-        echo("\n".join(f"{name.replace('_', ' ')}: {_words(value)}" for name, value in told.items()))
+        echo(
+            "\n".join(f"{name.replace('_', ' ')}: {_describe_value(value)}" for name, value in facts.items())
+        )
 
 
-def _words(value: Any, joint: str = "; ") -> str:
-    """Return a part of the report in a line; what is inside a part stands in parentheses."""
+def _describe_value(value: Any, joint: str = "; ") -> str:
+    """Return a part of the report on one line; an inner part stands in parentheses."""
     if isinstance(value, dict):
-        inside = {name.replace("_", " "): _words(one, ", ") for name, one in value.items()}
-        words = joint.join(f"{name} {one}" for name, one in inside.items())
+        inside = {name.replace("_", " "): _describe_value(item, ", ") for name, item in value.items()}
+        words = joint.join(f"{name} {item}" for name, item in inside.items())
         return f"({words})" if joint == ", " else words or "none"
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
@@ -105,39 +107,41 @@ def _words(value: Any, joint: str = "; ") -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _guarded(part: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Return a part of the report; where it fails, the error: a report is made of what is broken, too."""
+def _try_part(part: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return a part of the report, or the error where it fails: an installation that is broken needs a report
+    most."""
     try:
         return part()
     except Exception as error:
-        return {"error": _error(error)}
+        return {"error": _error_facts(error)}
 
 
-def _error(error: Exception) -> dict[str, Any]:
+def _error_facts(error: Exception) -> dict[str, Any]:
     """Return an error without its message: the type, the limit that was reached, and the innermost line of
     structgen."""
     frames = traceback.walk_tb(error.__traceback__)
-    places = [(str(frame.f_globals.get("__name__")), line) for frame, line in frames]
-    module, line = next(place for place in reversed(places) if place[0].startswith("structgen."))
+    locations = [(str(frame.f_globals.get("__name__")), line) for frame, line in frames]
+    module, line = next(location for location in reversed(locations) if location[0].startswith("structgen."))
     limit = {"limit": error.limit} if isinstance(error, LimitError) else {}
     return {"kind": type(error).__name__, **limit, "at": f"{module}:{line}"}
 
 
-def _structgen() -> dict[str, Any]:
-    """Return which structgen runs. The version of the installed distribution may be that of another copy."""
+def _structgen_facts() -> dict[str, Any]:
+    """Return the facts of the package that runs. The installed distribution may be another copy of it."""
     from structgen import __version__
 
-    told = {"version": __version__, "sources": package_digest(), "distribution": "none"}
+    facts = {"version": __version__, "sources": package_digest(), "distribution": "none"}
     with suppress(metadata.PackageNotFoundError):
-        found = metadata.distribution(DISTRIBUTION)
-        record = found.read_text("direct_url.json") or ""  # PEP 610
+        distribution = metadata.distribution(DISTRIBUTION)
+        record = distribution.read_text("direct_url.json") or ""  # PEP 610
         kinds = {"dir_info": "a folder", "vcs_info": "version control", "archive_info": "a file"}
-        how = next((kinds[kind] for kind in kinds if f'"{kind}"' in record), "an index")
-        told |= {"distribution": found.version, "installed_from": how}
-    return told
+        origin = next((kinds[kind] for kind in kinds if f'"{kind}"' in record), "an index")
+        facts |= {"distribution": distribution.version, "installed_from": origin}
+    return facts
 
 
-def _python() -> dict[str, Any]:
+def _python_facts() -> dict[str, Any]:
+    """Return the facts of the interpreter, without its path."""
     return {
         "version": platform.python_version(),
         "implementation": platform.python_implementation(),
@@ -146,15 +150,15 @@ def _python() -> dict[str, Any]:
     }
 
 
-def _packages() -> Iterator[tuple[str, str]]:
-    """Yield the packages that are installed with their versions, of those that structgen may use. None is
-    imported."""
+def _package_versions() -> Iterator[tuple[str, str]]:
+    """Yield the installed packages that structgen may use, with their versions. None is imported."""
     for name in sorted({*CORE, *_OTHERS, *(name for names in EXTRAS.values() for name in names)}):
         with suppress(metadata.PackageNotFoundError, KeyError, OSError):  # a damaged record is none
             yield name, metadata.version(name)
 
 
-def _machine() -> dict[str, Any]:
+def _machine_facts() -> dict[str, Any]:
+    """Return the facts of the machine: its system, its processors, its memory."""
     memory = None
     with suppress(AttributeError, OSError, ValueError):  # Windows has no sysconf
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
@@ -165,7 +169,7 @@ def _machine() -> dict[str, Any]:
         "architecture": platform.machine(),
         "processors": processors(),
         "memory_mib": memory,
-        "missing": [told.partition(":")[0] for told in missing_here()],
+        "missing": [message.partition(":")[0] for message in missing_here()],
     }
 
 
@@ -180,68 +184,69 @@ def _machine_code() -> dict[str, Any]:
     groups = defaultdict[str, set[str]](set)
     for name in modules_to_compile():
         groups[titles.get(name, REST)].add(jit.source_of(name))
-    places = {
-        title: next(one for one in ("none", "kept", "shipped") if one in found)
-        for title, found in groups.items()
+    worst_sources = {
+        title: next(source for source in ("none", "kept", "shipped") if source in sources)
+        for title, sources in groups.items()
     }
-    return {"processor": llvm.get_host_cpu_name(), "levels": list(shipped_code.fitting()), **places}
+    return {"processor": llvm.get_host_cpu_name(), "levels": list(shipped_code.fitting()), **worst_sources}
 
 
-def _cache() -> dict[str, Any]:
+def _cache_facts() -> dict[str, Any]:
     """Return whether the cache folder is there and can be written, and the free space."""
     from structgen.base.system.cache import cache_folder  # start-up: numpy
 
     folder = cache_folder().absolute()
-    there = next(one for one in (folder, *folder.parents) if one.exists())
+    existing_folder = next(parent for parent in (folder, *folder.parents) if parent.exists())
     return {
-        "exists": there == folder,
-        "writable": there.is_dir() and os.access(there, os.W_OK | os.X_OK),
-        "free_mib": shutil.disk_usage(there).free // 2**20,
+        "exists": existing_folder == folder,
+        "writable": existing_folder.is_dir() and os.access(existing_folder, os.W_OK | os.X_OK),
+        "free_mib": shutil.disk_usage(existing_folder).free // 2**20,
     }
 
 
-def _tokenizer(named: str) -> dict[str, Any]:
+def _tokenizer_facts(name: str) -> dict[str, Any]:
     """Return the digest and the numbers of a tokenizer. Raises StructgenError where there is no such file."""
     from structgen.decoding.engine.models import tokenizer_of  # start-up: numpy
 
     try:
-        made = tokenizer_of(named)
+        tokenizer = tokenizer_of(name)
     except Exception as error:
-        if not model_path(model_name(named)).exists():
+        if not model_path(model_name(name)).exists():
             raise
-        return {"error": _error(error)}
+        return {"error": _error_facts(error)}
     return {
-        "digest": made.fingerprint,
-        "tokens": made.vocab_size,
-        "special": len(made.special_ids),
-        "ends": len(made.eos_token_ids),
-        "missing_bytes": len(made.missing_bytes),
+        "digest": tokenizer.fingerprint,
+        "tokens": tokenizer.vocab_size,
+        "special": len(tokenizer.special_ids),
+        "ends": len(tokenizer.eos_token_ids),
+        "missing_bytes": len(tokenizer.missing_bytes),
     }
 
 
-def _schema(option: str, has_code: bool) -> dict[str, Any]:
-    """Return the SHA-256 digest of a schema's text, and how its keywords are taken. `has_code`: the inner
-    loops are there, and the schema can be compiled. Raises OSError where the file cannot be read."""
+def _schema_facts(option: str, has_code: bool) -> dict[str, Any]:
+    """Return the SHA-256 digest of a schema's text, and how its keywords are read. `has_code`: whether
+    machine code is there, so that the schema can be compiled. Raises OSError for a file that cannot be
+    read."""
     import structgen as sg
     from structgen.schema.reading.dialects import dialect
     from structgen.tokens.tokenizer import byte_tokenizer
 
     source = schema_of(option)
     data = source.read_bytes() if isinstance(source, Path) else source.encode("utf-8", "surrogatepass")
-    told: dict[str, Any] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    facts: dict[str, Any] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
     try:
         widest: dict[str, Any] = {**sg.WIDEST}
         grammar = sg.json_schema(source, **widest)
-        found = grammar.report
-        known = dialect(found.draft)
-        names = {*known.keywords, *known.annotations}
+        report = grammar.report
+        draft = dialect(report.draft)
+        names = {*draft.keywords, *draft.annotations}
         keywords = defaultdict[str, Counter[str]](Counter)
-        for one in found.findings:
-            keywords[one.standing.value][one.keyword if one.keyword in names else "others"] += 1
-        told |= {"draft": found.draft, "keywords": keywords}
+        for finding in report.findings:
+            keywords[finding.standing.value][finding.keyword if finding.keyword in names else "others"] += 1
+        facts |= {"draft": report.draft, "keywords": keywords}
         if has_code:
             sg.compile(grammar, byte_tokenizer())
-        told["compiles"] = True if has_code else None
+        facts["compiles"] = True if has_code else None
     except Exception as error:
-        told |= {"compiles": False, "error": _error(error)}
-    return told
+        facts |= {"compiles": False, "error": _error_facts(error)}
+    return facts

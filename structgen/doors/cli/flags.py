@@ -38,7 +38,7 @@ OF_TEXTS: Final = (
 )
 """Of what writes texts, beside its flags."""
 NAMES: Final[dict[str, tuple[str, ...]]] = {}
-"""The options of each command; `named_options.reads` notes them."""
+"""The options of each command; `named_options.takes_options` notes them."""
 RENAMED: Final[Mapping[str, str]] = {
     "import_path": "import_paths", "resource": "resources", "hole": "holes", "monitor": "monitors",
 }  # fmt: skip
@@ -70,9 +70,9 @@ class Flag(NamedTuple):
     """Of a value; `bool`: a switch; a list: it may be given several times."""
     help: str
     metavar: str | None = None
-    least: Any = None
+    min_value: Any = None
     """The inclusive bounds of a number."""
-    most: Any = None
+    max_value: Any = None
     default: object = None
     """What holds where nothing else is said; None: that is up to Python's option."""
 
@@ -104,19 +104,19 @@ FLAGS: Final[dict[str, Flag]] = {
         default="structgen/extract",
     ),
     "prompt": Flag(str, "The prompt; - is standard input, and so is a pipe."),
-    "n": Flag(int, "Texts of the prompt.  [default: 1]", least=1),
-    "sample n": Flag(int, "How many draws.", least=1, default=10),
+    "n": Flag(int, "Texts of the prompt.  [default: 1]", min_value=1),
+    "sample n": Flag(int, "How many draws.", min_value=1, default=10),
     "temperature": Flag(
-        float, "0 takes the likeliest token.  [default: 0; with a strategy that draws, 1]", least=0.0
+        float, "0 takes the likeliest token.  [default: 0; with a strategy that draws, 1]", min_value=0.0
     ),
     "max_tokens": Flag(
-        int, "Documents are complete within it.  [default: 512, or what the context leaves]", least=1
+        int, "Documents are complete within it.  [default: 512, or what the context leaves]", min_value=1
     ),
     "seed": Flag(int, "The same seed gives the same texts.  [default: 0]"),
     "stream": Flag(bool, "Print the text as it comes."),
     "json": Flag(bool, "Print a JSON object; of several texts, one for each."),
     "method": Flag(str, f"{', '.join(METHODS)} (docs/samplers.md).", default="auto"),
-    "budget": Flag(int, "The most rows of logits that are read.", least=1),
+    "budget": Flag(int, "The most rows of logits that are read.", min_value=1),
     "sample out": Flag(Path, "The file of the draws (structgen sample-report reads it)."),
     "prompts": Flag(
         Path,
@@ -131,7 +131,7 @@ FLAGS: Final[dict[str, Flag]] = {
     "start_over": Flag(bool, "Delete the results that are there."),
     "ray": Flag(bool, "Work on Ray, on the cluster of RAY_ADDRESS or on this machine."),
     "workers": Flag(
-        int, "With --ray: how many workers there are.  [default: one for each GPU or processor]", least=1
+        int, "With --ray: how many workers there are.  [default: one for each GPU or processor]", min_value=1
     ),
     # --- extract --------------------------------------------------------------------------------------------
     "extract prompt": Flag(str, "The words before each page.  [default: made of the type's name]"),
@@ -147,10 +147,10 @@ FLAGS: Final[dict[str, Flag]] = {
     "extract quotes": Flag(bool, "Strings are words of the page.", default=True),
     "extract strict": Flag(bool, "Exit with 1 if a page was not asked."),
     # --- explain --------------------------------------------------------------------------------------------
-    "lines": Flag(int, "Lines that tell what a document is.  [default: 400]", least=1),
+    "lines": Flag(int, "Lines that tell what a document is.  [default: 400]", min_value=1),
     "openai": Flag(bool, "Also what a server for OpenAI's strict outputs refuses."),
     "prove": Flag(bool, "Also look for constraints that the rest of the schema makes idle."),
-    "sentences": Flag(int, "Random texts of a grammar.  [default: 0]", least=0),
+    "sentences": Flag(int, "Random texts of a grammar.  [default: 0]", min_value=0),
     # --- infill ---------------------------------------------------------------------------------------------
     "infill model": Flag(
         str,
@@ -179,7 +179,7 @@ FLAGS: Final[dict[str, Flag]] = {
         "auto, which fills as many slots in a step as the model is sure of; left-to-right, which fills one.  "
         "[default: auto]",
     ),
-    "infill temperature": Flag(float, "0 takes the most probable tokens.  [default: 0]", least=0.0),
+    "infill temperature": Flag(float, "0 takes the most probable tokens.  [default: 0]", min_value=0.0),
     "infill stream": Flag(bool, "Print the canvas behind each step, on stderr."),
     # --- warmup ---------------------------------------------------------------------------------------------
     "warmup tokenizer": Flag(
@@ -188,7 +188,7 @@ FLAGS: Final[dict[str, Flag]] = {
         "SentencePiece model, a folder with one of them, or the name of a model (structgen models).",
     ),
     "warmup grammar": Flag(Path, "Also load this Lark grammar, and keep its tables and its lexer."),
-    "jobs": Flag(int, "Processes that compile; the processors, at most 4.", least=1),
+    "jobs": Flag(int, "Processes that compile; the processors, at most 4.", min_value=1),
     "target": Flag(
         str,
         "Write machine code for other machines: generic (x86-64-v3 or armv8), x86-64-v2, x86-64-v3, "
@@ -209,12 +209,12 @@ FLAGS: Final[dict[str, Flag]] = {
         "has llguidance, xgrammar and glrmask).",
         default="structgen",
     ),
-    "maskbench jobs": Flag(int, "Schemas at a time; more than 1 disturbs the times.", least=1, default=1),
+    "maskbench jobs": Flag(int, "Schemas at a time; more than 1 disturbs the times.", min_value=1, default=1),
     "maskbench out": Flag(Path, "A file that takes the results; the next call does what is missing."),
     "maskbench timeout": Flag(
-        float, "Seconds for a compilation, and for each instance.", least=0.01, default=60.0
+        float, "Seconds for a compilation, and for each instance.", min_value=0.01, default=60.0
     ),
-    "sample": Flag(int, "Only so many schemas, drawn by the seed.", least=1),
+    "sample": Flag(int, "Only so many schemas, drawn by the seed.", min_value=1),
     "maskbench seed": Flag(int, "Of the sample.", default=0),
     "maskbench tokenizer": Flag(
         str,
@@ -235,7 +235,7 @@ FLAGS: Final[dict[str, Flag]] = {
         "it; *: any. May be given several times.",
         "NAME",
     ),
-    "port": Flag(int, "0: one that is free.", least=0, most=65_535, default=8000),
+    "port": Flag(int, "0: one that is free.", min_value=0, max_value=65_535, default=8000),
     "name": Flag(str, "The name under which requests ask for the model.  [default: MODEL]"),
     "api_key_file": Flag(
         Path,
@@ -257,10 +257,10 @@ FLAGS: Final[dict[str, Flag]] = {
         "only where the chat template opens some]",
     ),
     "thinking_tokens": Flag(
-        int, "The most tokens of thoughts.  [default: 1024, or a fourth of the context]", least=0
+        int, "The most tokens of thoughts.  [default: 1024, or a fourth of the context]", min_value=0
     ),
-    "serve max_rows": Flag(int, "The most texts that are written at the same time.", least=1, default=32),
-    "serve timeout": Flag(float, "The most seconds of a text.", least=0.1, default=600),
+    "serve max_rows": Flag(int, "The most texts that are written at the same time.", min_value=1, default=32),
+    "serve timeout": Flag(float, "The most seconds of a text.", min_value=0.1, default=600),
     "device": Flag(str, "cpu, cuda, ..."),
     "files": Flag(
         Path,
@@ -296,17 +296,17 @@ def flag_of(command: str, name: str) -> Flag | None:
     return FLAGS.get(f"{command} {name}") or FLAGS.get(name)
 
 
-def named_below(command: str, flags: Collection[str]) -> str:
+def describe_further_options(command: str, flags: Collection[str]) -> str:
     """Return what `--help` says of the options that have no flag of their own."""
-    grouped = {name for names in _GROUPS.values() for name in names}
-    groups = {**_GROUPS, "the command": [name for name in NAMES[command] if name not in grouped]}
-    shown = {
+    names_in_groups = {name for names in _GROUPS.values() for name in names}
+    groups = {**_GROUPS, "the command": [name for name in NAMES[command] if name not in names_in_groups]}
+    names_by_title = {
         title: [name for name in names if name in NAMES[command] and name not in flags]
         for title, names in groups.items()
     }
-    lines = (f"{title}: {', '.join(names)}" for title, names in shown.items() if names)
-    page, told = _PAGES.get(command, "engine"), "; of ".join(lines)
-    return f"Names of -o and --options (docs/{page}.md). Of {told}." if told else ""
+    lines = (f"{title}: {', '.join(names)}" for title, names in names_by_title.items() if names)
+    page, listing = _PAGES.get(command, "engine"), "; of ".join(lines)
+    return f"Names of -o and --options (docs/{page}.md). Of {listing}." if listing else ""
 
 
 _GROUPS: Final[dict[str, Iterable[str]]] = {

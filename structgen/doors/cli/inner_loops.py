@@ -48,9 +48,9 @@ def compile_all(
     done: Callable[[str], None] = lambda name: None,
     watch: Callable[[Pace], None] = lambda pace: None,
 ) -> None:
-    """Compile what is not kept yet in up to `jobs` processes: 38 s of one processor after an installation,
-    0.2 s from then on. `done(name)` is called after each module that had to be compiled, and `watch` with the
-    pace, as that goes on."""
+    """Compile the modules without machine code in up to `jobs` processes: 38 s of one processor after an
+    installation, 0.2 s from then on. `done(name)` is called after each module that had to be compiled, and
+    `watch` with the pace, as the work goes on."""
     from structgen.base.native.jit import compile_modules  # start-up: numba
 
     names = modules_to_compile()
@@ -58,7 +58,12 @@ def compile_all(
     compile_modules(sorted(names, key=order.index), jobs, done=done, watch=watch)
 
 
-def write_for(level: str, folder: Path, jobs: int, done: Callable[[str], None]) -> int:
+def write_for(
+    level: str,
+    folder: Path,
+    jobs: int,
+    done: Callable[[str], None],
+) -> int:
     """Write the machine code of all modules for a level of processors into a folder; return the bytes.
 
     Another process does it, as numba compiles for one processor in a process. With `jobs` of 1, two calls for
@@ -69,32 +74,32 @@ def write_for(level: str, folder: Path, jobs: int, done: Callable[[str], None]) 
     from structgen.base.native import shipped_code  # start-up: numba
 
     (folder / level).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="structgen-") as cache, tempfile.TemporaryFile("w+") as said:
+    with tempfile.TemporaryDirectory(prefix="structgen-") as cache, tempfile.TemporaryFile("w+") as errors:
         words = [sys.executable, "-c", _WRITING, level, str(folder), str(jobs)]
         environment = {**os.environ, **shipped_code.compiling(level), "NUMBA_CACHE_DIR": cache}
         environment["PYTHONHASHSEED"] = "0"  # the order of sets is in the code
         environment["PYTHONPATH"] = os.pathsep.join(sys.path)
-        written = 0
+        byte_count = 0
         with subprocess.Popen(
-            words, env=environment, stdout=subprocess.PIPE, stderr=said, text=True
+            words, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
         ) as process:
             try:
                 assert process.stdout is not None
                 for line in process.stdout:
                     name, _, size = line.strip().partition(" ")
-                    written += int(size or 0)
+                    byte_count += int(size or 0)
                     if not size:
                         done(name)
             except BaseException:
                 process.terminate()
                 raise
         if process.returncode != 0:
-            said.seek(0)
-            raise RuntimeError("\n".join(said.read().splitlines()[-5:]))
-    return written
+            errors.seek(0)
+            raise RuntimeError("\n".join(errors.read().splitlines()[-5:]))
+    return byte_count
 
 
-def _write(level: str, folder: str, jobs: str) -> None:
+def _write_level(level: str, folder: str, jobs: str) -> None:
     """Compile all modules, and write the files of a level: in the process that `write_for` starts. Prints the
     name of each module when it is compiled, and again with the size of its file."""
     from structgen.base.native.jit import compile_modules, ship  # start-up: numba

@@ -17,8 +17,8 @@ from structgen.base.language import checks
 from structgen.base.language.checks import OneOf
 from structgen.base.system.progress import progress
 from structgen.base.system.text_files import naming
-from structgen.doors.cli.named_options import Given, reads
-from structgen.doors.cli.output import echo, echo_table, payload
+from structgen.doors.cli.named_options import CommandOptions, takes_options
+from structgen.doors.cli.output import echo, echo_table, print_payload
 
 if TYPE_CHECKING:
     from structgen.doors.maskbench.measurements import CaseResult
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from structgen.doors.maskbench.runner import BenchRun
 
 
-@reads(
+@takes_options(
     *("policy", "engine", "jobs", "ray", "workers", "out", "timeout", "sample", "seed", "tokenizer", "json"),
     "failures",
 )
 def maskbench(
-    given: Given,
+    options: CommandOptions,
     paths: Annotated[
         list[Path],
         typer.Argument(
@@ -57,69 +57,75 @@ def maskbench(
     from structgen.doors.maskbench.vocabularies import load
     from structgen.schema.reading.policies import WIDEST
 
-    begun, tokenizer = datetime.now(UTC), given.get("tokenizer")
-    policy = OneOf(("default", "widest"))("policy", given.get("policy"))
+    start_time, tokenizer = datetime.now(UTC), options.get("tokenizer")
+    policy = OneOf(("default", "widest"))("policy", options.get("policy"))
     policies = dict(WIDEST) if policy == "widest" else {}
-    timeout = checks.number("timeout", given.get("timeout"), 0.01, 1e9, "seconds, at least 0.01")
-    if ("ray" in given and ("out" not in given or given.get("jobs") > 1)) or (
-        "workers" in given and "ray" not in given
-    ):
-        what = "--ray takes --out FILE and --workers, not --jobs."
-        raise OptionError(what, where="ray", cure="Add --ray and --out, or leave them out.")
-    drawn = {"sample": given.get("sample"), "seed": given.get("seed")}
-    cases, words = [read() for _, read in select(paths, **drawn)], load(tokenizer)
+    timeout = checks.number("timeout", options.get("timeout"), 0.01, 1e9, "seconds, at least 0.01")
+    # workers on Ray leave their results in a file, and are many processes already
+    is_ray_alone = "ray" in options and ("out" not in options or options.get("jobs") > 1)
+    if is_ray_alone or ("workers" in options and "ray" not in options):
+        fault = "--ray takes --out FILE and --workers, not --jobs."
+        raise OptionError(fault, where="ray", cure="Add --ray and --out, or leave them out.")
+    sample_options = {"sample": options.get("sample"), "seed": options.get("seed")}
+    cases, words = [read_case() for _, read_case in select(paths, **sample_options)], load(tokenizer)
     bench = BenchRun(
-        engine_configs(given.get("engine"), tokenizer, policies),
+        engine_configs(options.get("engine"), tokenizer, policies),
         timeout=timeout,
-        jobs=given.get("jobs"),
-        out=given.get("out"),
-        on_ray="ray" in given,
-        workers=given.get("workers"),
+        jobs=options.get("jobs"),
+        out=options.get("out"),
+        on_ray="ray" in options,
+        workers=options.get("workers"),
     )
-    results = _results(bench, cases, given.get("failures", Path(os.devnull)))
+    results = _run_cases(bench, cases, options.get("failures", Path(os.devnull)))
+    # all that a reader needs to make the run again
     about = {
         "paths": [str(path) for path in paths],
         "schemas": len(cases),
-        **drawn,
+        **sample_options,
         "policy": policy,
         "policies": policies,
         "tokenizer": tokenizer,
         "vocabulary": {"tokens": words.vocab_size, "digest": words.fingerprint},
         "data_digest": data_digest(cases),
-        "date": begun.isoformat(timespec="seconds"),
+        "date": start_time.isoformat(timespec="seconds"),
         "machine": f"{os.cpu_count()} cores, {platform.platform()}, Python {platform.python_version()}",
         "timeout_s": timeout,
         "jobs": bench.jobs,
         "versions": bench.versions,
     }
     report = report_of(results)
-    if "json" in given:
-        payload(json.dumps({**about, **report}, indent=2))
+    if "json" in options:
+        print_payload(json.dumps({**about, **report}, indent=2))
     else:
         for title, head, rows in tables(report):
             echo(f"{title}:")
             echo_table(head, rows)
             echo()
-        echo(_citation(about))
-    judged = {"structgen"} & bench.versions.keys() or bench.versions.keys()
-    raise typer.Exit(int(any(case.engine in judged and case.outcome != Verdict.RIGHT for case in results)))
+        echo(_write_citation(about))
+    # beside others, the exit status is that of structgen
+    judged_engines = {"structgen"} & bench.versions.keys() or bench.versions.keys()
+    judged_results = [case for case in results if case.engine in judged_engines]
+    raise typer.Exit(int(any(case.outcome != Verdict.RIGHT for case in judged_results)))
 
 
-def _results(bench: BenchRun, cases: Sequence[Case], failures: Path) -> list[CaseResult]:
-    """Return the results of all cases. Each failure is a line of a file, as soon as it is known."""
+def _run_cases(bench: BenchRun, cases: Sequence[Case], failures: Path) -> list[CaseResult]:
+    """Return the results of all cases. Each failure is written to a file as soon as it is known, one a
+    line."""
     results: list[CaseResult] = []
-    with naming(failures), failures.open("w", encoding="utf-8") as file, progress("maskbench") as tell:
-        for at, of_case in enumerate(bench.results(cases), 1):
-            results += of_case
-            for failure in (failure for result in of_case for failure in result.failures()):
+    with naming(failures), failures.open("w", encoding="utf-8") as file, progress("maskbench") as report:
+        for number, case_results in enumerate(bench.results(cases), 1):
+            results += case_results
+            for failure in (failure for result in case_results for failure in result.failures()):
                 print(json.dumps(failure, ensure_ascii=False), file=file, flush=True)
-            tell(at, len(cases))
+            report(number, len(cases))
     return results
 
 
-def _citation(about: Mapping[str, Any]) -> str:
-    """Return what a reader needs to make the run again, a fact a line."""
-    drawn = "" if about["sample"] is None else f", a sample of {about['sample']:,} by seed {about['seed']}"
+def _write_citation(about: Mapping[str, Any]) -> str:
+    """Return the facts with which a reader makes the run again, one a line."""
+    sample_text = (
+        "" if about["sample"] is None else f", a sample of {about['sample']:,} by seed {about['seed']}"
+    )
     words = about["vocabulary"]
     return f"""To cite this run:
 Date: {about["date"]}
@@ -127,4 +133,4 @@ Machine: {about["machine"]}
 Engines: {", ".join(f"{name} {version}" for name, version in about["versions"].items())}
 Tokenizer: {about["tokenizer"]}, {words["tokens"]:,} tokens, digest {words["digest"]}
 Policy: {about["policy"]}; timeout {about["timeout_s"]:g} s; jobs {about["jobs"]}
-Data: {about["schemas"]:,} schemas{drawn}, digest {about["data_digest"]}"""
+Data: {about["schemas"]:,} schemas{sample_text}, digest {about["data_digest"]}"""

@@ -28,7 +28,7 @@ def models(
         path, install = None, None
         try:
             path = str(model_path(name))
-        except StructgenError as error:
+        except StructgenError as error:  # its package is not installed: the cure names it
             install = error.cure
         rows.append({"name": name, "does": DOES[name], "path": path, "install": install})
     if as_json:
@@ -36,8 +36,8 @@ def models(
         return
     widest, longest = (max(len(str(row[key])) for row in rows) for key in ("name", "does"))
     for row in rows:
-        place = row["path"] or f"not installed: {row['install']}"
-        echo(f"{row['name']:<{widest}}  {row['does']:<{longest}}  {place}")
+        location = row["path"] or f"not installed: {row['install']}"
+        echo(f"{row['name']:<{widest}}  {row['does']:<{longest}}  {location}")
     echo(
         "For short: extract, and so on. Also: the folder of a model that transformers reads, a GGUF file; "
         "openai:URL#NAME, ollama:NAME and anthropic:NAME for structgen generate, structgen bulk, sg.run and "

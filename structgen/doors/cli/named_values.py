@@ -13,36 +13,37 @@ from structgen.decoding.engine.searches.plan import PlanningSearch
 from structgen.decoding.engine.strategies.guidance import Guidance
 from structgen.decoding.engine.strategies.mirostat import Mirostat
 from structgen.decoding.engine.strategies.strategy import Strategy
-from structgen.doors.cli.wanted_language import named
+from structgen.doors.cli.target_language import resolve_target
 
 STRATEGIES: Final = {kind.name: kind for kind in (Mirostat, Guidance, PlanningSearch)}
 _NEXT_OPTION: Final = re.compile(r",(?=[a-z_]+=)")
 
 
-def strategy_named(told: str) -> Strategy:
+def read_strategy(text: str) -> Strategy:
     """Return the strategy of a text NAME or NAME:option=value,option=value. A reward is `module:function`. A
     value ends before a comma that another option follows. Raises OptionError for names and options that there
     are not, and those of the strategy."""
-    name, _colon, rest = told.partition(":")
+    name, _colon, rest = text.partition(":")
     if name in GONE:
         raise OptionError(f"{GONE[name]} is no longer in the package.", where="strategy", cure=WHERE)
     OneOf([*STRATEGIES])("strategy", name)
-    taken = signature(STRATEGIES[name]).parameters
-    given: dict[str, Any] = {}
+    parameters = signature(STRATEGIES[name]).parameters
+    strategy_options: dict[str, Any] = {}
+    # a value may have commas: `reward=module:function,k=3` ends it at the next name
     for option in _NEXT_OPTION.split(rest) if rest else ():
         key, equals, value = option.partition("=")
-        if not equals or key not in taken:
-            raise unknown_option(name, key, [*taken], where="strategy")
-        given[key] = _read(key, value, str(taken[key].annotation))
-    strategy: Strategy = STRATEGIES[name](**given)
+        if not equals or key not in parameters:
+            raise unknown_option(name, key, [*parameters], where="strategy")
+        strategy_options[key] = _read_value(key, value, str(parameters[key].annotation))
+    strategy: Strategy = STRATEGIES[name](**strategy_options)
     return strategy
 
 
-def _read(name: str, value: str, annotation: str) -> Any:
-    """Return the value of an option, by the type that its annotation begins with."""
+def _read_value(name: str, value: str, annotation: str) -> Any:
+    """Return the value of an option of a strategy, by the first type of its annotation."""
     kind = annotation.removeprefix("Annotated[").partition(",")[0]
     if kind.startswith("Reward"):
-        return named(value, name, "module:function")
+        return resolve_target(value, name, "module:function")
     if kind not in ("int", "float"):
         return value
     with suppress(ValueError):  # the option's own check refuses what is no number

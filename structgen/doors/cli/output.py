@@ -1,7 +1,7 @@
 """Printing: all commands print through this module, which escapes control characters for the terminal.
 
-`echo` and `echo_table` print messages, names and tables. `payload` prints a generated document as it is.
-`refuse` prints an error and ends the command.
+`echo` and `echo_table` print messages, names and tables. `print_payload` prints a generated document as it
+is. `refuse` prints an error and ends the command.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ def echo_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, err: bool 
     from rich.text import Text
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=any(head))
+    # a column of numbers needs a head: without one, digits may be part of words
     for name, *cells in zip(head, *rows, strict=True):
         is_number = bool(name and cells) and all(cell[:1].isdigit() for cell in cells)
         table.add_column(Text(name), justify="right" if is_number else "left", overflow="fold")
@@ -45,8 +46,8 @@ def echo_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, err: bool 
     console = Console(stderr=err, highlight=False)
     with console.capture() as lines:
         console.print(table)
-    shown = re.sub(r" +((?:\x1b\[[0-9;]*m)*)$", r"\1", lines.get(), flags=re.MULTILINE)
-    typer.echo(shown, nl=False, err=err, color=console.is_terminal)
+    printed_table = re.sub(r" +((?:\x1b\[[0-9;]*m)*)$", r"\1", lines.get(), flags=re.MULTILINE)
+    typer.echo(printed_table, nl=False, err=err, color=console.is_terminal)
 
 
 def echo_json(value: Any) -> None:
@@ -59,7 +60,7 @@ def echo_json_text(value: Any) -> None:
     typer.echo(json_text(value))
 
 
-def payload(text: str, *, newline: bool = True) -> None:
+def print_payload(text: str, *, newline: bool = True) -> None:
     """Print text exactly as it is: what a command returns to whoever reads its output."""
     typer.echo(text, nl=newline)
 
@@ -84,7 +85,7 @@ def read_input(file: Path, option: str) -> str:
         data = standard_input().read() if str(file) == "-" else file.read_bytes()
         return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except OSError as error:
-        raise unreadable(error, name, option) from error
+        raise file_error(error, name, option) from error
     except UnicodeDecodeError as error:
         raise OptionError(
             f"Byte {error.start} of {name} is not UTF-8: 0x{error.object[error.start]:02x}.",
@@ -93,7 +94,7 @@ def read_input(file: Path, option: str) -> str:
         ) from error
 
 
-def unreadable(error: OSError, name: str, option: str = "") -> OptionError:
+def file_error(error: OSError, name: str, option: str = "") -> OptionError:
     """Return the error of a file that cannot be opened, with the cure."""
     cure = {
         errno.ENOENT: "Check the path.",
@@ -111,12 +112,12 @@ def unreadable(error: OSError, name: str, option: str = "") -> OptionError:
 
 def refuse(error: StructgenError | OSError, as_json: bool, status: int = 2) -> NoReturn:
     """Print an error (as a JSON object, or to stderr) and exit."""
-    tell(error, as_json)
+    print_error(error, as_json)
     raise typer.Exit(status)
 
 
 @contextmanager
-def refusing(as_json: bool) -> Iterator[None]:
+def refuse_errors(as_json: bool) -> Iterator[None]:
     """Refuse the errors of a block."""
     try:
         yield
@@ -124,12 +125,12 @@ def refusing(as_json: bool) -> Iterator[None]:
         refuse(error, as_json)
 
 
-def tell(error: StructgenError | OSError, as_json: bool) -> None:
+def print_error(error: StructgenError | OSError, as_json: bool) -> None:
     """Print an error, as a JSON object, or to stderr."""
     if isinstance(error, BrokenPipeError):
         raise error  # whoever read the output has gone, as `head` does: typer ends the command in silence
     if isinstance(error, OSError):
-        error = unreadable(error, "standard output" if error.filename is None else str(error.filename))
+        error = file_error(error, "standard output" if error.filename is None else str(error.filename))
     if as_json:
         report = {"kind": type(error).__name__, "message": str(error)}
         if isinstance(error, StructgenError):
@@ -144,12 +145,12 @@ class CommandGroup(TyperGroup):
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
         """Read the command line, as typer does."""
-        with _readable():
+        with _escape_messages():
             return super().make_context(*arguments, **options)
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command, as typer does. An error that the command left over is told as `refuse` tells it."""
-        with _readable():
+        with _escape_messages():
             try:
                 return super().invoke(ctx)
             except (StructgenError, OSError) as error:
@@ -157,7 +158,8 @@ class CommandGroup(TyperGroup):
 
 
 @contextmanager
-def _readable() -> Iterator[None]:
+def _escape_messages() -> Iterator[None]:
+    """Escape the messages of wrong usage in a block, and add hints to them."""
     try:
         yield
     except Exception as error:
@@ -174,15 +176,19 @@ def _readable() -> Iterator[None]:
 
 
 def _hint_of_option(text: str, context: Any) -> str:
-    """Return which option takes a text that stands alone on the command line; "" if the command has none."""
-    has = {name for parameter in context.command.params for name in parameter.opts} if context else ()
-    of_suffix = {".json": "--schema", ".lark": "--grammar", ".gbnf": "--grammar", ".ebnf": "--grammar"}
-    option = of_suffix.get(Path(text).suffix, "--prompt")
-    return f". Write {option} {shlex.quote(text)}" if option in has else ""
+    """Return a hint at the option of a text that stands alone on the command line; "" if the command has
+    none."""
+    option_names = (
+        {name for parameter in context.command.params for name in parameter.opts} if context else ()
+    )
+    option_by_suffix = {".json": "--schema", ".lark": "--grammar", ".gbnf": "--grammar", ".ebnf": "--grammar"}
+    option = option_by_suffix.get(Path(text).suffix, "--prompt")
+    return f". Write {option} {shlex.quote(text)}" if option in option_names else ""
 
 
 def _hint_of_name(option: str, context: Any) -> str:
-    """Return how an option is given that has no flag here, or which command has it; "" if none has."""
+    """Return a hint at an option that is no flag here: how it is written, or which command has it; "" if none
+    has."""
     command = str(getattr(context, "info_name", ""))
     name = option.lstrip("-").replace("-", "_").removeprefix("no_")
     name = RENAMED.get(name, name)
@@ -190,5 +196,5 @@ def _hint_of_name(option: str, context: Any) -> str:
         return f". {GONE[command][name]}."
     if name in NAMES.get(command, ()):
         return f". Write -o {name}=VALUE."
-    has = [other for other in NAMES if name in NAMES[other]]
-    return f". It is an option of structgen {has[0]}." if has and command in NAMES else ""
+    commands = [command_name for command_name in NAMES if name in NAMES[command_name]]
+    return f". It is an option of structgen {commands[0]}." if commands and command in NAMES else ""

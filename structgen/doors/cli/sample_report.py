@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from structgen.doors.cli.named_options import Given, reads
+from structgen.doors.cli.named_options import CommandOptions, takes_options
 from structgen.doors.cli.output import echo_json, echo_table
 
 
-@reads("html", "masked", "json")
+@takes_options("html", "masked", "json")
 def sample_report(
-    given: Given,
+    options: CommandOptions,
     file: Annotated[
         Path,
         typer.Argument(help="Draws, as structgen sample --out and Samples.to_jsonl write them."),
@@ -32,11 +32,11 @@ def sample_report(
     from structgen.decoding.samplers.report_page import page_of
     from structgen.decoding.samplers.samples import Samples
 
-    draws, masked = Samples.from_jsonl(file), given.get("masked")
-    numbers = report(draws, None if masked is None else Samples.from_jsonl(masked))
-    if "html" in given:
-        write_page(given.get("html"), page_of(draws, numbers))
-    if "json" in given:
+    draws, masked_file = Samples.from_jsonl(file), options.get("masked")
+    numbers = report(draws, None if masked_file is None else Samples.from_jsonl(masked_file))
+    if "html" in options:
+        write_page(options.get("html"), page_of(draws, numbers))
+    if "json" in options:
         echo_json(numbers)
     else:
         echo_table(("", ""), rows_of(draws, numbers))

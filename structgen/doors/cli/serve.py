@@ -14,19 +14,19 @@ import typer
 from structgen.base.errors import OptionError, SchemaWarning
 from structgen.base.system.installation import needing
 from structgen.base.system.text_files import read_text
-from structgen.doors.cli.named_options import Given, reads
+from structgen.doors.cli.named_options import CommandOptions, takes_options
 from structgen.doors.cli.output import echo
 
 _OF_FILES = ("files_days", "key_bytes", "files_bytes")
 
 
-@reads(
+@takes_options(
     *("host", "port", "allowed_host", "name", "api_key_file", "tool_format", "chat_template"),
     *("thinking", "thinking_tokens", "max_rows", "timeout", "device", "files"),
-    more=("model", "max_waiting", "cache_bytes", "max_body", "grace", *_OF_FILES),
+    more_names=("model", "max_waiting", "cache_bytes", "max_body", "grace", *_OF_FILES),
 )
 def serve(
-    given: Given,
+    options: CommandOptions,
     model: Annotated[
         str,
         typer.Argument(
@@ -57,38 +57,39 @@ def serve(
 
     # schemas are the clients' own: what looks misspelt in one is no matter of whoever runs the server
     warnings.simplefilter("ignore", SchemaWarning)
-    name, host = given.get("name"), given.get("host")
-    of_files: dict[str, Any] = {
-        name: checks.whole(name, value, 1) for name, value in given.some(_OF_FILES).items()
+    name, host = options.get("name"), options.get("host")
+    file_options: dict[str, Any] = {
+        name: checks.whole(name, value, 1) for name, value in options.select_given(_OF_FILES).items()
     }
-    if "files" in given:
-        of_files["files"] = given.get("files")
-    max_body = checks.whole("max_body", given.get("max_body", 8), 1)
-    grace = checks.whole("grace", given.get("grace", 30), 0)
-    thoughts = given.some(("tool_format", "thinking", "thinking_tokens"))
-    file = given.get("api_key_file")
+    if "files" in options:
+        file_options["files"] = options.get("files")
+    max_body = checks.whole("max_body", options.get("max_body", 8), 1)
+    grace = checks.whole("grace", options.get("grace", 30), 0)
+    thoughts = options.select_given(("tool_format", "thinking", "thinking_tokens"))
+    file = options.get("api_key_file")
     keys = read_keys(file)
     engine = Engine(
-        model, **{"max_waiting": 256, **given.some(("max_rows", "max_waiting", "device", "cache_bytes"))}
+        model,
+        **{"max_waiting": 256, **options.select_given(("max_rows", "max_waiting", "device", "cache_bytes"))},
     )
-    if "chat_template" in given:
-        engine.prompts.use_template(read_text(given.get("chat_template")))
+    if "chat_template" in options:
+        engine.prompts.use_template(read_text(options.get("chat_template")))
     served = ServedModel(
         engine,
         name or model,
-        seconds=given.get("timeout"),
+        seconds=options.get("timeout"),
         **thoughts,
     )
     listening = socket.create_server(
-        (host, given.get("port")), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
+        (host, options.get("port")), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
     )
     address = listening.getsockname()[0]
-    options = named_server(
-        host, address, given.get("allowed_host", ()), keys=keys, max_body=max_body << 20, **of_files
+    server_options = named_server(
+        host, address, options.get("allowed_host", ()), keys=keys, max_body=max_body << 20, **file_options
     )
-    app = make_app(served, options)
-    shown = f"[{host}]" if ":" in host else host
-    where = f"http://{shown}:{listening.getsockname()[1]}/v1"
+    app = make_app(served, server_options)
+    printed_host = f"[{host}]" if ":" in host else host
+    where = f"http://{printed_host}:{listening.getsockname()[1]}/v1"
     with_key = ", with a key" if keys else ""
     echo(f"{served.name} is served at {where}{with_key}. {served.describe_calls()} Ctrl-C stops it.")
     if not keys and not is_loopback(address):
@@ -97,7 +98,7 @@ def serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn raises the signal that stopped it again, once all is closed
         signal.signal(number, lambda *_: None)
-    http = connection_of(options.body_seconds)
+    http = connection_of(server_options.body_seconds)
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=grace, http=http)
     # all that is loaded stays: no garbage collection in the middle of an answer goes through it again
     gc.collect()

@@ -1,4 +1,4 @@
-"""`structgen store`: what is in the cache folder, and how it is cleared."""
+"""`structgen store`: the files of the cache folder, and their deletion."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KINDS: Final = {
     "downloads": "downloaded vocabularies",
     "older": "files of earlier versions",
 }
-"""Kinds of files in the cache folder, and what they hold."""
+"""Kinds of files in the cache folder, with their contents in words."""
 Kind = StrEnum("Kind", list(KINDS))  # type: ignore[misc] # names and values are equal
 
 
@@ -38,7 +38,7 @@ class File(NamedTuple):
 
 
 def files_of(folder: Path) -> Iterator[File]:
-    """Yield the files of a cache folder; what is no file of ours is left out."""
+    """Yield the files of a cache folder, without those of other programs."""
     from structgen.grammars.lark_grammars.kept.kept_grammars import FOLDER
     from structgen.grammars.lark_grammars.kept.kept_grammars import SUFFIX as LARK_SUFFIX
     from structgen.machines.store.mask_store import LEXER_SUFFIX
@@ -58,29 +58,33 @@ def files_of(folder: Path) -> Iterator[File]:
                 if kind is None and top == "vocabularies" and path.parent != folder / top:
                     kind = "downloads"
                 if kind is not None:
-                    with suppress(OSError):
+                    with suppress(OSError):  # another process has deleted it
                         facts = path.stat()
                         yield File(path, kind, facts.st_size, facts.st_mtime)
 
 
-def held_by_kind(files: list[File]) -> dict[str, dict[str, Any]]:
-    """Return what there is of each kind: files, bytes, and when the latest was written or used; None where
-    there is none."""
+def facts_by_kind(files: list[File]) -> dict[str, dict[str, Any]]:
+    """Return the facts of each kind: the number of files, their bytes, and when the latest was written or
+    used; None where there is no file."""
     by_kind = {}
     for kind in KINDS:
-        mine = [file for file in files if file.kind == kind]
-        latest = max((datetime.fromtimestamp(file.used).astimezone() for file in mine), default=None)
+        files_of_kind = [file for file in files if file.kind == kind]
+        latest = max((datetime.fromtimestamp(file.used).astimezone() for file in files_of_kind), default=None)
         used = None if latest is None else latest.isoformat("T", "seconds")
-        by_kind[kind] = {"files": len(mine), "bytes": sum(file.size for file in mine), "used": used}
+        by_kind[kind] = {
+            "files": len(files_of_kind),
+            "bytes": sum(file.size for file in files_of_kind),
+            "used": used,
+        }
     return by_kind
 
 
 def store() -> typer.Typer:
     """Return the commands `store` and `store clear`."""
-    made = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
-    made.callback()(show)
-    made.command(short_help="Delete files of the cache folder.")(clear)
-    return made
+    command_group = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+    command_group.callback()(show)
+    command_group.command(short_help="Delete files of the cache folder.")(clear)
+    return command_group
 
 
 def show(
@@ -100,22 +104,22 @@ def show(
     if context.invoked_subcommand is not None:
         return
     folder = cache_folder()
-    by_kind = held_by_kind(list(files_of(folder)))
+    by_kind = facts_by_kind(list(files_of(folder)))
     if as_json:
-        kinds = {kind: {"kind": kind, **held} for kind, held in by_kind.items()}
+        kinds = {kind: {"kind": kind, **facts} for kind, facts in by_kind.items()}
         echo_json({"folder": str(folder), "kinds": kinds})
         return
     echo(str(folder))
-    every = {name: sum(held[name] for held in by_kind.values()) for name in ("files", "bytes")}
+    totals = {name: sum(facts[name] for facts in by_kind.values()) for name in ("files", "bytes")}
     rows = [
         (
             kind,
-            f"{held['files']:,}",
-            decimal(held["bytes"]),
-            (held["used"] or "-")[:16].replace("T", " "),
+            f"{facts['files']:,}",
+            decimal(facts["bytes"]),
+            (facts["used"] or "-")[:16].replace("T", " "),
             KINDS.get(kind, ""),
         )
-        for kind, held in {**by_kind, "all": {**every, "used": None}}.items()
+        for kind, facts in {**by_kind, "all": {**totals, "used": None}}.items()
     ]
     echo_table(("kind", "files", "size", "last used", "content"), rows)
 
@@ -143,15 +147,17 @@ def clear(
         echo(f"Nothing to delete in {folder}.")
         return
     size = decimal(sum(file.size for file in files))
-    what = ", ".join(kind for kind, held in held_by_kind(files).items() if held["files"])
-    if not yes:
-        typer.confirm(printable(f"Delete {len(files):,} files ({size}: {what}) in {folder}?"), abort=True)
-    left = 0
+    kinds_text = ", ".join(kind for kind, facts in facts_by_kind(files).items() if facts["files"])
+    if not yes:  # the question aborts the command, with status 1
+        typer.confirm(
+            printable(f"Delete {len(files):,} files ({size}: {kinds_text}) in {folder}?"), abort=True
+        )
+    failure_count = 0
     for file in files:
         try:
             file.path.unlink(missing_ok=True)
-        except OSError as error:
-            left += 1
+        except OSError as error:  # the other files are deleted
+            failure_count += 1
             echo(f"{file.path}: {error.strerror or error}", err=True)
-    echo(f"Deleted {len(files) - left:,} files ({what}).")
-    raise typer.Exit(int(left > 0))
+    echo(f"Deleted {len(files) - failure_count:,} files ({kinds_text}).")
+    raise typer.Exit(int(failure_count > 0))

@@ -31,7 +31,7 @@ from structgen.doors.extraction.extract_options import (
 from structgen.doors.extraction.extraction import Extraction, extraction_of
 from structgen.doors.extraction.page_asking import Page, PageQuestion
 from structgen.doors.extraction.page_runs import Line, all_failed, page_lines
-from structgen.doors.typed.run import Asked
+from structgen.doors.typed.run import AnyModel
 
 T = TypeVar("T")
 MANY: Final = 100
@@ -53,28 +53,28 @@ if TYPE_CHECKING:
 
 @overload
 def extract(
-    model: Asked,
+    model: AnyModel,
     document: Documents,
     target: TypeForm[Iterator[T]],
     **options: Unpack[ExtractOptions],
 ) -> Extraction[list[T]]: ...
 @overload
 def extract(
-    model: Asked,
+    model: AnyModel,
     document: Documents,
     target: TypeForm[T],
     **options: Unpack[ExtractOptions],
 ) -> Extraction[T]: ...
 @overload
 def extract(
-    model: Asked,
+    model: AnyModel,
     document: Documents,
     target: AnyTarget,
     **options: Unpack[ExtractOptions],
 ) -> Extraction[Any]: ...
 @overload  # takes no call: for messages about wrong ones
 def extract(
-    model: FineIf[Asked, Never],
+    model: FineIf[AnyModel, Never],
     document: Documents | Wrong,
     target: TypeForm[Any] | AnyTarget | Wrong,
     *,
@@ -120,7 +120,7 @@ def extract(model: ArgumentMissing, document: Any = ..., **options: Any) -> Any:
     defaults=EXTRACT_DEFAULTS,
 )
 def extract(
-    model: Asked,
+    model: AnyModel,
     document: Documents,
     target: Any,
     **options: Any,
@@ -163,28 +163,28 @@ def extract(
 
 @overload
 def aextract(
-    model: Asked,
+    model: AnyModel,
     document: Documents,
     target: TypeForm[Iterator[T]],
     **options: Unpack[ExtractOptions],
 ) -> Coroutine[Any, Any, Extraction[list[T]]]: ...
 @overload
 def aextract(
-    model: Asked,
+    model: AnyModel,
     document: Documents,
     target: TypeForm[T],
     **options: Unpack[ExtractOptions],
 ) -> Coroutine[Any, Any, Extraction[T]]: ...
 @overload
 def aextract(
-    model: Asked,
+    model: AnyModel,
     document: Documents,
     target: AnyTarget,
     **options: Unpack[ExtractOptions],
 ) -> Coroutine[Any, Any, Extraction[Any]]: ...
 @overload  # takes no call: for messages about wrong ones
 def aextract(
-    model: FineIf[Asked, Never],
+    model: FineIf[AnyModel, Never],
     document: Documents | Wrong,
     target: TypeForm[Any] | AnyTarget | Wrong,
     *,
@@ -230,7 +230,7 @@ def aextract(model: ArgumentMissing, document: Any = ..., **options: Any) -> Any
     defaults=EXTRACT_DEFAULTS,
 )
 def aextract(
-    model: Asked,
+    model: AnyModel,
     document: Documents,
     target: Any,
     **options: Any,

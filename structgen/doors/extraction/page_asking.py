@@ -44,13 +44,13 @@ from structgen.doors.extraction.page_schema import (
     without_counts,
 )
 from structgen.doors.extraction.unasked_pages import unasked_piece
-from structgen.doors.typed.functions import obtained
+from structgen.doors.typed.functions import obtain_outcome
 from structgen.doors.typed.local import Local
 from structgen.doors.typed.options import TypedOptions
-from structgen.doors.typed.prompts import PromptSource, wanted_of
-from structgen.doors.typed.wanted_forms import WantedForm, WantedText
+from structgen.doors.typed.prompts import PromptSource, narrow_task
+from structgen.doors.typed.target_forms import TargetForm, WritingTask
 from structgen.doors.typed.worked.worked_examples import Examples, Spelling
-from structgen.doors.typed.wrapping import unwrapped
+from structgen.doors.typed.wrapping import unwrap_document
 from structgen.doors.typed.writers import Preparation, Writer
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.machines.core.matcher import Matcher
@@ -125,11 +125,11 @@ class PageQuestion:
         return self._preparation.writer()
 
     @cached_property
-    def form(self) -> WantedForm:
+    def form(self) -> TargetForm:
         """The form of all items of a document, or of its object. Errors: those of `form_of`; OptionError for
         free text, for a grammar that no schema says, and for lists with items of several kinds by place."""
         # an iterator of items is asked for as the list that it would yield
-        form = replace(self._preparation.form(self.target), items=False)
+        form = replace(self._preparation.read_form(self.target), items=False)
         schema_grammar_of(form.grammar, "target")
         if "prefixItems" in (form.schema or {}):
             cure = "Ask for an object with a name for each, or for list[T]."
@@ -147,7 +147,7 @@ class PageQuestion:
         schema = self.form.schema or {}
         # a server may take objects alone: the list is a member of one
         if self.form.is_wrapped:
-            inner_schema = schema["properties"][self.form.holder[1:]]
+            inner_schema = schema["properties"][self.form.value_pointer[1:]]
             definitions = {key: member for key, member in schema.items() if key == "$defs"}
             schema = {**definitions, **inner_schema}
         root = resolve_reference(schema, schema)[0]
@@ -180,7 +180,7 @@ class PageQuestion:
         return grammar
 
     @cached_property
-    def page_form(self) -> WantedForm:
+    def page_form(self) -> TargetForm:
         """The form of what one page says: of an object, any member may be null; of a list, there may be any
         number of items."""
         form = self.form
@@ -198,17 +198,17 @@ class PageQuestion:
         return replace(form, reader=None, grammar=form.grammar.inside(change_grammar))
 
     @cached_property
-    def page_target(self) -> WantedText:
+    def page_target(self) -> WritingTask:
         """What the model is asked for."""
-        return WantedText(self.page_form, self.typed_options, waits=True)
+        return WritingTask(self.page_form, self.typed_options, is_async=True)
 
     @cached_property
-    def _item_target(self) -> WantedText:
+    def _item_target(self) -> WritingTask:
         """One item, or what a page says of the object: a text that does not state it has nothing."""
         if not self.is_list:
             return self.page_target
         item_grammar = self._grammar.in_place_of(self.item_schema)
-        return replace(self.page_target, form=WantedForm(grammar=item_grammar))
+        return replace(self.page_target, form=TargetForm(grammar=item_grammar))
 
     @property
     def _named_schema(self) -> Mapping[str, Any]:
@@ -247,11 +247,11 @@ class PageQuestion:
 
         def example_document(pair: Pair) -> str:
             try:
-                return forms[0].written(pair.value, pair.where).document
+                return forms[0].write_value(pair.value, pair.where).document
             except OptionError as error:
                 # a value of less than the type asks for is one that a page may say
                 with suppress(OptionError):
-                    return forms[1].written(pair.value, pair.where).document
+                    return forms[1].write_value(pair.value, pair.where).document
                 raise error from None
 
         return [(pair.call[0], example_document(pair)) for pair in self.typed_options.examples]
@@ -270,7 +270,7 @@ class PageQuestion:
         prompt = f"{instruction}\n\n{text}" if instruction else text
         named_texts = (("page", text),)
         return PromptSource(
-            prompt, (text,), neutral=self.instruction, named=named_texts, instruction=instruction
+            prompt, (text,), neutral=self.instruction, named_values=named_texts, instruction=instruction
         )
 
     @cached_property
@@ -281,7 +281,7 @@ class PageQuestion:
     def prompt_source(self, text: str) -> PromptSource:
         """Return the prompt of a page, with its examples. Errors: those of `sg.run`."""
         source = self._bare_source(text)
-        return source if self._examples is None else self._examples.beside(source)
+        return source if self._examples is None else self._examples.add_examples(source)
 
     # --- sizes ----------------------------------------------------------------------------------------------
 
@@ -319,7 +319,7 @@ class PageQuestion:
         # the size of a prompt does not depend on what a page states
         plain_options = replace(options, grounded=False, quotes=False)
         plain = replace(self.page_target, options=plain_options)
-        prompt_tokens = self.count_tokens(writer.prompt(plain, self.prompt_source("")))
+        prompt_tokens = self.count_tokens(writer.prompt_text(plain, self.prompt_source("")))
         max_tokens = min(page_tokens, context - answer - prompt_tokens)
         if max_tokens < LEAST_PAGE:
             raise OptionError(
@@ -355,7 +355,7 @@ class PageQuestion:
                     cure=f"Give at least {min_tokens:,}.",
                 )
         with suppress(NotStatedError):
-            wanted_of(self.page_target, self.prompt_source(text))
+            narrow_task(self.page_target, self.prompt_source(text))
 
     async def answer_page(self, page: Page) -> dict[str, Any]:
         """Return the line of a page: what its parts say, or the error with which it failed. Errors: those
@@ -410,12 +410,12 @@ class PageQuestion:
         it: a sentence, an error, or "". Adds to the counts of a line, and to what was not asked of it.
         `start`: where the text stands in the document."""
         source = self.prompt_source(text)
-        guess_source = unverified_text(source.named) if self.unverified else None
+        guess_source = unverified_text(source.named_values) if self.unverified else None
         try:
-            item_target = wanted_of(self._item_target, source, is_again=True, stated=guess_source)
-            page_target = wanted_of(self.page_target, source, is_again=True, stated=guess_source)
+            item_target = narrow_task(self._item_target, source, is_again=True, stated=guess_source)
+            page_target = narrow_task(self.page_target, source, is_again=True, stated=guess_source)
         except NotStatedError as error:  # nothing can be said of it: the model is not asked
-            line["unasked"].append(unasked_piece(error, stated_text(source.named), start))
+            line["unasked"].append(unasked_piece(error, stated_text(source.named_values), start))
             return None, ""
         # a server may be busy once
         for attempt in range(_TRIES):
@@ -423,7 +423,7 @@ class PageQuestion:
                 # a server that is busy needs time
                 await asyncio.sleep(PAUSE * 2 ** (attempt - 1))
             try:
-                outcome = await obtained(self.writer, page_target, source)
+                outcome = await obtain_outcome(self.writer, page_target, source)
             except OptionError as refusal:
                 if refusal.where not in ("prompt", "max_tokens"):
                     raise
@@ -452,7 +452,7 @@ class PageQuestion:
     def _stated_items(
         self,
         result: Result,
-        form: WantedForm,
+        form: TargetForm,
         line: dict[str, Any],
     ) -> Any:
         """Return, of a list that the text does not state, the items that it does state: of a server, nothing
@@ -481,19 +481,21 @@ class PageQuestion:
         is_servers = getattr(error, "where", "") == getattr(self.writer, "url", None)
         return is_servers and status not in _REFUSALS
 
-    def _answer_part(self, result: Result, form: WantedForm) -> dict[str, Any]:
+    def _answer_part(self, result: Result, form: TargetForm) -> dict[str, Any]:
         """Return the document of an answer as text, and how sure the model was of its scalars."""
         writer = self.writer
         sure = {}
         if isinstance(writer, Local) and not self.typed_options.sampling.strategies:
-            confidences = confidences_of(result, form.grammar, writer.engine.tokenizer, self.form.holder)
+            confidences = confidences_of(
+                result, form.grammar, writer.engine.tokenizer, self.form.value_pointer
+            )
             sure = {path: round(confidence.probability, 6) for path, confidence in confidences.items()}
         return {"answer": result.text, "confidences": sure}
 
     def read_value(self, part: Mapping[str, Any]) -> Any:
         """Return the list of items, or the object, that a part of a line says."""
         answer = part["answer"]
-        return read(unwrapped(answer) if self.form.is_wrapped else answer)
+        return read(unwrap_document(answer) if self.form.is_wrapped else answer)
 
 
 def _has_repeats(items: list[Any]) -> bool:

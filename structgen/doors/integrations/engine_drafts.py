@@ -19,13 +19,13 @@ from structgen.tokens.tokenizer import Tokenizer
 
 @dataclass(frozen=True, slots=True)
 class DraftedRequest:
-    """How far a request has come."""
+    """A request, with the tokens so far."""
 
     request: Any
     """The engine's object of the request: hashed by its identity, and not kept alive."""
     prompt: Sequence[int]
     tokens: Sequence[int]
-    """What the engine has written, thoughts included."""
+    """The tokens that the engine has written, thoughts included."""
     text: EngineText | None
     """None: no grammar holds the next token, as in thoughts."""
     room: int
@@ -38,52 +38,55 @@ class EngineDrafts:
     Not thread-safe. Memory: what drafters hold of a request, until the engine lets go of it.
     """
 
-    def __init__(self, tokenizer: Tokenizer, most: int) -> None:
-        """`most`: the tokens of a draft, which is a chain: engines verify no trees."""
-        self._tokenizer, self._most = tokenizer, most
+    def __init__(self, tokenizer: Tokenizer, max_tokens: int) -> None:
+        """`max_tokens`: the tokens of a draft, which is a chain: engines verify no trees."""
+        self._tokenizer, self._max_tokens = tokenizer, max_tokens
         self._ends = frozenset(tokenizer.eos_token_ids)
         self._speculator = Speculator(overhead=0.0)
-        self._known: WeakKeyDictionary[Any, _Drafted] = WeakKeyDictionary()
-        self._begun, self._rows = 0.0, 0
+        self._drafting_by_request: WeakKeyDictionary[Any, _RequestDrafting] = WeakKeyDictionary()
+        self._step_start, self._rows = 0.0, 0
         """When the step that runs began, and how many rows it has."""
 
-    def planned(self, batch: Sequence[DraftedRequest]) -> list[Draft]:
+    def plan_drafts(self, batch: Sequence[DraftedRequest]) -> list[Draft]:
         """Return the drafts of a batch for the next step. They are empty where they save no time, which is
         learnt from the time between two calls. Call it once a step. Cost: 0.2 ms a request, some milliseconds
         for the first under a new grammar, 2 us for each token of a new prompt. Where drafts do not pay it is
         5 us a request."""
         if not batch:
             return []
-        # else a prompt was read in the step, or the engine was idle before it
-        if all(request.request in self._known for request in batch):
-            seconds = perf_counter() - self._begun
+        # of a new request, a prompt was read in the step, or the engine was idle before it
+        if all(request.request in self._drafting_by_request for request in batch):
+            seconds = perf_counter() - self._step_start
             self._speculator.ran(self._rows, seconds)
             self._speculator.took(seconds)
-        self._begun = perf_counter()
-        known = [self._followed(request) for request in batch]
+        self._step_start = perf_counter()
+        followed_requests = [self._follow_request(request) for request in batch]
         drafts = [NO_DRAFT] * len(batch)
         if self._speculator.wants_drafts(len(batch), None):
-            draftings, views = [followed.drafting for followed in known], list(map(self._view, batch))
-            drafts = self._speculator.propose(draftings, views, [self._most] * len(batch))
+            draftings, views = (
+                [followed.drafting for followed in followed_requests],
+                list(map(self._make_context, batch)),
+            )
+            drafts = self._speculator.propose(draftings, views, [self._max_tokens] * len(batch))
         self._rows = len(batch) + sum(map(len, drafts))
-        for followed, draft in zip(known, drafts, strict=True):
+        for followed, draft in zip(followed_requests, drafts, strict=True):
             followed.draft = draft
         return drafts
 
-    def _followed(self, request: DraftedRequest) -> _Drafted:
+    def _follow_request(self, request: DraftedRequest) -> _RequestDrafting:
         """Return the drafters of a request, which have then received all of its tokens."""
-        known = self._known.get(request.request)
-        if known is None:
+        request_drafting = self._drafting_by_request.get(request.request)
+        if request_drafting is None:
             facts = RequestFacts(request.prompt, self._tokenizer)
-            known = _Drafted(Drafting(own_drafters(AUTO), facts, chain=True))
-            self._known[request.request] = known
-        taken = request.tokens[known.count :]
-        known.drafting.follow(request.tokens, known.draft.accepted(taken))
-        known.count += len(taken)
-        return known
+            request_drafting = _RequestDrafting(Drafting(own_drafters(AUTO), facts, chain=True))
+            self._drafting_by_request[request.request] = request_drafting
+        new_tokens = request.tokens[request_drafting.count :]
+        request_drafting.drafting.follow(request.tokens, request_drafting.draft.accepted(new_tokens))
+        request_drafting.count += len(new_tokens)
+        return request_drafting
 
-    def _view(self, request: DraftedRequest) -> DraftContext | None:
-        """Return what drafters see of a request; None where nothing can be drafted."""
+    def _make_context(self, request: DraftedRequest) -> DraftContext | None:
+        """Return the context of a request for drafters; None where nothing can be drafted."""
         text = request.text
         if text is None:
             return DraftContext(request.tokens, None, request.room, self._ends)
@@ -93,7 +96,7 @@ class EngineDrafts:
 
 
 @dataclass(slots=True)
-class _Drafted:
+class _RequestDrafting:
     """The drafters of a request."""
 
     drafting: Drafting

@@ -1,4 +1,4 @@
-"""What the requests of an engine ask for, compiled; and the text that one of them writes."""
+"""The constraints of an engine's requests, compiled; and the text that one of them writes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from structgen.machines.core.matcher import Matcher
 from structgen.tokens.token_mask import TokenMask
 from structgen.tokens.tokenizer import Tokenizer
 
-MOST_KEPT: Final = 256
+MAX_KEPT_GRAMMARS: Final = 256
 """Grammars that an engine's own tables keep."""
 SOON: Final = 0.003
 """Seconds that a new request waits for its grammar before the engine's scheduler is given it. Most are
@@ -46,7 +46,7 @@ class Recent(OrderedDict[K, V]):
 
     def __setitem__(self, key: K, value: V) -> None:
         super().__setitem__(key, value)
-        while len(self) > MOST_KEPT:
+        while len(self) > MAX_KEPT_GRAMMARS:
             self.popitem(last=False)
 
 
@@ -60,70 +60,72 @@ class EngineGrammars:
             tokenizer, eos_token_id=sorted(end_tokens) or None, vocab_size=vocab_size
         )
         self._specials = without_bytes(special_texts("", tokenizer), self.tokenizer)
-        self._kept: Recent[str, Future[CompiledGrammar]] = Recent()
-        self._held: dict[str, CompiledGrammar] = {}
+        self._futures: Recent[str, Future[CompiledGrammar]] = Recent()
+        self._fixed_answers: dict[str, CompiledGrammar] = {}
         self._lock = threading.Lock()
-        self._added = 0
+        self._compilation_count = 0
 
     def preload(self) -> None:
-        """Load ahead what the first request of each kind needs (`sg.preload`)."""
+        """Load the machine code for the first request of each kind ahead (`sg.preload`)."""
         preload(tokenizer=self.tokenizer)
 
-    def compiled(self, asked: Mapping[str, Any]) -> CompiledGrammar:
-        """Return the compiled grammar of a constraint, as the member of a request says it. Requests that ask
-        for the same at once wait for one compilation. Raises StructgenError."""
-        key = repr(asked)
+    def compile_constraint(self, constraint: Mapping[str, Any]) -> CompiledGrammar:
+        """Return the compiled grammar of a constraint, which is written as the member of a request. Requests
+        with the same constraint at the same time wait for one compilation. Raises StructgenError."""
+        key = repr(constraint)
         with self._lock:
-            if key in self._held:
-                return self._held[key]
-            making: Future[CompiledGrammar] | None = self._kept.get(key)
+            if key in self._fixed_answers:
+                return self._fixed_answers[key]
+            making: Future[CompiledGrammar] | None = self._futures.get(key)
             is_ours = making is None
             if making is None:
-                making = self._kept[key] = Future()
+                making = self._futures[key] = Future()
         if is_ours:
-            self._make(key, asked, making)
+            self._compile_for_all(key, constraint, making)
         return making.result()
 
-    def _make(self, key: str, asked: Mapping[str, Any], making: Future[CompiledGrammar]) -> None:
+    def _compile_for_all(
+        self, key: str, constraint: Mapping[str, Any], making: Future[CompiledGrammar]
+    ) -> None:
         """Compile a constraint for all requests that wait for it. A refusal is not kept."""
         try:
-            grammar = requested_grammar(asked, None, {**SERVED, **OF_A_STRANGER}, self._specials)
+            grammar = requested_grammar(constraint, None, {**SERVED, **OF_A_STRANGER}, self._specials)
             if grammar is None:
                 raise OptionError("It asks for free text.", where="request", cure="Leave the constraint out.")
             making.set_result(compile(grammar, self.tokenizer))
         except BaseException as error:
             with self._lock:
-                self._kept.pop(key, None)
+                self._futures.pop(key, None)
             making.set_exception(error)
             return
         with self._lock:
-            self._added += 1
+            self._compilation_count += 1
             # a sum asks all that are kept, which takes as long as half of a plain schema's compilation
-            if self._added % MEASURED_EVERY:
+            if self._compilation_count % MEASURED_EVERY:
                 return
             # Most tables have a megabyte, one of a deep schema a hundred; as much again lies outside of them.
             # They grow as texts are written; what is being compiled has no size yet.
-            sizes = [kept.result().nbytes if kept.done() else 0 for kept in self._kept.values()]
+            sizes = [future.result().nbytes if future.done() else 0 for future in self._futures.values()]
             while len(sizes) > 1 and sum(sizes) > CACHE_BYTES:
-                self._kept.popitem(last=False)
+                self._futures.popitem(last=False)
                 del sizes[0]
 
-    def hold(self, asked: Mapping[str, Any], compiled: CompiledGrammar) -> None:
+    def answer_with(self, constraint: Mapping[str, Any], compiled_grammar: CompiledGrammar) -> None:
         """Answer a constraint with this grammar until `release`, whatever it says: for a program that makes
         its requests in the engine's own process. No server calls it, so no request names a grammar there."""
         with self._lock:
-            self._held[repr(asked)] = compiled
+            self._fixed_answers[repr(constraint)] = compiled_grammar
 
     def release(self) -> None:
         """Let go of the grammars that are held."""
         with self._lock:
-            self._held.clear()
+            self._fixed_answers.clear()
 
     def clear(self) -> None:
         """Let go of all compiled grammars."""
         with self._lock:
-            self._kept.clear()
-            self._held.clear()
+            self._futures.clear()
+            self._fixed_answers.clear()
 
 
 class EngineText:
@@ -134,72 +136,75 @@ class EngineText:
     yet.
     """
 
-    def __init__(self, compiled: CompiledGrammar, stops: Sequence[int] = (), reserve: int = 0) -> None:
-        self.matcher, self.reserve = Matcher(compiled), reserve
-        self.stops = tuple(sorted(set(stops) - set(compiled.end_tokens)))
+    def __init__(
+        self, compiled_grammar: CompiledGrammar, stops: Sequence[int] = (), reserve: int = 0
+    ) -> None:
+        self.matcher, self.reserve = Matcher(compiled_grammar), reserve
+        self.stops = tuple(sorted(set(stops) - set(compiled_grammar.end_tokens)))
         self.failure: StructgenError | None = None
         """Why no mask could be filled. The text takes no token any more."""
         self.must_fit = False
         """Whether the text fails where its first budget is below the least, instead of being cut."""
-        self._stopped = self._before = 0
+        self._stop_count = self._thought_count = 0
         """Stops taken; tokens of the request that are none of the text's: its thoughts."""
 
     @property
     def is_finished(self) -> bool:
         """Whether an end token or a stop was taken."""
-        return bool(self._stopped) or self.matcher.is_finished
+        return bool(self._stop_count) or self.matcher.is_finished
 
     @property
     def size(self) -> int:
         """The tokens taken."""
-        return self.matcher.size + self._stopped
+        return self.matcher.size + self._stop_count
 
-    def take(self, token: int) -> None:
+    def take_token(self, token: int) -> None:
         """Take a token. Raises the failure of its mask, TokenError, FinishedError."""
         if self.failure is not None:
             raise self.failure
         if token in self.stops and not self.is_finished and self.matcher.is_complete:
-            self._stopped = 1
+            self._stop_count = 1
         else:
             self.matcher.advance(token)
 
     def rollback(self, count: int) -> None:
         """Undo the last `count` tokens."""
-        stop = min(self._stopped, count)
-        self._stopped -= stop
+        stop = min(self._stop_count, count)  # a stop comes last, and is no token of the matcher
+        self._stop_count -= stop
         if count > stop:
             self.matcher.rollback(count - stop)
 
     def reset(self) -> None:
         """Begin again."""
-        self._stopped = self._before = 0
+        self._stop_count = self._thought_count = 0
         self.failure = None
         self.matcher.reset()
 
-    def left(self, most: int, written: int) -> int:
-        """Return the budget of the text, the end token not counted, in a request that may have `most` tokens,
-        and has `written`. Drafted tokens are taken by the text, and are not yet the request's."""
+    def remaining_budget(self, max_tokens: int, written_count: int) -> int:
+        """Return the budget of the text, the end token not counted, in a request that may have `max_tokens`
+        tokens, and has `written_count`. Drafted tokens are taken by the text, and are not yet the
+        request's."""
         size = self.size
-        self._before = max(self._before, written - size)
-        return max(most - 1 - self._before - size - self.reserve, 0)
+        self._thought_count = max(self._thought_count, written_count - size)
+        return max(max_tokens - 1 - self._thought_count - size - self.reserve, 0)
 
-    def allowed(self, tokens: Sequence[int], budget: int | None = None) -> int:
+    def count_allowed(self, tokens: Sequence[int], budget: int | None = None) -> int:
         """Return how many of the tokens may come, one after the other. The text can then still be complete
         within `budget` tokens from here, the end token not counted."""
         if self.is_finished or self.failure is not None:
             return 0
         states = self.matcher.reached(tokens)
-        compiled = self.matcher.compiled
+        compiled_grammar = self.matcher.compiled
         # if the last of them leaves room for the rest, all before it do
-        while states and budget is not None and not compiled.finishes(states[-1]):
-            left = budget - len(states)
-            if compiled.cost(states[-1], left) <= left:
+        while states and budget is not None and not compiled_grammar.finishes(states[-1]):
+            remaining = budget - len(states)
+            if compiled_grammar.cost(states[-1], remaining) <= remaining:
                 break
             states.pop()
         return len(states)
 
-    def fill(self, mask: TokenMask, row: int, budget: int | None = None) -> None:
-        """Write the mask of the next token to a row; `budget` as in `allowed`. A budget below the least
+    def fill_row(self, mask: TokenMask, row: int, budget: int | None = None) -> None:
+        """Write the mask of the next token to a row; `budget` as in `count_allowed`. A budget below the least
         (thoughts took the tokens) is that least: the text is as short as may be, and the engine cuts it.
 
         Where no mask can be filled, `failure` says why, and the row has an end token alone. A row without a
@@ -211,12 +216,12 @@ class EngineText:
             try:
                 self.matcher.fill_mask(mask, row, budget=budget)
             except BudgetError as error:
-                if self.must_fit and not self.size + self._before:
+                if self.must_fit and not self.size + self._thought_count:
                     raise
                 self.matcher.fill_mask(mask, row, budget=error.minimum)
-            complete = bool(self.stops) and self.matcher.is_complete
+            is_complete = bool(self.stops) and self.matcher.is_complete
             for token in self.stops:
-                _set(mask, row, token, complete)
+                _set_token(mask, row, token, is_complete)
             if self.stops and not mask.array[row].any():
                 raise OptionError(
                     "The grammar goes on with a stop token alone, at which the text would be cut off.",
@@ -227,7 +232,7 @@ class EngineText:
             self.failure = error
             allow_only(mask, row, self.matcher.compiled.end_tokens)
 
-    def here(self) -> EngineText:
+    def snapshot_text(self) -> EngineText:
         """Return the text as it is now, whatever it takes afterwards."""
         twin = copy(self)
         twin.matcher = self.matcher.fork()
@@ -235,9 +240,12 @@ class EngineText:
 
 
 def fill_texts(
-    texts: Sequence[EngineText], mask: TokenMask, rows: Sequence[int], budgets: Sequence[int | None]
+    texts: Sequence[EngineText],
+    mask: TokenMask,
+    rows: Sequence[int],
+    budgets: Sequence[int | None],
 ) -> None:
-    """Write the masks of many texts to their rows by one call (`fill_masks`), each as `EngineText.fill`
+    """Write the masks of many texts to their rows by one call (`fill_masks`), each as `EngineText.fill_row`
     does."""
     try:
         statuses = fill_masks([text.matcher for text in texts], mask, rows, budgets).tolist()
@@ -245,20 +253,21 @@ def fill_texts(
         statuses = [RowStatus.LIMIT] * len(texts)
     for text, row, budget, status in zip(texts, rows, budgets, statuses, strict=True):
         if status != RowStatus.CONSTRAINED or text.failure is not None or text.stops:
-            text.fill(mask, row, budget)
+            text.fill_row(mask, row, budget)
 
 
-def check_room(compiled: CompiledGrammar, most: int, option: str) -> None:
-    """Raise BudgetError where the shortest text and its end token take more than `most` tokens, which the
-    engine's `option` says. Raise OptionError where that is no number of tokens."""
-    most = whole(option, most, 0)
-    least = compiled.cost(compiled.start.index, most - 1)
-    if least + 1 > most:
+def check_room(compiled_grammar: CompiledGrammar, max_tokens: int, option: str) -> None:
+    """Raise BudgetError where the shortest text and its end token take more than `max_tokens` tokens, which
+    the engine's `option` says. Raise OptionError where that is no number of tokens."""
+    max_tokens = whole(option, max_tokens, 0)
+    min_tokens = compiled_grammar.cost(compiled_grammar.start.index, max_tokens - 1)
+    if min_tokens + 1 > max_tokens:
         raise BudgetError(
-            f"The shortest text takes {least:,} tokens and an end token, and {most:,} are allowed.",
-            minimum=least,
+            f"The shortest text takes {min_tokens:,} tokens and an end token, and {max_tokens:,} are "
+            "allowed.",
+            minimum=min_tokens,
             where=option,
-            cure=f"Allow {least + 1:,} or more.",
+            cure=f"Allow {min_tokens + 1:,} or more.",
         )
 
 
@@ -266,10 +275,19 @@ def allow_only(mask: TokenMask, row: int, tokens: Sequence[int] | frozenset[int]
     """Allow some tokens in a row, and no other."""
     mask.array[row] = 0
     for token in tokens:
-        _set(mask, row, token, True)
+        _set_token(mask, row, token, True)
 
 
-def _set(mask: TokenMask, row: int, token: int, allowed: bool) -> None:
+def _set_token(
+    mask: TokenMask,
+    row: int,
+    token: int,
+    is_allowed: bool,
+) -> None:
+    """Allow or forbid a token in a row of a mask, such as `_set_token(mask, 0, end, True)`."""
     word, bit = divmod(token, 32)
-    flag = 1 << bit if bit < 31 else -(1 << 31)
-    mask.array[row, word] = mask.array[row, word] | flag if allowed else mask.array[row, word] & ~flag
+    flag = 1 << bit if bit < 31 else -(1 << 31)  # the words are signed
+    if is_allowed:
+        mask.array[row, word] |= flag
+    else:
+        mask.array[row, word] &= ~flag

@@ -15,37 +15,43 @@ class Hook:
     """A function of an engine that we call, replace or implement: `module:Class.function`, and the names of
     its parameters. "..." at their end stands for any others."""
 
-    place: str
+    location: str
     parameters: tuple[str, ...]
 
-    def fault(self) -> str | None:
-        """Return what is not as it was recorded, None where all is."""
-        module, _, path = self.place.partition(":")
+    def find_fault(self) -> str | None:
+        """Return in words what differs from the record; None where nothing does."""
+        module, _, path = self.location.partition(":")
         try:
-            hooked: object = import_module(module)
+            target: object = import_module(module)
             for name in path.split("."):
-                hooked = getattr(hooked, name)
+                target = getattr(target, name)
         except (AttributeError, ImportError):
-            return f"{self.place} is not there"
-        if not callable(hooked):
-            return f"{self.place} is no function"
-        names, wanted = tuple(inspect.signature(hooked).parameters), self.parameters
-        if names == wanted or (wanted[-1] == "..." and names[: len(wanted) - 1] == wanted[:-1]):
+            return f"{self.location} is not there"  # of another release
+        if not callable(target):
+            return f"{self.location} is no function"
+        names, expected = tuple(inspect.signature(target).parameters), self.parameters
+        if names == expected or (expected[-1] == "..." and names[: len(expected) - 1] == expected[:-1]):
             return None
-        return f"{self.place} takes ({', '.join(names)}), not ({', '.join(self.parameters)})"
+        return f"{self.location} takes ({', '.join(names)}), not ({', '.join(self.parameters)})"
 
 
-def check_engine(engine: str, version: str, known: Sequence[str], hooks: Sequence[Hook]) -> None:
-    """Raise OptionError where `version` belongs to none of the `known` releases ("0.32" has all 0.32.x), or
-    where a hook is not as it was recorded. Cost: the imports of the hooks' modules."""
-    cure = f"Install {engine} {' or '.join(known)}, or choose a back end of {engine}'s own."
-    if not any(version == release or version.startswith(f"{release}.") for release in known):
+def check_engine(
+    engine: str,
+    version: str,
+    releases: Sequence[str],
+    hooks: Sequence[Hook],
+) -> None:
+    """Raise OptionError where `version` belongs to none of the known `releases` ("0.32" has all 0.32.x),
+    or where a hook is not as it was recorded. Cost: the imports of the hooks' modules."""
+    cure = f"Install {engine} {' or '.join(releases)}, or choose a back end of {engine}'s own."
+    if not any(version == release or version.startswith(f"{release}.") for release in releases):
         raise OptionError(
             f"structgen does not know {engine} {version}, whose hooks may have changed.",
             where=engine,
             cure=cure,
         )
-    faults = [fault for hook in hooks if (fault := hook.fault()) is not None]
+    # a version may be patched: each hook is compared with its record
+    faults = [fault for hook in hooks if (fault := hook.find_fault()) is not None]
     if faults:
         raise OptionError(
             f"The hooks of {engine} {version} are not those that structgen knows: {'; '.join(faults)}.",

@@ -24,7 +24,7 @@ _KEPT: Final = 8
 """The most tokenizers that `generation_tokenizer` caches: each has megabytes, and there is one for each model
 in use."""
 _GENERATE: Final = inspect.unwrap(transformers.GenerationMixin.generate).__code__
-_warned: Final = set[tuple[str, tuple[int, ...]]]()
+_warned_pairs: Final = set[tuple[str, tuple[int, ...]]]()
 """The pairs of a tokenizer's fingerprint and a model's end tokens that a warning has named."""
 
 
@@ -35,7 +35,7 @@ def running_config(processor: Any) -> Any:
     while frame is not None:
         if frame.f_code is _GENERATE:
             values = frame.f_locals
-            if any(other is processor for other in values["logits_processor"] or ()):
+            if any(given_processor is processor for given_processor in values["logits_processor"] or ()):
                 config = values["generation_config"]
         frame = frame.f_back
     return config
@@ -43,14 +43,14 @@ def running_config(processor: Any) -> Any:
 
 def end_tokens(*configs: Any) -> tuple[int, ...]:
     """Return the end tokens that configs of transformers name (`eos_token_id`: an id, several, none)."""
-    named = (getattr(config, "eos_token_id", None) for config in configs)
-    several = (torch.as_tensor(ids).flatten().tolist() for ids in named if ids is not None)
-    return tuple(sorted({end for ends in several for end in ends}))
+    named_ends = (getattr(config, "eos_token_id", None) for config in configs)
+    ends_of_configs = (torch.as_tensor(ids).flatten().tolist() for ids in named_ends if ids is not None)
+    return tuple(sorted({end for ends in ends_of_configs for end in ends}))
 
 
 def special_ends(tokenizer: Tokenizer, ends: Iterable[int]) -> tuple[int, ...]:
     """Return those of a model's end tokens that are no text."""
-    tokens = tokenizer.token_bytes
+    tokens = tokenizer.token_bytes  # a model may be wider than its tokenizer
     return tuple(end for end in ends if end >= len(tokens) or tokens[end] is None)
 
 
@@ -64,20 +64,24 @@ def generation_tokenizer(tokenizer: Tokenizer, ends: tuple[int, ...]) -> Tokeniz
     return tokenizer.ending_with({*tokenizer.eos_token_ids, *special_ends(tokenizer, ends)}, ends)
 
 
-def tell_difference(tokenizer: Tokenizer, ends: tuple[int, ...]) -> None:
+def warn_of_difference(tokenizer: Tokenizer, ends: tuple[int, ...]) -> None:
     """Warn, once for a tokenizer and a model's end tokens, where the two have none in common, or where one of
     the model's is text."""
-    own, special = tokenizer.eos_token_ids, special_ends(tokenizer, ends)
+    own_ends, special = tokenizer.eos_token_ids, special_ends(tokenizer, ends)
     key = tokenizer.fingerprint, ends
-    if key in _warned or (set(own) & set(ends) and special == ends):
+    if key in _warned_pairs or (set(own_ends) & set(ends) and special == ends):
         return
-    _warned.add(key)
-    written = [end for end in ends if end not in special]
-    texts = ", ".join(f"{end} ({tokenizer.token_bytes[end]!r})" for end in written)
-    what = f"generate stops at {', '.join(map(str, ends)) or 'no token'}, and the tokenizer ends texts with "
-    what += f"{', '.join(map(str, own))}. "
-    if written:
-        what += f"Texts are written without {texts}, at which they would be cut off. "
+    _warned_pairs.add(key)
+    text_ends = [end for end in ends if end not in special]
+    texts = ", ".join(f"{end} ({tokenizer.token_bytes[end]!r})" for end in text_ends)
+    message = (
+        f"generate stops at {', '.join(map(str, ends)) or 'no token'}, and the tokenizer ends texts with "
+    )
+    message += f"{', '.join(map(str, own_ends))}. "
+    if text_ends:
+        message += f"Texts are written without {texts}, at which they would be cut off. "
     if not special:
-        what += "Behind a text come end tokens of the tokenizer, until generate has written all its tokens. "
-    warnings.warn(f"{what}Pass eos_token_id={[*own]} to generate.", stacklevel=warning_level())
+        message += (
+            "Behind a text come end tokens of the tokenizer, until generate has written all its tokens. "
+        )
+    warnings.warn(f"{message}Pass eos_token_id={[*own_ends]} to generate.", stacklevel=warning_level())

@@ -52,13 +52,13 @@ def tokenizer_of(llama: Any) -> Tokenizer:
 class MaskProcessor:
     """Masks of one text, for `logits_processor`. Made by `constrained`."""
 
-    def __init__(self, compiled: CompiledGrammar, max_tokens: int | None) -> None:
-        self.matcher = Matcher(compiled)
+    def __init__(self, compiled_grammar: CompiledGrammar, max_tokens: int | None) -> None:
+        self.matcher = Matcher(compiled_grammar)
         self.failure: BaseException | None = None
-        """What went wrong in the text; only an end token may come since."""
+        """The error of the text; only an end token may come since."""
         self._max_tokens = max_tokens
-        self._mask = allocate_mask(1, compiled.vocab_size)
-        self._prompt, self._seen = 0, 0
+        self._mask = allocate_mask(1, compiled_grammar.vocab_size)
+        self._prompt_count, self._token_count = 0, 0
 
     def __call__(
         self, input_ids: npt.NDArray[np.intc], scores: npt.NDArray[np.single]
@@ -66,30 +66,31 @@ class MaskProcessor:
         """Return the scores [V] (in place), -inf for tokens that may not come."""
         try:
             if self.failure is None:
-                self._fill(input_ids)
+                self._fill_mask(input_ids)
         except BaseException as error:  # Ctrl-C too: llama-cpp-python would swallow it
             self.failure = error
             allow_only(self._mask, 0, self.matcher.compiled.end_tokens)
-        allowed = np.unpackbits(self._mask.array[0].view(np.uint8), bitorder="little").astype(bool)
-        scores[..., ~allowed[: scores.shape[-1]]] = -np.inf
+        is_allowed = np.unpackbits(self._mask.array[0].view(np.uint8), bitorder="little").astype(bool)
+        scores[..., ~is_allowed[: scores.shape[-1]]] = -np.inf
         return scores
 
-    def _fill(self, input_ids: npt.NDArray[np.intc]) -> None:
+    def _fill_mask(self, input_ids: npt.NDArray[np.intc]) -> None:
         """Take the token that has come, and fill the mask of the next one. Errors: OptionError,
         BudgetError."""
         count = len(input_ids)
-        if not self._seen:
-            self._prompt = count
-        elif count != self._seen + 1:
+        if not self._token_count:  # the first call has the prompt alone
+            self._prompt_count = count
+        elif count != self._token_count + 1:
+            new_count = count - self._token_count
             raise OptionError(
-                f"{count - self._seen} tokens have come since the last mask, not one: this is another text.",
+                f"{new_count} tokens have come since the last mask, not one: this is another text.",
                 where="logits_processor",
                 cure="Call constrained() for each text.",
             )
         else:
             self.matcher.advance(int(input_ids[-1]))
-        self._seen = count
-        budget = None if self._max_tokens is None else self._max_tokens - 1 - (count - self._prompt)
+        self._token_count = count
+        budget = None if self._max_tokens is None else self._max_tokens - 1 - (count - self._prompt_count)
         self.matcher.fill_mask(self._mask, budget=budget)
 
 
@@ -98,8 +99,8 @@ class MaskProcessor:
 def constrained(
     llama: Any, grammar: Grammar | CompiledGrammar, *, max_tokens: int | None = None
 ) -> Iterator[Any]:
-    """Yield what to pass as `logits_processor` to one call of `llama.create_completion` or
-    `create_chat_completion`; what went wrong inside is raised when the block ends.
+    """Yield the `logits_processor` of one call of `llama.create_completion` or `create_chat_completion`. An
+    error inside of it is raised when the block ends.
 
         with constrained(llama, sg.json_schema(schema), max_tokens=64) as processors:
             reply = llama.create_completion(prompt, max_tokens=64, logits_processor=processors)
@@ -115,17 +116,19 @@ def constrained(
             where="draft_model",
             cure="Load the model without draft_model.",
         )
-    compiled = grammar if isinstance(grammar, CompiledGrammar) else compile(grammar, tokenizer_of(llama))
+    compiled_grammar = (
+        grammar if isinstance(grammar, CompiledGrammar) else compile(grammar, tokenizer_of(llama))
+    )
     vocabulary = llama_cpp.llama_model_get_vocab(llama.model)
-    if not any(llama_cpp.llama_vocab_is_eog(vocabulary, end) for end in compiled.end_tokens):
+    if not any(llama_cpp.llama_vocab_is_eog(vocabulary, end) for end in compiled_grammar.end_tokens):
         raise OptionError(
             "The model stops at none of the end tokens for which the grammar was compiled.",
             where="grammar",
             cure="Compile it for structgen.doors.integrations.llama_cpp.tokenizer_of(llama).",
         )
     if max_tokens is not None:
-        check_room(compiled, max_tokens, "max_tokens")
-    processor = MaskProcessor(compiled, max_tokens)
+        check_room(compiled_grammar, max_tokens, "max_tokens")
+    processor = MaskProcessor(compiled_grammar, max_tokens)
     yield llama_cpp.LogitsProcessorList([processor])
     if processor.failure is not None:
         raise processor.failure

@@ -36,9 +36,9 @@ from structgen.tokens.token_mask import TokenMask
 class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
     """One request's text: complete, with its end token, within the tokens that the request may take."""
 
-    def __init__(self, compiled: CompiledGrammar) -> None:
+    def __init__(self, compiled_grammar: CompiledGrammar) -> None:
         super().__init__()
-        self.compiled, self.text = compiled, EngineText(compiled)
+        self.compiled, self.text = compiled_grammar, EngineText(compiled_grammar)
         self._request: Any = None
 
     def structgen_admits(self, request: Any, *, thinks: bool) -> None:
@@ -62,12 +62,12 @@ class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
         # the last token of the thoughts reaches us before it is among the request's
         self.text.reserve = 1 if thinks else 0
 
-    def budget(self) -> int | None:
+    def remaining_budget(self) -> int | None:
         """Return how many tokens the text may still take, the end token not counted."""
         request = self._request
         if request is None or request.sampling_params.max_new_tokens is None:
             return None
-        return self.text.left(request.sampling_params.max_new_tokens, len(request.output_ids))
+        return self.text.remaining_budget(request.sampling_params.max_new_tokens, len(request.output_ids))
 
     def accept_token(self, token: int) -> None:
         """Take a token. Raises ValueError, after which SGLang aborts the request, where it may not come."""
@@ -75,7 +75,7 @@ class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
             return
         self.current_token = token
         try:
-            self.text.take(token)
+            self.text.take_token(token)
         except StructgenError as error:
             raise ValueError(str(error)) from error
 
@@ -95,10 +95,10 @@ class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
 
     def fill_vocab_mask(self, vocab_mask: torch.Tensor, idx: int) -> None:
         """Write the mask of the next token."""
-        self.text.fill(TokenMask.wrap(vocab_mask), idx, self.budget())
-        self._tell()
+        self.text.fill_row(TokenMask.wrap(vocab_mask), idx, self.remaining_budget())
+        self._report_failure()
 
-    def _tell(self) -> None:
+    def _report_failure(self) -> None:
         """Where no mask could be filled, have the request end with the reason. At the end token, which is all
         that is allowed then, SGLang would take the text for complete."""
         if self.text.failure is not None and self._request is not None:
@@ -110,10 +110,10 @@ class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
         """Write the masks of several requests by one call."""
         ours = [entry for entry in entries if isinstance(entry.grammar, SglangGrammar)]
         grammars, rows = [entry.grammar for entry in ours], [entry.row for entry in ours]
-        budgets = [grammar.budget() for grammar in grammars]
+        budgets = [grammar.remaining_budget() for grammar in grammars]
         fill_texts([grammar.text for grammar in grammars], TokenMask.wrap(vocab_mask), rows, budgets)
         for grammar in grammars:
-            grammar._tell()
+            grammar._report_failure()
         for entry in entries:
             if not isinstance(entry.grammar, SglangGrammar):
                 entry.grammar.fill_vocab_mask(vocab_mask, entry.row)
@@ -150,9 +150,11 @@ class SglangBackend(BaseGrammarBackend):  # type: ignore[misc]
         self.cache: Recent[Any, Any] = Recent()
         self.grammars, self._white_space = grammars, white_space
 
-    def _made(self, kind: str, value: Any, **options: Any) -> BaseGrammarObject:
+    def _make_grammar(self, kind: str, value: Any, **options: Any) -> BaseGrammarObject:
         try:
-            return SglangGrammar(self.grammars.compiled({"structured_outputs": {kind: value, **options}}))
+            return SglangGrammar(
+                self.grammars.compile_constraint({"structured_outputs": {kind: value, **options}})
+            )
         except StructgenError as error:
             return InvalidGrammarObject(str(error))
 
@@ -160,32 +162,32 @@ class SglangBackend(BaseGrammarBackend):  # type: ignore[misc]
         self, key: tuple[str, str], require_reasoning: bool
     ) -> tuple[BaseGrammarObject | Future[BaseGrammarObject], bool]:
         """Return the grammar of a request, and True; or its future, and False, where it takes longer."""
-        value, known = super().get_cached_or_future_value(key, require_reasoning)
-        if known or not wait((value,), SOON).done or value.exception() is not None:
-            return value, known
+        value, is_known = super().get_cached_or_future_value(key, require_reasoning)
+        if is_known or not wait((value,), SOON).done or value.exception() is not None:
+            return value, is_known
         self.set_cache(key, value.result().copy())
         return value.result(), True
 
     def dispatch_json(self, key_string: str) -> BaseGrammarObject:
         """Return the grammar of a JSON Schema; "$$ANY$$" stands for any object."""
         if key_string == "$$ANY$$":
-            return self._made("json_object", True, **self._white_space)
-        return self._made("json", key_string, **self._white_space)
+            return self._make_grammar("json_object", True, **self._white_space)
+        return self._make_grammar("json", key_string, **self._white_space)
 
     def dispatch_regex(self, key_string: str) -> BaseGrammarObject:
         """Return the grammar of a regular expression."""
-        return self._made("regex", key_string)
+        return self._make_grammar("regex", key_string)
 
     def dispatch_ebnf(self, key_string: str) -> BaseGrammarObject:
         """Return the grammar of a text in EBNF, or in Lark's form."""
-        return self._made("grammar", key_string)
+        return self._make_grammar("grammar", key_string)
 
     def dispatch_structural_tag(self, key_string: str) -> BaseGrammarObject:
         """Return the grammar of a structural tag."""
-        return self._made("structural_tag", key_string, **self._white_space)
+        return self._make_grammar("structural_tag", key_string, **self._white_space)
 
 
-def made_backend(tokenizer: Any, vocab_size: int, eos_token_ids: Any) -> BaseGrammarBackend:
+def make_backend(tokenizer: Any, vocab_size: int, eos_token_ids: Any) -> BaseGrammarBackend:
     """Return a back end that is loaded; with a reasoning parser, one that begins behind thoughts. Raises
     OptionError for a setting that it has not, TokenizerError, SGLang's ValueError for strict thinking."""
     settings = get_serving()
@@ -209,6 +211,6 @@ def made_backend(tokenizer: Any, vocab_size: int, eos_token_ids: Any) -> BaseGra
         model_type=settings.reasoning_parser, stream_reasoning=False, tokenizer=tokenizer
     )
     strict = settings.enable_strict_thinking
-    behind = ReasonerGrammarBackend(backend, parser, tokenizer, enable_strict_thinking=strict)
-    behind.cache = Recent()
-    return behind
+    reasoning_backend = ReasonerGrammarBackend(backend, parser, tokenizer, enable_strict_thinking=strict)
+    reasoning_backend.cache = Recent()
+    return reasoning_backend

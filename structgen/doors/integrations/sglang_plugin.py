@@ -65,15 +65,21 @@ def register() -> None:
     HookRegistry.register(f"{_MANAGER.replace(':', '.')}.{_HAS_GRAMMAR}", _admit, HookType.AFTER)
 
 
-def make(server_args: Any, tokenizer: Any, vocab_size: int, eos_token_ids: Any) -> Any:
-    """Return the back end of a scheduler, ready for the first request. Raises OptionError for a release that
-    is not known, hooks that have changed, and settings that would be dropped."""
+def make(
+    server_args: Any,
+    tokenizer: Any,
+    vocab_size: int,
+    eos_token_ids: Any,
+) -> Any:
+    """Return the back end of a scheduler, ready for the first request. The parameters are those of SGLang's
+    registry (`register_grammar_backend`). Raises OptionError for a release that is not known, hooks that have
+    changed, and settings that would be dropped."""
     import sglang  # optional: the engine
 
     check_engine("sglang", sglang.__version__, VERSIONS, HOOKS)
-    from structgen.doors.integrations.sglang_backend import made_backend  # start-up: where it is chosen
+    from structgen.doors.integrations.sglang_backend import make_backend  # start-up: where it is chosen
 
-    return made_backend(tokenizer, vocab_size, eos_token_ids)
+    return make_backend(tokenizer, vocab_size, eos_token_ids)
 
 
 def _admit(result: None, manager: Any, request: Any) -> None:

@@ -27,7 +27,7 @@ from structgen.doors.integrations.generation_ends import (
     generation_tokenizer,
     running_config,
     special_ends,
-    tell_difference,
+    warn_of_difference,
 )
 from structgen.grammars.compilation.compiler import compile
 from structgen.machines.core.batch import RowStatus, fill_masks
@@ -84,28 +84,29 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         self.tokenizer = tokenizer_of(tokenizer)
         self.max_new_tokens = None if max_new_tokens is None else whole("max_new_tokens", max_new_tokens, 0)
         self.canonical, self.healing = switch("canonical", canonical), switch("healing", healing)
-        self._given = _compiled(grammars, self.tokenizer)
+        self._given_grammars = _compile_targets(grammars, self.tokenizer)
         self._ends: tuple[int, ...] | None = None
         """The end tokens of the model, as far as its logits reach; None before they are known."""
         self._config: Any = None
         """The settings of the last generation, whose rows `_rows` are."""
-        self._grammars = self._given
-        self._behind: list[bytes] = [b""] * len(self._given)
-        self._healed: Tensor | None = None
-        """The ids that `healed` has returned; `_behind` has then, for each of its rows, what it took back."""
+        self._grammars = self._given_grammars
+        self._taken_back: list[bytes] = [b""] * len(self._given_grammars)
+        self._healed_ids: Tensor | None = None
+        """The ids that `healed` has returned; `_taken_back` has then, for each of its rows, what it took
+        back."""
         if model is not None:
             ends = end_tokens(getattr(model, "generation_config", None), model.config)
-            self._learn(ends, model.config.get_text_config().vocab_size)
-        self._compiled = self._policies()
-        self._before: Tensor | None = None
-        self._begun = 0
+            self._learn_ends(ends, model.config.get_text_config().vocab_size)
+        self._compiled = self._make_row_grammars()
+        self._last_ids: Tensor | None = None
+        self._prompt_length = 0
         self._rows: list[Matcher | None] = []
         self._dead: list[bool] = []
         self._mask: TokenMask | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Another process begins with a new generation."""
-        fresh = dict.fromkeys(("_before", "_config", "_healed", "_mask"))
+        fresh = dict.fromkeys(("_last_ids", "_config", "_healed_ids", "_mask"))
         return {**self.__dict__, **fresh, "_rows": [], "_dead": []}
 
     def __bool__(self) -> bool:
@@ -122,7 +123,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
 
     def reset(self) -> None:
         """Forget the last generation."""
-        self._before = None
+        self._last_ids = None
 
     def healed(
         self, input_ids: Tensor, attention_mask: Tensor | None = None, **others: Any
@@ -143,46 +144,50 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
                 where="input_ids",
                 cure="Pass one a prompt.",
             )
-        each = _each(self._grammars, len(input_ids))
+        row_grammars = _repeat_for_rows(self._grammars, len(input_ids))
         free = AnyText(self.tokenizer)
-        seen = torch.ones_like(input_ids) if attention_mask is None else attention_mask
-        kept, self._behind = [], []
-        for grammar, row, is_seen in zip(each, input_ids, seen.bool(), strict=True):
-            prompt = row[is_seen].tolist()
+        attention = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        short_prompts, self._taken_back = [], []
+        for grammar, row, is_attended in zip(row_grammars, input_ids, attention.bool(), strict=True):
+            prompt = row[is_attended].tolist()
             size = len(prompt) - prompt_border(free if grammar is None else grammar, prompt)
-            self._behind.append(self.tokenizer.decode(prompt[size:]))
-            kept.append(prompt[:size])
-        longest = max(map(len, kept))
+            self._taken_back.append(self.tokenizer.decode(prompt[size:]))
+            short_prompts.append(prompt[:size])
+        longest = max(map(len, short_prompts))
         pad = self.tokenizer.eos_token_ids[0]
-        ids = [[*[pad] * (longest - len(prompt)), *prompt] for prompt in kept]
-        shown = [[*[0] * (longest - len(prompt)), *[1] * len(prompt)] for prompt in kept]
-        self._compiled, self._healed, self._before = self._policies(), torch.tensor(ids), None
-        made = {"input_ids": self._healed, "attention_mask": torch.tensor(shown)}
-        return {name: value.to(input_ids) for name, value in made.items()}
+        ids = [[*[pad] * (longest - len(prompt)), *prompt] for prompt in short_prompts]
+        masks = [[*[0] * (longest - len(prompt)), *[1] * len(prompt)] for prompt in short_prompts]
+        self._compiled, self._healed_ids, self._last_ids = self._make_row_grammars(), torch.tensor(ids), None
+        inputs = {"input_ids": self._healed_ids, "attention_mask": torch.tensor(masks)}
+        return {name: value.to(input_ids) for name, value in inputs.items()}
 
-    def _policies(self) -> list[CompiledGrammar | None]:
-        """Return for each row what its masks come from: the grammar behind what `healed` took back."""
+    def _make_row_grammars(self) -> list[CompiledGrammar | None]:
+        """Return the grammar of each row's masks, behind the text that `healed` took back."""
         ends = special_ends(self.tokenizer, self._ends or ())
-        made = list[CompiledGrammar | None]()
-        for grammar, behind in zip(_each(self._grammars, len(self._behind)), self._behind, strict=True):
+        row_grammars = list[CompiledGrammar | None]()
+        for grammar, taken_back in zip(
+            _repeat_for_rows(self._grammars, len(self._taken_back)), self._taken_back, strict=True
+        ):
             if grammar is not None:
-                made.append(with_forced_text(grammar, canonical=self.canonical, behind=behind))
-            elif behind:
+                row_grammars.append(with_forced_text(grammar, canonical=self.canonical, behind=taken_back))
+            elif taken_back:
                 free = AnyText(generation_tokenizer(self.tokenizer, ends))
-                made.append(with_forced_text(free, canonical=False, behind=behind))
+                row_grammars.append(with_forced_text(free, canonical=False, behind=taken_back))
             else:
-                made.append(None)
-        return made
+                row_grammars.append(None)
+        return row_grammars
 
-    def _learn(self, ends: Sequence[int], width: int) -> None:
+    def _learn_ends(self, ends: Sequence[int], width: int) -> None:
         """Take the end tokens of a model whose logits are `width` wide: grammars are compiled for them."""
         ends = tuple(end for end in ends if 0 <= end < width)  # generate takes -1 for none
         if ends == self._ends:
-            return
-        tell_difference(self.tokenizer, ends)
+            return  # compiled for them already
+        warn_of_difference(self.tokenizer, ends)
         self._ends = ends
         try:
-            ending = {grammar: _ending(grammar, ends) for grammar in dict.fromkeys(self._given)}
+            ending_grammars = {
+                grammar: _compile_for_ends(grammar, ends) for grammar in dict.fromkeys(self._given_grammars)
+            }
         except StructgenError as error:
             stops = ", ".join(map(str, ends))
             raise OptionError(
@@ -190,8 +195,8 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
                 where="eos_token_id",
                 cure=f"Pass eos_token_id={[*self.tokenizer.eos_token_ids]} to generate.",
             ) from error
-        self._grammars = [ending[grammar] for grammar in self._given]
-        self._compiled = self._policies()
+        self._grammars = [ending_grammars[grammar] for grammar in self._given_grammars]
+        self._compiled = self._make_row_grammars()
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Return the scores [rows, V], -inf for tokens that may not come. Cost: the masks, a pass over them.
@@ -203,36 +208,36 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         ids = input_ids.to("cpu")
         config = running_config(self)
         if config is not self._config:
-            self._config, self._before = config, None
+            self._config, self._last_ids = config, None
             if config is not None:
-                self._learn(end_tokens(config), width)
-        if (parents := self._parents(ids)) is not None:
-            self._follow(ids, parents)
-        elif self._before is None or config is None:
-            self._begin(ids)
+                self._learn_ends(end_tokens(config), width)
+        if (parents := self._find_parents(ids)) is not None:
+            self._follow_parents(ids, parents)
+        elif self._last_ids is None or config is None:
+            self._begin_texts(ids)
         else:
             self._write_again(ids)
-        self._before = ids
-        mask, written = self._mask, ids.shape[1] - self._begun
+        self._last_ids = ids
+        mask, written_count = self._mask, ids.shape[1] - self._prompt_length
         if mask is None or mask.rows < rows or mask.vocab_size != width:
             mask = self._mask = allocate_mask(rows, width)
-        with nullcontext() if written else told("filling the first mask"):
-            self._fill(mask, written)
-        allowed = allowed_of(torch.from_numpy(mask.array[:rows]).to(scores.device), width)
-        made: Tensor = scores.masked_fill(~allowed, NEVER)
-        self._check_left(scores, made)
-        return made
+        with nullcontext() if written_count else told("filling the first mask"):
+            self._fill(mask, written_count)
+        is_allowed = allowed_of(torch.from_numpy(mask.array[:rows]).to(scores.device), width)
+        masked_scores: Tensor = scores.masked_fill(~is_allowed, NEVER)
+        self._check_left(scores, masked_scores)
+        return masked_scores
 
-    def _check_left(self, scores: Tensor, made: Tensor) -> None:
+    def _check_left(self, scores: Tensor, masked_scores: Tensor) -> None:
         """Raise OptionError where processors before this one have left none of the tokens that the grammar
         allows. The next step would be torch's error about probabilities that are no numbers."""
-        none_left = (made == NEVER).all(1) & (scores != NEVER).any(1)
+        none_left = (masked_scores == NEVER).all(1) & (scores != NEVER).any(1)
         for row in none_left.nonzero().flatten().tolist():
             matcher = self._rows[row]
             if matcher is None:
                 continue
             if matcher.is_finished:  # padding behind the text, whatever others say of it
-                made[row, self._ends_behind(matcher)[0]] = 0.0
+                masked_scores[row, self._ends_behind(matcher)[0]] = 0.0
                 continue
             raise OptionError(
                 f"Row {row}: another logits processor has forbidden all tokens that the grammar allows"
@@ -244,44 +249,44 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
 
     # --- which row is which ---------------------------------------------------------------------------------
 
-    def _parents(self, ids: Tensor) -> list[int] | None:
+    def _find_parents(self, ids: Tensor) -> list[int] | None:
         """Return for each row the one of the last call that it goes on from, one of its prompt's. None: one
         goes on from none."""
-        before, earlier = self._before, ids[:, :-1]
-        if before is None or earlier.shape != before.shape:
+        last_ids, ids_before = self._last_ids, ids[:, :-1]
+        if last_ids is None or ids_before.shape != last_ids.shape:
             return None
-        written = ids.shape[1] - self._begun
-        if self._config is None and self.max_new_tokens is not None and written >= self.max_new_tokens:
+        written_count = ids.shape[1] - self._prompt_length
+        if self._config is None and self.max_new_tokens is not None and written_count >= self.max_new_tokens:
             return None  # the last one ended before this
-        if torch.equal(earlier, before):
+        if torch.equal(ids_before, last_ids):
             return list(range(len(ids)))
         size = len(ids) // len(self._compiled) if len(self._compiled) > 1 else len(ids)
         parents = list[int]()
         for row in range(len(ids)):
             first = row // size * size
-            same = (before[first : first + size] == earlier[row]).all(1).nonzero()
-            if not len(same):
+            equal_rows = (last_ids[first : first + size] == ids_before[row]).all(1).nonzero()
+            if not len(equal_rows):
                 return None
-            parents.append(first + int(same[0]))
+            parents.append(first + int(equal_rows[0]))
         return parents
 
-    def _begin(self, ids: Tensor) -> None:
+    def _begin_texts(self, ids: Tensor) -> None:
         """Begin the texts of new prompts. Errors: OptionError."""
         self._check_healed(ids)
-        self._begun = ids.shape[1]
-        each = _each(self._compiled, len(ids))
+        self._prompt_length = ids.shape[1]
+        each = _repeat_for_rows(self._compiled, len(ids))
         self._rows = [None if compiled is None else Matcher(compiled) for compiled in each]
         self._dead = [False] * len(ids)
 
     def _check_healed(self, ids: Tensor) -> None:
-        """Raise OptionError where `healing` was asked for, and these are not the prompts that `healed` has
-        returned: the borders would be of other prompts."""
+        """Raise OptionError where `healing` was asked for, and these are not the prompts that `healed`
+        has returned: the borders would be of other prompts."""
         if not self.healing:
             return
-        healed = self._healed
-        if healed is not None and len(ids) % len(healed) == 0:
-            wanted = healed.repeat_interleave(len(ids) // len(healed), 0)
-            if torch.equal(wanted, ids):
+        healed_ids = self._healed_ids
+        if healed_ids is not None and len(ids) % len(healed_ids) == 0:
+            expected_ids = healed_ids.repeat_interleave(len(ids) // len(healed_ids), 0)
+            if torch.equal(expected_ids, ids):
                 return
         raise OptionError(
             "These prompts are not those that healed() has returned.",
@@ -291,20 +296,20 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
 
     def _write_again(self, ids: Tensor) -> None:
         """Take all tokens of texts that go back, or go on by several tokens, as drafts of an assistant do."""
-        begun = self._begun
-        self._begin(ids[:, :begun])
-        for end in range(begun, ids.shape[1]):
+        prompt_length = self._prompt_length
+        self._begin_texts(ids[:, :prompt_length])
+        for end in range(prompt_length, ids.shape[1]):
             self._advance(ids[:, end])
 
-    def _follow(self, ids: Tensor, parents: Sequence[int]) -> None:
+    def _follow_parents(self, ids: Tensor, parents: Sequence[int]) -> None:
         """Take a token more in each row."""
         children = Counter(parents)
-        moved = [self._rows[parent] for parent in parents]
-        # several beams that go on from one: a copy for each
-        self._rows = [
-            row.fork() if row is not None and children[parent] > 1 else row
-            for row, parent in zip(moved, parents, strict=True)
-        ]
+        rows = list[Matcher | None]()
+        for parent in parents:
+            row = self._rows[parent]
+            # several beams that go on from one: a copy for each
+            rows.append(row.fork() if row is not None and children[parent] > 1 else row)
+        self._rows = rows
         self._dead = [self._dead[parent] for parent in parents]
         self._advance(ids[:, -1])
 
@@ -319,7 +324,8 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
                 self._dead[at] = True
 
     def _ends_behind(self, row: Matcher) -> Sequence[int]:
-        """Return what may come behind a text: the tokens at which the model stops, if any is no text."""
+        """Return the tokens that may come behind a text: those at which the model stops, if any is no
+        text."""
         return special_ends(self.tokenizer, self._ends or ()) or sorted(row.compiled.end_tokens)
 
     def _fill(self, mask: TokenMask, written: int) -> None:
@@ -328,12 +334,13 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
             None if dead or (row is not None and row.is_finished) else row
             for row, dead in zip(self._rows, self._dead, strict=True)
         ]
-        left = None if self.max_new_tokens is None else self.max_new_tokens - written
-        statuses = fill_masks(rows, mask, budgets=None if left is None else [left] * len(rows))
+        remaining = None if self.max_new_tokens is None else self.max_new_tokens - written
+        budgets = None if remaining is None else [remaining] * len(rows)
+        statuses = fill_masks(rows, mask, budgets=budgets)
         for at, (row, status) in enumerate(zip(rows, statuses.tolist(), strict=True)):
             if row is not None and status == RowStatus.LIMIT:
                 try:  # it says why
-                    row.fill_mask(mask, at, budget=left)
+                    row.fill_mask(mask, at, budget=remaining)
                 except BudgetError as error:
                     error.name_owner("max_new_tokens")
                     raise
@@ -342,7 +349,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
                 allow_only(mask, at, self._ends_behind(row))
 
 
-def _each(grammars: Sequence[T], rows: int) -> list[T]:
+def _repeat_for_rows(grammars: Sequence[T], rows: int) -> list[T]:
     """Return the grammar of each row. Raises OptionError."""
     count = len(grammars)
     if not rows or rows % count:
@@ -377,10 +384,10 @@ def generate_batch(
     OptionError; BudgetError where a grammar's shortest text does not fit; those of `sg.compile`.
     """
     # optional: a release that has it
-    from structgen.doors.integrations.transformers_batches import written_batch
+    from structgen.doors.integrations.transformers_batches import write_batch
 
     ours = tokenizer_of(tokenizer, model)
-    each = _compiled(grammars, ours)
+    each = _compile_targets(grammars, ours)
     if len(each) == 1:
         each *= len(inputs)
     if len(each) != len(inputs):
@@ -395,23 +402,27 @@ def generate_batch(
         raise OptionError("It is one text a prompt.", where="num_return_sequences", cure="Repeat the prompt.")
     ends = {end for grammar in each if grammar is not None for end in grammar.end_tokens}
     config.eos_token_id = sorted(ends.union(ours.eos_token_ids))
-    return written_batch(model, inputs, each, config, continuous_batching_config) if inputs else []
+    return write_batch(model, inputs, each, config, continuous_batching_config) if inputs else []
 
 
-def _compiled(grammars: Wanted | Sequence[Wanted], tokenizer: Tokenizer) -> list[CompiledGrammar | None]:
-    """Return what a caller gives, compiled, each grammar once."""
+def _compile_targets(
+    grammars: Wanted | Sequence[Wanted], tokenizer: Tokenizer
+) -> list[CompiledGrammar | None]:
+    """Return the compiled grammars of targets, each compiled once. Raises OptionError for none."""
     targets: list[Any] = list(grammars) if isinstance(grammars, list | tuple) else [grammars]
     if not targets:
         raise OptionError("There is no grammar.", where="grammars", cure="Give one, or one for each prompt.")
-    listed = [read_target(target, usual={}, where="grammars").grammar for target in targets]
-    known = {
-        given: given if given is None or isinstance(given, CompiledGrammar) else compile(given, tokenizer)
-        for given in dict.fromkeys(listed)
+    grammar_list = [read_target(target, usual={}, where="grammars").grammar for target in targets]
+    compiled_grammars = {
+        grammar: grammar
+        if grammar is None or isinstance(grammar, CompiledGrammar)
+        else compile(grammar, tokenizer)
+        for grammar in dict.fromkeys(grammar_list)
     }
-    return [known[given] for given in listed]
+    return [compiled_grammars[grammar] for grammar in grammar_list]
 
 
-def _ending(grammar: CompiledGrammar | None, ends: tuple[int, ...]) -> CompiledGrammar | None:
+def _compile_for_ends(grammar: CompiledGrammar | None, ends: tuple[int, ...]) -> CompiledGrammar | None:
     """Return a grammar compiled for a generation that stops at `ends`; itself where that changes nothing."""
     if grammar is None:
         return None

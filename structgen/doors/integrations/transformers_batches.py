@@ -27,8 +27,8 @@ class GenerationMasks(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]
     supported_kwargs: ClassVar[dict[str, type]] = {"structgen": int}
     ignored_kwargs: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, grammars: Sequence[CompiledGrammar | None], width: int, most: int) -> None:
-        self.grammars, self.width, self.most = grammars, width, most
+    def __init__(self, grammars: Sequence[CompiledGrammar | None], width: int, max_tokens: int) -> None:
+        self.grammars, self.width, self.max_tokens = grammars, width, max_tokens
         self.failures: dict[str, str] = {}
         self._texts: dict[str, EngineText] = {}
         self._mask = allocate_mask(1, width)
@@ -45,10 +45,10 @@ class GenerationMasks(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]
             self._mask = allocate_mask(2 * len(states) + 1, self.width)
             self._mask.array[0] = -1
         return torch.tensor(
-            [self._filled(state, row) for row, state in enumerate(states, 1)], dtype=torch.int32
+            [self._fill_row(state, row) for row, state in enumerate(states, 1)], dtype=torch.int32
         )
 
-    def _filled(self, state: Any, row: int) -> int:
+    def _fill_row(self, state: Any, row: int) -> int:
         """Fill the mask of a request, in a row; return the row, 0 for a request that is free."""
         grammar = self.grammars[state.logit_processor_kwargs["structgen"]]
         if grammar is None:
@@ -58,10 +58,10 @@ class GenerationMasks(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]
             text = self._texts[state.request_id] = EngineText(grammar, tuple(state._eos_token_ids))
         # a request that was put off goes on with its tokens as a part of the prompt
         start = state._true_initial_tokens or len(state.initial_tokens)
-        written = [*state.initial_tokens, *state.generated_tokens][start:]
-        for token in written[text.size :]:
-            text.take(token)
-        text.fill(self._mask, row, text.left(self.most, len(written)))
+        written_tokens = [*state.initial_tokens, *state.generated_tokens][start:]
+        for token in written_tokens[text.size :]:
+            text.take_token(token)
+        text.fill_row(self._mask, row, text.remaining_budget(self.max_tokens, len(written_tokens)))
         if text.failure is not None:
             self.failures[state.request_id] = str(text.failure)
         return row
@@ -72,7 +72,7 @@ class GenerationMasks(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]
         return scores.masked_fill(~allowed_of(chosen, scores.size(1)), NEVER)
 
 
-def written_batch(
+def write_batch(
     model: Any,
     inputs: Sequence[Sequence[int]],
     grammars: Sequence[CompiledGrammar | None],
@@ -90,13 +90,13 @@ def written_batch(
             )
         setattr(config, option, False)
     config.per_request_processors = True
-    most = generation_config.max_new_tokens
-    for compiled in dict.fromkeys(grammar for grammar in grammars if grammar is not None):
-        check_room(compiled, most, "max_new_tokens")
+    max_tokens = generation_config.max_new_tokens
+    for compiled_grammar in dict.fromkeys(grammar for grammar in grammars if grammar is not None):
+        check_room(compiled_grammar, max_tokens, "max_new_tokens")
     manager = model.init_continuous_batching(
         generation_config=generation_config, continuous_batching_config=config
     )
-    masks = GenerationMasks(grammars, model.get_output_embeddings().weight.shape[0], most)
+    masks = GenerationMasks(grammars, model.get_output_embeddings().weight.shape[0], max_tokens)
     processors = manager.logit_processor
     # before the others: top_k alone could leave none of the tokens that may come
     processors.logits_processor.insert(0, masks)
@@ -107,7 +107,7 @@ def written_batch(
     manager.start()
     try:
         names = [
-            manager.add_request(list(prompt), max_new_tokens=most, structgen=number)
+            manager.add_request(list(prompt), max_new_tokens=max_tokens, structgen=number)
             for number, prompt in enumerate(inputs)
         ]
         while len(results) < len(names) and (manager.is_running() or not results):

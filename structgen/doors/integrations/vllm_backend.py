@@ -24,10 +24,10 @@ from structgen.doors.integrations.engine_grammars import (
 from structgen.tokens.token_mask import TokenMask
 
 T = TypeVar("T")
-Asked = tuple[EngineText, EngineText, int, int | None]
-"""A mask that a step asks for: the text, where it is, its row and its budget."""
+MaskRequest = tuple[EngineText, EngineText, int, int | None]
+"""A mask that a step asks for: the text, its state then, its row and its budget."""
 _log = logging.getLogger("vllm.plugins.structgen")
-_made: Final[dict[int, tuple[Any, EngineGrammars]]] = {}
+_grammars_by_config: Final[dict[int, tuple[Any, EngineGrammars]]] = {}
 """By the address of a model's configuration, which is held: front end and engine may share a process."""
 _lock: Final = threading.Lock()
 
@@ -36,13 +36,19 @@ def grammars_of(model_config: Any, tokenizer: Any) -> EngineGrammars:
     """Return the grammars of a model's requests in this process. Raises TokenizerError for a tokenizer that
     cannot be read."""
     with _lock:
-        known = _made.get(id(model_config))
-        if known is None:
-            named = model_config.try_get_generation_config().get("eos_token_id")
-            ends = {*([named] if isinstance(named, int) else named or ()), tokenizer.eos_token_id} - {None}
-            known = model_config, EngineGrammars(tokenizer, sorted(ends), model_config.get_vocab_size())
-            _made[id(model_config)] = known
-        return known[1]
+        config_and_grammars = _grammars_by_config.get(id(model_config))
+        if config_and_grammars is None:
+            end_setting = model_config.try_get_generation_config().get("eos_token_id")
+            ends = {
+                *([end_setting] if isinstance(end_setting, int) else end_setting or ()),
+                tokenizer.eos_token_id,
+            } - {None}
+            config_and_grammars = (
+                model_config,
+                EngineGrammars(tokenizer, sorted(ends), model_config.get_vocab_size()),
+            )
+            _grammars_by_config[id(model_config)] = config_and_grammars
+        return config_and_grammars[1]
 
 
 def check_request(params: Any, grammars: EngineGrammars, room: int | None = None) -> None:
@@ -55,16 +61,18 @@ def check_request(params: Any, grammars: EngineGrammars, room: int | None = None
             where="ignore_eos",
             cure="Leave it out.",
         )
-    compiled = grammars.compiled(asked_of(params.structured_outputs))
+    compiled_grammar = grammars.compile_constraint(constraint_of(params.structured_outputs))
     bounds = [bound for bound in (params.max_tokens, room) if bound is not None]
     if bounds and not _is_prefill(params):
-        check_room(compiled, min(bounds), "max_tokens")
+        check_room(compiled_grammar, min(bounds), "max_tokens")
 
 
-def asked_of(outputs: Any) -> dict[str, Any]:
-    """Return what is set of `StructuredOutputsParams`, as a request says it."""
-    said = {name: getattr(outputs, name) for name in REQUESTS.objects["structured_outputs"]}
-    return {"structured_outputs": {name: value for name, value in said.items() if value not in (None, False)}}
+def constraint_of(outputs: Any) -> dict[str, Any]:
+    """Return the constraint of `StructuredOutputsParams`, as the member of a request."""
+    members = {name: getattr(outputs, name) for name in REQUESTS.objects["structured_outputs"]}
+    return {
+        "structured_outputs": {name: value for name, value in members.items() if value not in (None, False)}
+    }
 
 
 def _is_prefill(params: Any) -> bool:
@@ -81,24 +89,24 @@ class VllmGrammar(StructuredOutputGrammar):  # type: ignore[misc]
         self.backend, self.text = backend, text
         self.request: Any = None if request is None else proxy(request)
 
-    def _budget(self) -> int | None:
+    def _remaining_budget(self) -> int | None:
         """Return how many tokens the text may still take, the end token not counted; None: any number."""
         request = self.request
         if request is None:
             return None
-        most = min(request.max_tokens, self.backend.model_len - request.num_prompt_tokens)
-        return self.text.left(most, request.num_output_tokens)
+        max_tokens = min(request.max_tokens, self.backend.model_len - request.num_prompt_tokens)
+        return self.text.remaining_budget(max_tokens, request.num_output_tokens)
 
     def accept_tokens(self, request_id: str, tokens: list[int]) -> bool:
         """Take tokens; return False, and say why in the log, where one may not come."""
-        self.backend.hold(self.text)
+        self.backend.keep_position(self.text)
         for token in tokens:
             if self.is_terminated():
                 break
             try:
-                self.text.take(token)
+                self.text.take_token(token)
             except StructgenError as error:
-                self.backend.fill_asked()  # vLLM copies a row of this step to those behind
+                self.backend.fill_requested()  # vLLM copies a row of this step to those behind
                 _log.error("Request %s: %s", request_id, error)
                 if self.request is not None:
                     self.request.stop_reason = str(error)  # the engine's output takes it to the server
@@ -108,23 +116,23 @@ class VllmGrammar(StructuredOutputGrammar):  # type: ignore[misc]
     def validate_tokens(self, tokens: list[int]) -> list[int]:
         """Return the drafted tokens, up to the first that may not come."""
         try:
-            return tokens[: self.text.allowed(tokens, self._budget())]
+            return tokens[: self.text.count_allowed(tokens, self._remaining_budget())]
         except StructgenError:  # a limit: the mask of this place will say so
             return []
 
     def rollback(self, num_tokens: int) -> None:
         """Take the last tokens back."""
-        self.backend.hold(self.text)
+        self.backend.keep_position(self.text)
         self.text.rollback(num_tokens)
 
     def fill_bitmask(self, bitmask: torch.Tensor, batch_index: int) -> None:
         """Write the mask of the next token; in a step, at its end (`VllmBackend.in_one_call`)."""
-        backend, text, budget = self.backend, self.text, self._budget()
-        mask = backend.wrapped(bitmask)
-        if backend.asked is None:
-            text.fill(mask, batch_index, budget)
+        backend, text, budget = self.backend, self.text, self._remaining_budget()
+        mask = backend.wrap_mask(bitmask)
+        if backend.mask_requests is None:
+            text.fill_row(mask, batch_index, budget)
         else:
-            backend.asked.append((text, text, batch_index, budget))
+            backend.mask_requests.append((text, text, batch_index, budget))
 
     def is_terminated(self) -> bool:
         """Return whether the text has ended."""
@@ -147,8 +155,8 @@ class VllmBackend(StructuredOutputBackend):  # type: ignore[misc]
         self.drafted = vllm_config.num_speculative_tokens
         self.grammars = grammars_of(vllm_config.model_config, tokenizer)
         self.grammars.preload()
-        self._wrapped: tuple[torch.Tensor, TokenMask] | None = None
-        self.asked: list[Asked] | None = None
+        self._wrapped_mask: tuple[torch.Tensor, TokenMask] | None = None
+        self.mask_requests: list[MaskRequest] | None = None
         """The masks of a step that are to be written; None: each is written when it is asked for."""
 
     def compile_grammar(
@@ -157,57 +165,58 @@ class VllmBackend(StructuredOutputBackend):  # type: ignore[misc]
         """Return the grammar of a constraint, for a text of any length."""
         kind = request_type.name.lower()
         value = json.loads(grammar_spec) if kind == "choice" else kind == "json_object" or grammar_spec
-        compiled = self.grammars.compiled({"structured_outputs": {kind: value}})
-        return VllmGrammar(self, EngineText(compiled, tuple(stop_token_ids or ())))
+        compiled_grammar = self.grammars.compile_constraint({"structured_outputs": {kind: value}})
+        return VllmGrammar(self, EngineText(compiled_grammar, tuple(stop_token_ids or ())))
 
     def grammar_of(self, request: Any, *, thinks: bool) -> VllmGrammar:
         """Return the grammar of a request; `thinks`: its text may begin behind thoughts."""
         params = request.sampling_params
         try:
-            compiled = self.grammars.compiled(asked_of(params.structured_outputs))
+            compiled_grammar = self.grammars.compile_constraint(constraint_of(params.structured_outputs))
         except StructgenError as error:
             _log.error("Request %s: %s", request.request_id, error)
             raise
         # thoughts may take tokens unseen, in a draft in which they end
-        made = EngineText(compiled, tuple(params.all_stop_token_ids), self.drafted if thinks else 0)
+        text = EngineText(compiled_grammar, tuple(params.all_stop_token_ids), self.drafted if thinks else 0)
         # the first mask finds out, at no cost, whether the text fits
-        made.must_fit = not thinks
-        return VllmGrammar(self, made, None if _is_prefill(params) else request)
+        text.must_fit = not thinks
+        return VllmGrammar(self, text, None if _is_prefill(params) else request)
 
     def allocate_token_bitmask(self, max_num_seqs: int) -> torch.Tensor:
         """Return masks that allow everything."""
         return torch.full((max_num_seqs, (self.vocab_size + 31) // 32), -1, dtype=torch.int32)
 
-    def wrapped(self, bitmask: torch.Tensor) -> TokenMask:
+    def wrap_mask(self, bitmask: torch.Tensor) -> TokenMask:
         """Return our view of vLLM's masks, which are the same in all calls."""
-        if self._wrapped is None or self._wrapped[0] is not bitmask:
-            self._wrapped = bitmask, TokenMask.wrap(bitmask)
-        return self._wrapped[1]
+        if self._wrapped_mask is None or self._wrapped_mask[0] is not bitmask:
+            self._wrapped_mask = bitmask, TokenMask.wrap(bitmask)
+        return self._wrapped_mask[1]
 
     def in_one_call(self, step: Callable[[], T]) -> T:
         """Run a step of vLLM's, and return its result. The step asks for masks row by row; one call writes
         them at its end."""
-        self.asked = []
+        self.mask_requests = []
         try:
-            made = step()
-            self.fill_asked()
-            return made
+            result = step()
+            self.fill_requested()
+            return result
         finally:
-            self.asked = None
+            self.mask_requests = None
 
-    def hold(self, text: EngineText) -> None:
-        """Keep where a text is whose mask is to be written: it takes a drafted token, or takes some back."""
-        if self.asked and self.asked[-1][1] is text:
-            self.asked[-1] = (text, text.here(), *self.asked[-1][2:])
+    def keep_position(self, text: EngineText) -> None:
+        """Keep the state of a text whose mask is to be written, before it takes a drafted token, or takes
+        some back."""
+        if self.mask_requests and self.mask_requests[-1][1] is text:
+            self.mask_requests[-1] = (text, text.snapshot_text(), *self.mask_requests[-1][2:])
 
-    def fill_asked(self) -> None:
+    def fill_requested(self) -> None:
         """Write the masks that were asked for, if any."""
-        if self.asked and self._wrapped is not None:
-            texts, places, rows, budgets = zip(*self.asked, strict=True)
-            fill_texts(places, self._wrapped[1], rows, budgets)
-            for text, place in zip(texts, places, strict=True):
-                text.failure = text.failure or place.failure
-            self.asked.clear()
+        if self.mask_requests and self._wrapped_mask is not None:
+            texts, snapshots, rows, budgets = zip(*self.mask_requests, strict=True)
+            fill_texts(snapshots, self._wrapped_mask[1], rows, budgets)
+            for text, snapshot in zip(texts, snapshots, strict=True):
+                text.failure = text.failure or snapshot.failure
+            self.mask_requests.clear()
 
     def destroy(self) -> None:
         """Let go of the compiled grammars."""

@@ -1,7 +1,7 @@
 """Bulk work on Ray with vLLM inside each worker: `run_bulk_on_ray(..., engine="vllm")`.
 
 vLLM's engine runs in the worker's own process. So the back end holds a text to the request's own grammar
-(`EngineGrammars.hold`), and not to a text that says it. Only work in a worker imports vLLM.
+(`EngineGrammars.answer_with`), and not to a text that says it. Only work in a worker imports vLLM.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from structgen.decoding.engine.model_prompts import ModelPrompts, RequestTokens,
 from structgen.decoding.engine.requests import NUMBERS, FinishReason, Request, Result, Usage
 from structgen.decoding.engine.strategies.repetitions import ENDS
 from structgen.decoding.speculation.speculation_options import Speculation
-from structgen.doors.integrations.engine_grammars import MOST_KEPT
+from structgen.doors.integrations.engine_grammars import MAX_KEPT_GRAMMARS
 from structgen.doors.integrations.vllm_plugin import NAME, register
 from structgen.grammars.compilation.compiler import compile
 from structgen.machines.core.compiled import CompiledGrammar, plain_grammar
@@ -37,10 +37,12 @@ _CURE: Final = "Leave it out, or take the engine structgen."
 _OTHERWISE: Final = "vLLM does not do what {name} asks for here. "
 
 
-def _bounded(penalty: str) -> Exclusion:
+def _bounded_penalty(penalty: str) -> Exclusion:
     """Return the row of a penalty, which vLLM takes within bounds."""
-    what = f"{_OTHERWISE}vLLM takes -2 to 2."
-    return Exclusion(penalty, what, _CURE, when=lambda asked, how: abs(getattr(how, penalty)) > 2)
+    fault = f"{_OTHERWISE}vLLM takes -2 to 2."
+    return Exclusion(
+        penalty, fault, _CURE, when=lambda request, sampling: abs(getattr(sampling, penalty)) > 2
+    )
 
 
 _REFUSED: Final = Exclusions(
@@ -54,13 +56,13 @@ _REFUSED: Final = Exclusions(
         "speculation",
         f"{_OTHERWISE}It chooses tokens by a mask and the options that it has.",
         _CURE,
-        when=lambda asked, how: isinstance(asked.speculation, Speculation),
+        when=lambda request, sampling: isinstance(request.speculation, Speculation),
     ),
     Exclusion(
         "repetition",
         f"{_OTHERWISE}It chooses tokens by a mask and the options that it has.",
         _CURE,
-        when=lambda asked, how: how.repetition not in (None, ENDS),
+        when=lambda request, sampling: sampling.repetition not in (None, ENDS),
     ),
     Exclusion(
         "begun",
@@ -72,10 +74,10 @@ _REFUSED: Final = Exclusions(
         "temperature",
         f"{_OTHERWISE}vLLM takes 0, and 0.01 to 2.",
         _CURE,
-        when=lambda asked, how: how.temperature != 0 and not 0.01 <= how.temperature <= 2,
+        when=lambda request, sampling: sampling.temperature != 0 and not 0.01 <= sampling.temperature <= 2,
     ),
-    _bounded("presence_penalty"),
-    _bounded("frequency_penalty"),
+    _bounded_penalty("presence_penalty"),
+    _bounded_penalty("frequency_penalty"),
     Exclusion("min_p", f"{_OTHERWISE}It comes before top_p.", _CURE, beside="top_p"),
     Exclusion(
         "logit_bias", f"{_OTHERWISE}It comes before repetition_penalty.", _CURE, beside="repetition_penalty"
@@ -93,7 +95,7 @@ def check_request(request: Request) -> None:
 
 
 class VllmAnswers:
-    """What an actor does: an `LLM` of vLLM answers one shard at a time."""
+    """The work of an actor: an `LLM` of vLLM answers one shard at a time."""
 
     def __init__(self, model: str, options: Mapping[str, Any], request_of: Callable[[Any], Request]) -> None:
         """Cost: vLLM's start. Raises StructgenError where vLLM is not there, is of another release, or does
@@ -129,65 +131,69 @@ class VllmAnswers:
         config, self._request_of = self._llm.llm_engine.model_config, request_of
         self._grammars = grammars_of(config, self._llm.get_tokenizer())
         tokenizer = self._grammars.tokenizer
-        self._compiled = lru_cache(MOST_KEPT)(partial(compile, tokenizer=tokenizer))
+        self._compile_grammar = lru_cache(MAX_KEPT_GRAMMARS)(partial(compile, tokenizer=tokenizer))
         sizes = config.get_vocab_size(), config.max_model_len
-        self._reading = RequestTokens(ModelPrompts(model), tokenizer, *sizes, self._compiled)
-        told = json.dumps(of_engine, sort_keys=True, default=repr).encode()  # it may hold a secret
-        digest = f"{model_digest(model)} {blake2b(told, digest_size=16).hexdigest()}"
+        self._reading = RequestTokens(ModelPrompts(model), tokenizer, *sizes, self._compile_grammar)
+        options_text = json.dumps(of_engine, sort_keys=True, default=repr).encode()  # it may hold a secret
+        digest = f"{model_digest(model)} {blake2b(options_text, digest_size=16).hexdigest()}"
         self._parts = engine_parts(digest, tokenizer.fingerprint, f"vllm {vllm.__version__}")
 
     def __call__(self, shard: Sequence[Prompt]) -> Answers:
         """Answer a shard, all of whose texts are written at once."""
         yield self._parts
-        texts, asked, params = [], [], []
+        texts, prompts, params = [], [], []
         try:
             for prompt in shard:
                 try:
-                    tokens, compiled, how = self._asked(prompt)
+                    tokens, compiled_grammar, sampling_params = self._make_request(prompt)
                 except StructgenError as error:
                     yield prompt.answered(error)
                 else:
-                    texts.append((prompt, compiled))
-                    asked.append({"prompt_token_ids": tokens})
-                    params.append(how)
-            made = self._llm.generate(asked, params, use_tqdm=False)
+                    texts.append((prompt, compiled_grammar))
+                    prompts.append({"prompt_token_ids": tokens})
+                    params.append(sampling_params)
+            outputs = self._llm.generate(prompts, params, use_tqdm=False)
         finally:
             self._grammars.release()
-        for (prompt, compiled), output in zip(texts, made, strict=True):
-            yield prompt.answered(self._said(compiled, output.outputs[0]))
+        for (prompt, compiled_grammar), output in zip(texts, outputs, strict=True):
+            yield prompt.answered(self._make_answer(compiled_grammar, output.outputs[0]))
 
-    def _asked(self, prompt: Prompt) -> tuple[list[int], CompiledGrammar | None, Any]:
-        """Return what vLLM is asked for a prompt: its tokens, the grammar, and the parameters. Raises
+    def _make_request(self, prompt: Prompt) -> tuple[list[int], CompiledGrammar | None, Any]:
+        """Return the request to vLLM for a prompt: its tokens, the grammar, and the parameters. Raises
         StructgenError where our own engine would."""
         from vllm.sampling_params import SamplingParams, StructuredOutputsParams  # optional: the engine
 
-        from structgen.doors.integrations.vllm_backend import asked_of  # optional: the engine
+        from structgen.doors.integrations.vllm_backend import constraint_of  # optional: the engine
 
         request = prompt.request(self._request_of)
-        read = self._reading.read(request)
-        check_request(replace(request, begun=read.question.begun))
-        tokens = read.tokens
-        grammar, compiled, outputs = request.grammar, None, None
+        read_prompt = self._reading.read(request)
+        check_request(replace(request, begun=read_prompt.question.begun))
+        tokens = read_prompt.tokens
+        grammar, compiled_grammar, outputs = request.grammar, None, None
         # vLLM counts the end token of a document
         request = self._reading.bounded(request, len(tokens), int(grammar is not None))
         if grammar is not None:
-            compiled = with_forced_text(self._compiled(plain_grammar(grammar)), canonical=request.canonical)
-            check_budget(request, Matcher(compiled).tokens_to_finish())
-            outputs = StructuredOutputsParams(regex=f"{compiled.grammar.fingerprint} {request.canonical}")
-            self._grammars.hold(asked_of(outputs), compiled)
-        how = request.chosen_by
+            compiled_grammar = with_forced_text(
+                self._compile_grammar(plain_grammar(grammar)), canonical=request.canonical
+            )
+            check_budget(request, Matcher(compiled_grammar).tokens_to_finish())
+            outputs = StructuredOutputsParams(
+                regex=f"{compiled_grammar.grammar.fingerprint} {request.canonical}"
+            )
+            self._grammars.answer_with(constraint_of(outputs), compiled_grammar)
+        sampling = request.chosen_by
         params = SamplingParams(
-            **{name: getattr(how, name) for name in NUMBERS},
-            seed=how.seed % 2**63,  # vLLM takes -1 for none
-            logit_bias=dict(how.logit_bias) or None,
+            **{name: getattr(sampling, name) for name in NUMBERS},
+            seed=sampling.seed % 2**63,  # vLLM takes -1 for none
+            logit_bias=dict(sampling.logit_bias) or None,
             stop=list(request.stops) or None,
-            max_tokens=request.most_tokens + (compiled is not None),
+            max_tokens=request.most_tokens + (compiled_grammar is not None),
             structured_outputs=outputs,
         )
-        return tokens, compiled, params
+        return tokens, compiled_grammar, params
 
-    def _said(self, compiled: CompiledGrammar | None, output: Any) -> dict[str, Any]:
-        """Return what a line says of a text, as of our own engine's."""
+    def _make_answer(self, compiled_grammar: CompiledGrammar | None, output: Any) -> dict[str, Any]:
+        """Return the members of a text's line, as our own engine has them."""
         tokenizer, tokens = self._reading.tokenizer, list(output.token_ids)
         if tokens and tokens[-1] in tokenizer.eos_token_ids:
             tokens.pop()
@@ -196,11 +202,11 @@ class VllmAnswers:
             text = text.partition(output.stop_reason)[0]
         result = Result(text, _REASONS.get(output.finish_reason, FinishReason.ERROR), tokens, [], Usage())
         if result.finish_reason is FinishReason.ERROR:
-            what = f"vLLM ended the text ({output.finish_reason})."
-            result.error = StructgenError(what, where="engine", cure="Its log in the worker says why.")
-        elif compiled is not None and result.finish_reason is FinishReason.STOP:
+            fault = f"vLLM ended the text ({output.finish_reason})."
+            result.error = StructgenError(fault, where="engine", cure="Its log in the worker says why.")
+        elif compiled_grammar is not None and result.finish_reason is FinishReason.STOP:
             # an integer may have more digits than Python reads
             with suppress(ValueError, RecursionError):
-                result.value = compiled.value(text.encode())
+                result.value = compiled_grammar.value(text.encode())
         # vLLM's own probabilities are those behind the mask, or those before it, as its version has them
         return shown(result) | {"logprob": None, "constrained_logprob": None}

@@ -97,7 +97,7 @@ def _proposing(others: Any) -> Any:
             for request in requests
             if request is not None and not request.is_finished()
         ]
-        proposed = [draft.tokens.tolist() for draft in drafts.planned(batch)]
+        proposed = [draft.tokens.tolist() for draft in drafts.plan_drafts(batch)]
         others(self, DraftTokenIds([request.request.request_id for request in batch], proposed))
 
     return update_draft_token_ids

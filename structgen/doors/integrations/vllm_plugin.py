@@ -299,9 +299,9 @@ def _serve() -> None:
 
     def grammar_init(self: Any, request: Any) -> None:
         submit(self, request)
-        asked = request.structured_output_request
-        if asked is not None and getattr(self.backend, "name", None) == NAME:
-            pending = getattr(asked, "_grammar", None)
+        constraint = request.structured_output_request
+        if constraint is not None and getattr(self.backend, "name", None) == NAME:
+            pending = getattr(constraint, "_grammar", None)
             if isinstance(pending, Future):
                 wait((pending,), self.backend.soon)
 

@@ -32,7 +32,7 @@ from structgen.doors.typed.tool_prompts import (
     plain_chat,
     specials_of,
     template_tools,
-    told_tools,
+    tools_beside_template,
 )
 from structgen.grammars.json_grammars.outline_writer import shorter_outlines
 
@@ -354,7 +354,7 @@ class ServedModel:
             text = embedded_prompt(choice.tools, last_question(messages), outline)
             question = ModelQuestion(text, turn=turn)
         elif prompts.has_template() and format is not None:
-            question = replace(question, told=told_tools(prompts, choice, format, template))
+            question = replace(question, told=tools_beside_template(prompts, choice, format, template))
         elif not self._has_turns:
 
             def read_plain(plain_question: ModelQuestion) -> Sequence[int]:

@@ -1,4 +1,4 @@
-"""`sg.testing.Failure`: what goes wrong with one request to a server for tests."""
+"""`sg.testing.Failure`: the failure of one request to a server for tests."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ class Failure:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        # a failure is an error of HTTP, or a reply with something wrong, or a delay
         if self.status is None:
             needs = "reply" if self.reply is None and (self.cut is not None or self.unchecked) else ""
             needs = "status" if self.retry_after is not None else needs

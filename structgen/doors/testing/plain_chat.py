@@ -25,7 +25,7 @@ TEMPLATE: Final = """\
 
 
 class PlainChat:
-    """What holds the template: of a tokenizer of transformers it has what prompts need."""
+    """The holder of the template: it has those members of a tokenizer of transformers that prompts need."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer, self.chat_template = tokenizer, TEMPLATE
@@ -36,28 +36,36 @@ class PlainChat:
         tools: Any = None,
         tokenize: bool = True,
         add_generation_prompt: bool = False,
-        **more: Any,
+        **other_variables: Any,
     ) -> Any:
-        """Return messages as text, or its tokens. Errors: those of the template."""
+        """Return messages as text, or with `tokenize` as tokens: `user: Hi` and, with
+        `add_generation_prompt`, `assistant: ` below it. `other_variables` are those of the template. Errors:
+        those of the template."""
         # start-up: few prompts are made by it
         from jinja2.sandbox import ImmutableSandboxedEnvironment
 
         environment = ImmutableSandboxedEnvironment()
-        environment.filters |= {"text": _text, "tojson": _json}
-        said = {"messages": messages, "tools": tools, "add_generation_prompt": add_generation_prompt, **more}
-        text = environment.from_string(self.chat_template).render(said)
+        environment.filters |= {"text": _message_text, "tojson": _write_json}
+        variables = {
+            "messages": messages,
+            "tools": tools,
+            "add_generation_prompt": add_generation_prompt,
+            **other_variables,
+        }
+        text = environment.from_string(self.chat_template).render(variables)
         return self._tokenizer.encode(text.encode()) if tokenize else text
 
 
-def _json(value: Any) -> str:
+def _write_json(value: Any) -> str:
+    """Return a value as JSON on one line: jinja's own filter escapes for HTML."""
     return json.dumps(value, ensure_ascii=False)
 
 
-def _text(message: Any) -> str:
+def _message_text(message: Any) -> str:
     """Return the text of a message, its calls as the template shows them."""
     content = message.get("content") or ""
     if not isinstance(content, str):
         content = "".join(str(part.get("text", "")) for part in content)
     calls = [call.get("function", call) for call in message.get("tool_calls") or ()]
-    written = (f"<tool_call>\n{_json(call)}\n</tool_call>" for call in calls)
-    return "\n".join(filter(None, (content, *written)))
+    call_texts = (f"<tool_call>\n{_write_json(call)}\n</tool_call>" for call in calls)
+    return "\n".join(filter(None, (content, *call_texts)))

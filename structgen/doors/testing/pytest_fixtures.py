@@ -23,9 +23,9 @@ def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
     """Have pytest import structgen as it is. It rewrites the asserts of all modules that are installed with
     fixtures: 2 CPU seconds of a first run, and of each run where no bytecode is kept."""
     # a private set: where another pytest has none, nothing is lost but this time
-    marked = getattr(getattr(pluginmanager, "rewrite_hook", None), "_must_rewrite", None)
-    if isinstance(marked, set):
-        marked -= {"structgen", "structgen_kernels"}
+    rewritten_names = getattr(getattr(pluginmanager, "rewrite_hook", None), "_must_rewrite", None)
+    if isinstance(rewritten_names, set):
+        rewritten_names -= {"structgen", "structgen_kernels"}
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -40,17 +40,17 @@ def scripted(request: pytest.FixtureRequest) -> Iterator[Callable[..., Scripted]
     # start-up: of every run of pytest
     from structgen.doors.testing.scripted import Scripted
 
-    made: list[Scripted] = []
+    models: list[Scripted] = []
 
-    def make(replies: Any, **options: Any) -> Scripted:
-        made.append(Scripted(replies, **options))
-        return made[-1]
+    def make_model(replies: Any, **options: Any) -> Scripted:
+        models.append(Scripted(replies, **options))
+        return models[-1]
 
-    yield make
-    for model in made:
+    yield make_model
+    for model in models:
         model.close()
     if not request.node.stash.get(_IS_OVER, False):
-        for model in made:
+        for model in models:
             model.done()
 
 
@@ -60,8 +60,10 @@ def scripted_server(request: pytest.FixtureRequest) -> Iterator[Callable[..., An
     # start-up: of every run of pytest
     from structgen.doors.testing.stand_in import server
 
-    running = ExitStack()
-    yield lambda replies, **options: running.enter_context(server(replies, **options))
+    servers = ExitStack()
+    yield lambda replies, **options: servers.enter_context(server(replies, **options))
     # to the servers an error is on its way, and they check no replies
-    ended = (Exception, Exception(), None) if request.node.stash.get(_IS_OVER, False) else (None, None, None)
-    running.__exit__(*ended)
+    exit_arguments = (
+        (Exception, Exception(), None) if request.node.stash.get(_IS_OVER, False) else (None, None, None)
+    )
+    servers.__exit__(*exit_arguments)

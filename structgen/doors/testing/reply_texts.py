@@ -21,70 +21,72 @@ from structgen.base.language.checks import encodable, shown
 from structgen.base.system.installation import needing
 from structgen.doors.cli.position import TextStop
 from structgen.doors.typed.worked.field_values import by_fields
-from structgen.doors.typed.worked.worked_examples import spelled
-from structgen.doors.typed.wrapping import WRAPPER, wrapper_of
+from structgen.doors.typed.worked.worked_examples import spell_value
+from structgen.doors.typed.wrapping import WRAPPER, wrap_document
 from structgen.machines.core.compiled import CompiledGrammar
 
 
 class ReplyForm(NamedTuple):
-    """What a reply is written for."""
+    """The form of a request, in which a reply is written."""
 
-    compiled: CompiledGrammar | None
+    machine: CompiledGrammar | None
     """None: free text."""
     format: ToolFormat | None = None
-    """How the model writes calls; None: it does not tell."""
+    """The format of the model's calls; None: its chat template shows none."""
     specials: Mapping[str, int] = MappingProxyType({})
     """The ids of tokens without bytes, by their texts."""
 
-    def stop(self, text: str) -> TextStop | None:
-        """Return the place at which a text leaves the form, as `structgen check` finds it; None for a text
+    def find_stop(self, text: str) -> TextStop | None:
+        """Return the position at which a text leaves the form, as `structgen check` finds it; None for a text
         that is allowed. Texts of special tokens are these tokens where they may come. Cost: linear."""
-        compiled = self.compiled
-        if compiled is None:
+        machine = self.machine
+        if machine is None:
             return None
-        state, at, data = compiled.start, 0, text.encode()
-        for part in re.split(f"({'|'.join(map(re.escape, self.specials)) or '(?!)'})", text):
+        state, offset, data = machine.start, 0, text.encode()
+        special = "|".join(map(re.escape, self.specials)) or "(?!)"  # which matches nothing
+        for part in re.split(f"({special})", text):
             token = self.specials.get(part)
-            after = None if token is None else compiled.step(state, token)
-            if after is None:
-                after = compiled.step_bytes(state, part.encode())
-            if after is None:
-                while (after := compiled.step_bytes(state, data[at : at + 1])) is not None:
-                    state, at = after, at + 1
-                return TextStop(state, data, at)
-            state, at = after, at + len(part.encode())
-        is_word = compiled.is_finished(state) or compiled.accepts_end(state)
-        return None if is_word else TextStop(state, data, at)
+            next_state = None if token is None else machine.step(state, token)
+            if next_state is None:
+                next_state = machine.step_bytes(state, part.encode())
+            if next_state is None:  # byte by byte up to the first that is not allowed
+                while (next_state := machine.step_bytes(state, data[offset : offset + 1])) is not None:
+                    state, offset = next_state, offset + 1
+                return TextStop(state, data, offset)
+            state, offset = next_state, offset + len(part.encode())
+        is_word = machine.is_finished(state) or machine.accepts_end(state)
+        return None if is_word else TextStop(state, data, offset)
 
-    def fault(self, text: str) -> str:
-        """Return in words, on lines of their own, what cannot come in a text and what could; "" for a text
-        that is allowed."""
-        stop = self.stop(text)
-        if stop is None or self.compiled is None:
+    def describe_fault(self, text: str) -> str:
+        """Return the fault of a text in words, on lines of their own, with what the form allows in its place;
+        "" for a text that is allowed."""
+        stop = self.find_stop(text)
+        if stop is None or self.machine is None:
             return ""
-        expected = [item.what for item in self.compiled.expected(stop.state) if item.what != "white space"]
-        fault = "it ends too early" if stop.found is None else f"{stop.found!r} cannot come"
-        line, caret = stop.excerpt()
+        items = self.machine.expected(stop.state)
+        expected = [item.what for item in items if item.what != "white space"]
+        fault = "it ends too early" if stop.character is None else f"{stop.character!r} cannot come"
+        line, caret = stop.excerpt_lines()
         could = f"\nexpected {' or '.join(expected[:6])}" if expected else ""
         return f"{fault} at line {stop.line}, column {stop.column}\n  {line}\n  {caret}{could}\n"
 
-    def text(self, reply: Any, where: str) -> str:
-        """Return the text that is said for a reply: a text as it is; calls as a format writes them; any other
-        object as JSON. Of several ways to write it, the first that the form allows; where it allows none, the
-        one that goes the furthest. Errors: OptionError for what is no value of
-        JSON, and for calls that the format cannot write."""
+    def write_text(self, reply: Any, where: str) -> str:
+        """Return the text of a reply: a text as it is; calls as a format writes them; any other object as
+        JSON. Of several texts it is the first that the form allows; where it allows none, the one that goes
+        the furthest. `where`: the location of the reply, for errors. Errors: OptionError for an object that
+        is no value of JSON, and for calls that the format cannot write."""
         furthest, best = -1, ""
-        for way in self._ways(reply, where):
-            stop = self.stop(way)
+        for text in self._texts_of(reply, where):
+            stop = self.find_stop(text)
             if stop is None:
-                return way
+                return text
             if stop.byte > furthest:
-                furthest, best = stop.byte, way
+                furthest, best = stop.byte, text
         return best
 
-    def _ways(self, reply: Any, where: str) -> Iterator[str]:
-        """Yield the texts that may be said for a reply."""
-        schema = None if self.compiled is None else self.compiled.grammar.schema
+    def _texts_of(self, reply: Any, where: str) -> Iterator[str]:
+        """Yield the texts of a reply, the likeliest first."""
+        schema = None if self.machine is None else self.machine.grammar.schema
         if isinstance(reply, bytes):
             try:
                 reply = reply.decode()
@@ -92,17 +94,18 @@ class ReplyForm(NamedTuple):
                 raise _no_json(reply, where) from error
         parts = reply if isinstance(reply, list | tuple) else [reply]
         if any(isinstance(part, Call) for part in parts):
-            yield from self._called(parts, where)
+            yield from self._texts_of_calls(parts, where)
         elif isinstance(reply, str):
             yield encodable(where, reply)
-            yield from _quoted(reply, schema)
+            yield from _quoted_texts(reply, schema)
         else:
-            for plain in plain_values(reply, where):
-                for value in (plain, *held(plain, schema)):
-                    for made in (in_order(value, schema), value):
-                        yield from spelled(made)
+            for plain_reply in plain_values(reply, where):
+                # as it is, and in the wrapper of the form; with the order of keys of the schema first
+                for value in (plain_reply, *wrapped_values(plain_reply, schema)):
+                    yield from spell_value(in_order(value, schema))
+                    yield from spell_value(value)
 
-    def _called(self, parts: Sequence[Any], where: str) -> Iterator[str]:
+    def _texts_of_calls(self, parts: Sequence[Any], where: str) -> Iterator[str]:
         """Yield the texts that may be written for calls, perhaps with a text before them: the arguments as
         they are, then in the order of the tool's parameters. Errors: OptionError for other parts, and those
         of `_calls_text`."""
@@ -113,91 +116,107 @@ class ReplyForm(NamedTuple):
                 where=where,
                 cure="Before the calls of a reply one text may stand: ['Let me see.', sg.Call(...)].",
             )
-        refused = ""
-        for made in zip(*(plain_values(dict(call.arguments), where) for call in calls), strict=True):
-            plain = [replace(call, arguments=known) for call, known in zip(calls, made, strict=True)]
-            text, is_read = self._calls_text(plain, lead)
+        first_refused = ""
+        # as pydantic writes the arguments of all calls, then as the types read them
+        plain_arguments = (plain_values(dict(call.arguments), where) for call in calls)
+        for arguments_of_calls in zip(*plain_arguments, strict=True):
+            pairs = zip(calls, arguments_of_calls, strict=True)
+            plain_calls = [replace(call, arguments=arguments) for call, arguments in pairs]
+            text, is_read = self._calls_text(plain_calls, lead)
             if is_read:
                 yield text
-            refused = refused or text
-        yield refused
+            first_refused = first_refused or text
+        yield first_refused
 
     def _calls_text(self, calls: Sequence[Call], lead: str) -> tuple[str, bool]:
-        """Return calls as the form has them written behind a text, and whether it reads them so. A grammar
-        does not tell its format: it is the one in which these calls are allowed and those of an unknown tool
-        are not. Where there is none, the text is one that the form forbids, as far behind the first name as
-        can be: calls of another format are free text. Errors: OptionError for a call that no format, or not
-        the model's, can write."""
+        """Return the text of calls behind another text (`lead`), and whether the form allows it as calls. A
+        grammar does not name its format: it is the one in which these calls are allowed and those of an
+        unknown tool are not. Without such a format, the text is one that the form forbids, as far behind the
+        first name as possible: calls of another format are free text. Errors: OptionError for a call that no
+        format, or not the model's, can write."""
         rows = [row for row in (self.format, *FORMATS.values()) if row is not None]
-        refused = dict[str, int]()
-        for row in rows if self.compiled is not None else ():
+        refused_texts = dict[str, int]()
+        for row in rows if self.machine is not None else ():
             with suppress(OptionError):
-                text = _written(lead, calls, row)
-                if self.stop(text) is not None:
-                    calls_in_turn = [self._in_turn(call, lead, row) for call in calls]
-                    text = _written(lead, calls_in_turn, row)
-                other = _written(lead, [replace(call, name=f"no_{call.name}_") for call in calls], row)
-                stop = self.stop(text)
+                text = _write_calls(lead, calls, row)
+                if self.find_stop(text) is not None:  # perhaps the arguments have another order
+                    calls_in_turn = [self._order_arguments(call, lead, row) for call in calls]
+                    text = _write_calls(lead, calls_in_turn, row)
+                unknown_calls = [replace(call, name=f"no_{call.name}_") for call in calls]
+                unknown_text = _write_calls(lead, unknown_calls, row)
+                stop = self.find_stop(text)
                 if stop is not None:
-                    refused[text] = stop.byte - text.encode().find(calls[0].name.encode(), len(lead.encode()))
-                if stop is None and self.stop(other) is not None:
+                    name_offset = text.encode().find(calls[0].name.encode(), len(lead.encode()))
+                    refused_texts[text] = stop.byte - name_offset
+                if stop is None and self.find_stop(unknown_text) is not None:
                     return text, True
-        return max(refused, key=refused.__getitem__, default=_written(lead, calls, rows[0])), False
+        default = _write_calls(lead, calls, rows[0])
+        return max(refused_texts, key=refused_texts.__getitem__, default=default), False
 
-    def _in_turn(self, call: Call, lead: str, row: ToolFormat) -> Call:
-        """Return a call with its arguments in the order in which the form allows them; where it allows none,
-        as they are. Cost: texts as many as the cube of their number."""
+    def _order_arguments(self, call: Call, lead: str, row: ToolFormat) -> Call:
+        """Return a call with its arguments in the order that the form allows; as it is, where it allows none.
+        Cost: texts as many as the cube of their number."""
 
-        def some(names: Sequence[str], **more: str) -> str:
-            arguments = {name: call.arguments[name] for name in names} | more
-            return _written(lead, [replace(call, arguments=arguments)], row)
+        def write_some(names: Sequence[str], **added_arguments: str) -> str:
+            """Return the text of the call with some of its arguments."""
+            arguments = {name: call.arguments[name] for name in names} | added_arguments
+            return _write_calls(lead, [replace(call, arguments=arguments)], row)
 
-        def fits(*names: str) -> bool:
+        def is_allowed(*names: str) -> bool:
+            """Tell whether the form allows these arguments, in this order, as the first ones."""
             # behind the last argument one of these texts ends, and the other has one more
-            ends = some(names).encode(), some(names, _more="").encode()
-            end = next((at for at, (one, other) in enumerate(zip(*ends, strict=False)) if one != other), 0)
-            stop = self.stop(some(names))
+            ending, continued = write_some(names).encode(), write_some(names, _more="").encode()
+            pairs = enumerate(zip(ending, continued, strict=False))
+            end = next((offset for offset, (byte, later_byte) in pairs if byte != later_byte), 0)
+            stop = self.find_stop(write_some(names))
             return stop is None or stop.byte >= end
 
-        known, left = list[str](), [*call.arguments]
-        while left:
-            able = [name for name in left if fits(*known, name)]
-            first = [
-                name for name in able if all(fits(*known, name, other) for other in able if other != name)
-            ]
-            if not first:
+        def is_first(name: str, others: Sequence[str]) -> bool:
+            """Tell whether all others may come behind a name."""
+            return all(is_allowed(*ordered_names, name, other) for other in others if other != name)
+
+        ordered_names, other_names = list[str](), [*call.arguments]
+        while other_names:
+            possible_names = [name for name in other_names if is_allowed(*ordered_names, name)]
+            first_names = [name for name in possible_names if is_first(name, possible_names)]
+            if not first_names:
                 return call
-            known.append(first[0])
-            left.remove(first[0])
-        return replace(call, arguments={name: call.arguments[name] for name in known})
+            ordered_names.append(first_names[0])
+            other_names.remove(first_names[0])
+        return replace(call, arguments={name: call.arguments[name] for name in ordered_names})
 
 
-def _written(lead: str, calls: Sequence[Call], row: ToolFormat) -> str:
+def _write_calls(lead: str, calls: Sequence[Call], row: ToolFormat) -> str:
+    """Return the text of calls in a format, behind another text. Errors: OptionError."""
     return lead + row.lead + write_calls(calls, row)
 
 
-def _quoted(reply: str, schema: Any) -> Iterator[str]:
-    """Yield the documents that hold a text: as a string, where a schema has only strings; in the object that
-    holds a type's document, where a schema is one of these."""
+def _quoted_texts(reply: str, schema: Any) -> Iterator[str]:
+    """Yield the documents of a text: in the wrapper of a type's document, where the schema has one; as a
+    string, where the schema has only strings."""
     if not isinstance(schema, Mapping):
         return
-    if held(reply, schema) and not reply.lstrip().startswith("{"):
-        yield from map(wrapper_of, (reply, json.dumps(reply, ensure_ascii=False)))
-    listed = schema.get("enum", [schema["const"]] if "const" in schema else [None])
-    has_strings = schema.get("type") == "string" or all(isinstance(value, str) for value in listed)
+    if wrapped_values(reply, schema) and not reply.lstrip().startswith("{"):
+        yield from map(wrap_document, (reply, json.dumps(reply, ensure_ascii=False)))
+    constants = [schema["const"]] if "const" in schema else [None]
+    listed_values = schema.get("enum", constants)
+    has_listed_strings = all(isinstance(value, str) for value in listed_values)
+    has_strings = schema.get("type") == "string" or has_listed_strings
     if has_strings and not reply.lstrip().startswith('"'):
         yield json.dumps(reply, ensure_ascii=False)
 
 
-def held(value: Any, schema: Any) -> list[JsonObject]:
-    """Return the object that holds a document of a type, in a list; [] where a schema is not of one. Other
-    objects may allow a member of that name too."""
+def wrapped_values(value: Any, schema: Any) -> list[JsonObject]:
+    """Return the wrapper of a type's document, in a list; [] where the schema is not that of a wrapper."""
     members = schema.get("properties") if isinstance(schema, Mapping) else None
-    return [{WRAPPER: value}] if isinstance(members, Mapping) and [*members] == [WRAPPER] else []
+    # other objects may allow a member of that name beside others
+    is_wrapper = isinstance(members, Mapping) and [*members] == [WRAPPER]
+    return [{WRAPPER: value}] if is_wrapper else []
 
 
 def plain_value(reply: Any, where: str) -> Any:
-    """Return the plain JSON value of an object: of pydantic, a dataclass, or what JSON has."""
+    """Return the plain JSON value of an object: of pydantic, a dataclass, or a value of JSON. Errors:
+    OptionError for another object."""
     if isinstance(reply, dict | list | int | float | None):
         try:
             json.dumps(reply)
@@ -224,6 +243,7 @@ def plain_values(reply: Any, where: str) -> Iterator[Any]:
 
 
 def _no_json(reply: Any, where: str) -> OptionError:
+    """Return the error of a reply that is no value of JSON."""
     return OptionError(
         f"{shown(reply)} is no value of JSON.",
         where=where,
@@ -231,43 +251,60 @@ def _no_json(reply: Any, where: str) -> OptionError:
     )
 
 
-def in_order(value: Any, schema: Any, root: Any = None, depth: int = 0) -> Any:
+def in_order(
+    value: Any,
+    schema: Any,
+    root: Any = None,
+    depth: int = 0,
+) -> Any:
     """Return a value whose keys come in the order in which a schema first names them; other keys behind.
-    `root`: the schema that references point into, by default the same."""
+
+    `schema`: one schema, or several that hold for the value; `root`: the schema that references point into,
+    by default the same; `depth`: the levels around the value. For example, under the properties `a` and `b`
+    the value `{"b": 1, "a": 2}` becomes `{"a": 2, "b": 1}`.
+    """
     root = schema if root is None else root
-    if depth > 100:
+    if depth > 100:  # deeper values keep their order
         return value
     if isinstance(value, list):
-        items, first = (_parts(schema, root, name) for name in ("items", "prefixItems"))
-        placed = [items + [some[at] for some in first if at < len(some)] for at in range(len(value))]
-        return [in_order(item, some, root, depth + 1) for item, some in zip(value, placed, strict=True)]
+        item_schemas = _values_of_keyword(schema, root, "items")
+        first_schemas = _values_of_keyword(schema, root, "prefixItems")
+        ordered_items = list[Any]()
+        for index, item in enumerate(value):
+            own_schemas = [schemas[index] for schemas in first_schemas if index < len(schemas)]
+            ordered_items.append(in_order(item, item_schemas + own_schemas, root, depth + 1))
+        return ordered_items
     if not isinstance(value, dict):
         return value
-    known: dict[str, Any] = {}
-    for part in _parts(schema, root, "properties"):
-        if isinstance(part, Mapping):
-            for key, member in part.items():
-                known.setdefault(key, []).append(member)
-    keys = [key for key in known if key in value] + [key for key in value if key not in known]
-    others = _parts(schema, root, "additionalProperties")
-    others += [part for some in _parts(schema, root, "patternProperties") for part in some.values()]
-    return {key: in_order(value[key], known.get(key, others), root, depth + 1) for key in keys}
+    schemas_by_key: dict[str, Any] = {}
+    for properties in _values_of_keyword(schema, root, "properties"):
+        if isinstance(properties, Mapping):
+            for key, member_schema in properties.items():
+                schemas_by_key.setdefault(key, []).append(member_schema)
+    keys = [key for key in schemas_by_key if key in value]
+    keys += [key for key in value if key not in schemas_by_key]
+    other_schemas = _values_of_keyword(schema, root, "additionalProperties")
+    for patterns in _values_of_keyword(schema, root, "patternProperties"):
+        other_schemas += patterns.values()
+    return {
+        key: in_order(value[key], schemas_by_key.get(key, other_schemas), root, depth + 1) for key in keys
+    }
 
 
-def _parts(schemas: Any, root: Any, keyword: str) -> list[Any]:
-    """Return the values of a keyword in schemas, and in what these refer to or consist of."""
-    found, seen = list[Any](), set[int]()
+def _values_of_keyword(schemas: Any, root: Any, keyword: str) -> list[Any]:
+    """Return the values of a keyword in schemas, and in the schemas that these refer to or consist of."""
+    values, visited = list[Any](), set[int]()
     waiting = list(schemas) if isinstance(schemas, list) else [schemas]
     while waiting:
         schema = waiting.pop(0)
-        if not isinstance(schema, Mapping) or id(schema) in seen:
+        if not isinstance(schema, Mapping) or id(schema) in visited:
             continue
-        seen.add(id(schema))
+        visited.add(id(schema))
         if keyword in schema:
-            found.append(schema[keyword])
+            values.append(schema[keyword])
         reference = str(schema.get("$ref", ""))
         if reference.startswith("#"):
             waiting.append(target_of(root, reference))
-        for joined in ("allOf", "anyOf", "oneOf"):
-            waiting += schema.get(joined, [])
-    return found
+        for combiner in ("allOf", "anyOf", "oneOf"):
+            waiting += schema.get(combiner, [])
+    return values

@@ -27,22 +27,22 @@ _NEXT: Final = -50.0
 
 @dataclass(slots=True)
 class ScriptCache:
-    """How far a script was read."""
+    """A script, and how far it was read."""
 
-    whole: bytes
-    """The prompt, and what the model says behind it."""
-    at: int
-    """The bytes that were read; -1: others than those of the script, and the model knows nothing more."""
+    script: bytes
+    """The prompt, and the text that the model writes behind it."""
+    position: int
+    """The number of bytes that were read; -1: other bytes than those of the script were."""
     nbytes: int = 0
 
     def copy(self) -> ScriptCache:
         """Return an independent cache."""
-        return ScriptCache(self.whole, self.at)
+        return ScriptCache(self.script, self.position)
 
 
 class ScriptModel:
-    """Says scripts. The first tokens of a prompt name its script (`begin`), so that equal prompts may have
-    different ones, and threads do not disturb each other."""
+    """Says scripts. The first tokens of a prompt name its script (`begin_script`), so that equal prompts may
+    have different ones, and threads do not disturb each other."""
 
     context: Final = 1 << 30
     drafts_pay: Final = False
@@ -66,23 +66,24 @@ class ScriptModel:
         return b"".join(self._tokens[token] for token in tokens)
 
     def size_of(self, text: bytes) -> int:
-        """Return how many tokens write a text, each as long as can be. Errors: those of `_following`."""
-        at = size = 0
-        while at < len(text):
-            at += len(self._tokens[self._following(text, at)[0]])
+        """Return how many tokens write a text, each as long as can be. Errors: those of `_next_tokens`."""
+        offset = size = 0
+        while offset < len(text):
+            offset += len(self._tokens[self._next_tokens(text, offset)[0]])
             size += 1
         return size
 
-    def begin(self, prompt: Sequence[int], text: str) -> list[int]:
-        """Return a prompt behind which the model says a text: the same, but that it names this script."""
+    def begin_script(self, prompt: Sequence[int], text: str) -> list[int]:
+        """Return the prompt behind which the model writes a text: its first tokens name the script."""
         number = next(self._numbers)
         name = tuple(self._first + number // _DIGITS**place % _DIGITS for place in range(_PLACES))
+        # a long prompt keeps its length
         head = list(prompt[:_PLACES]) if len(prompt) >= _SHORT else []
         self._scripts[name] = self.bytes_of(head), self.bytes_of(prompt) + text.encode()
         return [*name, *prompt[len(head) :]]
 
-    def end(self, prompt: Sequence[int]) -> None:
-        """Let go of the script of a prompt that `begin` returned."""
+    def end_script(self, prompt: Sequence[int]) -> None:
+        """Let go of the script of a prompt that `begin_script` returned."""
         self._scripts.pop(tuple(prompt[:_PLACES]), None)
 
     # --- the protocol of models -----------------------------------------------------------------------------
@@ -92,43 +93,47 @@ class ScriptModel:
         equally likely."""
         cache = ScriptCache(b"", -1)
         if (script := self._scripts.get(tuple(tokens[:_PLACES]))) is not None:
-            head, whole = script
-            read = head + self.bytes_of(tokens[_PLACES:])
-            cache = ScriptCache(whole, len(read) if whole.startswith(read) else -1)
-        return self._logits([cache])[0], cache
+            head, script_bytes = script
+            read_bytes = head + self.bytes_of(tokens[_PLACES:])
+            cache = ScriptCache(script_bytes, len(read_bytes) if script_bytes.startswith(read_bytes) else -1)
+        return self._make_logits([cache])[0], cache
 
     def decode(self, tokens: Sequence[int], caches: Sequence[Any]) -> Tensor:
         """Return the logits [rows, V] after one more token of each text."""
         for token, cache in zip(tokens, caches, strict=True):
-            said = self._tokens[token]
-            goes_on = cache.at >= 0 and said and cache.whole.startswith(said, cache.at)
-            cache.at = cache.at + len(said) if goes_on else -1
-        return self._logits(caches)
+            token_bytes = self._tokens[token]
+            goes_on = (
+                cache.position >= 0 and token_bytes and cache.script.startswith(token_bytes, cache.position)
+            )
+            cache.position = cache.position + len(token_bytes) if goes_on else -1
+        return self._make_logits(caches)
 
-    def _logits(self, caches: Sequence[ScriptCache]) -> Tensor:
+    def _make_logits(self, caches: Sequence[ScriptCache]) -> Tensor:
+        """Return the logits [rows, V] after the text of each cache. All tokens are equally likely behind a
+        text that is not its script's."""
         # optional: torch
         import torch
 
         logits = torch.zeros(len(caches), self.vocab_size)
         for row, cache in zip(logits, caches, strict=True):
-            if cache.at >= 0:
+            if cache.position >= 0:
                 row.fill_(_FAR)
-                is_over = cache.at == len(cache.whole)
+                is_over = cache.position == len(cache.script)
                 for rank, token in enumerate(
-                    self._ends if is_over else self._following(cache.whole, cache.at)
+                    self._ends if is_over else self._next_tokens(cache.script, cache.position)
                 ):
                     row[token] = _NEXT * rank
         return logits
 
-    def _following(self, text: bytes, at: int) -> list[int]:
+    def _next_tokens(self, text: bytes, offset: int) -> list[int]:
         """Return the tokens that a text goes on with, the longest first. Errors: StructgenError where the
         vocabulary lacks the byte."""
-        sizes = (size for size in self._sizes if size <= len(text) - at)
-        found = [self._ids[part] for size in sizes if (part := text[at : at + size]) in self._ids]
-        if not found:
+        sizes = (size for size in self._sizes if size <= len(text) - offset)
+        token_ids = [self._ids[part] for size in sizes if (part := text[offset : offset + size]) in self._ids]
+        if not token_ids:
             raise StructgenError(
-                f"No token of the vocabulary writes the byte 0x{text[at]:02x}.",
+                f"No token of the vocabulary writes the byte 0x{text[offset]:02x}.",
                 where="like",
                 cure="Take another tokenizer, or leave like= out.",
             )
-        return found
+        return token_ids

@@ -1,4 +1,4 @@
-"""The replies of a script: which request gets which one, and what is left of them."""
+"""The replies of a script: which request gets which one, and which are left."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from structgen.base.errors import OptionError, StructgenError
 from structgen.base.language.checks import shown
 from structgen.base.printable import short_repr
 
-_MOST_TOLD: Final = 300
+_MAX_SHOWN: Final = 300
 """Characters of a prompt, or of a reply, in an error."""
 
 
@@ -20,10 +20,10 @@ class ScriptError(StructgenError, AssertionError):
 
 
 class TakenReply(NamedTuple):
-    """A reply, and which one it is."""
+    """A reply, with its location in the script."""
 
     reply: Any
-    place: str
+    location: str
     """For errors: `replies[1]`."""
 
     @property
@@ -32,19 +32,21 @@ class TakenReply(NamedTuple):
         kind = self.reply if isinstance(self.reply, type) else type(self.reply)
         return issubclass(kind, BaseException)
 
-    def made(self, prompt: str) -> TakenReply:
+    def make_reply(self, prompt: str) -> TakenReply:
         """Return the reply to a prompt, made by a function where it is one. Errors: those of the function;
         ScriptError in place of StopIteration, at which coroutines would wait for ever."""
         try:
-            is_function = callable(self.reply) and not isinstance(self.reply, type)
-            made = self._replace(reply=self.reply(prompt)) if is_function else self
-            if made.reply is StopIteration or isinstance(made.reply, StopIteration):
-                raise made.reply
-            return made
+            reply = self.reply
+            if callable(reply) and not isinstance(reply, type):  # a class of exceptions is a reply itself
+                reply = reply(prompt)
+            if reply is StopIteration or isinstance(reply, StopIteration):
+                raise reply
+            return self._replace(reply=reply)
         except StopIteration as error:
             raise ScriptError(
-                f"The replies have come to StopIteration, and nothing answers this request: {_tail(prompt)}.",
-                where=self.place,
+                "The replies have come to StopIteration, and nothing answers this request: "
+                f"{_show_prompt_end(prompt)}.",
+                where=self.location,
                 cure="Have a reply for each request. A list of replies counts them.",
             ) from error
 
@@ -52,88 +54,91 @@ class TakenReply(NamedTuple):
 class Replies:
     """The replies of a script, handed out one at a time. Threads may share it by its lock.
 
-    `given`: a list has one for each request, in the order in which they come. A dict has one for each request
-    whose prompt has the key as a part, as often as it comes. A function makes one of each prompt. A text,
-    and any other object, is the only reply.
+    `replies`: a list has one for each request, in the order in which they come. A dict has one for each
+    request whose prompt has the key as a part, as often as it comes. A function makes one of each prompt. A
+    text, and any other object, is the only reply.
     """
 
-    def __init__(self, given: Any) -> None:
+    def __init__(self, replies: Any) -> None:
         """Errors: OptionError for replies without an order."""
         self.lock = threading.Lock()
-        """Held while a reply is taken: by those who note what it is taken for, too."""
-        self._taken = 0
+        """Held while a reply is taken, and while its request is noted: both have one order."""
+        self._request_count = 0
         self._function: Any = None
         self._by_part: dict[str, Any] = {}
-        self._used = set[str]()
-        self._listed: list[Any] = []
-        if isinstance(given, Mapping):
-            if not all(isinstance(part, str) and part for part in given):
+        self._used_parts = set[str]()
+        self._reply_list: list[Any] = []
+        if isinstance(replies, Mapping):
+            if not all(isinstance(part, str) and part for part in replies):
                 raise OptionError(
                     "The keys of a dict of replies are parts of prompts, as texts.",
                     where="replies",
                     cure="Write a reply that is an object into a list: Scripted([{...}]).",
                 )
-            self._by_part = dict(given)
-        elif callable(given) and not isinstance(given, type):
-            self._function = given
-        elif isinstance(given, set | frozenset):
-            raise OptionError(f"{shown(given)} has no order.", where="replies", cure="Pass a list.")
-        elif isinstance(given, Iterable) and not isinstance(given, str | bytes) and not _is_object(given):
-            self._listed = list(given)
+            self._by_part = dict(replies)
+        elif callable(replies) and not isinstance(replies, type):  # a class may be an exception to raise
+            self._function = replies
+        elif isinstance(replies, set | frozenset):
+            raise OptionError(f"{shown(replies)} has no order.", where="replies", cure="Pass a list.")
+        elif (
+            isinstance(replies, Iterable) and not isinstance(replies, str | bytes) and not _is_object(replies)
+        ):
+            self._reply_list = list(replies)
         else:
-            self._listed = [given]
+            self._reply_list = [replies]
 
     @property
-    def left(self) -> int:
+    def count_left(self) -> int:
         """How many replies no request has had yet. A function has none left."""
-        return len(self.unused)
+        return len(self.unused_replies)
 
     @property
-    def unused(self) -> list[str]:
+    def unused_replies(self) -> list[str]:
         """The replies that no request has had, in words, each with its place."""
         if self._by_part:
-            return [f"replies[{part!r}]" for part in self._by_part if part not in self._used]
-        rest = self._listed[self._taken :]
-        return [f"replies[{at}] {_told(reply)}" for at, reply in enumerate(rest, self._taken)]
+            return [f"replies[{part!r}]" for part in self._by_part if part not in self._used_parts]
+        rest = self._reply_list[self._request_count :]
+        return [f"replies[{at}] {_show_reply(reply)}" for at, reply in enumerate(rest, self._request_count)]
 
-    def take(self, prompt: str) -> TakenReply:
+    def take_reply(self, prompt: str) -> TakenReply:
         """Return the reply to a prompt, perhaps a function that makes it. Each listed reply is taken once.
         The caller holds `lock`. Errors: ScriptError where there is none."""
-        number = self._taken
-        self._taken += 1
+        number = self._request_count
+        self._request_count += 1  # of a script that has none left, too: the error has its number
         if self._function is not None:
             return TakenReply(self._function, f"the reply to request {number + 1}")
         if self._by_part:
-            found = [part for part in self._by_part if part in prompt]
-            if len(found) == 1:
-                self._used.add(found[0])
-                return TakenReply(self._by_part[found[0]], f"replies[{found[0]!r}]")
-            parts = " and ".join(map(repr, found)) if found else "none of the parts"
+            parts_in_prompt = [part for part in self._by_part if part in prompt]
+            if len(parts_in_prompt) == 1:
+                self._used_parts.add(parts_in_prompt[0])
+                return TakenReply(self._by_part[parts_in_prompt[0]], f"replies[{parts_in_prompt[0]!r}]")
+            parts = " and ".join(map(repr, parts_in_prompt)) if parts_in_prompt else "none of the parts"
             raise ScriptError(
-                f"The prompt of request {number + 1} has {parts} of the script: {_tail(prompt)}.",
+                f"The prompt of request {number + 1} has {parts} of the script: {_show_prompt_end(prompt)}.",
                 where="replies",
                 cure="Write a part that this prompt alone has; a list has replies in their order.",
             )
-        if number >= len(self._listed):
-            count = len(self._listed)
+        if number >= len(self._reply_list):
+            count = len(self._reply_list)
             raise ScriptError(
                 f"The script has {count} {'reply' if count == 1 else 'replies'}, and this is request "
-                f"{number + 1}, which nothing answers: {_tail(prompt)}.",
+                f"{number + 1}, which nothing answers: {_show_prompt_end(prompt)}.",
                 where="replies",
                 cure="Add a reply. A refused answer is asked for again: attempts=1 asks once.",
             )
-        return TakenReply(self._listed[number], f"replies[{number}]")
+        return TakenReply(self._reply_list[number], f"replies[{number}]")
 
 
-def _is_object(given: Any) -> bool:
+def _is_object(replies: Any) -> bool:
     """Tell whether an iterable is one reply, such as an object of pydantic."""
-    return hasattr(given, "model_dump") or hasattr(given, "__dataclass_fields__")
+    return hasattr(replies, "model_dump") or hasattr(replies, "__dataclass_fields__")
 
 
-def _told(reply: Any) -> str:
-    return short_repr(reply, _MOST_TOLD) if isinstance(reply, str) else shown(reply)
+def _show_reply(reply: Any) -> str:
+    """Return a reply in words, shortened."""
+    return short_repr(reply, _MAX_SHOWN) if isinstance(reply, str) else shown(reply)
 
 
-def _tail(prompt: str) -> str:
+def _show_prompt_end(prompt: str) -> str:
     """Return the end of a prompt, quoted: the question stands there."""
-    return repr(prompt if len(prompt) <= _MOST_TOLD else f"...{prompt[-_MOST_TOLD:]}")
+    return repr(prompt if len(prompt) <= _MAX_SHOWN else f"...{prompt[-_MAX_SHOWN:]}")

@@ -41,11 +41,11 @@ TAKEN: ContextVar[TakenReply | None] = ContextVar("structgen_taken_reply", defau
 """The reply to the request of HTTP that is being answered, which was taken when the request came."""
 
 
-class SaidText(NamedTuple):
-    """What is said to one request."""
+class ReplyText(NamedTuple):
+    """The text that the model writes to one request."""
 
     lead: str
-    """The thoughts, and what closes them; "" where there are none."""
+    """The thoughts, with their closing tag; "" where there are none."""
     text: str
     """The answer, with its beginning where the prompt gives that."""
     where: str
@@ -83,13 +83,13 @@ class Scripted(Engine):
             import torch  # noqa: F401
         self._replies = replies if isinstance(replies, Replies) else Replies(replies)
         tokenizer = byte_tokenizer() if like is None else tokenizer_of(like)
-        named = model_name(like) if isinstance(like, str | Path) else ""
-        specials = without_bytes(special_texts(named, like), tokenizer)
+        name = model_name(like) if isinstance(like, str | Path) else ""
+        specials = without_bytes(special_texts(name, like), tokenizer)
         self._script = ScriptModel(tokenizer, specials)
         super().__init__(self._script, tokenizer, max_rows=max_rows)
-        self.name, self._given_tokenizer, self._is_of_bytes = named, like, like is None
-        own = like if hasattr(like, "apply_chat_template") else PlainChat(tokenizer)
-        self.prompts = ModelPrompts(named, None if named else own)
+        self.name, self._given_tokenizer, self._counts_bytes = name, like, like is None
+        template_holder = like if hasattr(like, "apply_chat_template") else PlainChat(tokenizer)
+        self.prompts = ModelPrompts(name, None if name else template_holder)
         self.asked: list[str] = []
         """The prompts, as the model read them: the chat template applied, the outline put in."""
         self.requests: list[Request] = []
@@ -104,17 +104,17 @@ class Scripted(Engine):
     @property
     def replies_left(self) -> int:
         """How many replies no request has had yet."""
-        return self._replies.left
+        return self._replies.count_left
 
     def done(self) -> None:
         """End the script. Raises ScriptError for replies that no request has had, and again the first of
         `errors`."""
         if self.errors:
             raise self.errors[0]
-        if unused := self._replies.unused:
-            what = f"{len(unused)} of the replies had no request: {'; '.join(unused[:8])}."
+        if unused := self._replies.unused_replies:
+            fault = f"{len(unused)} of the replies had no request: {'; '.join(unused[:8])}."
             cure = "Take them out, or look why the program asked less often."
-            raise ScriptError(what, where="replies", cure=cure)
+            raise ScriptError(fault, where="replies", cure=cure)
 
     def __enter__(self) -> Self:
         return self
@@ -130,116 +130,134 @@ class Scripted(Engine):
     # --- requests of the engine -----------------------------------------------------------------------------
 
     def _submitted(self, request: Request) -> list[Handle]:
-        return self._answered(request, None)
+        return self._submit_samples(request, None)
 
     async def asubmit(self, request: Request) -> list[Handle]:
         """Return the handles of `submit`. The first sample of a request of HTTP has the reply that was taken
         for that."""
         count = request.n if isinstance(request, Request) else 1
-        submit = partial(self._answered, request, TAKEN.get())
+        submit = partial(self._submit_samples, request, TAKEN.get())
         TAKEN.set(None)
         return await self._driver.submitted(count, submit)
 
-    def _answered(self, request: Request, taken: TakenReply | None) -> list[Handle]:
-        """Return the handles of a request, each of whose samples has its own reply. `taken`: the reply of the
-        first. Errors: ScriptError, and those of the engine."""
+    def _submit_samples(self, request: Request, taken_reply: TakenReply | None) -> list[Handle]:
+        """Return the handles of a request, each of whose samples has its own reply. `taken_reply`: the reply
+        of the first. Errors: ScriptError, and those of the engine."""
         handles = []
         for sample in range(request.n):
-            one = replace(request, n=1) if request.n > 1 else request
-            read = self.reading.read(one)
-            begun = read.question.begun
-            one = replace(
-                one,
-                begun=begun,
-                continue_final_message=None if begun else one.continue_final_message,
-                shortened=one.shortened or read.shortened,
+            sample_request = replace(request, n=1) if request.n > 1 else request
+            # the prompt is read here: it must name its script before the engine has it
+            read_prompt = self.reading.read(sample_request)
+            beginning = read_prompt.question.begun
+            sample_request = replace(
+                sample_request,
+                begun=beginning,
+                continue_final_message=None if beginning else sample_request.continue_final_message,
+                shortened=sample_request.shortened or read_prompt.shortened,
                 refused=None,
                 outline=None,
                 chat=None,
-                # what repeats itself is said, too
-                sampling=replace(one.chosen_by, repetition=None),
+                # a reply that repeats itself is written whole
+                sampling=replace(sample_request.chosen_by, repetition=None),
                 strategy=(),
             )
-            if self._is_of_bytes:
-                one = self._in_bytes(one, len(read.tokens))
-            said = self._said(one, read.tokens, taken, request)
-            taken = None
-            prompt = self._script.begin(read.tokens, said.lead + said.text.removeprefix(begun))
+            if self._counts_bytes:
+                sample_request = self._in_bytes(sample_request, len(read_prompt.tokens))
+            reply_text = self._take_text(sample_request, read_prompt.tokens, taken_reply, request)
+            taken_reply = None  # the other samples take theirs
+            script = reply_text.lead + reply_text.text.removeprefix(beginning)
+            prompt = self._script.begin_script(read_prompt.tokens, script)
             try:
-                (handle,) = super()._submitted(replace(one, prompt=prompt))
+                (handle,) = super()._submitted(replace(sample_request, prompt=prompt))
             except BaseException:
-                self._script.end(prompt)
+                self._script.end_script(prompt)
                 raise
             handle.request, handle.sample = request, sample
-            handle.listen(partial(self._heard, handle, prompt, said))
+            handle.listen(partial(self._check_end, handle, prompt, reply_text))
             handles.append(handle)
         return handles
 
-    def _in_bytes(self, request: Request, prompt: int) -> Request:
+    def _in_bytes(self, request: Request, prompt_count: int) -> Request:
         """Return a request whose numbers of tokens are numbers of bytes, as far as the context allows."""
         thinking = request.thinking
         if thinking is not None:
             thinking = replace(thinking, max_tokens=BYTES_A_TOKEN * thinking.max_tokens)
-        room = self.model.context - prompt - most_tokens(thinking)
-        most = max(request.most_tokens, min(BYTES_A_TOKEN * request.most_tokens, room))
-        return replace(request, thinking=thinking, max_tokens=most)
+        room = self.model.context - prompt_count - most_tokens(thinking)
+        max_tokens = max(request.most_tokens, min(BYTES_A_TOKEN * request.most_tokens, room))
+        return replace(request, thinking=thinking, max_tokens=max_tokens)
 
     def prompt_tokens(self, request: Request) -> list[int]:
         """Return the tokens of a prompt behind which the model says the next reply: for `sg.sample` and
         others that read the model themselves."""
-        read = self.reading.read(request)
-        if any(token >= self.tokenizer.vocab_size for token in read.tokens[:1]):
-            return read.tokens  # it has its script
-        unbounded = replace(request, max_tokens=self.model.context)
-        return self._script.begin(read.tokens, self._said(unbounded, read.tokens, None, request).text)
+        read_prompt = self.reading.read(request)
+        if any(token >= self.tokenizer.vocab_size for token in read_prompt.tokens[:1]):
+            return read_prompt.tokens  # it has its script
+        unbounded_request = replace(request, max_tokens=self.model.context)
+        reply_text = self._take_text(unbounded_request, read_prompt.tokens, None, request)
+        return self._script.begin_script(read_prompt.tokens, reply_text.text)
 
-    def _said(
-        self, request: Request, prompt_tokens: Sequence[int], taken: TakenReply | None, given: Request
-    ) -> SaidText:
-        """Return what is said to a request, and note the request as it was given. Errors: ScriptError, the
-        reply where it is an exception, and those of `ReplyForm.text`."""
+    def _take_text(
+        self,
+        request: Request,
+        prompt_tokens: Sequence[int],
+        taken_reply: TakenReply | None,
+        given_request: Request,
+    ) -> ReplyText:
+        """Return the text of the reply to a request, and note `given_request` for the tests.
+
+        `taken_reply`: the reply that a request of HTTP has taken already; None: one is taken here. For
+        example, the reply `{"age": 36}` is JSON with the blanks of the form. Errors: ScriptError, the reply
+        where it is an exception, and those of `ReplyForm.write_text`.
+        """
         prompt = self._script.bytes_of(prompt_tokens).decode("utf-8", "replace")
         try:
             with self._replies.lock:
                 self.asked.append(prompt)
-                self.requests.append(given)
-                taken = self._replies.take(prompt) if taken is None else taken
-            taken = taken.made(prompt)
-        except AssertionError as error:  # of a function of replies, too
+                self.requests.append(given_request)
+                taken_reply = self._replies.take_reply(prompt) if taken_reply is None else taken_reply
+            taken_reply = taken_reply.make_reply(prompt)
+        except AssertionError as error:  # of this script, or of a function that makes replies
             self.errors.append(error)
             raise
-        reply, where = taken
-        if taken.is_raised:
+        reply, where = taken_reply
+        if taken_reply.is_raised:
             raise reply
-        grammar, compiled, bans = request.grammar, None, checked_bans(request.chosen_by.banned)
+        grammar, machine, bans = request.grammar, None, checked_bans(request.chosen_by.banned)
         if bans:
             grammar = without_banned_texts(grammar, bans)
         if grammar is not None:
-            compiled = self.compiled(grammar, warns=False, bans=bans)
-        form = ReplyForm(compiled, self._format, self.specials)
+            machine = self.compiled(grammar, warns=False, bans=bans)
+        form = ReplyForm(machine, self._call_format, self.specials)
         try:
             if isinstance(reply, Failure):
                 cure = "Give an exception, or serve the replies with sg.testing.server."
                 raise OptionError("A Failure is a server's.", where=where, cure=cure)
-            text = form.text(reply, where)
+            text = form.write_text(reply, where)
             if not text.startswith(request.begun):
                 text = request.begun + text
-            return self._checked(text, request, form, prompt, where)
+            return self._check_text(text, request, form, prompt, where)
         except (ScriptError, OptionError) as error:
             self.errors.append(error)
             raise
 
-    def _checked(self, text: str, request: Request, form: ReplyForm, prompt: str, where: str) -> SaidText:
-        """Return a text that a request allows, and what closes its thoughts. Raises ScriptError for one that
-        the form forbids, or that is too long."""
+    def _check_text(
+        self,
+        text: str,
+        request: Request,
+        form: ReplyForm,
+        prompt: str,
+        where: str,
+    ) -> ReplyText:
+        """Return the text of a reply, apart from its thoughts. `prompt` and `where`: for errors, such as
+        `replies[1]`. Raises ScriptError for a text that the form forbids, or that is too long."""
         thoughts = tag = ""
         if request.thinking is not None:
             closing = closing_of(request.thinking, self.tokenizer, self._named_tokens)
             tag = self._script.bytes_of(closing.tokens).decode("utf-8", "replace")
-            before, found, behind = text.partition(tag)
-            thoughts, text = (before, behind) if found else ("", text)
+            text_before, found_tag, text_after = text.partition(tag)
+            thoughts, text = (text_before, text_after) if found_tag else ("", text)
             self._check_size("thoughts", thoughts, request.thinking.max_tokens, where)
-        if fault := form.fault(text):
+        if fault := form.describe_fault(text):
             raise ScriptError(
                 f"The form forbids this reply: {fault}The prompt: {short_repr(prompt)}.",
                 where=where,
@@ -248,44 +266,59 @@ class Scripted(Engine):
             )
         self._check_size("reply", text.removeprefix(request.begun), request.most_tokens, where)
         is_plain = not any(special in text for special in self.specials)
-        return SaidText(thoughts + tag, text, where, is_plain)
+        return ReplyText(thoughts + tag, text, where, is_plain)
 
-    def _check_size(self, what: str, text: str, most: int, where: str) -> None:
-        """Raise ScriptError for a text of more tokens than may be written."""
+    def _check_size(
+        self,
+        part_name: str,
+        text: str,
+        max_count: int,
+        where: str,
+    ) -> None:
+        """Raise ScriptError for a text of more than `max_count` tokens. `part_name`: "reply" or
+        "thoughts"."""
         size = self._script.size_of(text.encode())
-        if size > most:
-            unit = BYTES_A_TOKEN if self._is_of_bytes else 1
+        if size > max_count:
+            unit = BYTES_A_TOKEN if self._counts_bytes else 1
+            count, limit = -(-size // unit), max_count // unit
             raise ScriptError(
-                f"The {what} of {-(-size // unit):,} tokens is longer than max_tokens={most // unit:,}.",
+                f"The {part_name} of {count:,} tokens is longer than max_tokens={limit:,}.",
                 where=where,
                 cure="Shorten the text, or raise max_tokens.",
             )
 
     @property
-    def _format(self) -> ToolFormat | None:
-        """How the model writes calls; None where its chat template shows no format."""
+    def _call_format(self) -> ToolFormat | None:
+        """The format of the model's calls; None where its chat template shows none."""
         try:
             return model_format(self.prompts)
         except OptionError:
             return None
 
-    def _heard(self, handle: Handle, prompt: Sequence[int], said: SaidText, piece: str | None) -> None:
-        """Hear of a text; at its end, raise ScriptError where it is not the reply: an option of the request
-        changed the tokens."""
+    def _check_end(
+        self,
+        handle: Handle,
+        prompt: Sequence[int],
+        reply_text: ReplyText,
+        piece: str | None,
+    ) -> None:
+        """Listen to a text: at its end, raise ScriptError if it is not the reply, because an option of the
+        request, such as `logit_bias`, has changed the tokens. `piece`: None at the end."""
         result = handle.result
         if piece is not None or result is None:
             return
-        self._script.end(prompt)
-        is_cut = result.stopped_by and said.text.startswith(result.text)
+        self._script.end_script(prompt)
+        is_cut = result.stopped_by and reply_text.text.startswith(result.text)
         is_other = result.finish_reason is FinishReason.CANCELLED or result.error is not None
-        if result.text == said.text or is_cut or is_other or not said.is_plain:
+        if result.text == reply_text.text or is_cut or is_other or not reply_text.is_plain:
             return
-        same = [*zip(said.text, result.text, strict=False)]
-        at = next((at for at, (one, other) in enumerate(same) if one != other), len(same))
+        pairs = [*zip(reply_text.text, result.text, strict=False)]
+        differing = (index for index, pair in enumerate(pairs) if pair[0] != pair[1])
+        offset = next(differing, len(pairs))
+        written, expected = (short_repr(text[offset:], 60) for text in (result.text, reply_text.text))
         error = ScriptError(
-            f"The engine left the reply at character {at}: it wrote {short_repr(result.text[at:], 60)} in "
-            f"place of {short_repr(said.text[at:], 60)}.",
-            where=said.where,
+            f"The engine left the reply at character {offset}: it wrote {written} in place of {expected}.",
+            where=reply_text.where,
             cure="Look at the options of the request that choose other tokens, such as logit_bias.",
         )
         self.errors.append(error)

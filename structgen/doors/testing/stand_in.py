@@ -23,7 +23,7 @@ from structgen.base.errors import OptionError, StructgenError, options_named
 from structgen.base.language.checks import shown
 from structgen.base.system.installation import needing
 from structgen.doors.testing.failures import Failure
-from structgen.doors.testing.reply_texts import held, in_order, plain_values
+from structgen.doors.testing.reply_texts import in_order, plain_values, wrapped_values
 from structgen.doors.testing.script_replies import Replies, TakenReply
 from structgen.doors.testing.scripted import TAKEN, Scripted
 from structgen.doors.typed.servers import KNOWN, Server
@@ -57,9 +57,9 @@ class Address(str):
     """The bodies that were posted, in order."""
 
     def __new__(cls, root: str) -> Address:
-        made = super().__new__(cls, f"{root}/v1")
-        made.requests = []
-        return made
+        address = super().__new__(cls, f"{root}/v1")
+        address.requests = []
+        return address
 
     @property
     def root(self) -> str:
@@ -98,50 +98,53 @@ def server(replies: Any, *, like: Any = None) -> Iterator[Address]:
         # optional: serve
         from structgen.doors.serving.app import make_app
         from structgen.doors.serving.served_model import ServedModel
-    given = Replies(replies)
-    model = Scripted(given, like=like)
+    script = Replies(replies)
+    model = Scripted(script, like=like)
     log = logging.getLogger("uvicorn.error")
     level = log.level
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = Address("http://{}:{}".format(*listening.getsockname()))
-        acting = _Acting(make_app(ServedModel(model, _NAME)), model, given, url)
+        layer = _FailureLayer(make_app(ServedModel(model, _NAME)), model, script, url)
         # a connection that is cut on purpose is told by no line of the log
         config = uvicorn.Config(
-            acting, log_config=None, log_level="critical", access_log=False, timeout_graceful_shutdown=1
+            layer, log_config=None, log_level="critical", access_log=False, timeout_graceful_shutdown=1
         )
-        running = uvicorn.Server(config)
-        thread = threading.Thread(target=running.run, args=([listening],), daemon=True)
-        before = set(threading.enumerate())
+        running_server = uvicorn.Server(config)
+        thread = threading.Thread(target=running_server.run, args=([listening],), daemon=True)
+        threads_before = set(threading.enumerate())
         thread.start()
         try:
             end = time.monotonic() + _MOST_SECONDS
-            while not running.started:
+            while not running_server.started:
                 if time.monotonic() > end or not thread.is_alive():
-                    raise _stuck("start")
+                    raise _hanging_error("start")
                 time.sleep(0.002)
             yield url
         finally:
-            acting.is_over = running.should_exit = True
+            layer.is_over = running_server.should_exit = True
             thread.join(_MOST_SECONDS)
             model.close()
-            for worker in set(threading.enumerate()) - before:
+            for worker in set(threading.enumerate()) - threads_before:
                 if worker.name.startswith(_WORKERS):
                     worker.join(1.0)  # it was told to end
             log.setLevel(level)
-            for known in [one for one in KNOWN if one.url.startswith(url.root)]:
-                del KNOWN[known]  # another server may have the port
+            for server_key in [
+                known_server for known_server in KNOWN if known_server.url.startswith(url.root)
+            ]:
+                del KNOWN[server_key]  # another server may have the port
     if thread.is_alive():
-        raise _stuck("end")
+        raise _hanging_error("end")
     model.done()
 
 
-def _stuck(what: str) -> StructgenError:
+def _hanging_error(fault: str) -> StructgenError:
+    """Return the error of a server that does not start or end in time. `fault`: "start" or "end"."""
     cure = "Look at what a function among the replies waits for, and at the load of the machine."
-    return StructgenError(f"The server for tests does not {what}.", where="testing.server", cure=cure)
+    return StructgenError(f"The server for tests does not {fault}.", where="testing.server", cure=cure)
 
 
 @dataclass
-class _Acting:
+class _FailureLayer:
     """The layer around the application."""
 
     app: Any
@@ -157,125 +160,135 @@ class _Acting:
         if not asks:
             await self.app(scope, receive, send)
             return
-        data = await _received(receive)
+        data = await _read_body(receive)
         try:
             body = json.loads(data)
-            prompt = "\n".join(_texts(body))
+            prompt = "\n".join(_texts_of_body(body))
         except (ValueError, AttributeError, RecursionError):  # the application says what is wrong with it
-            await self.app(scope, _again(data, receive), send)
+            await self.app(scope, _receive_again(data, receive), send)
             return
         self.url.requests.append(dict(body))
         try:
             with self.replies.lock:
-                taken = self.replies.take(prompt)
-            taken = taken.made(prompt)
-            if taken.is_raised and not isinstance(taken.reply, Exception):  # it would end the server
+                taken_reply = self.replies.take_reply(prompt)
+            taken_reply = taken_reply.make_reply(prompt)
+            if taken_reply.is_raised and not isinstance(
+                taken_reply.reply, Exception
+            ):  # it would end the server
                 cure = "Give an sg.testing.Failure, or an exception that is an Exception."
-                raise OptionError(f"{shown(taken.reply)} is for no client.", where=taken.place, cure=cure)
+                raise OptionError(
+                    f"{shown(taken_reply.reply)} is for no client.", where=taken_reply.location, cure=cure
+                )
         except BaseException as error:  # too few replies, or of a function that makes them
             self.model.errors.append(error)
-            await _refuse(send, Failure(status=_MISFIT, message=str(error)))
+            await _send_failure(send, Failure(status=_MISFIT, message=str(error)))
             return
         body["model"] = _NAME
-        if isinstance(taken.reply, Failure):
-            failure, taken = taken.reply, TakenReply(taken.reply.reply, taken.place)
-            await self._wait(failure.delay)
+        if isinstance(taken_reply.reply, Failure):
+            failure, taken_reply = (
+                taken_reply.reply,
+                TakenReply(taken_reply.reply.reply, taken_reply.location),
+            )
+            await self._wait_while_open(failure.delay)
             if failure.status is not None:
-                await _refuse(send, failure)
+                await _send_failure(send, failure)
                 return
             if failure.reply is None:
                 return
             if failure.unchecked:
                 body = {name: value for name, value in body.items() if name in _PLAIN}
             if failure.cut is not None:
-                send = _cut(send, failure.cut)
+                send = _cut_answer(send, failure.cut)
         # the application says what is wrong with the tools, and the model with the reply
         with suppress(AttributeError, TypeError, OptionError):
-            taken = taken._replace(reply=_as_call(taken.reply, body))
-        TAKEN.set(taken)
+            taken_reply = taken_reply._replace(reply=_as_call(taken_reply.reply, body))
+        TAKEN.set(taken_reply)
         data = json.dumps(body).encode()
         length = str(len(data)).encode()
-        headers = [(name, length if name == b"content-length" else said) for name, said in scope["headers"]]
-        await self.app({**scope, "headers": headers}, _again(data, receive), self._as_misfit(send))
+        headers = [
+            (name, length if name == b"content-length" else header) for name, header in scope["headers"]
+        ]
+        await self.app({**scope, "headers": headers}, _receive_again(data, receive), self._send_misfits(send))
 
-    def _as_misfit(self, send: Send) -> Send:
-        """Return what sends an answer, with the status of a misfit where the model has told one meanwhile."""
-        known = len(self.model.errors)
+    def _send_misfits(self, send: Send) -> Send:
+        """Return a `Send` that gives an answer the status of a misfit, if the model has noted one since."""
+        error_count = len(self.model.errors)
 
-        async def sent(message: Message) -> None:
-            if message.get("status") == 400 and len(self.model.errors) > known:
+        async def send_message(message: Message) -> None:
+            if message.get("status") == 400 and len(self.model.errors) > error_count:
                 message = {**message, "status": _MISFIT}
             await send(message)
 
-        return sent
+        return send_message
 
-    async def _wait(self, seconds: float) -> None:
+    async def _wait_while_open(self, seconds: float) -> None:
         """Wait, but no longer than the server runs."""
         end = time.monotonic() + seconds
-        while not self.is_over and (left := end - time.monotonic()) > 0:
-            await asyncio.sleep(min(left, 0.02))
+        while not self.is_over and (remaining := end - time.monotonic()) > 0:
+            await asyncio.sleep(min(remaining, 0.02))
 
 
-async def _received(receive: Receive) -> bytes:
-    """Return what was posted."""
-    data, more = b"", True
-    while more:
+async def _read_body(receive: Receive) -> bytes:
+    """Return the body that was posted."""
+    data, has_more = b"", True
+    while has_more:
         message = await receive()
         data += message.get("body", b"")
-        more = message.get("more_body", False)
+        has_more = message.get("more_body", False)
     return data
 
 
-def _again(data: bytes, receive: Receive) -> Receive:
-    """Return what receives a body that was received before, and then what comes behind."""
-    waiting = [data]
+def _receive_again(data: bytes, receive: Receive) -> Receive:
+    """Return a `Receive` that has a body, which was received before, and then the messages behind it."""
+    waiting_bodies = [data]
 
-    async def received() -> Message:
-        if waiting:
-            return {"type": "http.request", "body": waiting.pop(), "more_body": False}
+    async def receive_message() -> Message:
+        if waiting_bodies:
+            return {"type": "http.request", "body": waiting_bodies.pop(), "more_body": False}
         return await receive()
 
-    return received
+    return receive_message
 
 
-def _cut(send: Send, most: int) -> Send:
-    """Return what sends an answer up to so many bytes of its body, and not its end: the connection is then
-    closed."""
-    left = most
+def _cut_answer(send: Send, max_bytes: int) -> Send:
+    """Return a `Send` that sends so many bytes of the body of an answer, and not its end: the connection is
+    then closed."""
+    remaining = max_bytes
 
-    async def sent(message: Message) -> None:
-        nonlocal left
+    async def send_message(message: Message) -> None:
+        nonlocal remaining
         if message["type"] == "http.response.body":
-            body = message.get("body", b"")[:left]
-            left -= len(body)
+            body = message.get("body", b"")[:remaining]
+            remaining -= len(body)
             message = {**message, "body": body, "more_body": True}
         await send(message)
 
-    return sent
+    return send_message
 
 
-async def _refuse(send: Send, failure: Failure) -> None:
+async def _send_failure(send: Send, failure: Failure) -> None:
     """Send an error of HTTP, as both protocols' clients read it."""
     kind = {429: "rate_limit_error", 529: "overloaded_error"}.get(failure.status or 0, "api_error")
-    said = {"type": "error", "error": {"message": failure.message, "type": kind, "code": kind}}
+    error_body = {"type": "error", "error": {"message": failure.message, "type": kind, "code": kind}}
     headers = [(b"content-type", b"application/json")]
     if failure.retry_after is not None:
         headers.append((b"retry-after", f"{failure.retry_after:g}".encode()))
     await send({"type": "http.response.start", "status": failure.status, "headers": headers})
-    await send({"type": "http.response.body", "body": json.dumps(said).encode()})
+    await send({"type": "http.response.body", "body": json.dumps(error_body).encode()})
 
 
 def _as_call(reply: Any, body: JsonObject) -> Any:
     """Return a reply; a document as a call where a body asks for a call of a tool whose arguments it is, as
     clients ask for documents in protocols that have no schemas."""
-    choice, tools = body.get("tool_choice"), [tool.get("function", tool) for tool in body.get("tools") or ()]
-    named = [tool for tool in tools if "name" in tool]
+    choice = body.get("tool_choice")
+    tools = [tool.get("function", tool) for tool in body.get("tools") or ()]
+    named_tools = [tool for tool in tools if "name" in tool]
     if isinstance(choice, dict):
         name = choice.get("function", choice).get("name")
-        named = [tool for tool in named if name in (None, tool["name"])]
+        named_tools = [tool for tool in named_tools if name in (None, tool["name"])]
         choice = choice.get("type")
     parts = reply if isinstance(reply, list | tuple) else [reply]
-    if choice not in ("required", "any", "tool", "function") or any(isinstance(one, Call) for one in parts):
+    if choice not in ("required", "any", "tool", "function") or any(isinstance(part, Call) for part in parts):
         return reply
     values = list[Any]()
     if not isinstance(reply, str | bytes):
@@ -285,13 +298,13 @@ def _as_call(reply: Any, body: JsonObject) -> Any:
         with suppress(ValueError):
             values.append(json.loads(text))
         values.append(text)
-    for tool in named:
+    for tool in named_tools:
         schema = tool.get("parameters", tool.get("input_schema"))
-        for made in (made for value in values for made in (value, *held(value, schema))):
-            if isinstance(made, dict) and _is_valid(made, schema):
-                return Call(tool["name"], in_order(made, schema), "call_0")
-    if len(named) == 1 and isinstance(values[0], dict):  # the model tells the fault
-        return Call(named[0]["name"], values[0], "call_0")
+        for document in (made for value in values for made in (value, *wrapped_values(value, schema))):
+            if isinstance(document, dict) and _is_valid(document, schema):
+                return Call(tool["name"], in_order(document, schema), "call_0")
+    if len(named_tools) == 1 and isinstance(values[0], dict):  # the model tells the fault
+        return Call(named_tools[0]["name"], values[0], "call_0")
     return reply
 
 
@@ -306,7 +319,7 @@ def _is_valid(document: JsonObject, schema: Any) -> bool:
         return False
 
 
-def _texts(body: JsonObject) -> Iterator[str]:
+def _texts_of_body(body: JsonObject) -> Iterator[str]:
     """Yield the texts of the messages of a body, in order."""
     waiting: list[Any] = [
         body.get(name) for name in ("messages", "input", "prompt", "instructions", "system")

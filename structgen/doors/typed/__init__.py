@@ -1,15 +1,17 @@
 """Typed functions: decorate, call, get an object.
 
-`decorator` has `sg.generate` and `sg.filled`, `run` has `sg.run`; `functions` is what a decorated function
-becomes. Below them: `wanted_forms` (what is wanted, and the way back from a document), `prompts` (the
-docstring as a template), `partial` (what a stream has so far). The writers are `local` (an engine of this
-process), `infilled` (a masked-diffusion model) and `remote` (a server). Of a server, `servers` has what it
-takes, `server_answers` makes a result of what it sends, and `server_replies` finds the document in it.
-`given_texts` has `sg.outcome_of`. `worked` has examples, scores and what is fitted to them. `waiting` runs
-the coroutines for callers without an event loop. `engine/model_prompts` makes the prompts.
+A call goes through six steps, each of a module:
+1. `decorator` (`sg.generate`, `sg.filled`) and `run` (`sg.run`) read the options: `options` checks them, and
+   `missing_options` has those that a writer lacks.
+2. `target_forms` makes the form of the target: its grammar, its schema, and the way back from a document.
+   `wrapping` puts documents that are no objects into objects; `tool_use` is about replies that may call.
+3. `prompts` fills the docstring with the arguments, and narrows the form to what the texts state.
+4. A writer (`writers`) writes the text: `local` with an engine of this process (`tool_prompts` asks it for
+   calls), `infilled` with a masked-diffusion model, `remote` with a server.
+5. Of a server, `servers` has the fields that it takes, `remote_calls` and `anthropic_messages` its protocols.
+   `server_answers` makes a result of an answer, and `server_replies` finds the document in it.
+6. `functions` judges the result, asks again, and returns an `outcomes.Outcome`; `partial` follows a stream.
 
-Options and results: `options` are checked once, `missing_options` says which a writer lacks, `outcomes` is
-what a call gives. Tools: `tool_use` reads replies that may call, `tool_prompts` asks a model of this
-process. Servers: `remote_calls` sends and reads OpenAI's shape, `anthropic_messages` Anthropic's. `wrapping`
-puts documents that are no objects into objects; `typed_draws` is `sg.sample` of a typed function.
+`waiting` runs the coroutines of these steps for callers without an event loop. `text_outcomes` has
+`sg.outcome_of`, `typed_draws` the samples of a typed function, `worked` its examples, scores and fitting.
 """

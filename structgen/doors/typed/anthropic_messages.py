@@ -14,7 +14,7 @@ from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import OptionError
 from structgen.decoding.engine.requests import DEFAULT_MAX_TOKENS
 from structgen.doors.typed.server_answers import Answer
-from structgen.doors.typed.tool_use import history
+from structgen.doors.typed.tool_use import rewrite_history
 
 _SAME: Final = ("model", "max_tokens", "timeout", "stream")
 _OF_SAMPLING: Final = ("temperature", "top_p")
@@ -25,27 +25,32 @@ _DOCUMENT: Final = "answer"
 """The tool whose arguments are the document."""
 
 
-def request(body: Mapping[str, Any]) -> JsonObject:
+def to_anthropic_request(body: Mapping[str, Any]) -> JsonObject:
     """Return the arguments of `messages.create` for a request of chat completions."""
     # the client refuses requests of many tokens, unless the time limit, here its own, is said
-    made: JsonObject = {"max_tokens": DEFAULT_MAX_TOKENS, "timeout": 600.0}
-    made |= {name: body[name] for name in _SAME if name in body}
-    made["extra_body"] = {name: body[name] for name in _OF_SAMPLING if name in body}
+    arguments: JsonObject = {"max_tokens": DEFAULT_MAX_TOKENS, "timeout": 600.0}
+    arguments |= {name: body[name] for name in _SAME if name in body}
+    # the client sends unknown fields from here
+    arguments["extra_body"] = {name: body[name] for name in _OF_SAMPLING if name in body}
+    # Anthropic's messages have no system turns: they stand apart
     systems = [message for message in body["messages"] if message["role"] in ("system", "developer")]
     if systems:
-        made["system"] = [block for message in systems for block in _blocks(message["content"])]
-    made["messages"] = [_message(message) for message in body["messages"] if message not in systems]
+        arguments["system"] = [block for message in systems for block in _content_blocks(message["content"])]
+    turns = [message for message in body["messages"] if message not in systems]
+    arguments["messages"] = list(map(_convert_message, turns))
     if "stop" in body:
-        made["stop_sequences"] = body["stop"]
-    tools, choice = [tool["function"] for tool in body.get("tools", ())], body.get("tool_choice", "auto")
+        arguments["stop_sequences"] = body["stop"]
+    tools = [tool["function"] for tool in body.get("tools", ())]
+    choice = body.get("tool_choice", "auto")
     if "response_format" in body:
         if any(tool["name"] == _DOCUMENT for tool in tools):
-            what = f"A tool is called {_DOCUMENT!r}, as the one that takes the document is."
-            raise OptionError(what, where="tools", cure="Give it another name.")
+            fault = f"A tool is called {_DOCUMENT!r}, as the one that takes the document is."
+            raise OptionError(fault, where="tools", cure="Give it another name.")
         tools.append({"name": _DOCUMENT, "parameters": body["response_format"]["json_schema"]["schema"]})
+        # a schema is kept only as the parameters of a tool that must be called
         choice = "required" if tools[1:] else {"function": tools[0]}
     if tools:
-        made["tools"] = [
+        arguments["tools"] = [
             {
                 "name": tool["name"],
                 "description": tool.get("description", ""),
@@ -53,32 +58,33 @@ def request(body: Mapping[str, Any]) -> JsonObject:
             }
             for tool in tools
         ]
-        made["tool_choice"] = (
-            {"type": _CHOICES[choice]}
-            if isinstance(choice, str)
-            else {"type": "tool", "name": choice["function"]["name"]}
-        )
+        if isinstance(choice, str):
+            arguments["tool_choice"] = {"type": _CHOICES[choice]}
+        else:
+            arguments["tool_choice"] = {"type": "tool", "name": choice["function"]["name"]}
         if (parallel := body.get("parallel_tool_calls")) is not None:
-            made["tool_choice"]["disable_parallel_tool_use"] = not parallel
-    return made
+            arguments["tool_choice"]["disable_parallel_tool_use"] = not parallel
+    return arguments
 
 
-def _message(message: Mapping[str, Any]) -> JsonObject:
+def _convert_message(message: Mapping[str, Any]) -> JsonObject:
     """Return a message of chat completions as one of Anthropic's."""
-    if message["role"] == "tool":
+    if message["role"] == "tool":  # results of tools are words of the user
         block = {"type": "tool_result", "tool_use_id": message["tool_call_id"]}
-        return {"role": "user", "content": [{**block, "content": _blocks(message["content"])}]}
-    blocks = _blocks(message["content"])
-    for call in history([message], "object")[0].get("tool_calls") or ():
-        said = {"name": call["function"]["name"], "input": call["function"]["arguments"]}
-        blocks.append({"type": "tool_use", "id": call["id"], **said})
+        return {"role": "user", "content": [{**block, "content": _content_blocks(message["content"])}]}
+    blocks = _content_blocks(message["content"])
+    for call in rewrite_history([message], "object")[0].get("tool_calls") or ():
+        call_fields = {"name": call["function"]["name"], "input": call["function"]["arguments"]}
+        blocks.append({"type": "tool_use", "id": call["id"], **call_fields})
     return {"role": message["role"], "content": blocks}
 
 
-def _blocks(content: Any) -> list[JsonObject]:
+def _content_blocks(content: Any) -> list[JsonObject]:
     """Return the blocks of a content: texts that are not empty, and images."""
     blocks: list[JsonObject] = []
-    parts: Any = [{"type": "text", "text": content}] if isinstance(content, str) else content or ()
+    parts: Any = content or ()
+    if isinstance(content, str):
+        parts = [{"type": "text", "text": content}]
     for part in parts:
         if part["type"] == "image_url":
             url = part["image_url"]["url"]
@@ -92,8 +98,8 @@ def _blocks(content: Any) -> list[JsonObject]:
     return blocks
 
 
-def add(answer: Answer, received: Any) -> None:
-    """Have an answer take a message, or an event of its stream."""
+def add_event(answer: Answer, received: Any) -> None:
+    """Add a message, or an event of its stream, to an answer."""
     match getattr(received, "type", ""):
         case "message":
             for index, block in enumerate(received.content or ()):
@@ -103,20 +109,28 @@ def add(answer: Answer, received: Any) -> None:
         case "content_block_delta":
             _add_part(answer, received.index, received.delta)
     usage = getattr(getattr(received, "message", received), "usage", None)
-    answer.count(getattr(usage, "input_tokens", 0), getattr(usage, "output_tokens", 0))
+    answer.count_tokens(getattr(usage, "input_tokens", 0), getattr(usage, "output_tokens", 0))
     end = getattr(received, "delta", received)  # of the event that ends a stream, or the message itself
     reason = getattr(end, "stop_reason", None)
     if reason == "refusal":
-        said = getattr(getattr(end, "stop_details", None), "explanation", None)
-        answer.add("", refusal=said or "it does not say why")
+        explanation = getattr(getattr(end, "stop_details", None), "explanation", None)
+        answer.add_part("", refusal=explanation or "it does not say why")
     elif reason == "tool_use" and answer.documents:
-        answer.add("" if answer.reply else "{}", reason="stop")  # no pieces of an object without members
+        answer.add_part("" if answer.reply else "{}", reason="stop")  # no pieces of an object without members
     else:
-        answer.add("", reason=_REASONS.get(str(reason), "tool_calls" if reason == "tool_use" else reason))
+        unlisted_reason = "tool_calls" if reason == "tool_use" else reason
+        answer.add_part("", reason=_REASONS.get(str(reason), unlisted_reason))
 
 
-def _add_part(answer: Answer, index: int, part: Any, *, is_whole: bool = False) -> None:
-    """Have an answer take a block, or a delta of one."""
+def _add_part(
+    answer: Answer,
+    index: int,
+    part: Any,
+    *,
+    is_whole: bool = False,
+) -> None:
+    """Add a block, or a delta of one, to an answer. `index`: the number of the block; `is_whole`: whether its
+    arguments are complete, such as `{"name": "Ada"}` of a message without a stream."""
     text, calls = getattr(part, "text", "") or "", list[Any]()
     arguments = getattr(part, "partial_json", None)
     if part.type == "tool_use":
@@ -128,4 +142,4 @@ def _add_part(answer: Answer, index: int, part: Any, *, is_whole: bool = False) 
     elif arguments is not None:
         function = SimpleNamespace(name=getattr(part, "name", None), arguments=arguments)
         calls = [SimpleNamespace(index=index, id=getattr(part, "id", None), function=function)]
-    answer.add(text, calls, thoughts=getattr(part, "thinking", ""))
+    answer.add_part(text, calls, thoughts=getattr(part, "thinking", ""))

@@ -15,12 +15,12 @@ from structgen.asking.python_types.pydantic_formats import make_refusal
 from structgen.asking.request_reading.example_pairs import check_calls
 from structgen.base.errors import OptionError, options_named
 from structgen.decoding.engine.model_prompts import Message
-from structgen.doors.typed.functions import Asking, AsyncTypedFunction, FilledPrompt, TypedFunction
+from structgen.doors.typed.functions import AsyncTypedFunction, CallSpec, FilledPrompt, TypedFunction
 from structgen.doors.typed.infilled import Infilling, is_infilling, no_stream
 from structgen.doors.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, CallOptions
 from structgen.doors.typed.prompts import Template
 from structgen.doors.typed.servers import Server
-from structgen.doors.typed.wanted_forms import WantedForm
+from structgen.doors.typed.target_forms import TargetForm
 from structgen.doors.typed.writers import Preparation
 
 if TYPE_CHECKING:
@@ -153,48 +153,52 @@ def generate(
     Errors, at decoration: OptionError for a docstring that names no parameter, UnsupportedError for a return
     type that has no schema and for Iterator[T] with infilling, StructgenError for a missing model.
     """
-    Preparation(model, tools, options)  # its errors are told before a function is decorated
-    given = {"model": model, "target": target, "tools": tools, **options}
+    Preparation(model, tools, options)  # its errors come before a function is decorated
+    all_options = {"model": model, "target": target, "tools": tools, **options}
     names = sys._getframe(2).f_locals  # of the caller; 1 is the check of the options
 
-    def decorated(function: Callable[..., Any]) -> Any:
+    def decorate(function: Callable[..., Any]) -> Any:
         if isinstance(function, staticmethod | classmethod):
             raise OptionError(
                 f"@{type(function).__name__} stands below @sg.generate.",
                 where="generate",
                 cure="Put it above.",
             )
-        made = _asking(function, given, names)
-        return (AsyncTypedFunction if made.waits else TypedFunction)(made)
+        spec = _make_spec(function, all_options, names)
+        return AsyncTypedFunction(spec) if spec.is_async else TypedFunction(spec)
 
-    return decorated
+    return decorate
 
 
-def _asking(function: Callable[..., Any], given: Mapping[str, Any], names: Mapping[str, Any]) -> Asking:
-    """Return what a function asks. `given`: the options of `generate`; `names`: those of the place where it
-    was decorated."""
-    options = dict(given)
+def _make_spec(
+    function: Callable[..., Any], all_options: Mapping[str, Any], names: Mapping[str, Any]
+) -> CallSpec:
+    """Return the specification of a function. `all_options`: the options of `generate`; `names`: the local
+    names where the function was decorated, in which its annotation may be defined."""
+    options = dict(all_options)
     model, target, tools = (options.pop(name) for name in ("model", "target", "tools"))
-    prepared = Preparation(model, tools, options)
-    streams = not is_infilling(model)  # whether it can hand out items as they come
+    preparation = Preparation(model, tools, options)
+    can_stream = not is_infilling(model)
     signature = inspect.signature(function)
     docstring = function.__doc__
     template = Template(docstring, signature) if docstring and docstring.strip() else None
-    annotation = _annotation(function) if target is None else None
-    waits = inspect.iscoroutinefunction(function)
-    own = [parameter for name, parameter in signature.parameters.items() if name not in ("self", "cls")]
-    check_calls(prepared.options.examples, signature.replace(parameters=own))
+    annotation = _return_annotation(function) if target is None else None
+    is_async = inspect.iscoroutinefunction(function)
+    parameters = signature.parameters
+    # an example has the arguments of a call, and no instance
+    call_parameters = [parameters[name] for name in parameters if name not in ("self", "cls")]
+    check_calls(preparation.options.examples, signature.replace(parameters=call_parameters))
 
-    def form() -> WantedForm:
-        """Return the form of the target, or where it is None of the return annotation. Raises NameError
-        where the annotation names what is not defined yet."""
+    def read_form() -> TargetForm:
+        """Return the form of the target; without one, of the return annotation. Raises NameError for an
+        annotation with a name that is not defined yet."""
         if target is None:
-            form = prepared.form(_resolved(annotation, function, names), "return")
+            form = preparation.read_form(_resolve_annotation(annotation, function, names), "return")
         else:
-            form = prepared.form(target)
-        if form.items and not streams:
+            form = preparation.read_form(target)
+        if form.items and not can_stream:
             raise no_stream()
-        if form.items and not form.asynchronous and waits:
+        if form.items and not form.asynchronous and is_async:
             raise make_refusal(
                 f"The coroutine function {function.__qualname__} returns an Iterator.",
                 "type",
@@ -203,15 +207,23 @@ def _asking(function: Callable[..., Any], given: Mapping[str, Any], names: Mappi
             )
         return form
 
-    made = Asking(function.__qualname__, form, prepared.writer, prepared.options, waits, function, template)
-    made.changed = lambda changes: _asking(function, {**given, **changes}, names)
+    spec = CallSpec(
+        function.__qualname__,
+        read_form,
+        preparation.writer,
+        preparation.options,
+        is_async,
+        function,
+        template,
+    )
+    spec.with_options = lambda changes: _make_spec(function, {**all_options, **changes}, names)
     with suppress(NameError):  # else it is read at the first call
-        made.form = form()
-        _ = made.examples  # its errors are told where they are declared
-    return made
+        spec.form = read_form()
+        _ = spec.examples  # their errors come at the decoration
+    return spec
 
 
-def _annotation(function: Callable[..., Any]) -> Any:
+def _return_annotation(function: Callable[..., Any]) -> Any:
     """Return a function's return annotation. Errors: UnsupportedError where there is none."""
     annotation = getattr(function, "__annotations__", {}).get("return", inspect.Parameter.empty)
     if annotation is inspect.Parameter.empty:
@@ -224,8 +236,8 @@ def _annotation(function: Callable[..., Any]) -> Any:
     return annotation
 
 
-def _resolved(annotation: Any, function: Callable[..., Any], names: Mapping[str, Any]) -> Any:
-    """Return what an annotation means where its function was decorated: a type, or what a target is. Errors:
+def _resolve_annotation(annotation: Any, function: Callable[..., Any], names: Mapping[str, Any]) -> Any:
+    """Return the type of an annotation where its function was decorated, or another target. Errors:
     NameError, UnsupportedError."""
     holder = types.SimpleNamespace(__annotations__={"return": annotation})
     module = getattr(function, "__globals__", {})

@@ -1,6 +1,7 @@
 """What the decorator makes of a function: something to call, to stream from, to ask in batches.
 
-One core of coroutines asks; functions without an event loop have its results by `waiting.now` and `each`.
+One core of coroutines asks the model. A function without an event loop has its results at once, by
+`waiting.run_coroutine` and `run_generator`.
 """
 
 from __future__ import annotations
@@ -64,21 +65,21 @@ from structgen.doors.typed.options import NAMED_ELSEWHERE, FunctionOptions, Type
 from structgen.doors.typed.outcomes import Outcome
 from structgen.doors.typed.partial import Partial, Progress, progress_of
 from structgen.doors.typed.prompts import (
-    AskedText,
     PromptSource,
     Template,
-    not_asked,
-    source_of,
-    stated_of,
-    wanted_of,
+    TextRequest,
+    narrow_task,
+    source_of_call,
+    stated_text_of,
+    unasked_result,
 )
-from structgen.doors.typed.typed_draws import Sampler, check_names, drawn
-from structgen.doors.typed.waiting import each, now
-from structgen.doors.typed.wanted_forms import WantedForm, WantedText, failed
-from structgen.doors.typed.worked.fitting import FieldThreshold, Fitted, fitted
-from structgen.doors.typed.worked.scores import ScoredPair, ScoreTable, accepted, scored_pair
-from structgen.doors.typed.worked.worked_examples import Examples, Spelling, WrittenValue, written_pairs
-from structgen.doors.typed.wrapping import unwrapped
+from structgen.doors.typed.target_forms import TargetForm, WritingTask, generation_error
+from structgen.doors.typed.typed_draws import Sampler, check_names, draw_samples
+from structgen.doors.typed.waiting import run_coroutine, run_generator
+from structgen.doors.typed.worked.fitting import FieldThreshold, Fitted, fit_function
+from structgen.doors.typed.worked.scores import ScoredPair, ScoreTable, accepted_fields, score_pair
+from structgen.doors.typed.worked.worked_examples import Examples, Spelling, WrittenValue, write_pair_values
+from structgen.doors.typed.wrapping import unwrap_document
 from structgen.doors.typed.writers import Writer
 
 if TYPE_CHECKING:
@@ -97,28 +98,28 @@ S = TypeVar("S")
 
 
 @dataclass(eq=False)
-class Asking:
-    """What is asked of a model, by a function or by one call: its form, its model and its options."""
+class CallSpec:
+    """What a function, or one call, asks of a model: the form of the result, the model and the options."""
 
     name: str
     """Of the function, for errors and warnings."""
-    read_form: Callable[[], WantedForm]
+    read_form: Callable[[], TargetForm]
     model: Callable[[], Writer]
     options: TypedOptions
-    waits: bool
+    is_async: bool
     """Whether the caller waits in an event loop."""
     function: Any = None
     template: Template | None = None
     """Of the docstring of a function."""
     has_warned: bool = False
-    least: Mapping[str, float] = field(default_factory=dict)
+    min_confidences: Mapping[str, float] = field(default_factory=dict)
     """The least confidence of a field that is accepted, where the function was fitted to an error."""
-    changed: Callable[[Mapping[str, Any]], Asking] | None = None
-    """Of a function: returns what it asks under other options."""
+    with_options: Callable[[Mapping[str, Any]], CallSpec] | None = None
+    """Of a function: returns its specification under other options."""
 
     @cached_property
-    def form(self) -> WantedForm:
-        """What is wanted; read at the first call where its names were not known before."""
+    def form(self) -> TargetForm:
+        """The form of the result; read at the first call where its names were not known before."""
         try:
             return self.read_form()
         except NameError as error:
@@ -130,34 +131,35 @@ class Asking:
             ) from error
 
     @cached_property
-    def wanted(self) -> WantedText:
-        """What the model is asked for."""
-        return WantedText(self.form, self.options, self.waits, self.name)
+    def task(self) -> WritingTask:
+        """The task of the writer, before the texts of a prompt narrow it."""
+        return WritingTask(self.form, self.options, self.is_async, self.name)
 
     @cached_property
     def examples(self) -> list[WrittenValue]:
-        """What the model shall write for the values of the examples. Errors: OptionError for one that is none
-        of what is wanted."""
-        return written_pairs(self.form, self.options.examples)
+        """What the model shall write for the values of the examples. Errors: OptionError for a value that the
+        form refuses."""
+        return write_pair_values(self.form, self.options.examples)
 
-    async def _writer(self) -> Writer:
+    async def _load_writer(self) -> Writer:
         """Return the model; for one call in an event loop it is loaded in a thread."""
-        is_apart = self.waits and self.function is None
+        # loading takes seconds, in which `arun` must not block its event loop
+        is_apart = self.is_async and self.function is None
         return await asyncio.to_thread(self.model) if is_apart else self.model()
 
-    async def result(self, source: PromptSource, *, detailed: bool = False) -> Any:
+    async def write_result(self, source: PromptSource, *, detailed: bool = False) -> Any:
         """Return the object; with `detailed`, its outcome."""
-        writer = await self._writer()
-        outcome = await obtained(writer, self.wanted, source, detailed=detailed)
+        writer = await self._load_writer()
+        outcome = await obtain_outcome(writer, self.task, source, detailed=detailed)
         if detailed:
-            least = self.least
-            return (
-                replace(outcome, accepted=accepted(outcome, Spelling(self.form), least)) if least else outcome
-            )
+            if self.min_confidences:
+                pointers = accepted_fields(outcome, Spelling(self.form), self.min_confidences)
+                outcome = replace(outcome, accepted=pointers)
+            return outcome
         self.warn_if_shortened(outcome.result)
         return outcome.value
 
-    async def partials(
+    async def stream_partials(
         self, source: PromptSource, document: Progress | None = None, *, detailed: bool = False
     ) -> AsyncGenerator[Partial[Any], None]:
         """Yield what there is after each piece of text; the last partial has the outcome. There is one
@@ -166,46 +168,47 @@ class Asking:
         Errors: GenerationError as soon as a part that closes is refused by its type, and at the end. With
         `detailed` the outcome has it, and the partials end before it.
         """
-        writer, wanted = await self._writer(), self.wanted
-        if document is not None:
-            wanted = replace(wanted, waits=self.waits or self.form.asynchronous)
-        progress = document or progress_of(self.form, functools.partial(writer.read, wanted))
-        ended, is_refused = list[Result](), False
+        writer, task = await self._load_writer(), self.task
+        if document is not None:  # a plain function may be annotated AsyncIterator[T]: its items are awaited
+            task = replace(task, is_async=self.is_async or self.form.asynchronous)
+        progress = document or progress_of(self.form, functools.partial(writer.read_reply, task))
+        final_results, is_refused = list[Result](), False
         try:
-            held = wanted_of(wanted, source)
+            narrowed_task = narrow_task(task, source)
         except NotStatedError as error:
             if not detailed:
                 raise
-            yield Partial(progress, judged(self.form, not_asked(error), 1, None))
+            yield Partial(progress, judge_attempt(self.form, unasked_result(error), 1, None))
             return
-        with span_of(writer, held, source, is_stream=True) as span:
-            async with aclosing(span.around(writer.stream(held, source, ended.append))) as pieces:
+        with open_span(writer, narrowed_task, source, is_stream=True) as span:
+            text_pieces = writer.stream_text(narrowed_task, source, final_results.append)
+            async with aclosing(span.around(text_pieces)) as pieces:
                 async for piece in pieces:
                     if is_refused:
-                        continue
+                        continue  # the stream is read to its end all the same: the outcome has the usage
                     try:
-                        partial = progress.add(piece)
+                        partial = progress.add_piece(piece)
                     except GenerationError:
                         if not detailed:
                             raise
                         is_refused = True
                     else:
                         yield partial
-            outcome = judged(self.form, ended[0], 1, None)
-            tell(span, outcome)
+            outcome = judge_attempt(self.form, final_results[0], 1, None)
+            record_outcome(span, outcome)
         if detailed:
-            outcome = with_details(outcome, writer, wanted, source)
+            outcome = with_details(outcome, writer, task, source)
         else:
-            self.warn_if_shortened(ended[0])
+            self.warn_if_shortened(final_results[0])
             _ = outcome.value  # its error is raised here
         yield Partial(progress, outcome)
 
-    async def items(self, source: PromptSource) -> AsyncGenerator[Any, None]:
+    async def stream_items(self, source: PromptSource) -> AsyncGenerator[Any, None]:
         """Yield the items of a list as they close."""
-        document, known = progress_of(self.form), 0
-        async with aclosing(self.partials(source, document)) as partials:
+        document, part_count = progress_of(self.form), 0
+        async with aclosing(self.stream_partials(source, document)) as partials:
             async for _ in partials:
-                items, known = document.closed_items(known)
+                items, part_count = document.closed_items(part_count)
                 for item in items:
                     yield item
 
@@ -214,65 +217,84 @@ class Asking:
         warning names the first caller outside of this package."""
         if self.has_warned or result.error is not None:
             return  # the error tells more
-        told, bound = list[str](), self.model().bound
+        messages, bound = list[str](), self.model().bound
         if result.usage.outline:
             cure = "Shorten the prompt, or lower max_tokens=; outline=False leaves the outline out."
-            told.append(f"{result.usage.outline} {cure}")
+            messages.append(f"{result.usage.outline} {cure}")
         cure = f"Raise {bound}=; `finish_reason` of a detailed result says whether it is enough."
         match result.finish_reason:
             case FinishReason.STEERED:
-                told.append(f"The document was closed early, so that it ends within {bound}. {cure}")
+                messages.append(f"The document was closed early, so that it ends within {bound}. {cure}")
             case FinishReason.MAX_TOKENS:
-                told.append(f"The text was cut off at {bound}. {cure}")
+                messages.append(f"The text was cut off at {bound}. {cure}")
             case FinishReason.REPETITION:
                 cure = (
                     "`usage.closed` of a detailed result tells it; sg.Sampling(repetition=None) closes none."
                 )
-                closed = "; ".join(result.usage.closed)
-                told.append(f"The document has a value that was closed early: {closed}. {cure}")
-        for text in told:
-            warnings.warn(ShortenedWarning(f"{self.name}: {text}"), stacklevel=warning_level())
-        self.has_warned = bool(told)
+                closed_values = "; ".join(result.usage.closed)
+                messages.append(f"The document has a value that was closed early: {closed_values}. {cure}")
+        for message in messages:
+            warnings.warn(ShortenedWarning(f"{self.name}: {message}"), stacklevel=warning_level())
+        self.has_warned = bool(messages)
 
 
-def judged(form: WantedForm, tried: Result, attempts: int, best: GenerationError | None) -> Outcome[Any]:
-    """Return an attempt's outcome: its object, or the error of the best attempt so far."""
-    tried = form.said(tried)
-    if isinstance(tried.error, NotStatedError):
-        return Outcome(tried, 0, tried.error, None)
-    if tried.error is not None and not isinstance(tried.error, ValidatorError):
-        error = failed(tried.error.what, tried.text, attempts, tried.error.where, tried.error.cure)
-        error.__cause__ = tried.error
-        return Outcome(tried, attempts, error, None)
+def judge_attempt(
+    form: TargetForm,
+    result: Result,
+    attempts: int,
+    best: GenerationError | None,
+) -> Outcome[Any]:
+    """Return an attempt's outcome: its object, or the error of the best attempt so far.
+
+    `attempts`: how many were made, with this one; `best`: the error of the best one before it. For example,
+    `judge_attempt(form, result, 1, None)` judges the only attempt of a stream.
+    """
+    result = form.unwrap_result(result)
+    fault = result.error
+    if isinstance(fault, NotStatedError):  # the model was not asked: that is no attempt
+        return Outcome(result, 0, fault, None)
+    if fault is not None and not isinstance(fault, ValidatorError):
+        error = generation_error(fault.what, result.text, attempts, fault.where, fault.cure)
+        error.__cause__ = fault
+        return Outcome(result, attempts, error, None)
     try:
-        if tried.error is not None:
-            raise tried.error
-        return Outcome(tried, attempts, None, form.read(tried))
+        if fault is not None:
+            raise fault
+        return Outcome(result, attempts, None, form.read_value(result))
     except ValidatorError as refusal:
-        error = failed(refusal.what, tried.text, attempts, refusal.where)
+        error = generation_error(refusal.what, result.text, attempts, refusal.where)
         error.__cause__ = refusal
-        known = getattr(best, "__cause__", None)
-        if best is not None and isinstance(known, ValidatorError) and known.count <= refusal.count:
-            error = failed(best.what, best.text, attempts, best.where)
-            error.__cause__ = known
-        return Outcome(tried, attempts, error, None)
+        best_refusal = getattr(best, "__cause__", None)
+        if best is not None and isinstance(best_refusal, ValidatorError):
+            # an earlier attempt with fewer faults, or as many, is shown in place of this one
+            if best_refusal.count <= refusal.count:
+                error = generation_error(best.what, best.text, attempts, best.where)
+                error.__cause__ = best_refusal
+        return Outcome(result, attempts, error, None)
 
 
-def span_of(writer: Writer, wanted: WantedText, source: PromptSource, *, is_stream: bool = False) -> CallSpan:
-    """Return the span of a call that begins now."""
-    how, form = wanted.options, wanted.form
+def open_span(
+    writer: Writer,
+    task: WritingTask,
+    source: PromptSource,
+    *,
+    is_stream: bool = False,
+) -> CallSpan:
+    """Return the span of a call that begins now, such as `with open_span(writer, task, source) as span:`.
+    `is_stream`: whether the text comes in pieces. The attributes are those of OpenTelemetry's conventions."""
+    options, form = task.options, task.form
     span = call_span(
         "chat",
         writer.name,
         {
             "gen_ai.output.type": "text" if form.grammar is None else "json" if form.schema else None,
-            "gen_ai.request.max_tokens": how.max_tokens,
-            "gen_ai.request.temperature": how.sampling.temperature,
-            "gen_ai.request.top_p": how.sampling.top_p,
-            "gen_ai.request.seed": how.sampling.seed,
+            "gen_ai.request.max_tokens": options.max_tokens,
+            "gen_ai.request.temperature": options.sampling.temperature,
+            "gen_ai.request.top_p": options.sampling.top_p,
+            "gen_ai.request.seed": options.sampling.seed,
             "gen_ai.request.stream": is_stream or None,
-            "code.function.name": wanted.name or None,
-            **getattr(writer, "traced", {}),
+            "code.function.name": task.name or None,
+            **getattr(writer, "span_attributes", {}),  # a server's address and provider
         },
         "CLIENT" if writer.kind == "server" else "INTERNAL",
     )
@@ -280,120 +302,137 @@ def span_of(writer: Writer, wanted: WantedText, source: PromptSource, *, is_stre
     return span
 
 
-def tell(span: CallSpan, outcome: Outcome[Any]) -> None:
-    """Have a span tell what became of its call."""
-    if span.is_open:
+def record_outcome(span: CallSpan, outcome: Outcome[Any]) -> None:
+    """Write into a span what became of its call."""
+    if span.is_open:  # else nobody traces
         span.set({"structgen.attempts": outcome.attempts})
         span.answered(outcome.usage, [(outcome.text, outcome.finish_reason.value)], outcome.error)
 
 
-async def obtained(
+async def obtain_outcome(
     writer: Writer,
-    wanted: WantedText,
+    task: WritingTask,
     source: PromptSource,
     first: Result | None = None,
     *,
     detailed: bool = False,
-    begun: CallSpan | None = None,
+    running_span: CallSpan | None = None,
 ) -> Outcome[Any]:
-    """Return the outcome of a call: attempts until an object comes of one. A later one is asked with the
-    refused answer and what the validators said. `first` is an attempt that was made. `detailed`: whether the
-    outcome also tells its prompt, which is made again, and how sure an engine's model was. `begun`: the span
-    of the call, where it has begun."""
-    form, options = wanted.form, wanted.options
+    """Return the outcome of a call: attempts are made until an object comes of one. A later attempt reads the
+    refused answer and the messages of the validators.
+
+    `first`: the result of an attempt that was made, with other calls; `running_span`: the span of the call,
+    where it has begun. `detailed`: whether the outcome also has its prompt, which is made again, and how sure
+    an engine's model was. For example, `await obtain_outcome(writer, task, source)` makes all attempts.
+    """
+    form, options = task.form, task.options
     best: GenerationError | None = None
     usages = list[Usage]()
-    with begun or span_of(writer, wanted, source) as span, span.current():
+    with running_span or open_span(writer, task, source) as span, span.current():
         for attempt in range(options.attempts):
-            tried = first
-            if attempt or tried is None:
-                (tried,) = await written(writer, wanted, [source], attempt)
-            usages.append(tried.usage)
-            outcome = judged(form, tried, attempt + 1, best)
+            attempt_result = first
+            if attempt or attempt_result is None:
+                (attempt_result,) = await write_texts(writer, task, [source], attempt)
+            usages.append(attempt_result.usage)
+            outcome = judge_attempt(form, attempt_result, attempt + 1, best)
             best = outcome.error
             refusal = getattr(best, "__cause__", None)
             if not isinstance(refusal, ValidatorError):
-                break
+                break  # an object, or an error that another attempt does not mend
             if attempt + 1 < options.attempts:
-                source = replace(source, refused=(tried.text, str(refusal)))
+                source = replace(source, refused_attempt=(attempt_result.text, str(refusal)))
         outcome = replace(outcome, usages=tuple(usages))
-        tell(span, outcome)
-    return with_details(outcome, writer, wanted, source) if detailed else outcome
+        record_outcome(span, outcome)
+    return with_details(outcome, writer, task, source) if detailed else outcome
 
 
-async def written(
-    writer: Writer, wanted: WantedText, sources: Sequence[PromptSource], attempt: int = 0
+async def write_texts(
+    writer: Writer,
+    task: WritingTask,
+    sources: Sequence[PromptSource],
+    attempt: int = 0,
 ) -> list[Result]:
-    """Return a text for each source, written together. Where the texts of a prompt do not state what is
-    required, the model is not asked, and the result is an error."""
-    asked, results = list[AskedText](), list[Result | None]()
+    """Return the results of texts that are written together, one for each source. Where the texts of a prompt
+    do not state a required value, the model is not asked, and the result is an error.
+
+    `attempt`: its number, from 0, such as `await write_texts(writer, task, [source], 1)` for a second one.
+    """
+    requests, results = list[TextRequest](), list[Result | None]()
     for source in sources:
         try:
-            asked.append(AskedText(wanted_of(wanted, source), source))
+            requests.append(TextRequest(narrow_task(task, source), source))
             results.append(None)
         except NotStatedError as error:
-            results.append(not_asked(error))
-    texts = iter(await writer.write(asked, attempt) if asked else ())
+            results.append(unasked_result(error))
+    texts = iter(await writer.write_texts(requests, attempt) if requests else ())
     return [next(texts) if result is None else result for result in results]
 
 
-def with_evidence(outcome: Outcome[Any], form: WantedForm, stated: StatedText) -> Outcome[Any]:
+def with_evidence(outcome: Outcome[Any], form: TargetForm, stated: StatedText) -> Outcome[Any]:
     """Return an outcome that tells where texts state the values of its document."""
     # start-up: few answers are grounded
     from structgen.asking.grounding.evidence import evidence_of
 
     text = outcome.text
-    document = text if form.is_said else read_json(unwrapped(text) if form.is_wrapped else text)
+    document: Any = text
+    if not form.is_text_in_string:
+        document = read_json(unwrap_document(text) if form.is_wrapped else text)
     return replace(outcome, evidence=evidence_of(document, stated))
 
 
 def with_details(
-    outcome: Outcome[Any], writer: Writer, wanted: WantedText, source: PromptSource
+    outcome: Outcome[Any],
+    writer: Writer,
+    task: WritingTask,
+    source: PromptSource,
 ) -> Outcome[Any]:
-    """Return an outcome that also tells its prompt, which is made again, and how sure an engine's model
-    was."""
+    """Return an outcome with its prompt, which is made again, and with how sure an engine's model was.
+
+    For example, `with_details(outcome, writer, task, source).prompt` is the text that the model read.
+    """
     if isinstance(outcome.error, NotStatedError):
         return outcome
-    wanted = wanted_of(wanted, source, is_again=True)
-    form, prompt = wanted.form, writer.prompt(wanted, source)
-    if form.whole is not None and outcome.error is None:
-        outcome = with_evidence(outcome, form, stated_of(wanted, source))
-    if not isinstance(writer, Local) or wanted.options.sampling.strategies or outcome.reply is not None:
+    task = narrow_task(task, source, is_again=True)
+    form, prompt = task.form, writer.prompt_text(task, source)
+    if form.unnarrowed is not None and outcome.error is None:
+        outcome = with_evidence(outcome, form, stated_text_of(task, source))
+    # servers send no probabilities; a strategy changes them, and a reply is no document
+    if not isinstance(writer, Local) or task.options.sampling.strategies or outcome.reply is not None:
         return replace(outcome, prompt=prompt)
     result, tokenizer = outcome.result, writer.engine.tokenizer
     return replace(
         outcome,
         probabilities=probabilities_of(result, form.grammar),
-        confidences=confidences_of(result, form.grammar, tokenizer, form.holder),
+        confidences=confidences_of(result, form.grammar, tokenizer, form.value_pointer),
         prompt=prompt,
     )
 
 
-class _Common(Generic[P, R]):
+class _FunctionBase(Generic[P, R]):
     """What synchronous and asynchronous functions share."""
 
-    def __init__(self, asked: Asking, bound: tuple[object, ...] = ()) -> None:
-        self._asked, self._bound = asked, bound
+    def __init__(self, spec: CallSpec, bound: tuple[object, ...] = ()) -> None:
+        self._spec, self._bound_arguments = spec, bound
         self._examples: Examples | None = None
-        """Those that stand before its questions, once they are made."""
-        functools.update_wrapper(cast("Callable[..., Any]", self), asked.function)
-        signature = inspect.signature(asked.function)
-        parameters = list(signature.parameters.values())[len(bound) :]
+        """The examples before its questions; None until the first call makes them."""
+        functools.update_wrapper(cast("Callable[..., Any]", self), spec.function)
+        signature = inspect.signature(spec.function)
+        parameters = list(signature.parameters.values())[len(bound) :]  # without `self` of a method
         self.__signature__ = signature.replace(parameters=parameters)
-        self._whole = signature
+        self._full_signature = signature
         self._parameters = parameters
-        self._said = f"{asked.name}{self.__signature__}"
+        self._signature_text = f"{spec.name}{self.__signature__}"
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._said}>"
+        return f"<{type(self).__name__} {self._signature_text}>"
 
     def __reduce__(self) -> Any:
         """Pickle by name, as Python's functions are: whoever loads it imports the module. A method's instance
         goes along. Raises PicklingError for a function inside another one; so does `pickle` for one that its
         module does not have under its name."""
-        function = self._asked.function
-        if self._bound:
-            return getattr, (self._bound[0], function.__name__)
+        function = self._spec.function
+        if self._bound_arguments:
+            return getattr, (self._bound_arguments[0], function.__name__)
         if "<locals>" in function.__qualname__:
             raise pickle.PicklingError(
                 f"{function.__qualname__} cannot be pickled. Define it at the top of a module."
@@ -403,12 +442,12 @@ class _Common(Generic[P, R]):
     @property
     def schema(self) -> dict[str, Any]:
         """The JSON Schema of the documents, a copy; {} where the text is free."""
-        return copy.deepcopy(self._asked.form.schema) or {}
+        return copy.deepcopy(self._spec.form.schema) or {}
 
     @property
     def lost(self) -> tuple[str, ...]:
         """The guarantees that are lost because of where the model runs: () for an engine of this process."""
-        return self._asked.model().lost
+        return self._spec.model().lost
 
     @options_named("using(target=int)", NAMED_ELSEWHERE, "using", FunctionOptions)
     def using(self, **changes: Unpack[FunctionOptions]) -> Self:
@@ -419,136 +458,156 @@ class _Common(Generic[P, R]):
         `target`: any target of `sg.run`; None for the annotation. Errors: those of `sg.generate`. Cost: that
         of reading the type and the tools.
         """
-        assert self._asked.changed is not None, "it asks for a function"
-        return type(self)(self._asked.changed(changes), self._bound)
+        assert self._spec.with_options is not None, "it asks for a function"
+        return type(self)(self._spec.with_options(changes), self._bound_arguments)
 
-    def _of(self, instance: object) -> _Common[Any, R]:
+    def _bind_to(self, instance: object) -> _FunctionBase[Any, R]:
         """Return the method of an instance; the function itself, asked of its class."""
-        return self if instance is None else type(self)(self._asked, (instance,))
+        return self if instance is None else type(self)(self._spec, (instance,))
 
     # --- the core -------------------------------------------------------------------------------------------
 
-    async def _source(self, call: Call) -> PromptSource:
+    async def _make_source(self, call: Call) -> PromptSource:
         """Return the source of a call, with its examples."""
-        source = await self._filled(call)
-        pairs = self._asked.options.examples
+        source = await self._fill_source(call)
+        pairs = self._spec.options.examples
         if not pairs:
             return source
         if self._examples is None:
-            asked = []
+            example_sources = []
             for pair in pairs:
                 with within(pair.where):
-                    asked.append(await self._filled(pair.call))
-            documents = [example.document for example in self._asked.examples]
-            self._examples = Examples(asked, documents, pairs.max_told)
-        return self._examples.beside(source)
+                    example_sources.append(await self._fill_source(pair.call))
+            documents = [example.document for example in self._spec.examples]
+            self._examples = Examples(example_sources, documents, pairs.max_told)
+        return self._examples.add_examples(source)
 
-    async def _filled(self, call: Call) -> PromptSource:
+    async def _fill_source(self, call: Call) -> PromptSource:
         """Return the source of a call: what the body returns, or the docstring."""
-        arguments, named = call
+        arguments, keywords = call
         try:
-            returned = self._asked.function(*self._bound, *arguments, **named)
-            if self._asked.waits:
-                returned = await returned
-        except FilledPrompt as filled:
-            returned = filled.prompt
-        bound = self._whole.bind(*self._bound, *arguments, **named)
+            prompt = self._spec.function(*self._bound_arguments, *arguments, **keywords)
+            if self._spec.is_async:
+                prompt = await prompt
+        except FilledPrompt as signal:  # the body said `sg.filled()`
+            prompt = signal.prompt
+        bound = self._full_signature.bind(*self._bound_arguments, *arguments, **keywords)
         bound.apply_defaults()
-        return source_of(returned, self._asked.template, bound.arguments)
+        return source_of_call(prompt, self._spec.template, bound.arguments)
 
-    async def _value(self, call: Call) -> Any:
+    async def _obtain_value(self, call: Call) -> Any:
         """Return the object of a call, or the iterator of its items."""
-        asked, source = self._asked, await self._source(call)
-        if asked.form.items:
-            items = asked.items(source)
-            return items if asked.waits or asked.form.asynchronous else each(items)
-        return await asked.result(source)
+        spec, source = self._spec, await self._make_source(call)
+        if spec.form.items:
+            items = spec.stream_items(source)
+            return items if spec.is_async or spec.form.asynchronous else run_generator(items)
+        return await spec.write_result(source)
 
-    async def _outcome(self, call: Call) -> Outcome[R]:
-        outcome: Outcome[R] = await self._asked.result(await self._source(call), detailed=True)
+    async def _obtain_outcome(self, call: Call) -> Outcome[R]:
+        source = await self._make_source(call)
+        outcome: Outcome[R] = await self._spec.write_result(source, detailed=True)
         return outcome
 
-    async def _prompt(self, call: Call) -> str:
-        source = await self._source(call)
-        return self._asked.model().prompt(self._asked.wanted, source)
+    async def _make_prompt(self, call: Call) -> str:
+        source = await self._make_source(call)
+        return self._spec.model().prompt_text(self._spec.task, source)
 
-    async def _draws(self, how: Mapping[str, Any], call: Call) -> Samples[R]:
-        asked, source = self._asked, await self._source(call)
-        given = asked.model(), asked.wanted, source, how
-        return await asyncio.to_thread(drawn, *given) if asked.waits else drawn(*given)
+    async def _draw_samples(self, sample_options: Mapping[str, Any], call: Call) -> Samples[R]:
+        spec, source = self._spec, await self._make_source(call)
+        draw_arguments = spec.model(), spec.task, source, sample_options
+        if spec.is_async:
+            return await asyncio.to_thread(draw_samples, *draw_arguments)
+        return draw_samples(*draw_arguments)
 
-    async def _together(self, calls: Sequence[Call], *, detailed: bool = False) -> list[Outcome[R]]:
+    async def _obtain_outcomes(self, calls: Sequence[Call], *, detailed: bool = False) -> list[Outcome[R]]:
         """Return the outcomes of calls that are written together."""
-        asked = self._asked
-        sources = [await self._source(call) for call in calls]
-        writer, wanted = asked.model(), asked.wanted
+        spec = self._spec
+        sources = [await self._make_source(call) for call in calls]
+        writer, task = spec.model(), spec.task
         outcomes = list[Outcome[R]]()
         with ExitStack() as spans:
-            begun = [spans.enter_context(span_of(writer, wanted, source)) for source in sources]
-            firsts = await written(writer, wanted, sources)
-            for span, source, first in zip(begun, sources, firsts, strict=True):
-                outcomes.append(await obtained(writer, wanted, source, first, detailed=detailed, begun=span))
+            call_spans = [spans.enter_context(open_span(writer, task, source)) for source in sources]
+            first_results = await write_texts(writer, task, sources)
+            for span, source, first in zip(call_spans, sources, first_results, strict=True):
+                outcome: Outcome[R] = await obtain_outcome(
+                    writer, task, source, first, detailed=detailed, running_span=span
+                )
+                outcomes.append(outcome)
         return outcomes
 
-    async def _each_tried(self, calls: Sequence[Call]) -> list[Outcome[R] | StructgenError]:
+    async def _outcomes_or_errors(self, calls: Sequence[Call]) -> list[Outcome[R] | StructgenError]:
         """Return the outcomes of calls; where one cannot be asked, its error."""
         try:
-            return [*await self._together(calls, detailed=True)]
+            return [*await self._obtain_outcomes(calls, detailed=True)]
         except StructgenError as error:
             if len(calls) == 1:
                 return [error]
-        return [outcome for call in calls for outcome in await self._each_tried([call])]
+        # one of them cannot be asked: each is asked by itself, so that the others have their outcomes
+        return [outcome for call in calls for outcome in await self._outcomes_or_errors([call])]
 
-    async def _scored(self, pairs: Any) -> ScoreTable:
+    async def _score_pairs(self, pairs: Any) -> ScoreTable:
         """Return what `score` returns, in an event loop too."""
-        pairs = self._pairs(pairs)
-        spelling, wanted = Spelling(self._asked.form), written_pairs(self._asked.form, pairs)
-        scored = list[ScoredPair]()
-        with progress("score", "pairs") as tell:
+        pairs = self._read_pairs(pairs)
+        spelling, expected_values = Spelling(self._spec.form), write_pair_values(self._spec.form, pairs)
+        scored_pairs = list[ScoredPair]()
+        with progress("score", "pairs") as report:
             for first in range(0, len(pairs), MOST_TOGETHER):
                 calls = [pair.call for pair in pairs[first : first + MOST_TOGETHER]]
-                for outcome in await self._each_tried(calls):
-                    scored.append(scored_pair(wanted[len(scored)].value, spelling, outcome))
-                tell(len(scored), len(pairs))
-        return ScoreTable(scored)
+                for outcome in await self._outcomes_or_errors(calls):
+                    expected = expected_values[len(scored_pairs)].value
+                    scored_pairs.append(score_pair(expected, spelling, outcome))
+                report(len(scored_pairs), len(pairs))
+        return ScoreTable(scored_pairs)
 
-    async def _fitted(self, pairs: Any, error: float | None, held_out: float, seed: int) -> Fitted[Self]:
+    async def _fit_pairs(
+        self,
+        pairs: Any,
+        error: float | None,
+        held_out: float,
+        seed: int,
+    ) -> Fitted[Self]:
         """Return what `fit` returns, in an event loop too. Errors: OptionError."""
         if error is not None:
             error = number("error", error, 1e-6, 0.999, "a share of wrong answers between 0 and 1")
-            if not isinstance(self._asked.model(), Local):
-                what = "This model tells nothing of how sure it is."
-                raise OptionError(what, where="error", cure="Leave it out, or ask an engine.")
+            if not isinstance(self._spec.model(), Local):
+                fault = "This model tells nothing of how sure it is."
+                raise OptionError(fault, where="error", cure="Leave it out, or ask an engine.")
         held_out = number("held_out", held_out, 0.0, 1.0, "a share of the pairs from 0 to 1")
-        return await fitted(self, self._pairs(pairs), error, held_out, whole("seed", seed, 0))
+        seed = whole("seed", seed, 0)
+        return await fit_function(self, self._read_pairs(pairs), error, held_out, seed)
 
-    def _pairs(self, given: Any) -> Pairs:
+    def _read_pairs(self, pairs_like: Any) -> Pairs:
         """Return pairs of this function's arguments and values. Errors: OptionError."""
-        pairs = read_pairs(given, "pairs")
+        pairs = read_pairs(pairs_like, "pairs")
         if not pairs:
             raise OptionError("There are no pairs.", where="pairs", cure="Give at least one.")
         check_calls(pairs, self.__signature__)
         return pairs
 
-    def _accepting(self, thresholds: Mapping[str, FieldThreshold]) -> Self:
-        """Return the function, whose outcomes accept what reaches these thresholds."""
-        least = {name: of.threshold for name, of in thresholds.items() if of.threshold is not None}
-        return type(self)(replace(self._asked, least=least), self._bound)
+    def _with_thresholds(self, thresholds: Mapping[str, FieldThreshold]) -> Self:
+        """Return the function with these thresholds: its outcomes accept the fields that reach them."""
+        confidences = {name: field_threshold.threshold for name, field_threshold in thresholds.items()}
+        # a field without a threshold is never accepted
+        min_confidences = {name: bound for name, bound in confidences.items() if bound is not None}
+        return type(self)(replace(self._spec, min_confidences=min_confidences), self._bound_arguments)
 
-    def _sampler(self, draws: Callable[..., Any], n: int, options: Mapping[str, Any]) -> Any:
-        """Return what draws, or, of a function without parameters, what it returns."""
+    def _make_sampler(self, draws: Callable[..., Any], n: int, options: Mapping[str, Any]) -> Any:
+        """Return a `Sampler` that takes the arguments; of a function without parameters, its draws."""
         check_names(options)
-        how = {**options, "n": n}
-        sampler: Sampler[..., Any] = Sampler(lambda *args, **kwargs: draws(how, (args, kwargs)), self._said)
+        sample_options = {**options, "n": n}
+        sampler: Sampler[..., Any] = Sampler(
+            lambda *args, **kwargs: draws(sample_options, (args, kwargs)), self._signature_text
+        )
         return sampler if self._parameters else sampler()
 
     @staticmethod
-    def _calls_of(calls: Iterable[Any]) -> list[Call]:
+    def _read_calls(calls: Iterable[Any]) -> list[Call]:
         """Return the calls of a batch. Errors: OptionError for what is one call, or no iterable."""
-        single = isinstance(calls, str | bytes | bytearray | Mapping)
-        if single or not isinstance(calls, Iterable):
+        is_single = isinstance(calls, str | bytes | bytearray | Mapping)
+        if is_single or not isinstance(calls, Iterable):
+            kind = "one call" if is_single else "no list"
             raise OptionError(
-                f"A {type(calls).__name__} is {'one call' if single else 'no list'}: batch takes many calls.",
+                f"A {type(calls).__name__} is {kind}: batch takes many calls.",
                 where="calls",
                 cure="Write batch([call]), with one item for each call.",
             )
@@ -563,7 +622,7 @@ class FilledPrompt(Exception):
         self.prompt = prompt
 
 
-class TypedFunction(_Common[P, R]):
+class TypedFunction(_FunctionBase[P, R]):
     """A function that a model answers. Made by `sg.generate`."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -573,21 +632,21 @@ class TypedFunction(_Common[P, R]):
         refused every attempt; OptionError for a prompt that cannot be made; BudgetError where no document
         fits.
         """
-        return cast("R", now(self._value((args, kwargs))))
+        return cast("R", run_coroutine(self._obtain_value((args, kwargs))))
 
     def detailed(self, *args: P.args, **kwargs: P.kwargs) -> Outcome[R]:
         """Return the object with its text, finish reason, usage and attempts; a failure is its `error`.
 
         Of Iterator[T], the value is the list of all items.
         """
-        return now(self._outcome((args, kwargs)))
+        return run_coroutine(self._obtain_outcome((args, kwargs)))
 
     def stream(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[Partial[R]]:
         """Yield what there is after each piece of text; the last one has the result.
 
         Errors: GenerationError as soon as a part that closes is refused by its type; there is one attempt.
         """
-        return each(self._asked.partials(now(self._source((args, kwargs)))))
+        return run_generator(self._spec.stream_partials(run_coroutine(self._make_source((args, kwargs)))))
 
     @overload
     def batch(self, calls: Iterable[Any], *, errors: Literal["raise"] = "raise") -> list[R]: ...
@@ -599,9 +658,9 @@ class TypedFunction(_Common[P, R]):
         A call is its one argument, or a tuple of arguments, or a dict of named ones. `errors`: "raise" the
         first error once all are done, or "return" errors in the places of objects.
         """
-        outcomes = now(self._together(self._calls_of(calls)))
+        outcomes = run_coroutine(self._obtain_outcomes(self._read_calls(calls)))
         for outcome in outcomes:
-            self._asked.warn_if_shortened(outcome.result)
+            self._spec.warn_if_shortened(outcome.result)
         if errors == "return":
             return [outcome.error if outcome.error is not None else outcome.value for outcome in outcomes]
         return [outcome.value for outcome in outcomes]
@@ -610,10 +669,15 @@ class TypedFunction(_Common[P, R]):
         """Return how many fields are right of the calls of some pairs, a table: by field, and by pair, with
         its object or its error. `pairs` are those of `examples=`. A call that fails has no field right.
         Progress is told on standard error."""
-        return now(self._scored(pairs))
+        return run_coroutine(self._score_pairs(pairs))
 
     def fit(
-        self, pairs: AnyPairs, *, error: float | None = None, held_out: float = 0.5, seed: int = 0
+        self,
+        pairs: AnyPairs,
+        *,
+        error: float | None = None,
+        held_out: float = 0.5,
+        seed: int = 0,
     ) -> Fitted[Self]:
         """Return the function with the worked examples that do best, and a report. Half of the pairs are
         examples. On the others (`held_out`), which `seed` chooses, each candidate is scored: none, the first
@@ -623,11 +687,11 @@ class TypedFunction(_Common[P, R]):
         are held out then give each field the least confidence for it (`fitting` has the method).
         `.detailed(...)` tells what is `accepted`, and what is for `review`. Nothing is written to disk.
         Errors: OptionError for too few pairs, or where the model tells no confidences."""
-        return now(self._fitted(pairs, error, held_out, seed))
+        return run_coroutine(self._fit_pairs(pairs, error, held_out, seed))
 
     def prompt(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """Return the prompt that a call would send, as text, the outline and the chat template applied."""
-        return now(self._prompt((args, kwargs)))
+        return run_coroutine(self._make_prompt((args, kwargs)))
 
     # of the two overloads, which meet in functions without parameters, the first is meant
     @overload
@@ -648,7 +712,7 @@ class TypedFunction(_Common[P, R]):
         Errors: those of `sg.sample`; UnsupportedError for a model on a server, whose distribution cannot be
         asked for, for `Iterator[T]`, and for free text.
         """
-        return self._sampler(lambda *call: now(self._draws(*call)), n, options)
+        return self._make_sampler(lambda *call: run_coroutine(self._draw_samples(*call)), n, options)
 
     @overload
     def __get__(self, instance: None, owner: type) -> TypedFunction[P, R]: ...
@@ -658,45 +722,51 @@ class TypedFunction(_Common[P, R]):
     ) -> TypedFunction[Q, R]: ...
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """Return the method of an instance."""
-        return self._of(instance)
+        return self._bind_to(instance)
 
 
-class AsyncTypedFunction(_Common[P, R]):
+class AsyncTypedFunction(_FunctionBase[P, R]):
     """A coroutine function that a model answers. Made by `sg.generate`."""
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Return the object, as `TypedFunction.__call__` does; other calls share its batches."""
-        return cast("R", await self._value((args, kwargs)))
+        return cast("R", await self._obtain_value((args, kwargs)))
 
     async def detailed(self, *args: P.args, **kwargs: P.kwargs) -> Outcome[R]:
         """Return the object with its text, finish reason, usage and attempts; a failure is its `error`."""
-        return await self._outcome((args, kwargs))
+        return await self._obtain_outcome((args, kwargs))
 
     async def stream(self, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[Partial[R]]:
         """Yield what there is after each piece of text; the last one has the result."""
-        source = await self._source((args, kwargs))
-        async with aclosing(self._asked.partials(source)) as partials:
+        source = await self._make_source((args, kwargs))
+        async with aclosing(self._spec.stream_partials(source)) as partials:
             async for partial in partials:
                 yield partial
 
     async def batch(self, calls: Iterable[Any]) -> list[R]:
         """Return the objects of many calls, in order; calls are as in `TypedFunction.batch`."""
-        prepared = self._calls_of(calls)
-        return list(await asyncio.gather(*(self(*args, **named) for args, named in prepared)))
+        read_calls = self._read_calls(calls)
+        values = (self(*arguments, **keywords) for arguments, keywords in read_calls)
+        return list(await asyncio.gather(*values))
 
     async def score(self, pairs: AnyPairs) -> ScoreTable:
         """Return how many fields are right, as `TypedFunction.score` does."""
-        return await self._scored(pairs)
+        return await self._score_pairs(pairs)
 
     async def fit(
-        self, pairs: AnyPairs, *, error: float | None = None, held_out: float = 0.5, seed: int = 0
+        self,
+        pairs: AnyPairs,
+        *,
+        error: float | None = None,
+        held_out: float = 0.5,
+        seed: int = 0,
     ) -> Fitted[Self]:
         """Return the function with the worked examples that do best, as `TypedFunction.fit` does."""
-        return await self._fitted(pairs, error, held_out, seed)
+        return await self._fit_pairs(pairs, error, held_out, seed)
 
     async def prompt(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """Return the prompt that a call would send, as text."""
-        return await self._prompt((args, kwargs))
+        return await self._make_prompt((args, kwargs))
 
     @overload
     def sample(  # type: ignore[overload-overlap]
@@ -709,7 +779,7 @@ class AsyncTypedFunction(_Common[P, R]):
     def sample(self, n: int, **options: Any) -> Any:
         """Return what gives draws once it is awaited, as `TypedFunction.sample` does: `await size.sample(9)`,
         or `await size.sample(9)("Ada")`. The draws are made in a thread."""
-        return self._sampler(self._draws, n, options)
+        return self._make_sampler(self._draw_samples, n, options)
 
     @overload
     def __get__(self, instance: None, owner: type) -> AsyncTypedFunction[P, R]: ...
@@ -719,7 +789,7 @@ class AsyncTypedFunction(_Common[P, R]):
     ) -> AsyncTypedFunction[Q, R]: ...
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """Return the method of an instance."""
-        return self._of(instance)
+        return self._bind_to(instance)
 
 
 __all__ = ["AsyncTypedFunction", "FilledPrompt", "TypedFunction"]

@@ -17,8 +17,8 @@ from structgen.base.system.resources import model_name
 from structgen.decoding.engine.model_prompts import ModelPrompts, ModelQuestion, continued
 from structgen.decoding.engine.requests import FinishReason, Result, Usage
 from structgen.doors.typed.missing_options import OF_INFILLING
-from structgen.doors.typed.prompts import AskedText, PromptSource
-from structgen.doors.typed.wanted_forms import WantedText
+from structgen.doors.typed.prompts import PromptSource, TextRequest
+from structgen.doors.typed.target_forms import WritingTask
 
 if TYPE_CHECKING:
     from structgen.decoding.infilling.infill import Length
@@ -72,46 +72,52 @@ class Infiller:
     )
 
     bound = "timeout"
+    """The option that ends a text early."""
 
-    def __init__(self, how: Infilling) -> None:
-        self.how, self.name = how, how.name
-        self._prompts = ModelPrompts(how.name)
-        self._lock = threading.Lock()
+    def __init__(self, settings: Infilling) -> None:
+        self.settings, self.name = settings, settings.name
+        self._prompts = ModelPrompts(settings.name)
+        self._lock = threading.Lock()  # two calls must not load the model twice
 
-    def prompt(self, wanted: WantedText, source: PromptSource) -> str:
+    def prompt_text(self, task: WritingTask, source: PromptSource) -> str:
         """Return the text of a prompt, the chat template applied."""
-        return self._prompts.text(self._question(wanted, source))
+        return self._prompts.text(self._build_question(task, source))
 
-    def _question(self, wanted: WantedText, source: PromptSource) -> ModelQuestion:
+    def _build_question(self, task: WritingTask, source: PromptSource) -> ModelQuestion:
+        """Return the question to the model. Errors: OptionError for a last message to go on with."""
         source = source.in_texts()
         if continued(source.prompt, None, None)[1] is not None:
             OF_INFILLING.refuse(("continue_final_message",), ())
-        return source.question(wanted)
+        return source.build_question(task)
 
-    async def write(self, asked: Sequence[AskedText], attempt: int = 0) -> list[Result]:
-        """Return the documents, written one after another; in a thread, where the caller waits.
+    async def write_texts(self, text_requests: Sequence[TextRequest], attempt: int = 0) -> list[Result]:
+        """Return the results of documents, written one after another; in a thread, where the caller waits.
 
-        Errors: those of `sg.infill`, told in the words of a typed function.
+        Errors: those of `sg.infill`, in the words of a typed function.
         """
-        if asked[0].wanted.waits:
-            return [await asyncio.to_thread(self._written, *text, attempt) for text in asked]
-        return [self._written(*text, attempt) for text in asked]
+        results = list[Result]()
+        for task, source in text_requests:
+            if task.is_async:
+                results.append(await asyncio.to_thread(self._write_document, task, source, attempt))
+            else:
+                results.append(self._write_document(task, source, attempt))
+        return results
 
-    def stream(
-        self, wanted: WantedText, source: PromptSource, done: Callable[[Result], None]
+    def stream_text(
+        self, task: WritingTask, source: PromptSource, done: Callable[[Result], None]
     ) -> AsyncGenerator[str, None]:
         """Raise UnsupportedError: slots are not filled from left to right."""
         raise no_stream()
 
-    def read(self, wanted: WantedText, text: str) -> Reply:
+    def read_reply(self, task: WritingTask, text: str) -> Reply:
         """Raise UnsupportedError: a canvas has no calls."""
         raise no_calls()
 
-    def _written(self, wanted: WantedText, source: PromptSource, attempt: int) -> Result:
-        """Return the document of one prompt. Errors: those of `write`."""
+    def _write_document(self, task: WritingTask, source: PromptSource, attempt: int) -> Result:
+        """Return the document of one prompt. Errors: those of `write_texts`."""
         from structgen.decoding.infilling.infill import infill
 
-        form, options = wanted.form, wanted.options
+        form, options = task.form, task.options
         if form.grammar is None:
             raise make_refusal(
                 "Free text has no grammar to fill slots under.",
@@ -120,8 +126,8 @@ class Infiller:
                 "return",
             )
         with self._lock:
-            model, tokenizer = self._loaded
-        prompt = self._prompts.tokens(self._question(wanted, source), tokenizer)
+            model, tokenizer = self._loaded_model
+        prompt = self._prompts.tokens(self._build_question(task, source), tokenizer)
         room = model.context - len(prompt) - 1  # the end token stands behind the canvas
         if room < 1:
             raise OptionError(
@@ -129,18 +135,21 @@ class Infiller:
                 where="prompt",
                 cure="Shorten the prompt.",
             )
-        how, drawn = self.how, options.sampling_of(attempt)
+        settings, sampling = self.settings, options.sampling_of(attempt)
+        # the other two, the model and its tokenizer, are loaded by now
+        names = [option.name for option in fields(settings) if option.name not in ("model", "tokenizer")]
+        infill_options = {name: getattr(settings, name) for name in names}
         try:
             infilled = infill(
                 model,
                 grammar=form.grammar,
                 prompt=prompt,
                 slots=None if options.max_tokens is None else min(options.max_tokens, room),
-                temperature=drawn.temperature,
-                seed=drawn.seed,
+                temperature=sampling.temperature,
+                seed=sampling.seed,
                 tokenizer=tokenizer,
                 timeout=options.timeout,
-                **{field.name: getattr(how, field.name) for field in fields(how)[2:]},
+                **infill_options,
             )
         except NoFillingError as error:
             raise NoFillingError(
@@ -151,23 +160,24 @@ class Infiller:
         except OptionError as error:
             if error.where != "grammar":
                 raise
+            # a grammar of too many states: people have given a type, and its options stand in Infilling
             raise OptionError(
                 error.what,
                 where="return",
                 cure=f"depth= and max_states= are said in model=sg.Infilling(model, depth=...). {error.cure}",
             ) from error
-        return _result(infilled, len(prompt))
+        return _engine_result(infilled, len(prompt))
 
     @cached_property
-    def _loaded(self) -> tuple[Any, Tokenizer]:
+    def _loaded_model(self) -> tuple[Any, Tokenizer]:
         """The model and its tokenizer, loaded when they are first asked for."""
         from structgen.decoding.infilling.infill import model_of
 
-        given = self.how
+        settings = self.settings
         try:
-            return model_of(given.model, given.tokenizer)
+            return model_of(settings.model, settings.tokenizer)
         except OptionError as error:
-            if not given.name:
+            if not settings.name:
                 raise
             raise OptionError(
                 error.what,
@@ -176,8 +186,9 @@ class Infiller:
             ) from error
 
 
-def _result(infilled: Infilled, prompt: int) -> Result:
-    """Return the engine's kind of result. Where a deadline brought about the end, that is STEERED."""
+def _engine_result(infilled: Infilled, prompt: int) -> Result:
+    """Return the engine's kind of result. A text that a deadline has ended early is STEERED. `prompt`: the
+    number of its tokens."""
     cost = infilled.usage
     usage = Usage(
         prompt_tokens=prompt,

@@ -16,10 +16,10 @@ from structgen.decoding.engine.searches.listed_values import listed
 from structgen.decoding.engine.thinking import most_tokens
 from structgen.doors.typed.infilled import MOST_MODELS
 from structgen.doors.typed.options import OF_REQUEST
-from structgen.doors.typed.prompts import AskedText, PromptSource, wanted_of
+from structgen.doors.typed.prompts import PromptSource, TextRequest, narrow_task
+from structgen.doors.typed.target_forms import WritingTask
 from structgen.doors.typed.tool_prompts import ToolPrompts
 from structgen.doors.typed.waiting import pieces_of
-from structgen.doors.typed.wanted_forms import WantedText
 from structgen.machines.core.compiled import CompiledGrammar
 
 if TYPE_CHECKING:
@@ -39,117 +39,124 @@ class Local:
 
     def __init__(self, engine: Engine, name: str) -> None:
         self.engine, self.name = engine, name
-        self._known: KnownWeights = {}
+        self._weights: KnownWeights = {}
+        """The likelihoods of listed values after neutral prompts, which are read once (`comparing`)."""
 
     # --- prompts --------------------------------------------------------------------------------------------
 
-    def prompt(self, wanted: WantedText, source: PromptSource) -> str:
+    def prompt_text(self, task: WritingTask, source: PromptSource) -> str:
         """Return the text of a prompt, the chat template applied."""
-        return self.engine.prompts.text(self._read(wanted_of(wanted, source), source).question)
+        return self.engine.prompts.text(self._read_prompt(narrow_task(task, source), source).question)
 
-    def _read(self, wanted: WantedText, source: PromptSource) -> ReadPrompt:
-        """Return a prompt as the model reads it, shortened where it leaves no room."""
-        options, calling, form = wanted.options, self._calling(wanted), wanted.form
-        is_free = calling is None and form.grammar is None
+    def _read_prompt(self, task: WritingTask, source: PromptSource) -> ReadPrompt:
+        """Return a prompt as the model reads it, shortened where it leaves no room for the document."""
+        options, tool_prompts, form = task.options, self._tool_prompts(task), task.form
+        is_free = tool_prompts is None and form.grammar is None
 
-        def compiled() -> CompiledGrammar:
-            return self.engine.compiled(self._grammar(wanted), warns=form.tools is None)
+        # only a last message that the model is to go on with needs the grammar here
+        def compile_grammar() -> CompiledGrammar:
+            return self.engine.compiled(self._grammar_for(task), warns=form.tools is None)
 
-        given, asked = source.in_texts().prompt, options.continue_final_message
-        prompt, turn = continued(given, asked, None if is_free else compiled, form.begun)
+        compiled = None if is_free else compile_grammar
+        messages, continues = source.in_texts().prompt, options.continue_final_message
+        prompt, turn = continued(messages, continues, compiled, form.openings_of)
         source = replace(source, prompt=prompt)
-        if calling is None:
-            question = source.question(wanted, "", knows_choices=not self.engine.prompts.is_embedded)
+        if tool_prompts is None:
+            question = source.build_question(task, "", knows_choices=not self.engine.prompts.is_embedded)
         else:
-            question = calling.question(source)
+            question = tool_prompts.build_question(source)
         question = replace(question, turn=turn)
         thoughts = 0 if options.thinking is None else most_tokens(options.thinking)
         return self.engine.reading.fitted(question, form.outlines, options.max_tokens, thoughts)
 
-    def _grammar(self, wanted: WantedText) -> Any:
-        """Return the grammar of what is written; None of free text."""
-        calling = self._calling(wanted)
-        return wanted.form.written_by(self.engine.tokenizer) if calling is None else calling.grammar
+    def _grammar_for(self, task: WritingTask) -> Any:
+        """Return the grammar of the text that the model writes; None of free text."""
+        tool_prompts = self._tool_prompts(task)
+        return task.form.grammar_for(self.engine.tokenizer) if tool_prompts is None else tool_prompts.grammar
 
-    def _calling(self, wanted: WantedText) -> ToolPrompts | None:
-        """Return how this model is asked for calls, kept as long as its form is; None where there are
-        none."""
-        use = wanted.form.tools
+    def _tool_prompts(self, task: WritingTask) -> ToolPrompts | None:
+        """Return the prompts of this model for the tools of a task; None without tools. They are kept as long
+        as the form is."""
+        use = task.form.tools
         if use is not None and self not in use.prompts:
-            use.prompts[self] = ToolPrompts(self.engine, use, wanted)
+            use.prompts[self] = ToolPrompts(self.engine, use, task)
         return None if use is None else use.prompts[self]
 
-    def request(self, wanted: WantedText, source: PromptSource, attempt: int = 0) -> Request:
-        """Return the request whose tokens the engine bounds. Errors: OptionError for a prompt that leaves no
-        room."""
-        form, options = wanted.form, wanted.options
-        read, calling = self._read(wanted, source), self._calling(wanted)
+    def request(self, task: WritingTask, source: PromptSource, attempt: int = 0) -> Request:
+        """Return the engine's request for a text. `attempt`: its number, from 0; later ones draw. Errors:
+        OptionError for a prompt that leaves no room."""
+        form, options = task.form, task.options
+        read_prompt, tool_prompts = self._read_prompt(task, source), self._tool_prompts(task)
         request = Request(
-            read.tokens,
-            self._grammar(wanted),
+            read_prompt.tokens,
+            self._grammar_for(task),
             options.sampling_of(attempt),
+            # the last message is in `begun` already
             **{name: getattr(options, name) for name in OF_REQUEST if name != "continue_final_message"},
-            begun=read.question.begun,
-            special_texts=calling is not None,
+            begun=read_prompt.question.begun,
+            special_texts=tool_prompts is not None,
             choices="tokens" if options.choices == "tokens" else "whole",
-            shortened=read.shortened,
+            shortened=read_prompt.shortened,
         )
-        is_calibrated = options.choices == "calibrated" and calling is None and not request.begun
+        is_calibrated = options.choices == "calibrated" and tool_prompts is None and not request.begun
         if is_calibrated and listed(form.grammar, first=True).texts:
             # optional: torch
             from structgen.decoding.engine.searches.whole_values import comparing
 
-            apart = self._read(
-                wanted, PromptSource(source.neutral, (source.neutral,), examples=source.examples)
-            ).tokens
-            request, _ = comparing(request, self.engine.prompts, apart, self._known)
+            neutral = PromptSource(source.neutral, (source.neutral,), examples=source.examples)
+            neutral_tokens = self._read_prompt(task, neutral).tokens
+            request, _ = comparing(request, self.engine.prompts, neutral_tokens, self._weights)
         return request
 
     # --- texts ----------------------------------------------------------------------------------------------
 
-    async def write(self, asked: Sequence[AskedText], attempt: int = 0) -> list[Result]:
-        """Return the texts, written in one batch, and in those of others that wait meanwhile."""
-        requests = [self.request(*text, attempt) for text in asked]
-        if asked[0].wanted.waits:
+    async def write_texts(self, text_requests: Sequence[TextRequest], attempt: int = 0) -> list[Result]:
+        """Return the results of texts, written in one batch. In an event loop they share it with other calls
+        that wait meanwhile."""
+        requests = [self.request(*text_request, attempt) for text_request in text_requests]
+        if text_requests[0].task.is_async:
             results = [result for (result,) in await asyncio.gather(*map(self.engine.agenerate, requests))]
         else:
             results = self.engine.generate(requests)
-        return [self._told(text.wanted, result) for text, result in zip(asked, results, strict=True)]
+        return [
+            self._attach_reply(text_request.task, result)
+            for text_request, result in zip(text_requests, results, strict=True)
+        ]
 
-    def read(self, wanted: WantedText, text: str) -> Any:
-        """Return what is taken of a reply that may call tools, from its text so far."""
-        calling = self._calling(wanted)
-        assert calling is not None, "the form is one of replies"
-        return calling.use.so_far(calling.read(text, ended=False))
+    def read_reply(self, task: WritingTask, text: str) -> Any:
+        """Return the value of a reply that may call tools, from its text so far."""
+        tool_prompts = self._tool_prompts(task)
+        assert tool_prompts is not None, "the form is one of replies"
+        return tool_prompts.use.take_so_far(tool_prompts.read(text, is_complete=False))
 
-    def _told(self, wanted: WantedText, result: Result) -> Result:
+    def _attach_reply(self, task: WritingTask, result: Result) -> Result:
         """Return a result; of a reply that may call tools, with the reply as its value."""
-        calling = self._calling(wanted)
-        return result if calling is None else calling.told(result)
+        tool_prompts = self._tool_prompts(task)
+        return result if tool_prompts is None else tool_prompts.attach_reply(result)
 
-    async def stream(
-        self, wanted: WantedText, source: PromptSource, done: Callable[[Result], None]
+    async def stream_text(
+        self, task: WritingTask, source: PromptSource, done: Callable[[Result], None]
     ) -> AsyncGenerator[str, None]:
         """Yield a text in pieces as it comes, and hand its result to `done`; closing it cancels the text."""
-        engine, asked = self.engine, self.request(wanted, source)
-        (handle,) = await engine.asubmit(asked) if wanted.waits else engine.submit(asked)
-        stream = engine.apieces(handle) if wanted.waits else engine.pieces(handle)
+        engine, request = self.engine, self.request(task, source)
+        (handle,) = await engine.asubmit(request) if task.is_async else engine.submit(request)
+        stream = engine.apieces(handle) if task.is_async else engine.pieces(handle)
         async with aclosing(pieces_of(stream)) as pieces:
             async for piece in pieces:
                 if piece:
                     yield piece
         assert handle.result is not None, "its end was told"
-        done(self._told(wanted, handle.result))
+        done(self._attach_reply(task, handle.result))
 
 
 def local_model(name: str) -> Local:
     """Return the model of a name, loaded once in a process and shared by all who name it."""
     with _LOADING:
-        return _loaded(name)
+        return _load_engine(name)
 
 
 @lru_cache(maxsize=MOST_MODELS)
-def _loaded(name: str) -> Local:
+def _load_engine(name: str) -> Local:
     from structgen.decoding.engine import Engine
 
     return Local(Engine(name), name)

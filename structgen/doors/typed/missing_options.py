@@ -111,7 +111,7 @@ OF_INFILLING: Final = Exclusions(
         "speculation",
         "Speculation guesses next tokens, and infilling has none.",
         "Leave it out; sg.Infilling(model, sure=0.8) makes larger steps.",
-        beside=lambda options, how: options.speculation != "off",
+        beside=lambda options, sampling: options.speculation != "off",
     ),
 )
 """Of a typed function's options, and its sampling."""
@@ -177,10 +177,10 @@ OF_TOOLS: Final = Exclusions(
         "thinking",
         "The thoughts of a format stand before calls alone.",
         "Pass thinking=sg.Thinking(), whose thoughts stand before the answer too.",
-        when=lambda options, use: use.thinking and use.taken.answer is not None,
+        when=lambda options, use: use.thinking and use.reply_shape.answer is not None,
     ),
 )
-"""Of the options of a call beside tools, and what is taken of a reply."""
+"""Of the options of a call beside tools, and its `ToolUse`."""
 OF_EMBEDDED: Final = Exclusions(
     Exclusion(
         "examples",

@@ -1,4 +1,4 @@
-"""How a typed function asks: what may be chosen, checked once."""
+"""The options of a typed function, checked once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from structgen.decoding.speculation.speculation_options import Speculation, chec
 from structgen.doors.typed.missing_options import WITHOUT_TOOLS
 
 TARGETS: Final = ("schema", "response_model", "response_format", "output_type")
-"""What other libraries call the type or schema of an answer."""
+"""Names of other libraries for the type or the schema of an answer."""
 CHOICES: Final = ("whole", "calibrated", "tokens")
 """How a model chooses among listed values."""
 NAMED_ELSEWHERE: Final = {
@@ -94,7 +94,7 @@ _A_THINKING = Instance(
 )
 
 
-_UNTIL_MADE: Any = None
+_UNTIL_MADE: Any = None  # `__post_init__` makes the sampling, with the strategies
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class TypedOptions:
     quotes: Annotated[bool, checks.switch] = False
     missing: Annotated[str, OneOf(("error", "free"))] = "error"
     thinking: Annotated[Thinking, _A_THINKING] | None = None
-    """Beside tools, what is said of a format's own thoughts goes to `thoughts`."""
+    """Beside tools, True and "auto" are kept in `thoughts`."""
     examples: Annotated[Pairs, By(read_pairs)] = NO_PAIRS
     tool_choice: Any = None
     parallel: bool | int | None = None
@@ -131,11 +131,12 @@ class TypedOptions:
 
     def __post_init__(self) -> None:
         WITHOUT_TOOLS.refuse(self)
-        if self.tools is not None and isinstance(said := cast("Any", self.thinking), bool | str):
-            object.__setattr__(self, "thoughts", said)
+        # beside tools, True and "auto" mean the thoughts of the format
+        if self.tools is not None and isinstance(thoughts := cast("Any", self.thinking), bool | str):
+            object.__setattr__(self, "thoughts", thoughts)
             object.__setattr__(self, "thinking", None)
         object.__setattr__(self, "sampling", with_strategy(self.sampling, self.strategy, 0.0))
-        object.__setattr__(self, "strategy", ())
+        object.__setattr__(self, "strategy", ())  # it is in `sampling` now
         check_fields(self)
 
     def sampling_of(self, attempt: int) -> Sampling:

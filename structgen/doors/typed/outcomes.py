@@ -1,4 +1,4 @@
-"""`Outcome`: what a call gives, the object and how its text came to be."""
+"""`Outcome`: the result of a call, the object and how its text came to be."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Outcome(Generic[R]):
     """Of a function that was fitted to an error: the JSON pointers of the values whose confidence is enough
     for it (`fit`)."""
     usages: tuple[Usage, ...] = ()
-    """What each attempt cost."""
+    """The costs of each attempt."""
     evidence: Evidence | None = None
     """Where the texts that it was asked of state each value; None where it was not held to any."""
 
@@ -93,6 +93,8 @@ class Outcome(Generic[R]):
             ("ended", f"{self.finish_reason.value}, {counted(count, 'attempt')}"),
             ("tokens", f"{usage.tokens:,} after a prompt of {usage.prompt_tokens:,}"),
         ]
-        likeliest = sorted(self.probabilities.items(), key=lambda both: -both[1])
-        shown = cell(facts, ("probability", "value"), [(percent(p), value) for value, p in likeliest])
-        return shown if self.evidence is None else shown + self.evidence._repr_html_()
+        # the most probable first
+        likeliest = sorted(self.probabilities.items(), key=lambda pair: -pair[1])
+        rows = [(percent(probability), value) for value, probability in likeliest]
+        page = cell(facts, ("probability", "value"), rows)
+        return page if self.evidence is None else page + self.evidence._repr_html_()

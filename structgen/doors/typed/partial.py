@@ -1,4 +1,4 @@
-"""What a stream has so far: closed parts as objects, the open ones as far as they go."""
+"""The value of a stream so far: closed parts as objects, the open ones as far as they go."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from structgen.base.errors import OptionError, ValidatorError
 from structgen.base.json_text.events import JsonError, Place, pointer_of
 from structgen.base.json_text.growing_json import MISSING, GrowingJson
 from structgen.doors.typed.outcomes import Outcome
-from structgen.doors.typed.wanted_forms import WantedForm, failed
+from structgen.doors.typed.target_forms import TargetForm, generation_error
 from structgen.doors.typed.wrapping import WRAPPER
 
 if TYPE_CHECKING:
     from structgen.asking.python_types.type_places import TypeParts
 
 T_co = TypeVar("T_co", covariant=True)
-Parts: TypeAlias = "tuple[str | int, ...]"
-"""A place in the document: keys and indices from its root."""
+PartPath: TypeAlias = "tuple[str | int, ...]"
+"""The path of a part of the document: keys and indices from its root."""
 
 
 class Partial(Generic[T_co]):
@@ -41,7 +41,7 @@ class Partial(Generic[T_co]):
     @property
     def text(self) -> str:
         """The document so far, in its wrapper if it has one."""
-        return self._progress.text(self._pieces)
+        return self._progress.text_after(self._pieces)
 
     @property
     def value(self) -> Any:
@@ -51,12 +51,12 @@ class Partial(Generic[T_co]):
         so far. Cost: linear in it."""
         if self._outcome is not None and self._outcome.error is None:
             return self._outcome.value
-        return self._progress.value(self._pieces)
+        return self._progress.value_after(self._pieces)
 
     @property
     def closed(self) -> frozenset[str]:
         """The JSON pointers (RFC 6901) of the parts that have closed."""
-        return self._progress.closed(self._count)
+        return self._progress.closed_pointers(self._count)
 
     @property
     def result(self) -> T_co:
@@ -72,11 +72,11 @@ class Partial(Generic[T_co]):
 
     def __getitem__(self, key: str | int) -> Any:
         """Return a member or an item of what there is so far. Raises KeyError or IndexError."""
-        value = self._progress.value(self._pieces)
+        value = self._progress.value_after(self._pieces)
         if not isinstance(value, dict | list):
             raise KeyError(key)
-        held: Any = value
-        return held[key]
+        container: Any = value
+        return container[key]
 
     if not TYPE_CHECKING:
 
@@ -90,7 +90,7 @@ class Partial(Generic[T_co]):
             )
 
     def __contains__(self, key: object) -> bool:
-        value = self._progress.value(self._pieces)
+        value = self._progress.value_after(self._pieces)
         return isinstance(value, dict) and key in value
 
     def get(self, key: str | int, default: Any = None) -> Any:
@@ -105,8 +105,8 @@ class Partial(Generic[T_co]):
 
 
 class Progress:
-    """Follows a text that is being written; of a document it reads each part, once that has closed, as its
-    type says."""
+    """Follows a text that is being written. It reads each part of a document by its type, once the part has
+    closed."""
 
     def __init__(
         self,
@@ -116,49 +116,69 @@ class Progress:
         wrapped: bool = False,
         calls: Callable[[str], Any] | None = None,
     ) -> None:
-        """`types` reads the text's parts; None: they are taken as JSON has them. `is_json`: whether the text
-        is a document. `wrapped`: an object with one member holds it. `calls` returns the calls of a text so
-        far that may be written in place of a document, perhaps as JSON too; None: it has none."""
-        self._read, self._types, self._pieces = calls, types, list[str]()
+        """Follow a new text, such as `Progress(form.type_parts)`.
+
+        `types`
+            the reader of its parts; None: they are plain values of JSON.
+        `is_json`
+            whether the text is a document.
+        `wrapped`
+            whether an object with one member holds the document.
+        `calls`
+            returns the calls of a text so far, which may stand in place of a document; None: there are none.
+        """
+        self._read_calls, self._type_parts, self._pieces = calls, types, list[str]()
         self._outside = int(wrapped)
         """How many keys lead from the root of the text to the document."""
         self._is_json, self._is_broken = is_json, not is_json
         """Whether the text is a document; and whether it is no JSON from here on."""
-        self._reader = GrowingJson(closed=self._close)
-        self._closed: dict[int, tuple[Parts, Any]] = {}
-        """The parts that have closed, in order: where each begins in the text, its place, its object."""
+        self._reader = GrowingJson(closed=self._close_part)
+        self._closed: dict[int, tuple[PartPath, Any]] = {}
+        """The parts that have closed, in order: the path and the object of each, by its offset in the
+        text."""
 
     @property
     def size(self) -> tuple[int, int]:
         """How many parts have closed, and how many pieces have come."""
         return len(self._closed), len(self._pieces)
 
-    def text(self, pieces: int | None = None) -> str:
+    def text_after(self, pieces: int | None = None) -> str:
         """Return the first so many pieces; None: all."""
         return "".join(self._pieces[:pieces])
 
-    def add(self, piece: str) -> Partial[Any]:
-        """Take a piece of the text; returns what there is now. Errors: GenerationError for a part that its
-        type refuses, with the text so far. Cost: linear in the piece, and the reading of what it closes."""
+    def add_piece(self, piece: str) -> Partial[Any]:
+        """Take a piece of the text, and return the result so far. Errors: GenerationError, with the text so
+        far, for a part that its type refuses. Cost: linear in the piece, and the reading of the parts that it
+        closes."""
         self._pieces.append(piece)
-        if not self._is_broken:
-            self._is_broken = not _fed(self._reader, piece)
+        if not self._is_broken:  # a broken text is read whole, at its end
+            self._is_broken = not _feed_reader(self._reader, piece)
         return Partial(self)
 
-    def _close(self, place: Place, start: int, end: int, value: Any) -> Any:
-        """Return the object of a part that has closed. The whole is read once, as the result."""
-        parts = place.parts[self._outside :]
+    def _close_part(
+        self,
+        path: Place,
+        start: int,
+        end: int,
+        value: Any,
+    ) -> Any:
+        """Return the object of a part that has closed: the callback of `GrowingJson`. `start` and `end`: its
+        offsets in the text; `value`: its plain value. For example, a date is an object, its text the
+        value."""
+        parts = path.parts[self._outside :]
         if not parts and isinstance(value, dict | list):
-            return value
-        part = self._types.reader_at(place.parts, self._reader.open) if self._types and parts else None
+            return value  # the whole is read once, as the result
+        part = None
+        if self._type_parts and parts:
+            part = self._type_parts.reader_at(path.parts, self._reader.open)
         if part is not None:
             try:
                 value = part.read_document(self._reader.between(start, end))
             except ValidatorError as refusal:
-                if self._read is not None:  # the end of the text tells whether it is a call
+                if self._read_calls is not None:  # the end of the text tells whether it is a call
                     return value
-                where = pointer_of(parts) + refusal.where
-                raise failed(refusal.what, self.text(), 1, where) from refusal
+                pointer = pointer_of(parts) + refusal.where
+                raise generation_error(refusal.what, self.text_after(), 1, pointer) from refusal
         self._closed[start] = parts, value
         return value
 
@@ -169,32 +189,33 @@ class Progress:
         items = [value for parts, value in closed if len(parts) == 1 and isinstance(parts[0], int)]
         return items, len(self._closed)
 
-    def closed(self, count: int) -> frozenset[str]:
+    def closed_pointers(self, count: int) -> frozenset[str]:
         """Return the pointers of the first so many parts that closed."""
         return frozenset(pointer_of(parts) for parts, _ in islice(self._closed.values(), count))
 
-    def value(self, pieces: int) -> Any:
-        """Return what there was after so many pieces. Cost: of a document the containers that are open, or,
-        where others have come since, linear in what came before. Of another text it is linear."""
-        if self._read is not None or not self._is_json:
-            text = self.text(pieces)
-            said = text if self._read is None else self._read(text)
-            if said is not None or not self._is_json:
-                return said
+    def value_after(self, pieces: int) -> Any:
+        """Return the value after so many pieces. Cost: the open containers of a document; linear in the text
+        of an earlier partial, and of a text that is no document."""
+        if self._read_calls is not None or not self._is_json:
+            text = self.text_after(pieces)
+            answer = text if self._read_calls is None else self._read_calls(text)
+            if answer is not None or not self._is_json:
+                return answer
         reader = self._reader
-        if pieces < len(self._pieces):
+        if pieces < len(self._pieces):  # an earlier partial is asked: its text is read again
             reader = GrowingJson(
-                closed=lambda _place, at, _end, value: self._closed.get(at, (None, value))[1]
+                closed=lambda _path, start, _end, value: self._closed.get(start, (None, value))[1]
             )
-            _fed(reader, self.text(pieces))
-        held = reader.value
+            _feed_reader(reader, self.text_after(pieces))
+        value = reader.value
         if self._outside:
-            held = held.get(WRAPPER, MISSING) if isinstance(held, dict) else MISSING
-        return None if held is MISSING else held
+            value = value.get(WRAPPER, MISSING) if isinstance(value, dict) else MISSING
+        return None if value is MISSING else value
 
 
-def _fed(reader: GrowingJson, piece: str) -> bool:
-    """Have a piece read; tells whether it may be JSON. Whoever reads the whole text says what is wrong."""
+def _feed_reader(reader: GrowingJson, piece: str) -> bool:
+    """Feed a piece to a reader, and return whether the text may still be JSON. The reading of the whole text
+    at the end has the message about a fault."""
     try:
         reader.feed(piece)
     except JsonError:
@@ -202,9 +223,12 @@ def _fed(reader: GrowingJson, piece: str) -> bool:
     return True
 
 
-def progress_of(form: WantedForm, read: Callable[[str], Any] | None = None) -> Progress:
-    """Return what follows a new text, which is JSON where its form has a schema. `read`: of a reply that may
-    call tools, returns what there is of its text so far."""
-    read = None if form.tools is None else read
-    is_held, is_json = form.is_wrapped or form.is_said, form.schema is not None
-    return Progress(form.parts, is_json=is_json, wrapped=is_held, calls=read)
+def progress_of(form: TargetForm, read_calls: Callable[[str], Any] | None = None) -> Progress:
+    """Return the `Progress` of a new text, which is JSON where its form has a schema. `read_calls` returns
+    the value of a reply that may call tools, from its text so far."""
+    return Progress(
+        form.type_parts,
+        is_json=form.schema is not None,
+        wrapped=form.is_wrapped or form.is_text_in_string,
+        calls=None if form.tools is None else read_calls,
+    )

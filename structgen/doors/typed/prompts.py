@@ -1,7 +1,6 @@
 """Prompts: a docstring is a template of the arguments; a body may return text or chat messages instead.
 
-What is wanted of one prompt is worked out here too: a form, narrowed to what the prompt's texts
-state.
+The task of one prompt is worked out here too: its form is narrowed to what the prompt's texts state.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from structgen.base.language import checks
 from structgen.decoding.engine.model_prompts import ModelQuestion, Prompt
 from structgen.decoding.engine.requests import FinishReason, Result, Usage
 from structgen.decoding.engine.thinking import text_behind
-from structgen.doors.typed.wanted_forms import WantedText
+from structgen.doors.typed.target_forms import WritingTask
 
 NEUTRAL: Final = "N/A"
 """A text that says nothing (Zhao et al., "Calibrate Before Use", 2021)."""
@@ -39,25 +38,24 @@ class PromptSource:
     prompt: Prompt
     """Text, or chat messages."""
     values: tuple[str, ...]
-    """What the arguments say, by themselves: the text from which an extracting model reads. () beside
-    messages."""
-    refused: tuple[str, str] | None = None
+    """The texts of the arguments alone, from which an extracting model reads. () beside messages."""
+    refused_attempt: tuple[str, str] | None = None
     """The answer of the last attempt, and why it was refused."""
     neutral: str = NEUTRAL
     """The prompt with nothing in place of the arguments."""
-    named: NamedTexts = ()
+    named_values: NamedTexts = ()
     """The arguments that fill a template, each with its name; () where there is none."""
     examples: tuple[tuple[Prompt, str], ...] = ()
-    """Prompts and their documents, which the model reads before."""
+    """Pairs of a prompt and its document, which the model reads before the question."""
     instruction: str = ""
-    """What the prompt begins with, where the outline is to stand behind it."""
+    """The beginning of the prompt, behind which the outline stands; "" for none."""
 
-    def question(
-        self, wanted: WantedText, outline: str | None = None, *, knows_choices: bool = True
+    def build_question(
+        self, task: WritingTask, outline: str | None = None, *, knows_choices: bool = True
     ) -> ModelQuestion:
-        """Return what is asked of a model. `outline`: None for the form's own; `knows_choices`: whether the
-        model is asked otherwise where values are listed."""
-        form, options = wanted.form, wanted.options
+        """Return the question to a model, of which `ModelPrompts` makes the prompt. `outline`: None for the
+        form's own; `knows_choices`: whether a list of values is asked for as a choice."""
+        form, options = task.form, task.options
         return ModelQuestion(
             self.prompt,
             form.schema is not None,
@@ -65,7 +63,7 @@ class PromptSource:
             self.values,
             options.outline,
             options.chat,
-            self.refused,
+            self.refused_attempt,
             is_choice=knows_choices and bool(form.choices),
             examples=self.examples,
             instruction=self.instruction,
@@ -79,11 +77,11 @@ class PromptSource:
         return replace(self, prompt=_in_texts(self.prompt), examples=examples)
 
     @property
-    def about(self) -> NamedTexts:
+    def subject_texts(self) -> NamedTexts:
         """The texts that the prompt is about: the arguments of a template; of messages the last turn of the
         user; else the whole prompt."""
-        if self.named:
-            return self.named
+        if self.named_values:
+            return self.named_values
         if isinstance(self.prompt, str):
             return (("prompt", self.prompt),)
         turns = [message["content"] for message in self.prompt if message.get("role") == "user"]
@@ -94,13 +92,16 @@ class PromptSource:
 
     def __post_init__(self) -> None:
         prompt = self.prompt
-        contents = [prompt] if isinstance(prompt, str) else [message.get("content") for message in prompt]
-        for said in (*contents, *self.values):
-            if isinstance(said, str):
-                checks.encodable("prompt", said)
+        contents: list[Any] = [prompt]
+        if not isinstance(prompt, str):
+            contents = [message.get("content") for message in prompt]
+        for text in (*contents, *self.values):
+            if isinstance(text, str):
+                checks.encodable("prompt", text)
 
 
 def _in_texts(prompt: Prompt) -> Prompt:
+    """Return a prompt whose messages have texts alone. Errors: OptionError for other parts."""
     return prompt if isinstance(prompt, str) else checks.read_messages(prompt)
 
 
@@ -120,40 +121,56 @@ class Template:
             ) from error
         names = list(signature.parameters)
         for _, field, _, _ in self._pieces:
+            # `user.name` and `user[name]` are fields of the parameter `user`
             root = None if field is None else field.partition(".")[0].partition("[")[0]
             if root is not None and root not in names:
-                known = ", ".join(f"{{{name}}}" for name in names) or "none, for there are no parameters"
+                field_list = ", ".join(f"{{{name}}}" for name in names) or "none, for there are no parameters"
                 raise OptionError(
                     f"{{{field}}} is no parameter of the function.",
                     where="docstring",
-                    cure=f"Fields are {known}; braces that are meant as such are doubled.",
+                    cure=f"Fields are {field_list}; braces that are meant as such are doubled.",
                 )
 
-    def filled(self, arguments: Mapping[str, Any]) -> PromptSource:
+    def fill_in(self, arguments: Mapping[str, Any]) -> PromptSource:
         """Return the prompt of a call. Errors: OptionError for a value that cannot be printed."""
         values = [
-            _shown(arguments, field, spec, conversion)
+            _format_field(arguments, field, spec, conversion)
             for _, field, spec, conversion in self._pieces
             if field is not None
         ]
 
-        def joined(said: Iterator[str]) -> str:
-            return "".join(text + ("" if field is None else next(said)) for text, field, _, _ in self._pieces)
+        def join_pieces(field_texts: Iterator[str]) -> str:
+            """Return the template with these texts in place of its fields."""
+            parts = list[str]()
+            for text, field, _, _ in self._pieces:
+                parts.append(text)
+                if field is not None:
+                    parts.append(next(field_texts))
+            return "".join(parts)
 
-        whole = joined(iter(values))
+        full_text = join_pieces(iter(values))
         # where no argument says anything, the docstring is all that there is
-        neutral = joined(repeat(NEUTRAL)) if values else NEUTRAL
-        every = [(name, str(value)) for name, value in arguments.items() if name not in ("self", "cls")]
-        fields = [field for _, field, _, _ in self._pieces if field is not None]
-        pairs = [*dict.fromkeys(zip(fields, values, strict=True) if fields else every)]
-        # a field may stand there twice, in two forms
-        named = {name: "\n".join(text for other, text in pairs if other == name) for name, _ in pairs}
-        said = tuple(dict(pairs).values()) or (whole,)
-        return PromptSource(whole, said, neutral=neutral, named=tuple(named.items()))
+        neutral = join_pieces(repeat(NEUTRAL)) if values else NEUTRAL
+        if fields := [field for _, field, _, _ in self._pieces if field is not None]:
+            pairs = [*dict.fromkeys(zip(fields, values, strict=True))]
+        else:  # a docstring without fields is an instruction: the arguments are what it is about
+            pairs = [(name, str(value)) for name, value in arguments.items() if name not in ("self", "cls")]
+        texts_by_name = dict[str, list[str]]()
+        for name, text in pairs:  # a field may stand there twice, in two forms
+            texts_by_name.setdefault(name, []).append(text)
+        named_values = tuple((name, "\n".join(texts)) for name, texts in texts_by_name.items())
+        argument_texts = tuple(dict(pairs).values()) or (full_text,)
+        return PromptSource(full_text, argument_texts, neutral=neutral, named_values=named_values)
 
 
-def _shown(arguments: Mapping[str, Any], field: str, spec: str | None, conversion: str | None) -> str:
-    """Return the text of a field. Errors: OptionError for a value that cannot be printed, and for None."""
+def _format_field(
+    arguments: Mapping[str, Any],
+    field: str,
+    spec: str | None,
+    conversion: str | None,
+) -> str:
+    """Return the text of a field, such as `user.name` with the conversion "r" of `{user.name!r}`. Errors:
+    OptionError for a value that cannot be printed, and for None."""
     formatter = string.Formatter()
     try:
         value, _ = formatter.get_field(field, (), arguments)
@@ -172,7 +189,7 @@ def _shown(arguments: Mapping[str, Any], field: str, spec: str | None, conversio
     )
 
 
-def source_of(prompt: object, template: Template | None, arguments: Mapping[str, Any]) -> PromptSource:
+def source_of_call(prompt: object, template: Template | None, arguments: Mapping[str, Any]) -> PromptSource:
     """Return the source of a call: of what the body returned, or of the docstring where it returned nothing.
 
     Errors: OptionError where there is neither, or the body returned something else.
@@ -184,80 +201,86 @@ def source_of(prompt: object, template: Template | None, arguments: Mapping[str,
                 where="prompt",
                 cure="Write what is wanted as the docstring, or return sg.filled(prompt).",
             )
-        return template.filled(arguments)
-    return given_source(prompt)
+        return template.fill_in(arguments)
+    return source_of_prompt(prompt)
 
 
-def given_source(prompt: Any) -> PromptSource:
+def source_of_prompt(prompt: Any) -> PromptSource:
     """Return the source of a text or of chat messages. Errors: OptionError."""
     if isinstance(prompt, str):
         return PromptSource(prompt, (prompt,))
-    what = f"An object of the type {type(prompt).__name__} is not a prompt."
+    fault = f"An object of the type {type(prompt).__name__} is not a prompt."
     cure = 'Give text, or messages such as [{"role": "user", "content": "..."}].'
     match prompt:
         case None:
-            what = "None is not a prompt."
+            fault = "None is not a prompt."
         case bytes() | bytearray():
             cure = "Decode it: prompt.decode()."
         case Mapping():
             cure = "Put the message into a list: [{...}]."
         case []:
-            what = "The list of messages is empty."
+            fault = "The list of messages is empty."
         case [str(), *_]:
-            what = "A list of texts is more than one prompt."
+            fault = "A list of texts is more than one prompt."
             cure = "Call once for each text, or all at once: sg.generate(...) makes functions with .batch."
         case [*_]:
             return PromptSource([dict(message) for message in checks.messages("prompt", prompt)], ())
-    raise OptionError(what, where="prompt", cure=cure)
+    raise OptionError(fault, where="prompt", cure=cure)
 
 
-def wanted_of(
-    wanted: WantedText, source: PromptSource, *, is_again: bool = False, stated: StatedText | None = None
-) -> WantedText:
-    """Return what is wanted of one prompt: its form is narrowed where the call, or its type, asks for it.
-    `is_again`: whether the call was told already what it may not know (`GroundedWarning`). `stated`: what
-    answers are held to; None: the texts of the call or the prompt.
+def narrow_task(
+    task: WritingTask,
+    source: PromptSource,
+    *,
+    is_again: bool = False,
+    stated: StatedText | None = None,
+) -> WritingTask:
+    """Return the task of one prompt: its form is narrowed where the call, or its type, asks for it.
+    `is_again`: whether the call has had its warnings (`GroundedWarning`). `stated`: the texts that answers
+    are held to; None: those of the call or the prompt.
 
-    Raises NotStatedError; OptionError for `missing` of no grounded call. Cost: that of `narrowed` for new
-    texts.
+    For example, under `grounded=True` the numbers of the answer are those of the prompt. Raises
+    NotStatedError; OptionError for `missing` of no grounded call. Cost: that of `narrowed` for new texts.
     """
-    form, options = wanted.form, wanted.options
-    if form.whole is not None:
-        return wanted
+    form, options = task.form, task.options
+    if form.unnarrowed is not None:
+        return task
     if not (options.grounded or options.quotes or form.has_quotes):
         if options.missing != "error":
             raise idle_missing()
-        return wanted
-    tell = None if is_again or source.refused is not None else warn_grounded
-    if tell is not None and options.grounded is True and not source.named and isinstance(source.prompt, str):
-        what = "The numbers and dates of the whole prompt count as stated, those of the question too."
-        tell(f"{what} Name the document: grounded=text.")
+        return task
+    report = None if is_again or source.refused_attempt is not None else warn_grounded
+    is_whole_prompt = options.grounded is True and not source.named_values
+    if report is not None and is_whole_prompt and isinstance(source.prompt, str):
+        message = "The numbers and dates of the whole prompt count as stated, those of the question too."
+        report(f"{message} Name the document: grounded=text.")
     grammar = grounded_grammar(
         form.grammar,
-        stated_of(wanted, source) if stated is None else stated,
+        stated_text_of(task, source) if stated is None else stated,
         values=options.grounded is not False,
         quotes=options.quotes,
         free=options.missing == "free",
-        report=tell,
+        report=report,
     )
-    return replace(wanted, form=replace(form, grammar=grammar, whole=form))
+    return replace(task, form=replace(form, grammar=grammar, unnarrowed=form))
 
 
-class AskedText(NamedTuple):
-    """A text that a writer is asked for."""
+class TextRequest(NamedTuple):
+    """A text that a writer is asked for: its task, and the source of its prompt."""
 
-    wanted: WantedText
-    """Narrowed to what the texts of the prompt state (`wanted_of`)."""
+    task: WritingTask
+    """Narrowed to what the texts of the prompt state (`narrow_task`)."""
     source: PromptSource
 
 
-def stated_of(wanted: WantedText, source: PromptSource) -> StatedText:
-    """Return the texts that answers to a prompt are held to. Raises OptionError for too long ones."""
-    given: Any = wanted.options.grounded
-    texts: Any = checked_texts(source.about if isinstance(given, bool) else given)
+def stated_text_of(task: WritingTask, source: PromptSource) -> StatedText:
+    """Return the texts that answers to a prompt are held to. Raises OptionError for texts that are too
+    long."""
+    grounded: Any = task.options.grounded
+    texts: Any = checked_texts(source.subject_texts if isinstance(grounded, bool) else grounded)
     return stated_text(texts)
 
 
-def not_asked(error: NotStatedError) -> Result:
+def unasked_result(error: NotStatedError) -> Result:
     """Return the result of a prompt whose texts do not state what is required."""
     return Result("", FinishReason.ERROR, [], [], Usage(), error=error)

@@ -14,7 +14,7 @@ import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
@@ -27,8 +27,8 @@ from structgen.base.system.telemetry import carried_headers
 from structgen.decoding.engine.requests import DEFAULT_MAX_TOKENS, FinishReason, Result, Usage
 from structgen.doors.typed import anthropic_messages
 from structgen.doors.typed.missing_options import OF_SERVER_FORMS
-from structgen.doors.typed.prompts import AskedText, PromptSource, wanted_of
-from structgen.doors.typed.remote_calls import fields_of, is_strict, read_reply
+from structgen.doors.typed.prompts import PromptSource, TextRequest, narrow_task
+from structgen.doors.typed.remote_calls import is_strict, read_reply, tool_fields
 from structgen.doors.typed.server_answers import Answer
 from structgen.doors.typed.servers import (
     KNOWN,
@@ -39,9 +39,9 @@ from structgen.doors.typed.servers import (
     words_of,
     words_of_error,
 )
-from structgen.doors.typed.tool_use import history
-from structgen.doors.typed.waiting import now, pieces_of
-from structgen.doors.typed.wanted_forms import WantedText
+from structgen.doors.typed.target_forms import WritingTask
+from structgen.doors.typed.tool_use import rewrite_history
+from structgen.doors.typed.waiting import pieces_of, run_coroutine
 
 LOST = (
     "That every token keeps the schema: the server may ignore parts of it. A document that breaks it is "
@@ -74,7 +74,7 @@ _CURES = {
     "APITimeoutError": f"Raise timeout=, in seconds (by default {MOST_SECONDS:.0f}), or look whether the "
     "server is overloaded.",
 }
-"""What a person can do, by the name of a client's error."""
+"""The cure for a person, by the name of a client's error."""
 _URL = "Check that the URL is that of an OpenAI-compatible server: it mostly ends in /v1."
 _WHOLE = "Call the function itself, without .stream and with list[T] in place of Iterator[T]."
 
@@ -94,209 +94,223 @@ class Remote:
             self._library = import_module(package)
         self.url, self.name = server.url, server.name
         host, port = _HOST.findall(server.url)[0]
-        self.traced = {
+        self.span_attributes = {
             "gen_ai.provider.name": server.protocol,
             "server.address": host,
             "server.port": int(port) if port else None,
         }
-        """What the span of a call says of the server."""
+        """The attributes of the server in the span of a call."""
         self._is_anthropic = package == "anthropic"
-        failed = self._library.AnthropicError if self._is_anthropic else self._library.OpenAIError
+        client_error = self._library.AnthropicError if self._is_anthropic else self._library.OpenAIError
         # the others: a reply that is not JSON, and one of another shape than the protocol's
-        self._faults = (failed, ValueError, TypeError, AttributeError)
-        self._add = anthropic_messages.add if self._is_anthropic else _add_completion
-        self._client = cache(self._made)
+        self._faults = (client_error, ValueError, TypeError, AttributeError)
+        self._add_received = anthropic_messages.add_event if self._is_anthropic else _add_completion
+        self._client = cache(self._make_client)  # at the first request: a key may be set until then
         self._habits = KNOWN.setdefault(server, ServerHabits(server))
 
-    def _made(self, make: Callable[..., Any]) -> Any:
+    def _make_client(self, make: Callable[..., Any]) -> Any:
         """Return a client with the key of the environment. Errors: the client's, where a key is needed and is
         not there."""
         key = os.environ.get(self._protocol.key) or self._protocol.without_key
-        within = self._library.Timeout(MOST_SECONDS, connect=5.0)
-        client = make(base_url=self.url, api_key=key, max_retries=1, timeout=within)
+        time_limits = self._library.Timeout(MOST_SECONDS, connect=5.0)
+        client = make(base_url=self.url, api_key=key, max_retries=1, timeout=time_limits)
+        # a client may be made without a key, and fails at its first request in other words
         if not (client.api_key or client.auth_token or getattr(client, "credentials", None)):
             raise self._faults[0]("There is no key")
         return client
 
     # --- what is sent ---------------------------------------------------------------------------------------
 
-    def prompt(self, wanted: WantedText, source: PromptSource) -> str:
-        """Return the text of the last message."""
-        return str(self._messages(wanted_of(wanted, source), source)[-1]["content"])
+    def prompt_text(self, task: WritingTask, source: PromptSource) -> str:
+        """Return the text of the last message, as the server reads it."""
+        return str(self._build_messages(narrow_task(task, source), source)[-1]["content"])
 
-    def _messages(self, wanted: WantedText, source: PromptSource) -> list[dict[str, Any]]:
+    def _build_messages(self, task: WritingTask, source: PromptSource) -> list[dict[str, Any]]:
         """Return the messages of a prompt. The last one has the schema where the server takes it in no
         field, or has broken one."""
-        question, form = source.question(wanted), wanted.form
-        if form.grammar is not None and wanted.options.outline is not False:
-            schema = form.sent.schema
-            if self._habits.breaks_schemas or not self._habits.takes(schema):
+        question, form = source.build_question(task), task.form
+        if form.grammar is not None and task.options.outline is not False:
+            schema = form.server_schema.schema
+            if self._habits.breaks_schemas or not self._habits.accepts_schema(schema):
                 question = replace(question, schema=json.dumps(schema, ensure_ascii=False))
         messages = question.messages()
-        return messages if form.tools is None else history(messages, "text")
+        return messages if form.tools is None else rewrite_history(messages, "text")
 
-    def _body(self, wanted: WantedText, source: PromptSource, attempt: int) -> dict[str, Any]:
-        """Return a request of chat completions."""
-        form, options = wanted.form, wanted.options
+    def _request_body(self, task: WritingTask, source: PromptSource, attempt: int) -> dict[str, Any]:
+        """Return a request of chat completions, with the fields that this server takes."""
+        form, options = task.form, task.options
         OF_SERVER_FORMS.refuse(options, form)
-        how = options.sampling_of(attempt)
+        sampling = options.sampling_of(attempt)
         body: dict[str, Any] = {
             "model": self.name,
-            "messages": self._messages(wanted, source),
+            "messages": self._build_messages(task, source),
             "max_tokens": options.max_tokens or DEFAULT_MAX_TOKENS,
-            "temperature": how.temperature,
-            "seed": how.seed,
+            "temperature": sampling.temperature,
+            "seed": sampling.seed,
         }
+        # those that change nothing are left out: some servers know none of them
         for name, unset in (("top_p", 1.0), ("presence_penalty", 0.0), ("frequency_penalty", 0.0)):
-            if getattr(how, name) != unset:
-                body[name] = getattr(how, name)
-        if how.logit_bias:
-            body["logit_bias"] = {str(token): bias for token, bias in dict(how.logit_bias).items()}
+            if getattr(sampling, name) != unset:
+                body[name] = getattr(sampling, name)
+        if sampling.logit_bias:
+            body["logit_bias"] = {str(token): bias for token, bias in dict(sampling.logit_bias).items()}
         if options.stop:
             body["stop"] = list(options.stop)
         if options.timeout is not None:
             body["timeout"] = options.timeout
         if form.tools is not None:
-            body |= fields_of(form.tools)
-        if form.grammar is not None and self._habits.takes(schema := form.sent.schema):
-            said = {"name": "answer", "schema": schema, "strict": is_strict(schema)}
-            body[SCHEMA] = {"type": "json_schema", "json_schema": said}
-        taken = {name: self._habits.field(name) for name in body}
-        return {sent: body[name] for name, sent in taken.items() if sent is not None}
+            body |= tool_fields(form.tools)
+        if form.grammar is not None and self._habits.accepts_schema(schema := form.server_schema.schema):
+            schema_field = {"name": "answer", "schema": schema, "strict": is_strict(schema)}
+            body[SCHEMA] = {"type": "json_schema", "json_schema": schema_field}
+        sent_names = {name: self._habits.sent_name_of(name) for name in body}
+        return {sent: body[name] for name, sent in sent_names.items() if sent is not None}
 
-    async def _sent(self, wanted: WantedText, *asked: Any, **more: bool) -> Any:
-        """Send a request (`_body`, and `more` of its fields). It is sent again, made anew, while a refusal
-        names a field that can be mended: at most twice for each. Errors: those of the client."""
-        client = self._client(self._library.AsyncClient if wanted.waits else self._library.Client)
+    async def _send_request(self, task: WritingTask, *source_and_attempt: Any, **extra_fields: bool) -> Any:
+        """Send a request (`_request_body` and `extra_fields`) and return the response of the client. While a
+        refusal names a field that can be left out, the request is made anew and sent again: at most twice for
+        each field. For example, `stream=True` asks for pieces. Errors: those of the client."""
+        client = self._client(self._library.AsyncClient if task.is_async else self._library.Client)
         while True:
-            made = {**self._body(wanted, *asked), **more}
+            body = {**self._request_body(task, *source_and_attempt), **extra_fields}
             headers = carried_headers() or None
             try:
                 if self._is_anthropic:
-                    answer = client.messages.create(**anthropic_messages.request(made), extra_headers=headers)
+                    arguments = anthropic_messages.to_anthropic_request(body)
+                    response = client.messages.create(**arguments, extra_headers=headers)
                 else:
-                    answer = client.chat.completions.create(**made, extra_headers=headers)
-                return await answer if wanted.waits else answer
+                    response = client.chat.completions.create(**body, extra_headers=headers)
+                return await response if task.is_async else response
             except self._library.APIStatusError as error:
-                if not self._habits.learn(error, made):
+                if not self._habits.learn_from_error(error, body):
                     raise
 
     # --- what comes back ------------------------------------------------------------------------------------
 
-    def _failure(self, error: Exception, text: str = "") -> Result:
-        """Return the result of a request that failed, or without an answer that is one of the protocol's."""
-        told = error if isinstance(error, StructgenError) else self._told(error, text)
-        return Result(text, FinishReason.ERROR, [], [], Usage(), error=told)
+    def _failed_result(self, error: Exception, text: str = "") -> Result:
+        """Return the result of a request that failed, or whose reply is not one of the protocol's. `text`:
+        the pieces that had come."""
+        failure = error if isinstance(error, StructgenError) else self._error_for(error, text)
+        return Result(text, FinishReason.ERROR, [], [], Usage(), error=failure)
 
-    def _told(self, error: Exception, text: str) -> StructgenError:
-        """Return the error for an error of the client, of JSON, or of a shape. `text`: what had come."""
-        words, what = words_of_error(error), "The server failed"
-        cure = {**_CURES, **self._protocol.cures}.get(type(error).__name__, "See the server's log.")
+    def _error_for(self, error: Exception, text: str) -> StructgenError:
+        """Return our error for one of the client, of JSON, or of a shape. `text`: the pieces that had
+        come."""
+        words, fault = words_of_error(error), "The server failed"
+        cures = {**_CURES, **self._protocol.cures}
+        cure = cures.get(type(error).__name__, "See the server's log.")
         if text:
-            what = f"The server's stream broke off behind {text[-60:]!r}"
+            fault = f"The server's stream broke off behind {text[-60:]!r}"
         elif isinstance(error, ValueError):
-            what, cure = "The server's reply is not JSON", _URL
+            fault, cure = "The server's reply is not JSON", _URL
         elif isinstance(error, (TypeError, AttributeError)):
-            what, cure = "The server's reply is not of its protocol's shape", _URL
+            fault, cure = "The server's reply is not of its protocol's shape", _URL
         elif cure == _REQUEST and not words:
             cure = "The server does not take this request, and does not say why: see its log."
-        more = "" if words in " ".join(str(error).split()) else f" - {words}"
-        what = f"{what}: {type(error).__name__}: {str(error).rstrip('.')}{more.rstrip('.')}."
+        # many clients repeat the server's words in their own message
+        detail = "" if words in " ".join(str(error).split()) else f" - {words}"
+        fault = f"{fault}: {type(error).__name__}: {str(error).rstrip('.')}{detail.rstrip('.')}."
         cure = cure.format(name=self.name, url=self.url, key=self._protocol.key)
-        told = StructgenError(what, where=self.url, cure=cure)
-        told.__cause__ = error
-        return told
+        failure = StructgenError(fault, where=self.url, cure=cure)
+        failure.__cause__ = error
+        return failure
 
-    def _no_answer(self, what: str, said: Any, cure: str = _URL) -> StructgenError:
-        """Return the error of a reply, of status 200, that is no answer: perhaps it says why."""
-        words = words_of(said)
+    def _error_of_reply(self, fault: str, error_body: Any, cure: str = _URL) -> StructgenError:
+        """Return the error of a reply of status 200 that is no answer, with the words of its body."""
+        words = words_of(error_body)
         if words:
-            what = f"{what} It says: {words.rstrip('.')}."
-            cure = cure if isinstance(said, str) else _REQUEST  # a page is of another server
-        return StructgenError(what, where=self.url, cure=cure)
+            fault = f"{fault} It says: {words.rstrip('.')}."
+            cure = cure if isinstance(error_body, str) else _REQUEST  # a page is of another server
+        return StructgenError(fault, where=self.url, cure=cure)
 
-    def _result(self, answer: Answer, whole: Any = "") -> Result:
+    def _finish_result(self, answer: Answer, response: Any = "") -> Result:
         """Return the result of an answer that is over. Where it is no document of its schema, the schema goes
-        into later prompts. `whole`: the reply, if it came at once."""
+        into later prompts. `response`: the reply, if it came at once."""
         if answer.reason is None and not answer.refusal:
-            if not whole and answer.reply:
-                return self._failure(EOFError("it has no finish_reason"), answer.reply)
-            missing = _missing_key(whole) if whole and not self._is_anthropic else "finish_reason"
-            what = f"The server's reply has no {missing}."
-            return self._failure(self._no_answer(what, _beside(whole)))
-        result = answer.result()
+            if not response and answer.reply:  # a stream that broke off without an error
+                return self._failed_result(EOFError("it has no finish_reason"), answer.reply)
+            missing = _missing_key(response) if response and not self._is_anthropic else "finish_reason"
+            fault = f"The server's reply has no {missing}."
+            return self._failed_result(self._error_of_reply(fault, _extra_members(response)))
+        result = answer.make_result()
         if isinstance(result.error, ValidatorError) and not isinstance(result.value, Reply):
             self._habits.breaks_schemas = True
         return result
 
-    async def write(self, asked: Sequence[AskedText], attempt: int = 0) -> list[Result]:
-        """Return the texts; some are under way at the same time."""
-        for text in asked[1:]:
-            self._body(*text, attempt)  # wrong options are told before anything is sent
+    async def write_texts(self, text_requests: Sequence[TextRequest], attempt: int = 0) -> list[Result]:
+        """Return the results of texts; up to MOST_AT_ONCE requests are under way at the same time."""
+        for text_request in text_requests[1:]:
+            self._request_body(*text_request, attempt)  # wrong options raise before anything is sent
 
-        async def written(text: AskedText) -> Result:
-            answer = Answer(text.wanted.form, self.name)
+        async def write_text(text_request: TextRequest) -> Result:
+            answer = Answer(text_request.task.form, self.name)
             try:
-                whole = await self._sent(*text, attempt)
-                self._add(answer, whole)
+                response = await self._send_request(*text_request, attempt)
+                self._add_received(answer, response)
             except self._faults as error:
-                return self._failure(error)
-            return self._result(answer, whole)
+                return self._failed_result(error)
+            return self._finish_result(answer, response)
 
-        if asked[0].wanted.waits:
-            return await asyncio.gather(*map(written, asked))
-        if len(asked) == 1:
-            return [now(written(*asked))]
+        if text_requests[0].task.is_async:
+            return await asyncio.gather(*map(write_text, text_requests))
+        if len(text_requests) == 1:
+            return [run_coroutine(write_text(*text_requests))]
         with ThreadPoolExecutor(MOST_AT_ONCE, "structgen-remote") as pool:
-            spans = [copy_context() for _ in asked]  # what the threads send belongs to the caller's span
-            return list(pool.map(lambda text, within: within.run(now, written(text)), asked, spans))
+            # the requests of the threads belong to the caller's span, which is in its context
+            contexts = [copy_context() for _ in text_requests]
 
-    def read(self, wanted: WantedText, text: str) -> Any:
-        """Return what is taken of a reply that may call tools, from its text so far."""
-        use = wanted.form.tools
+            def write_in(context: Context, text_request: TextRequest) -> Result:
+                return context.run(run_coroutine, write_text(text_request))
+
+            return list(pool.map(write_in, contexts, text_requests))
+
+    def read_reply(self, task: WritingTask, text: str) -> Any:
+        """Return the value of a reply that may call tools, from its text so far."""
+        use = task.form.tools
         assert use is not None, "the form is one of replies"
-        return use.so_far(read_reply(use, text, ended=False))
+        return use.take_so_far(read_reply(use, text, is_complete=False))
 
-    async def stream(
-        self, wanted: WantedText, source: PromptSource, done: Callable[[Result], None]
+    async def stream_text(
+        self, task: WritingTask, source: PromptSource, done: Callable[[Result], None]
     ) -> AsyncGenerator[str, None]:
         """Yield a text in pieces as they arrive, and hand its result to `done`."""
-        answer = Answer(wanted.form, self.name)
+        answer = Answer(task.form, self.name)
         try:
-            stream = await self._sent(wanted, source, 0, stream=True)
+            stream = await self._send_request(task, source, 0, stream=True)
             # a server that knows no streams sends one JSON object
             if stream.response.headers.get("content-type", "").startswith("application/json"):
-                said = await stream.response.aread() if wanted.waits else stream.response.read()
-                what = "The server did not stream: it answered with one object."
-                raise self._no_answer(what, json.loads(said), _WHOLE)
+                error_body = await stream.response.aread() if task.is_async else stream.response.read()
+                fault = "The server did not stream: it answered with one object."
+                raise self._error_of_reply(fault, json.loads(error_body), _WHOLE)
             async with aclosing(pieces_of(stream)) as chunks:
                 async for chunk in chunks:
-                    if not getattr(chunk, "choices", None) and words_of(said := _beside(chunk)):
-                        raise self._no_answer("The server's stream ends in an error.", said)
-                    self._add(answer, chunk)
-                    if piece := answer.new():
+                    if not getattr(chunk, "choices", None) and words_of(error_body := _extra_members(chunk)):
+                        raise self._error_of_reply("The server's stream ends in an error.", error_body)
+                    self._add_received(answer, chunk)
+                    if piece := answer.take_new_text():
                         yield piece
         except Exception as error:  # of the client, of its HTTP library, or a chunk that is none
-            done(self._failure(error, answer.reply))
+            done(self._failed_result(error, answer.reply))
             return
-        result = self._result(answer)
-        if rest := answer.rest(result):
+        result = self._finish_result(answer)
+        if rest := answer.take_rest(result):
             yield rest
         done(result)
 
 
 def _add_completion(answer: Answer, received: Any) -> None:
-    """Have an answer take a chat completion, or a chunk of one."""
+    """Add a chat completion, or a chunk of one, to an answer."""
     if usage := getattr(received, "usage", None):
-        answer.count(getattr(usage, "prompt_tokens", 0), getattr(usage, "completion_tokens", 0))
-    choice = _choice(received)
+        answer.count_tokens(getattr(usage, "prompt_tokens", 0), getattr(usage, "completion_tokens", 0))
+    choice = _first_choice(received)
     part = getattr(choice, "message", None) or getattr(choice, "delta", None)
     if part is None:
         return
     content = getattr(part, "content", None)
     if isinstance(content, list):  # some servers send parts, of which those of text count
-        content = "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
-    answer.add(
+        texts = [part.get("text") or "" for part in content if isinstance(part, dict)]
+        content = "".join(map(str, texts))
+    answer.add_part(
         content,
         getattr(part, "tool_calls", None),
         # some servers send the thoughts beside the text
@@ -306,20 +320,20 @@ def _add_completion(answer: Answer, received: Any) -> None:
     )
 
 
-def _choice(answer: Any) -> Any:
+def _first_choice(answer: Any) -> Any:
     """Return the first choice of a chat completion, or of a chunk; None where there is none."""
     choices = getattr(answer, "choices", None)
     return choices[0] if isinstance(choices, list) and choices else None
 
 
-def _beside(answer: Any) -> Any:
-    """Return what a reply has beside the members of the protocol; all of one that is a text."""
+def _extra_members(answer: Any) -> Any:
+    """Return the members of a reply that are not the protocol's; all of a reply that is a text."""
     return answer if isinstance(answer, str) else getattr(answer, "model_extra", None)
 
 
 def _missing_key(answer: Any) -> str:
     """Return the first key of a chat completion that a reply does not have; "" where it has all."""
-    first = _choice(answer)
+    first = _first_choice(answer)
     members = {"choices": getattr(answer, "choices", None), "choices[0]": first}
     members |= {f"choices[0].{key}": getattr(first, key, None) for key in ("message", "finish_reason")}
     return next((name for name, member in members.items() if member is None), "")

@@ -11,14 +11,14 @@ from structgen.asking.tool_calls.tool_replies import Call, Reply
 from structgen.base.errors import OptionError, options_named, within
 from structgen.base.language import checks
 from structgen.decoding.engine.model_prompts import Message
-from structgen.doors.typed.functions import Asking
+from structgen.doors.typed.functions import CallSpec
 from structgen.doors.typed.infilled import Infilling
 from structgen.doors.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, CallOptions
 from structgen.doors.typed.outcomes import Outcome
 from structgen.doors.typed.partial import Partial
-from structgen.doors.typed.prompts import PromptSource, given_source
+from structgen.doors.typed.prompts import PromptSource, source_of_prompt
 from structgen.doors.typed.servers import Server
-from structgen.doors.typed.waiting import AsyncStream, each, now
+from structgen.doors.typed.waiting import AsyncStream, run_coroutine, run_generator
 from structgen.doors.typed.worked.worked_examples import Examples
 from structgen.doors.typed.writers import Preparation
 
@@ -38,192 +38,207 @@ if TYPE_CHECKING:
     from structgen.decoding.engine.thinking import Thinking
     from structgen.decoding.speculation.speculation_options import Speculation
 
-    Awaited: TypeAlias = Coroutine[Any, Any, T]
+    CoroutineOf: TypeAlias = Coroutine[Any, Any, T]
     C = DefaultTypeVar("C", Reply, list[Call], default=Reply)
     S = DefaultTypeVar("S", default=str)
 
-Asked: TypeAlias = "str | Path | Engine | Infilling | Server"
+AnyModel: TypeAlias = "str | Path | Engine | Infilling | Server"
 Prompt: TypeAlias = str | Sequence[Message]
 _OTHER_NAMES = NAMED_ELSEWHERE | dict.fromkeys(TARGETS, "Pass it as the third argument, target")
 
 
-def _asked(
-    name: str, model: Any, prompt: Prompt, target: Any, tools: Any, options: Any, *, waits: bool
-) -> tuple[Asking, PromptSource]:
-    """Return what is asked in one call, and the source of its prompt. `name`: of the function, for warnings.
-    Errors: those of `run`, but for a model's own."""
-    prepared = Preparation(model, tools, options)
-    form = prepared.form(Reply if target is None and tools is not None else target)
+def _make_spec(
+    name: str,
+    model: Any,
+    prompt: Prompt,
+    target: Any,
+    tools: Any,
+    options: Any,
+    *,
+    is_async: bool,
+) -> tuple[CallSpec, PromptSource]:
+    """Return the specification of one call, and the source of its prompt. `name`: that of the public
+    function, for warnings; `is_async`: whether the caller waits in an event loop. For example, `sg.run`
+    passes its own arguments on: `_make_spec("sg.run", model, prompt, target, tools, options,
+    is_async=False)`. Errors: those of `run`, but for a model's own."""
+    preparation = Preparation(model, tools, options)
+    form = preparation.read_form(Reply if target is None and tools is not None else target)
     if form.items:
         raise OptionError(
             "Items one by one come from a function.",
             where="target",
             cure="Ask for list[T], with stream=True for what there is of it; or decorate a function.",
         )
-    asked = Asking(name, lambda: form, prepared.writer, prepared.options, waits)
-    source = given_source(prompt)
-    if pairs := prepared.options.examples:
-        documents = [example.document for example in asked.examples]
-        source = Examples([_prompt_of(pair) for pair in pairs], documents, pairs.max_told).beside(source)
-    return asked, source
+    spec = CallSpec(name, lambda: form, preparation.writer, preparation.options, is_async)
+    source = source_of_prompt(prompt)
+    if pairs := preparation.options.examples:
+        documents = [example.document for example in spec.examples]
+        examples = Examples([_prompt_of(pair) for pair in pairs], documents, pairs.max_told)
+        source = examples.add_examples(source)
+    return spec, source
 
 
 def _prompt_of(pair: Pair) -> PromptSource:
     """Return the source of an example's prompt. Errors: OptionError for what is no prompt."""
-    arguments, named = pair.call
-    if len(arguments) != 1 or named:
+    arguments, keywords = pair.call
+    if len(arguments) != 1 or keywords:
         cure = 'Write examples=[("Ada is 36.", Person(...)), ...].'
         raise OptionError("It has no prompt.", where=pair.where, cure=cure)
     with within(pair.where):
-        return given_source(*arguments)
+        return source_of_prompt(*arguments)
 
 
-class Whole(CallOptions, total=False):
+class ObjectOptions(CallOptions, total=False):
     """The options of a call that returns the object."""
 
     detailed: Literal[False]
     stream: Literal[False]
 
 
-class WholeText(Whole, total=False):
+class TextOptions(ObjectOptions, total=False):
     """The same, without tools."""
 
     tools: None
 
 
-class WholeBeside(Whole, total=False):
+class ObjectToolOptions(ObjectOptions, total=False):
     """The same, perhaps with tools."""
 
     tools: Tools | None
 
 
-class Detailed(CallOptions, total=False):
+class DetailedOptions(CallOptions, total=False):
     """The options of a call that returns the outcome."""
 
     detailed: Required[Literal[True]]
     stream: Literal[False]
 
 
-class DetailedText(Detailed, total=False):
+class DetailedTextOptions(DetailedOptions, total=False):
     """The same, without tools."""
 
     tools: None
 
 
-class DetailedBeside(Detailed, total=False):
+class DetailedToolOptions(DetailedOptions, total=False):
     """The same, perhaps with tools."""
 
     tools: Tools | None
 
 
-class Streamed(CallOptions, total=False):
+class StreamOptions(CallOptions, total=False):
     """The options of a call that returns a stream."""
 
     detailed: bool
     stream: Required[Literal[True]]
 
 
-class StreamedText(Streamed, total=False):
+class StreamTextOptions(StreamOptions, total=False):
     """The same, without tools."""
 
     tools: None
 
 
-class StreamedBeside(Streamed, total=False):
+class StreamToolOptions(StreamOptions, total=False):
     """The same, perhaps with tools."""
 
     tools: Tools | None
 
 
+# no target, or a pattern or a grammar: the text
 @overload
 def run(  # type: ignore[overload-overlap]
-    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[WholeText]
+    model: AnyModel, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[TextOptions]
 ) -> str: ...
 @overload
 def run(  # type: ignore[overload-overlap]
-    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[DetailedText]
+    model: AnyModel, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[DetailedTextOptions]
 ) -> Outcome[str]: ...
 @overload
 def run(  # type: ignore[overload-overlap]
-    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[StreamedText]
+    model: AnyModel, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[StreamTextOptions]
 ) -> Iterator[Partial[str]]: ...
+# tools alone: a reply, or calls
 @overload
 def run(
-    model: Asked,
+    model: AnyModel,
     prompt: Prompt,
     target: type[C] | None = None,
     *,
     tools: Tools | None,
-    **options: Unpack[Whole],
+    **options: Unpack[ObjectOptions],
 ) -> C: ...
 @overload
 def run(
-    model: Asked,
+    model: AnyModel,
     prompt: Prompt,
     target: type[C] | None = None,
     *,
     tools: Tools | None,
-    **options: Unpack[Detailed],
+    **options: Unpack[DetailedOptions],
 ) -> Outcome[C]: ...
 @overload
 def run(
-    model: Asked,
+    model: AnyModel,
     prompt: Prompt,
     target: type[C] | None = None,
     *,
     tools: Tools | None,
-    **options: Unpack[Streamed],
+    **options: Unpack[StreamOptions],
 ) -> Iterator[Partial[C]]: ...
+# a type beside tools: its object, or a call
 @overload
 def run(
-    model: Asked,
+    model: AnyModel,
     prompt: Prompt,
     target: type[S] | TextTarget,
     *,
     tools: Tools | None,
-    **options: Unpack[Whole],
+    **options: Unpack[ObjectOptions],
 ) -> S | Call: ...
 @overload
 def run(
-    model: Asked,
+    model: AnyModel,
     prompt: Prompt,
     target: type[S] | TextTarget,
     *,
     tools: Tools | None,
-    **options: Unpack[Detailed],
+    **options: Unpack[DetailedOptions],
 ) -> Outcome[S | Call]: ...
 @overload
 def run(
-    model: Asked,
+    model: AnyModel,
     prompt: Prompt,
     target: type[S] | TextTarget,
     *,
     tools: Tools | None,
-    **options: Unpack[Streamed],
+    **options: Unpack[StreamOptions],
 ) -> Iterator[Partial[S | Call]]: ...
+# a form of a type, such as a union
 @overload
-def run(model: Asked, prompt: Prompt, target: TypeForm[T], **options: Unpack[WholeBeside]) -> T: ...
+def run(model: AnyModel, prompt: Prompt, target: TypeForm[T], **options: Unpack[ObjectToolOptions]) -> T: ...
 @overload
 def run(
-    model: Asked, prompt: Prompt, target: TypeForm[T], **options: Unpack[DetailedBeside]
+    model: AnyModel, prompt: Prompt, target: TypeForm[T], **options: Unpack[DetailedToolOptions]
 ) -> Outcome[T]: ...
 @overload
 def run(
-    model: Asked, prompt: Prompt, target: TypeForm[T], **options: Unpack[StreamedBeside]
+    model: AnyModel, prompt: Prompt, target: TypeForm[T], **options: Unpack[StreamToolOptions]
 ) -> Iterator[Partial[T]]: ...
+# any other target, such as a JSON Schema
 @overload
-def run(model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[WholeBeside]) -> Any: ...
+def run(model: AnyModel, prompt: Prompt, target: AnyTarget, **options: Unpack[ObjectToolOptions]) -> Any: ...
 @overload
 def run(
-    model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[DetailedBeside]
+    model: AnyModel, prompt: Prompt, target: AnyTarget, **options: Unpack[DetailedToolOptions]
 ) -> Outcome[Any]: ...
 @overload
 def run(
-    model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[StreamedBeside]
+    model: AnyModel, prompt: Prompt, target: AnyTarget, **options: Unpack[StreamToolOptions]
 ) -> Iterator[Partial[Any]]: ...
 @overload  # takes no call: for messages about wrong ones
 def run(
-    model: FineIf[Asked, Never],
+    model: FineIf[AnyModel, Never],
     prompt: Prompt | Wrong,
     target: TypeForm[Any] | TextTarget | AnyTarget | Wrong | None = None,
     *,
@@ -265,7 +280,7 @@ def run(model: ArgumentMissing, **options: Any) -> Any: ...
     defaults=OPTION_DEFAULTS,
 )
 def run(
-    model: Asked,
+    model: AnyModel,
     prompt: Prompt,
     target: Any = None,
     *,
@@ -295,101 +310,110 @@ def run(
     that is not supported; those of a typed function's call. A stream makes one attempt. It raises
     GenerationError as soon as the type refuses a complete part; with `detailed` its outcome has the error.
     """
-    asked, source = _asked("sg.run", model, prompt, target, tools, options, waits=False)
+    spec, source = _make_spec("sg.run", model, prompt, target, tools, options, is_async=False)
     if checks.switch("stream", stream):
-        return each(asked.partials(source, detailed=detailed))
-    return now(asked.result(source, detailed=detailed))
+        return run_generator(spec.stream_partials(source, detailed=detailed))
+    return run_coroutine(spec.write_result(source, detailed=detailed))
 
 
+# no target, or a pattern or a grammar: the text
 @overload
 def arun(  # type: ignore[overload-overlap]
-    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[WholeText]
-) -> Awaited[str]: ...
+    model: AnyModel, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[TextOptions]
+) -> CoroutineOf[str]: ...
 @overload
 def arun(  # type: ignore[overload-overlap]
-    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[DetailedText]
-) -> Awaited[Outcome[str]]: ...
+    model: AnyModel, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[DetailedTextOptions]
+) -> CoroutineOf[Outcome[str]]: ...
 @overload
 def arun(  # type: ignore[overload-overlap]
-    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[StreamedText]
+    model: AnyModel, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[StreamTextOptions]
 ) -> AsyncStream[Partial[str]]: ...
+# tools alone: a reply, or calls
 @overload
 def arun(
-    model: Asked,
+    model: AnyModel,
     prompt: Prompt,
     target: type[C] | None = None,
     *,
     tools: Tools | None,
-    **options: Unpack[Whole],
-) -> Awaited[C]: ...
+    **options: Unpack[ObjectOptions],
+) -> CoroutineOf[C]: ...
 @overload
 def arun(
-    model: Asked,
+    model: AnyModel,
     prompt: Prompt,
     target: type[C] | None = None,
     *,
     tools: Tools | None,
-    **options: Unpack[Detailed],
-) -> Awaited[Outcome[C]]: ...
+    **options: Unpack[DetailedOptions],
+) -> CoroutineOf[Outcome[C]]: ...
 @overload
 def arun(
-    model: Asked,
+    model: AnyModel,
     prompt: Prompt,
     target: type[C] | None = None,
     *,
     tools: Tools | None,
-    **options: Unpack[Streamed],
+    **options: Unpack[StreamOptions],
 ) -> AsyncStream[Partial[C]]: ...
+# a type beside tools: its object, or a call
 @overload
 def arun(
-    model: Asked,
+    model: AnyModel,
     prompt: Prompt,
     target: type[S] | TextTarget,
     *,
     tools: Tools | None,
-    **options: Unpack[Whole],
-) -> Awaited[S | Call]: ...
+    **options: Unpack[ObjectOptions],
+) -> CoroutineOf[S | Call]: ...
 @overload
 def arun(
-    model: Asked,
+    model: AnyModel,
     prompt: Prompt,
     target: type[S] | TextTarget,
     *,
     tools: Tools | None,
-    **options: Unpack[Detailed],
-) -> Awaited[Outcome[S | Call]]: ...
+    **options: Unpack[DetailedOptions],
+) -> CoroutineOf[Outcome[S | Call]]: ...
 @overload
 def arun(
-    model: Asked,
+    model: AnyModel,
     prompt: Prompt,
     target: type[S] | TextTarget,
     *,
     tools: Tools | None,
-    **options: Unpack[Streamed],
+    **options: Unpack[StreamOptions],
 ) -> AsyncStream[Partial[S | Call]]: ...
-@overload
-def arun(model: Asked, prompt: Prompt, target: TypeForm[T], **options: Unpack[WholeBeside]) -> Awaited[T]: ...
-@overload
-def arun(
-    model: Asked, prompt: Prompt, target: TypeForm[T], **options: Unpack[DetailedBeside]
-) -> Awaited[Outcome[T]]: ...
+# a form of a type, such as a union
 @overload
 def arun(
-    model: Asked, prompt: Prompt, target: TypeForm[T], **options: Unpack[StreamedBeside]
+    model: AnyModel, prompt: Prompt, target: TypeForm[T], **options: Unpack[ObjectToolOptions]
+) -> CoroutineOf[T]: ...
+@overload
+def arun(
+    model: AnyModel, prompt: Prompt, target: TypeForm[T], **options: Unpack[DetailedToolOptions]
+) -> CoroutineOf[Outcome[T]]: ...
+@overload
+def arun(
+    model: AnyModel, prompt: Prompt, target: TypeForm[T], **options: Unpack[StreamToolOptions]
 ) -> AsyncStream[Partial[T]]: ...
-@overload
-def arun(model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[WholeBeside]) -> Awaited[Any]: ...
-@overload
-def arun(
-    model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[DetailedBeside]
-) -> Awaited[Outcome[Any]]: ...
+# any other target, such as a JSON Schema
 @overload
 def arun(
-    model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[StreamedBeside]
+    model: AnyModel, prompt: Prompt, target: AnyTarget, **options: Unpack[ObjectToolOptions]
+) -> CoroutineOf[Any]: ...
+@overload
+def arun(
+    model: AnyModel, prompt: Prompt, target: AnyTarget, **options: Unpack[DetailedToolOptions]
+) -> CoroutineOf[Outcome[Any]]: ...
+@overload
+def arun(
+    model: AnyModel, prompt: Prompt, target: AnyTarget, **options: Unpack[StreamToolOptions]
 ) -> AsyncStream[Partial[Any]]: ...
 @overload  # takes no call: for messages about wrong ones
 def arun(
-    model: FineIf[Asked, Never],
+    model: FineIf[AnyModel, Never],
     prompt: Prompt | Wrong,
     target: TypeForm[Any] | TextTarget | AnyTarget | Wrong | None = None,
     *,
@@ -431,7 +455,7 @@ def arun(model: ArgumentMissing, **options: Any) -> Any: ...
     defaults=OPTION_DEFAULTS,
 )
 def arun(
-    model: Asked,
+    model: AnyModel,
     prompt: Prompt,
     target: Any = None,
     *,
@@ -446,7 +470,7 @@ def arun(
     The arguments are those of `sg.run`. Calls that wait at the same time share batches; a model by name is
     loaded in a thread. Errors: those of `sg.run`.
     """
-    asked, source = _asked("sg.arun", model, prompt, target, tools, options, waits=True)
+    spec, source = _make_spec("sg.arun", model, prompt, target, tools, options, is_async=True)
     if checks.switch("stream", stream):
-        return AsyncStream(asked.partials(source, detailed=detailed))
-    return asked.result(source, detailed=detailed)
+        return AsyncStream(spec.stream_partials(source, detailed=detailed))
+    return spec.write_result(source, detailed=detailed)

@@ -1,4 +1,4 @@
-"""An answer of a model that nothing holds to its form: how it arrives, and the result that it is."""
+"""An answer of a model that no mask holds to its form: how it arrives, and the result that it becomes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from structgen.asking.tool_calls.tool_replies import Reply
 from structgen.base.errors import StructgenError, ValidatorError
 from structgen.decoding.engine.requests import FinishReason, Result, Usage
 from structgen.doors.typed.remote_calls import SentCalls, read_reply
-from structgen.doors.typed.server_replies import ArrivingObject, read_document, thoughts_apart
+from structgen.doors.typed.server_replies import ArrivingObject, read_document, split_thoughts
+from structgen.doors.typed.target_forms import TargetForm
 from structgen.doors.typed.tool_use import ToolUse
-from structgen.doors.typed.wanted_forms import WantedForm
 from structgen.doors.typed.wrapping import is_object
 
 _REASONS = MappingProxyType({"stop": FinishReason.STOP, "length": FinishReason.MAX_TOKENS})
@@ -26,29 +26,29 @@ _SILENT: Final = (
 class Answer:
     """An answer, as it arrives."""
 
-    def __init__(self, form: WantedForm, where: str, reason: str | None = None) -> None:
-        """`where`: what wrote it, for errors; `reason`: why it ends, where that is known beforehand."""
+    def __init__(self, form: TargetForm, where: str, reason: str | None = None) -> None:
+        """`where`: the name of the model, for errors; `reason`: why the text ends, if it has ended."""
         self.form, self._where, self._calls = form, where, SentCalls()
         schema = form.schema or {}
         bracket = "[" if schema.get("type") == "array" and not form.wrap else "{"
-        self._is_found = bracket == "[" or is_object(schema)
+        self._is_findable = bracket == "[" or is_object(schema)
         """Whether the document can be found while it arrives."""
-        self.object, self.told = ArrivingObject(bracket), ""
-        """What may be the document; and what of the text was handed out."""
+        self.object, self.sent_text = ArrivingObject(bracket), ""
+        """The object that may be the document; and the text that was handed out."""
         self.thoughts = self.refusal = ""
         self.reason = reason
         self.usage = Usage()
         self.documents = set[int]()
-        """The numbers of calls whose arguments are the document, where a protocol has it so."""
+        """The indices of calls whose arguments are the document: Anthropic's protocol has it so."""
         self._is_over = False
 
-    def count(self, prompt: Any, tokens: Any) -> None:
-        """Take the tokens of the prompt and of the text that a server tells. What is no count, as broken
+    def count_tokens(self, prompt: Any, tokens: Any) -> None:
+        """Take the numbers of tokens of the prompt and of the text. A value that is no count, as broken
         servers send it, changes nothing."""
-        told = [said if type(said) is int and said > 0 else 0 for said in (prompt, tokens)]
-        self.usage = Usage(told[0] or self.usage.prompt_tokens, told[1] or self.usage.tokens)
+        counts = [count if type(count) is int and count > 0 else 0 for count in (prompt, tokens)]
+        self.usage = Usage(counts[0] or self.usage.prompt_tokens, counts[1] or self.usage.tokens)
 
-    def add(
+    def add_part(
         self,
         text: str | None,
         calls: Iterable[Any] | None = (),
@@ -57,89 +57,108 @@ class Answer:
         refusal: str | None = "",
         reason: str | None = None,
     ) -> None:
-        """Take what has arrived."""
+        """Take a part that has arrived: a piece of the text, `tool_calls`, thoughts, a refusal, or the reason
+        of the end. For example, `answer.add_part("", reason="stop")` ends the text."""
         self.reason = reason or self.reason
         self.refusal += refusal or ""
         self.thoughts += thoughts if isinstance(thoughts, str) else ""
-        self.object.add(text or "")
+        self.object.add_piece(text or "")
         if self.form.tools is not None:
-            self._calls.add(calls)
+            self._calls.add_pieces(calls)
 
     @property
     def reply(self) -> str:
         """The text that has arrived, followed by the calls of tools, written as text."""
-        return self.object.reply + self._calls.text(ended=self._is_over)
+        return self.object.reply + self._calls.text_so_far(is_complete=self._is_over)
 
-    def new(self) -> str:
-        """Return what there is beyond what was handed out: of a document, of the object that may be it."""
-        known = self.reply
+    def take_new_text(self) -> str:
+        """Return the text that has arrived and was not handed out. Of a document it is that of the object
+        which may be the document."""
+        arrived_text = self.reply
         if self.form.grammar is not None:
-            known = (self.object.found if self._is_found else "") + self._calls.text(ended=self._is_over)
-        new = known[len(self.told) :] if known.startswith(self.told) else ""
-        self.told += new
-        return new
+            excerpt = self.object.excerpt if self._is_findable else ""
+            arrived_text = excerpt + self._calls.text_so_far(is_complete=self._is_over)
+        # an id that comes late changes a text that was handed out: then nothing is added
+        new_text = arrived_text[len(self.sent_text) :] if arrived_text.startswith(self.sent_text) else ""
+        self.sent_text += new_text
+        return new_text
 
-    def result(self) -> Result:
+    def make_result(self) -> Result:
         """Return the result of the answer, which has ended."""
         form = self.form
         if form.tools is not None and self.reason == "tool_calls":
-            self.reason = "stop"
+            self.reason = "stop"  # calls are an end like any other
         self._is_over = self.reason != "length"
-        text, thoughts, error = self.reply, self.thoughts, self._ended_badly()
+        text, thoughts, error = self.reply, self.thoughts, self._ending_error()
         value: Any = text
         if form.tools is not None and self._has_calls(form.tools, text):
-            value = read_reply(form.tools, text, ended=True)
+            value = read_reply(form.tools, text, is_complete=True)
             thoughts = thoughts or value.thinking or ""
             value = replace(value, thinking=thoughts or None)
-            error = error or form.tools.fault(value)
+            error = error or form.tools.find_fault(value)
         elif form.grammar is not None and error is None:
-            reading = read_document(text, form.sent)
+            reading = read_document(text, form.server_schema)
             thoughts = thoughts or reading.thoughts
             if reading.document is not None and self._is_over:
-                text, value = form.sent.wanted(reading.document)
+                text, value = form.server_schema.unwrap_value(reading.document)
             else:
                 error = ValidatorError(f"{reading.fault}.", where="text")
-                text = value = reading.found if self._is_over else self.object.found or text
+                text = value = reading.excerpt if self._is_over else self.object.excerpt or text
+        # another attempt mends no text that was cut off
         if isinstance(error, ValidatorError) and not self._is_over:
             error = StructgenError("The text was cut off.", where=self._where, cure="Raise max_tokens.")
-        ended = FinishReason.ERROR if self.refusal else _REASONS.get(str(self.reason), FinishReason.ERROR)
+        finish_reason = _REASONS.get(str(self.reason), FinishReason.ERROR)
+        if self.refusal:
+            finish_reason = FinishReason.ERROR
         return Result(
-            text, ended, [], [], self.usage, error=error, value=value, thoughts=thoughts, reply=self.reply
+            text,
+            finish_reason,
+            [],
+            [],
+            self.usage,
+            error=error,
+            value=value,
+            thoughts=thoughts,
+            reply=self.reply,
         )
 
-    def rest(self, result: Result) -> str:
-        """Return what is to be handed out at the end: where only the whole reply shows where the document
-        is, all of it. A result that is another document than what was handed out gets an error."""
+    def take_rest(self, result: Result) -> str:
+        """Return the text to hand out at the end: all of the document where only the whole reply shows where
+        it is. A result that is another document than the text that was handed out gets an error."""
         is_text = self.form.grammar is None or isinstance(result.value, Reply)
         is_document = not is_text and result.error is None
-        if is_document and self.told and result.text.strip() != self.told:
+        if is_document and self.sent_text and result.text.strip() != self.sent_text:
             result.error = StructgenError(
                 "The stream began with another object than the document.",
                 where=self._where,
                 cure="Call the function itself, without .stream, or ask for the document alone.",
             )
-        return result.text if is_document and not self.told else self.new()
+        return result.text if is_document and not self.sent_text else self.take_new_text()
 
     def _has_calls(self, use: ToolUse, text: str) -> bool:
-        """Tell whether a whole reply is one of text and calls. Where it may also be a document, it is one
-        that has calls outside of it, or is a call itself."""
-        if self.form.grammar is None or self._calls.text(ended=True):
+        """Tell whether a whole reply is one of texts and calls. A reply that may also be a document is one if
+        it has calls outside of the document, or if the document is a call itself."""
+        if self.form.grammar is None or self._calls.text_so_far(is_complete=True):
             return True
-        rest = (thoughts_apart(text) or ("", ""))[1]
-        reply, reading = read_reply(use, rest, ended=True), read_document(rest, self.form.sent)
+        rest = (split_thoughts(text) or ("", ""))[1]
+        reply = read_reply(use, rest, is_complete=True)
+        reading = read_document(rest, self.form.server_schema)
         if not reply.calls or reading.document is None:
             return bool(reply.calls)
-        if use.fault(reply) is not None:
+        if use.find_fault(reply) is not None:
             return False
-        is_before = len(reply.texts[0]) <= rest.find(reading.found)
-        return is_before or bool(read_reply(use, rest.replace(reading.found, "", 1), ended=True).calls)
+        if len(reply.texts[0]) <= rest.find(reading.excerpt):
+            return True  # a call begins before the document
+        rest = rest.replace(reading.excerpt, "", 1)
+        return bool(read_reply(use, rest, is_complete=True).calls)
 
-    def _ended_badly(self) -> StructgenError | None:
-        """Return the error of a text that did not end by itself or at its bound; of one that is empty beside
-        reasoning, which is asked for again if it ended by itself. Beside tools an answer may be empty."""
+    def _ending_error(self) -> StructgenError | None:
+        """Return the error of a text that did not end by itself or at its bound, and of an empty text beside
+        reasoning; None for others. An empty text that ended by itself is asked for again. Beside tools an
+        answer may be empty."""
         if self.refusal:
-            what = f"The model refuses: {self.refusal}"
-            return StructgenError(what, where=self._where, cure="Ask differently.")
+            fault = f"The model refuses: {self.refusal}"
+            return StructgenError(fault, where=self._where, cure="Ask differently.")
         if str(self.reason) in _REASONS:
             if self.form.tools is not None or self.reply.strip() or not self.thoughts.strip():
                 return None

@@ -1,7 +1,8 @@
 """Reading the reply of a model that nothing holds to its schema: where in it the document stands.
 
 A server that keeps `response_format` sends the document and nothing else. Many others send thoughts before
-it, a sentence around it, or a fence. `read` finds the document by rules that never choose between two:
+it, a sentence around it, or a fence. `find_document` finds the document by rules that never choose between
+two:
 
 1. The whole reply, if it is a document. Everything below is for replies that are none.
 2. Thoughts are taken apart: `<think>...</think>` at the beginning, also where only `</think>` is there,
@@ -35,7 +36,7 @@ from typing import Any
 
 from structgen.base.json_text.events import JsonError
 from structgen.base.json_text.growing_json import GrowingJson
-from structgen.doors.typed.wrapping import WRAPPER, is_object, unwrapped, wrapper_of
+from structgen.doors.typed.wrapping import WRAPPER, is_object, unwrap_document, wrap_document
 from structgen.machines.core.compiled import CompiledGrammar, first_fault
 from structgen.machines.core.string_values import accepts
 
@@ -63,137 +64,149 @@ _QUOTES = ("''", '""', "\u2018\u2019", "“”", "„“", "«»")
 
 @dataclass(frozen=True, slots=True)
 class SentSchema:
-    """The schema that a model is asked for, and what is wanted of its documents."""
+    """The schema that a server is asked for, and the way from its documents to values."""
 
     schema: dict[str, Any]
-    compiled: CompiledGrammar
+    byte_grammar: CompiledGrammar
     """Its grammar over bytes."""
     is_wrapped: bool
-    """Whether an object with one member holds what is wanted."""
+    """Whether an object with one member holds the value."""
     keeps_wrapper: bool
     """Whether the text of a result has this object, as that of a type has."""
-    is_said: bool
-    """Whether what is wanted is the text that a string says, without its quotes."""
+    is_text_in_string: bool
+    """Whether the value is the text of a string, without its quotes."""
     names: Mapping[str, str]
     """The JSON of each listed value by its name (`named_values`)."""
 
-    def asked(self, text: str) -> str | None:
-        """Return a text that is a document as it was asked for, else None."""
-        return text if accepts(self.compiled, text) else None
+    def document_as_sent(self, text: str) -> str | None:
+        """Return a text that is a document of the schema, None for any other."""
+        return text if accepts(self.byte_grammar, text) else None
 
-    def bare(self, text: str) -> str | None:
-        """Return the document that says what a text is by itself; None where the schema has none. The text is
-        read as JSON, else as the name of a listed value, else as such a name in marks of quotation."""
-        quoted = text[1:-1] if text[:1] + text[-1:] in _QUOTES else text.strip("`")
-        named = self.names.get(text) or self.names.get(quoted or text, text)
-        inner = [text, named, json.dumps(text) if self.is_said else text]
-        return next(filter(self.asked, map(wrapper_of, inner) if self.is_wrapped else inner), None)
+    def document_of_bare(self, text: str) -> str | None:
+        """Return the document for a text that stands without its wrapper or its quotes; None where the schema
+        has none. The text is read as JSON, else as the name of a listed value, else as such a name in marks
+        of quotation. For example, `red` stands for `{"value": "red"}`."""
+        unquoted = text[1:-1] if text[:1] + text[-1:] in _QUOTES else text.strip("`")
+        listed_value = self.names.get(text) or self.names.get(unquoted or text, text)
+        candidates = [text, listed_value, json.dumps(text) if self.is_text_in_string else text]
+        if self.is_wrapped:
+            candidates = [wrap_document(text) for text in candidates]
+        return next(filter(self.document_as_sent, candidates), None)
 
-    def fault(self, text: str) -> str:
-        """Return in words why a text is no document: as it was asked for if it begins an object, else by
-        itself."""
+    def describe_fault(self, text: str) -> str:
+        """Return in words why a text is no document. A text that begins an object is judged as a document,
+        any other as the value inside of the wrapper."""
         if not self.is_wrapped or text.strip(_BLANKS).startswith("{"):
-            return first_fault(self.compiled, text)
-        before = wrapper_of('"' if self.is_said and not text.strip(_BLANKS).startswith('"') else "")[:-1]
-        return first_fault(self.compiled, text, before)
+            return first_fault(self.byte_grammar, text)
+        needs_quote = self.is_text_in_string and not text.strip(_BLANKS).startswith('"')
+        prefix = wrap_document('"' if needs_quote else "")[:-1]
+        return first_fault(self.byte_grammar, text, prefix)
 
-    def wanted(self, document: str) -> tuple[str, Any]:
-        """Return what is wanted of a document: its text and its value."""
-        value = self.compiled.value(document.encode("utf-8", "surrogatepass"))
+    def unwrap_value(self, document: str) -> tuple[str, Any]:
+        """Return the text and the value of the target in a document."""
+        value = self.byte_grammar.value(document.encode("utf-8", "surrogatepass"))
         if self.is_wrapped and not self.keeps_wrapper:
-            document, value = unwrapped(document), value[WRAPPER]
-        return value if self.is_said else document, value
+            document, value = unwrap_document(document), value[WRAPPER]
+        return value if self.is_text_in_string else document, value
 
 
 @dataclass(frozen=True, slots=True)
 class ReadReply:
-    """What was found in a reply."""
+    """The document that was found in a reply, or why there is none."""
 
-    found: str
+    excerpt: str
     """The text that is read, as it stands in the reply; all of the reply where nothing is."""
     document: str | None
-    """The document that it says; None where it says none."""
+    """The document of this text; None where there is none."""
     thoughts: str = ""
     fault: str = ""
-    """Why there is no document, where that is no matter of one text: a sentence without its full stop."""
+    """Why there is no document, if no single text is to blame: a sentence without its full stop."""
 
 
 def read_document(reply: str, sent: SentSchema) -> ReadReply:
-    """Return what a reply says: a document as it was asked for, else what it holds by itself, else why there
-    is none. Cost: that of `read`, twice."""
-    reading = read(reply, sent.asked, inside=is_object(sent.schema))
+    """Return the document of a reply: one of the schema that was sent, else a value without its wrapper, else
+    the reason why there is none. Cost: that of `find_document`, twice."""
+    reading = find_document(reply, sent.document_as_sent, inside=is_object(sent.schema))
     if reading.document is None and not reading.fault:
-        bare = read(reply, sent.bare, inside=False)
-        if bare.document is not None or bare.fault:
-            return bare
-        what = f"The document is none of the schema's: {sent.fault(reading.found)}"
-        if sent.bare(reading.found) is not None:
-            what = "The document is no object, and stands inside of a sentence"
-        reading = replace(reading, fault=what)
+        bare_reading = find_document(reply, sent.document_of_bare, inside=False)
+        if bare_reading.document is not None or bare_reading.fault:
+            return bare_reading
+        fault = f"The document is none of the schema's: {sent.describe_fault(reading.excerpt)}"
+        if sent.document_of_bare(reading.excerpt) is not None:
+            fault = "The document is no object, and stands inside of a sentence"
+        reading = replace(reading, fault=fault)
     return reading
 
 
-def read(reply: str, document_of: Callable[[str], str | None], *, inside: bool) -> ReadReply:
-    """Return what a reply says, by the rules above. `document_of` returns the document that a text is, or
-    None; `inside`: whether a sentence may hold any object. Cost: linear in the reply, and a call for each
-    candidate."""
+def find_document(reply: str, document_of: Callable[[str], str | None], *, inside: bool) -> ReadReply:
+    """Return the document of a reply, by the rules of this module. `document_of` returns the document of a
+    text, or None; `inside`: whether any object in a sentence is a candidate. Cost: linear in the reply, and a
+    call of `document_of` for each candidate."""
     if not reply.strip(_BLANKS):
         return ReadReply(reply, None, fault="The reply is empty")
-    parts = thoughts_apart(reply)
+    parts = split_thoughts(reply)
     thoughts, rest = parts if parts is not None else ("", "")
-    for whole, before in ((reply, ""), (reply.strip(_BLANKS), ""), (rest.strip(_BLANKS), thoughts)):
-        if (document := document_of(whole)) is not None:
-            return ReadReply(whole, document, before)
+    # rules 1 and 2: the whole reply, and all that follows the thoughts
+    candidates = ((reply, ""), (reply.strip(_BLANKS), ""), (rest.strip(_BLANKS), thoughts))
+    for candidate, thoughts_before in candidates:
+        if (document := document_of(candidate)) is not None:
+            return ReadReply(candidate, document, thoughts_before)
     if parts is None or (thoughts and not rest.strip(_BLANKS)):
         return ReadReply(reply, None, thoughts, "The reply contains only reasoning: no answer follows it")
-    values = list(dict.fromkeys(_bracketed(rest)))
-    blocks = [fence["content"].strip(_BLANKS) for fence in _FENCE.finditer(rest) if fence["open"] is None]
+    # rule 3: fences, then objects and lists in sentences
+    values = list(dict.fromkeys(_bracketed_texts(rest)))
+    fences = [fence for fence in _FENCE.finditer(rest) if fence["open"] is None]
+    blocks = [fence["content"].strip(_BLANKS) for fence in fences]
     blocks += [value for value in values if inside or (value[0] == "[" and "{" in value)]
+    # rule 4: exactly one of them is a document, whatever the number of its copies
     documents: dict[str, tuple[str, str]] = {}
     for block in dict.fromkeys(blocks):
         if (document := document_of(block)) is not None:
-            documents.setdefault(_value_of(document), (block, document))
+            documents.setdefault(_comparable_value(document), (block, document))
     if len(documents) == 1:
         ((block, document),) = documents.values()
         return ReadReply(block, document, thoughts)
     if documents:
-        what = f"The reply has {len(documents)} different documents, and does not say which is meant"
-        return ReadReply(reply, None, thoughts, what)
+        fault = f"The reply has {len(documents)} different documents, and does not say which is meant"
+        return ReadReply(reply, None, thoughts, fault)
     return ReadReply(values[0] if inside and len(values) == 1 else reply, None, thoughts)
 
 
-def thoughts_apart(reply: str) -> tuple[str, str] | None:
+def split_thoughts(reply: str) -> tuple[str, str] | None:
     """Return the thoughts at the beginning of a reply, without their tags, and what follows them; None for
     thoughts that are not closed."""
     thoughts, rest = list[str](), reply
     while True:
-        begun = _OPENING.match(rest.lstrip(_BLANKS))
-        ended = _CLOSING.search(rest)
-        if begun is not None and ended is None:
+        opening = _OPENING.match(rest.lstrip(_BLANKS))
+        closing = _CLOSING.search(rest)
+        if opening is not None and closing is None:
             return None
-        if ended is None or (begun is None and thoughts):
+        # the server may have put the first opening tag into the prompt, but no other
+        if closing is None or (opening is None and thoughts):
             return "\n".join(thoughts), rest
-        said = rest[: ended.start()].lstrip(_BLANKS)
-        thoughts.append(said[begun.end() if begun is not None else 0 :].strip())
-        rest = rest[ended.end() :]
+        thought = rest[: closing.start()].lstrip(_BLANKS)
+        if opening is not None:
+            thought = thought[opening.end() :]
+        thoughts.append(thought.strip())
+        rest = rest[closing.end() :]
 
 
-def _bracketed(text: str) -> Iterator[str]:
-    """Yield each outermost text between brackets that close; what one leaves open ends the search."""
-    at = 0
-    while (begun := re.compile(r"[\[{]").search(text, at)) is not None:
+def _bracketed_texts(text: str) -> Iterator[str]:
+    """Yield each outermost text between brackets that close. A bracket that stays open ends the search."""
+    offset = 0
+    while (opening := re.compile(r"[\[{]").search(text, offset)) is not None:
         depth = 0
-        for mark in _MARK.finditer(text, begun.start()):
+        for mark in _MARK.finditer(text, opening.start()):
             depth += (mark[0] in "[{") - (mark[0] in "]}")
             if not depth:
                 break
         if depth:
             return
-        at = mark.end()
-        yield text[begun.start() : at]
+        offset = mark.end()
+        yield text[opening.start() : offset]
 
 
-def _value_of(document: str) -> str:
+def _comparable_value(document: str) -> str:
     """Return a text that is the same for equal JSON values."""
     try:
         return json.dumps(json.loads(document), sort_keys=True)
@@ -202,44 +215,45 @@ def _value_of(document: str) -> str:
 
 
 class ArrivingObject:
-    """Finds the object or the array in a reply that arrives in pieces. It is what begins with the first
-    bracket outside of thoughts, if a line begins with it, as far as it is JSON. `read` has the last word on
-    whether it is the document."""
+    """Finds the object or the array in a reply that arrives in pieces. It begins with the first bracket
+    outside of thoughts, if a line begins with this bracket, and goes as far as it is JSON. At the end
+    `find_document` decides whether it is the document."""
 
     def __init__(self, bracket: str = "{") -> None:
         self.reply, self._bracket = "", bracket
         self._line = 0
-        """Where the last line begins, or what stands behind the thoughts."""
+        """The offset of the last line, or of the text behind the thoughts."""
         self._is_hidden = False
-        """Whether it can only begin behind thoughts that end: inside of these, and behind another bracket."""
+        """Whether the object can only begin behind thoughts that end: inside of them, or behind another
+        bracket."""
         self._reader: GrowingJson | None = None
         """Reads the object; None before it begins."""
         self._is_over = False
-        """Whether it has ended, or is no JSON from here on."""
+        """Whether the object has ended, or is no JSON from here on."""
 
     @property
-    def found(self) -> str:
-        """What there is of it, as it stands in the reply."""
+    def excerpt(self) -> str:
+        """The object so far, as it stands in the reply."""
         return "" if self._reader is None else self._reader.text
 
-    def add(self, piece: str) -> None:
+    def add_piece(self, piece: str) -> None:
         """Take a piece. Cost: linear in it, and in the white space before the line's first character."""
-        at, self.reply = len(self.reply), self.reply + piece
+        offset, self.reply = len(self.reply), self.reply + piece
         while self._reader is None:
             head = None if self._is_hidden else _LINE.match(self.reply, self._line)
             if head is not None and head["bracket"] == self._bracket:
-                self._reader, at = GrowingJson(), head.start("bracket")
+                self._reader, offset = GrowingJson(), head.start("bracket")
                 break
             self._is_hidden = self._is_hidden or head is not None
             ends = _CLOSING if self._is_hidden else _GOING_ON
-            end = ends.search(self.reply, max(self._line, at - _LONGEST_TAG))
+            end = ends.search(self.reply, max(self._line, offset - _LONGEST_TAG))
             if end is None:
                 return
             self._is_hidden = not self._is_hidden and end["end"] is None
             self._line = end.start() if self._is_hidden else end.end()
         if not self._is_over:
             try:
-                self._reader.feed(self.reply[at:])
+                self._reader.feed(self.reply[offset:])
                 self._is_over = self._reader.is_whole
             except JsonError:
                 self._is_over = True

@@ -1,4 +1,4 @@
-"""Models on servers: how one is named, which protocol it speaks, and what it was found to take.
+"""Models on servers: how one is named, which protocol it speaks, and which fields it was found to take.
 
 Servers differ in the fields of a request that they take. Newer models of OpenAI refuse `max_tokens` (they
 want `max_completion_tokens`) and every `temperature` but 1; others know no `response_format` or no `seed`.
@@ -45,7 +45,7 @@ _HOST = re.compile(r"(?:(https?)://)?(\[[^\]]*\]|[^:/]*)(?::(\d+))?((?:/.*)?)")
 
 
 class Protocol(NamedTuple):
-    """What is said of a protocol."""
+    """A protocol, and the client that speaks it."""
 
     package: str
     """The client."""
@@ -77,7 +77,7 @@ PROTOCOLS: Final = {
 }
 
 
-def _address(value: Any) -> str:
+def _check_address(value: Any) -> str:
     """Return the address of a server, as it is given. Errors: OptionError."""
     if not checks.text("url", value).startswith(("http://", "https://")):
         raise OptionError(
@@ -88,7 +88,8 @@ def _address(value: Any) -> str:
     return str(value)
 
 
-def _left_out(value: Any) -> tuple[str, ...]:
+def _check_left_out(value: Any) -> tuple[str, ...]:
+    """Return the names of fields as a tuple. Errors: OptionError for a field that cannot be left out."""
     return tuple(OneOf(_OPTIONAL)("leave_out", field) for field in checks.texts("leave_out", value))
 
 
@@ -98,23 +99,28 @@ _MOST_WORDS = 500
 """Characters of them that are told, at most: a server may answer with a page of HTML."""
 
 
-def words_of(said: object, depth: int = 6) -> str:
-    """Return what a server says of a refusal, on one line: a text, or what members of known names hold. Each
-    stands behind its place (`loc`), if it has one. "" where it says nothing; what lies deeper than `depth`
-    objects is not read."""
-    if isinstance(said, str):
-        plain = re.sub(r"<[^>]*>", " ", said) if said.lstrip().startswith("<") else said
+def words_of(error_body: object, depth: int = 6) -> str:
+    """Return the words of a refusal in the body of an error, on one line: a text, or the members of _WORDS.
+    Each stands behind its location (`loc`), if it has one. "" where there are no words; members that lie
+    deeper than `depth` objects are not read."""
+    if isinstance(error_body, str):
+        is_page = error_body.lstrip().startswith("<")  # of a proxy: its tags are no words
+        plain = re.sub(r"<[^>]*>", " ", error_body) if is_page else error_body
         return " ".join(plain.split())[:_MOST_WORDS]
-    if not isinstance(said, list | Mapping) or not depth:
+    if not isinstance(error_body, list | Mapping) or not depth:
         return ""
-    parts = said[:8] if isinstance(said, list) else [said.get(name) for name in _WORDS]
-    words = "; ".join(dict.fromkeys(filter(None, (words_of(part, depth - 1) for part in parts))))
-    place = said.get("loc") if isinstance(said, Mapping) else None
-    return f"{'/'.join(map(str, place))}: {words}" if words and isinstance(place, list) else words
+    if isinstance(error_body, list):
+        parts = error_body[:8]
+    else:
+        parts = [error_body.get(name) for name in _WORDS]
+    words_of_parts = dict.fromkeys(words_of(part, depth - 1) for part in parts)  # each once
+    words = "; ".join(filter(None, words_of_parts))
+    location = error_body.get("loc") if isinstance(error_body, Mapping) else None
+    return f"{'/'.join(map(str, location))}: {words}" if words and isinstance(location, list) else words
 
 
 def words_of_error(error: Exception) -> str:
-    """Return what a server says with an error of its client, or of JSON; "" where it says nothing."""
+    """Return the words of a server in an error of its client, or of JSON; "" where there are none."""
     response = getattr(error, "response", None)
     if response is None:
         return words_of(getattr(error, "body", None) or getattr(error, "doc", None))
@@ -139,11 +145,11 @@ class Server:
     Nobody has to say what a server refuses by name: the request is sent again without it, once in a process.
     """
 
-    url: Annotated[str, By(_address)]
+    url: Annotated[str, By(_check_address)]
     """The address, which mostly ends in /v1; Anthropic's does not."""
     name: Annotated[str, checks.text]
     """The model's name on the server."""
-    leave_out: Annotated[str | Sequence[str], By(_left_out)] = ()
+    leave_out: Annotated[str | Sequence[str], By(_check_left_out)] = ()
     """Fields that are not sent (kept as a tuple): `temperature`, `seed`, `parallel_tool_calls`,
     `response_format`, `max_tokens`. Without `response_format` the schema stands in the prompt. In the place
     of `max_tokens`, `max_completion_tokens` is sent if that is not left out too."""
@@ -163,22 +169,24 @@ def server_of(name: str) -> Server:
     if protocol == "anthropic" and model:
         url = os.environ.get("ANTHROPIC_BASE_URL") or "https://api.anthropic.com"
         return Server(url, model, protocol=protocol)
-    named = _ADDRESS.fullmatch(name)
-    if named is None:
+    address = _ADDRESS.fullmatch(name)
+    if address is None:
         raise OptionError(
             f"{name!r} names no model on a server.",
             where="model",
             cure="Write openai:URL#NAME, such as openai:http://localhost:8000/v1#llama; ollama:NAME; or "
             "anthropic:NAME.",
         )
-    return Server(named[1], named[2])
+    return Server(address[1], address[2])
 
 
-def _ollama_address(given: str) -> str:
+def _ollama_address(host_setting: str) -> str:
     """Return the address of Ollama's chat completions for the value of OLLAMA_HOST, as Ollama reads it."""
-    parts = _HOST.fullmatch(given.strip(" \"'"))
+    parts = _HOST.fullmatch(host_setting.strip(" \"'"))
     if parts is None:
-        raise OptionError(f"{given!r} is no host.", where="OLLAMA_HOST", cure="Write it as 127.0.0.1:11434.")
+        raise OptionError(
+            f"{host_setting!r} is no host.", where="OLLAMA_HOST", cure="Write it as 127.0.0.1:11434."
+        )
     scheme, host, port, path = parts.groups()
     port = port or {"http": "80", "https": "443"}.get(scheme, "11434")
     host = "127.0.0.1" if host in ("", "0.0.0.0", "[::]") else host  # where it listens: at all addresses
@@ -186,47 +194,52 @@ def _ollama_address(given: str) -> str:
 
 
 class ServerHabits:
-    """What a model on a server was found to do with requests. All writers of this model share one."""
+    """The fields that a model on a server was found to refuse. All writers of this model share one."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._refused = set[str | None](server.leave_out)
-        """The fields that it does not take, and the schemas, as text."""
+        """The fields, and the schemas as text, that the server does not take."""
         self.breaks_schemas = False
         """Whether a reply broke its schema: then the schema stands in the prompt as well."""
 
-    def field(self, name: str | None) -> str | None:
-        """Return the field that is sent in place of a field, or that field itself; None: neither is sent."""
-        return next((field for field in (name, _OTHER.get(name or "")) if field not in self._refused), None)
+    def sent_name_of(self, name: str | None) -> str | None:
+        """Return the field that is sent in place of a field, or that field itself; None: neither is sent. For
+        example, `max_completion_tokens` for `max_tokens`."""
+        for field in (name, _OTHER.get(name or "")):
+            if field not in self._refused:
+                return field
+        return None
 
-    def takes(self, schema: Mapping[str, Any]) -> bool:
+    def accepts_schema(self, schema: Mapping[str, Any]) -> bool:
         """Tell whether a schema is sent in its field."""
         return not {SCHEMA, json.dumps(schema, sort_keys=True)} & self._refused
 
-    def learn(self, error: Exception, body: Mapping[str, Any]) -> bool:
-        """Note which field of a request an error names; tells whether the request is worth sending again,
-        made anew. A field that is left out from now on is told in a warning, for it was asked for."""
+    def learn_from_error(self, error: Exception, body: Mapping[str, Any]) -> bool:
+        """Note which field of a request an error names. Return whether a new request is worth sending. A
+        warning names a field that is left out from now on, for a person has asked for it."""
         if getattr(error, "status_code", None) not in (400, 422):
             return False
         url, name = self._server.url, self._server.name
-        said = f"{error} {words_of_error(error)} {getattr(error, 'code', None)}"
+        error_text = f"{error} {words_of_error(error)} {getattr(error, 'code', None)}"
         param = str(getattr(error, "param", None) or "").split(".")[0]
-        mention = next((found for found in _NAMED.finditer(said) if found["word"]), None)
-        named = param if param in body or mention is None else mention["field"] or SCHEMA
-        is_refused = _REFUSED.search(said) or named == param == SCHEMA
-        if not is_refused or named not in _OPTIONAL or named not in body:
+        # a client may name the field apart; else it is looked for in the words
+        mention = next((match for match in _NAMED.finditer(error_text) if match["word"]), None)
+        field_name = param if param in body or mention is None else mention["field"] or SCHEMA
+        is_refused = _REFUSED.search(error_text) or field_name == param == SCHEMA
+        if not is_refused or field_name not in _OPTIONAL or field_name not in body:
             return False
-        if named == SCHEMA:
+        if field_name == SCHEMA:
             self._refused.add(json.dumps(body[SCHEMA]["json_schema"]["schema"], sort_keys=True))
-        elif named not in self._refused:  # else another request was told the same a moment ago
-            self._refused.add(named)
-            if self.field(named) is None:
-                leave_out = tuple(_OTHER) if named in _OTHER else named
-                warnings.warn(
-                    f"{name} at {url} takes no {named}: it is left out from now on. To say so beforehand, "
-                    f"pass sg.Server({url!r}, {name!r}, {leave_out=}).",
-                    stacklevel=2,
+        elif field_name not in self._refused:  # else another request was told the same a moment ago
+            self._refused.add(field_name)
+            if self.sent_name_of(field_name) is None:
+                leave_out = tuple(_OTHER) if field_name in _OTHER else field_name
+                message = (
+                    f"{name} at {url} takes no {field_name}: it is left out from now on. To say so "
+                    f"beforehand, pass sg.Server({url!r}, {name!r}, {leave_out=})."
                 )
+                warnings.warn(message, stacklevel=2)
         return True
 
 

@@ -24,8 +24,8 @@ from structgen.base.errors import OptionError
 from structgen.decoding.engine.model_prompts import ANY, ModelPrompts, ModelQuestion, last_question
 from structgen.decoding.engine.requests import Result
 from structgen.doors.typed.prompts import PromptSource
-from structgen.doors.typed.tool_use import ToolUse, history
-from structgen.doors.typed.wanted_forms import WantedText
+from structgen.doors.typed.target_forms import WritingTask
+from structgen.doors.typed.tool_use import ToolUse, rewrite_history
 from structgen.grammars.json_grammars.outline_writer import ModelPrompt, extraction_prompt_under
 from structgen.grammars.json_grammars.schema_grammar import unwarned_schema
 from structgen.machines.core.compiled import CompiledGrammar
@@ -39,109 +39,118 @@ if TYPE_CHECKING:
 EMBEDDED_FORMAT: Final = "hermes"
 """The format of the embedded models, which were trained for none."""
 EMBEDDED_POLICIES: Final = READABLE_DUMPS
-"""How they write documents and arguments: as json.dumps does."""
+"""Policies of their documents and arguments: those of json.dumps."""
 
 
 Guard: TypeAlias = Callable[[Any], Any]
-"""`ControlTokens.guarded` of a model: what people say writes none of its control tokens."""
+"""`ControlTokens.guarded` of a model: people's texts become none of its control tokens."""
 
 
 class ToolPrompts:
-    """How one model is asked for calls of some tools."""
+    """The prompts that ask one model for calls of some tools, and the reading of its replies."""
 
-    def __init__(self, engine: Engine, use: ToolUse, wanted: WantedText) -> None:
+    def __init__(self, engine: Engine, use: ToolUse, task: WritingTask) -> None:
         """Errors: OptionError for a model whose chat template shows no format, and that has none."""
-        self._prompts, self._wanted, options = engine.prompts, wanted, wanted.options
-        self.answer = wanted.form.written_by(engine.tokenizer)
+        self._prompts, self._task, options = engine.prompts, task, task.options
+        self.answer = task.form.grammar_for(engine.tokenizer)
         """The grammar of a reply that calls nothing; None: free text, if any."""
         if self._prompts.is_embedded and use.choice.mode == "auto" and self.answer is None:
             # its free text means nothing, and it does not know when to stop calling
             use = replace(use, choice=replace(use.choice, mode="required", max_calls=1))
         self.engine, self.use = engine, use
         self.has_template = options.chat is not False and self._prompts.has_template()
-        self.format = self._opened(model_format(self._prompts) if use.format is None else use.format)
+        format = model_format(self._prompts) if use.format is None else use.format
+        self.format = self._with_opened_thoughts(format)
 
-    def _opened(self, format: ToolFormat) -> ToolFormat:
-        """Return a format, which opens thoughts in its prompts if this model's chat template does."""
+    def _with_opened_thoughts(self, format: ToolFormat) -> ToolFormat:
+        """Return a format, with `opened` set if this model's chat template opens thoughts in the prompt."""
         if not (self.has_template and format.thinking and self.use.thinking):
             return format
-        asked = ModelQuestion(ANY, template=self._template)
-        tail = self._prompts.text(asked).rstrip()
+        question = ModelQuestion(ANY, template=self._template_fields)
+        tail = self._prompts.text(question).rstrip()
         return replace(format, opened=tail.endswith(format.thinking[0].rstrip()))
 
     @cached_property
     def grammar(self) -> Grammar | None:
-        """The grammar of replies, as a server has it that is asked for an answer beside tools. Errors: those
-        of `sg.tools`."""
-        use, usual = self.use, EMBEDDED_POLICIES if self._prompts.is_embedded else SERVED
-        policies = {**usual, **use.policies}
-        asked = ReadRequest(use.tools, None, True, use.choice, self.answer, policies=policies)
-        return asked.grammar(self.format, thinking=use.thinking, specials=specials_of(self.engine))
+        """The grammar of replies; it is the one that `structgen serve` makes of an answer beside tools.
+        Errors: those of `sg.tools`."""
+        use, default_policies = self.use, EMBEDDED_POLICIES if self._prompts.is_embedded else SERVED
+        policies = {**default_policies, **use.policies}
+        request = ReadRequest(use.tools, None, True, use.choice, self.answer, policies=policies)
+        return request.grammar(self.format, thinking=use.thinking, specials=specials_of(self.engine))
 
-    def told(self, result: Result) -> Result:
-        """Return a result whose value is the document, or the reply: a text that may be both is a call."""
-        text = result.text + (self.ending(result.steps[-1].token) if result.steps else "")
-        reply = self.read(text, ended=True)
-        is_called = reply.calls and not reply.problems and not reply.text.strip()
-        if self._answers is not None and not is_called and accepts(self._answers, result.text):
-            return replace(result, value=self._answers.value(result.text.encode()))
+    def attach_reply(self, result: Result) -> Result:
+        """Return a result whose value is the document, or the reply. A text that may be both is a call."""
+        # the end token may be the closing mark of the last call
+        text = result.text + (self.ending_text(result.steps[-1].token) if result.steps else "")
+        reply = self.read(text, is_complete=True)
+        is_call = reply.calls and not reply.problems and not reply.text.strip()
+        if self._answer_grammar is not None and not is_call and accepts(self._answer_grammar, result.text):
+            return replace(result, value=self._answer_grammar.value(result.text.encode()))
         thoughts = reply.thinking or result.thoughts
         reply = replace(reply, thinking=thoughts or None)
         return replace(result, text=text, value=reply, thoughts=thoughts)
 
     @cached_property
-    def _answers(self) -> CompiledGrammar | None:
+    def _answer_grammar(self) -> CompiledGrammar | None:
         """The grammar of replies that call nothing, over bytes."""
         return None if self.answer is None else over_bytes(self.answer)
 
-    def ending(self, token: int) -> str:
-        """Return the text of a token that ended a text, if the format has it, as harmony has `<|call|>`."""
-        row = self.format
-        ends = (*row.text[1:], row.end, *row.calls)
-        named = (text for text, id in self.engine.specials.items() if id == token)
-        return next((text for text in named if any(end.endswith(text) for end in ends)), "")
+    def ending_text(self, token: int) -> str:
+        """Return the text of a token that ended a text, if the format has it, as harmony has `<|call|>`; ""
+        for others."""
+        format = self.format
+        ends = (*format.text[1:], format.end, *format.calls)
+        for text, id in self.engine.specials.items():
+            if id == token and any(end.endswith(text) for end in ends):
+                return text
+        return ""
 
-    def read(self, text: str, *, ended: bool) -> Reply:
-        """Return what a text consists of, whole or so far."""
+    def read(self, text: str, *, is_complete: bool) -> Reply:
+        """Return the texts, thoughts and calls of a text, whole or so far."""
         thinking = self.use.thinking if self.format.thinking else False
         tools = self.use.choice.tools
-        return without_repeats(parse_calls(text, self.format, tools=tools, thinking=thinking, ended=ended))
+        reply = parse_calls(text, self.format, tools=tools, thinking=thinking, ended=is_complete)
+        return without_repeats(reply)
 
     # --- prompts --------------------------------------------------------------------------------------------
 
     @cached_property
-    def _template(self) -> dict[str, Any]:
-        """What the chat template reads beside the messages. Those that know hybrid models ask for one of two
-        names whether there are thoughts; the others read neither."""
-        made = {} if self.use.choice.mode == "none" else template_tools(self.use.tools)
+    def _template_fields(self) -> dict[str, Any]:
+        """The variables of the chat template beside the messages. Templates of hybrid models read one of two
+        names that say whether there are thoughts; the others read neither."""
+        fields = {} if self.use.choice.mode == "none" else template_tools(self.use.tools)
         if self.use.thinking != "auto":
-            thinks = bool(self.use.thinking) or self._wanted.options.thinking is not None
-            made |= {"enable_thinking": thinks, "thinking": thinks}
-        return made
+            thinks = bool(self.use.thinking) or self._task.options.thinking is not None
+            fields |= {"enable_thinking": thinks, "thinking": thinks}
+        return fields
 
-    def question(self, source: PromptSource) -> ModelQuestion:
-        """Return what is asked of the model. Errors: OptionError for earlier calls that are none."""
+    def build_question(self, source: PromptSource) -> ModelQuestion:
+        """Return the question to the model: through its chat template, else as an embedded model reads it,
+        else as plain text. Errors: OptionError for earlier calls that are none."""
         prompt = source.prompt
-        given = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
-        messages = self.format.renamed(history(given, self.format.history), "prompt")
-        marks, template = str(self.format), self._template
-        asked = replace(source.question(self._wanted, ""), prompt=messages, marks=marks)
-        if self.has_template or self._wanted.options.chat:
-            told = told_tools(self._prompts, self.use.choice, self.format, template) * self.has_template
-            return replace(asked, template=template, told=told)
+        turns = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+        messages = self.format.renamed(rewrite_history(turns, self.format.history), "prompt")
+        marks, template = str(self.format), self._template_fields
+        question = replace(source.build_question(self._task, ""), prompt=messages, marks=marks)
+        if self.has_template or self._task.options.chat:
+            tools_text = ""
+            if self.has_template:
+                tools_text = tools_beside_template(self._prompts, self.use.choice, self.format, template)
+            return replace(question, template=template, told=tools_text)
         if self._prompts.is_embedded:
-            said = "\n".join(source.values) if isinstance(prompt, str) else last_question(messages)
-            answer = self._wanted.form.outline.partition("\n")[0]  # without descriptions
-            return ModelQuestion(embedded_prompt(self.use.choice.tools, said, answer))
+            text_to_read = "\n".join(source.values) if isinstance(prompt, str) else last_question(messages)
+            answer = self._task.form.outline.partition("\n")[0]  # without descriptions
+            return ModelQuestion(embedded_prompt(self.use.choice.tools, text_to_read, answer))
         guard = self._prompts.controls(marks).guarded
-        tools = _told_tools(self.use.choice.tools, self.format, guard)
-        parts = [tools, *(_said(message, self.format, guard) for message in messages)]
+        tools = _describe_tools(self.use.choice.tools, self.format, guard)
+        parts = [tools, *(_write_message(message, self.format, guard) for message in messages)]
         text = "\n\n".join(filter(None, parts)) + "\n\n"
-        return replace(asked, prompt=text, chat=False, refused=guard(asked.refused), is_guarded=True)
+        return replace(question, prompt=text, chat=False, refused=guard(question.refused), is_guarded=True)
 
 
 def model_format(prompts: ModelPrompts) -> ToolFormat:
-    """Return how a model writes calls. Errors: OptionError where neither it nor its chat template tells."""
+    """Return the format of a model's calls. Errors: OptionError for a chat template that shows none."""
     if prompts.has_template():
         return format_of(prompts.template_holder())
     if prompts.is_embedded:
@@ -161,24 +170,30 @@ def specials_of(engine: Engine) -> dict[str, int | None]:
 
 
 def template_tools(tools: Sequence[Tool]) -> dict[str, Any]:
-    """Return what a chat template reads of tools."""
+    """Return the variable of a chat template that has the tools."""
     return {"tools": [tool.openai() for tool in tools] or None}
 
 
-def told_tools(
-    prompts: ModelPrompts, choice: ToolChoice, format: ToolFormat, template: Mapping[str, Any]
+def tools_beside_template(
+    prompts: ModelPrompts,
+    choice: ToolChoice,
+    format: ToolFormat,
+    template: Mapping[str, Any],
 ) -> str:
-    """Return what stands of the tools before the first words of the user, guarded. It is "" where the chat
-    template writes them itself as it reads `template`."""
-    tells = not choice.tools or prompts.tells_tools(template)
-    return "" if tells else _told_tools(choice.tools, format, prompts.controls(str(format)).guarded)
+    """Return the description of the tools that stands before the first words of the user, guarded. It is ""
+    where the chat template writes the tools itself, of the variables `template`. For example, it begins with
+    `Tools:` for a template that passes over `tools`."""
+    if not choice.tools or prompts.tells_tools(template):
+        return ""
+    return _describe_tools(choice.tools, format, prompts.controls(str(format)).guarded)
 
 
 def embedded_prompt(tools: Sequence[Tool], text: str, answer: str = "") -> ModelPrompt:
     """Return the prompt of a model that knows outlines and texts alone. The outline of the answer, if there
     may be one, and of each tool's arguments stand on lines of their own. Several have their tools' names."""
-    outlines = [answer] * bool(answer) + [f"{tool.name}: {_call_outline(tool)}" for tool in tools]
-    if len(outlines) == 1 and tools:
+    outlines = [answer] if answer else []
+    outlines += [f"{tool.name}: {_call_outline(tool)}" for tool in tools]
+    if len(outlines) == 1 and tools:  # a single outline needs no name
         outlines = [_call_outline(tools[0])]
     return extraction_prompt_under("\n".join(outlines), text)
 
@@ -190,36 +205,40 @@ def plain_chat(
     guard: Guard,
 ) -> str:
     """Return the prompt of a model without a chat template that goes on with a conversation: the tools, then
-    each message behind its role, guarded. `format`: how calls are written; None: there are none."""
-    told = [_told_tools(tools, format, guard)] if format is not None else []
-    told += [
-        f"{guard(message['role'].capitalize())}: {_said(message, format or FORMATS[EMBEDDED_FORMAT], guard)}"
-        for message in messages
-    ]
-    return "\n\n".join([*filter(None, told), "Assistant:"])
+    each message behind its role, guarded.
+
+    `format`: that of calls; None: there are no tools. For example, one message gives the two paragraphs
+    `User: Hi` and `Assistant:`.
+    """
+    parts = [_describe_tools(tools, format, guard)] if format is not None else []
+    for message in messages:
+        role, text = message["role"], _write_message(message, format or FORMATS[EMBEDDED_FORMAT], guard)
+        parts.append(f"{guard(role.capitalize())}: {text}")
+    return "\n\n".join([*filter(None, parts), "Assistant:"])
 
 
-def _told_tools(listed: Sequence[Tool], format: ToolFormat, guard: Guard) -> str:
-    """Return what a prompt says of the tools, where no template does; what people say of them is guarded."""
-    if not listed:
+def _describe_tools(tools: Sequence[Tool], format: ToolFormat, guard: Guard) -> str:
+    """Return the description of the tools in a prompt without a template. The words of people are guarded."""
+    if not tools:
         return ""
-    lines = [guard(line) for tool in listed for line in _described(tool)]
-    example = write_calls([Call(guard(listed[0].name), {}, "call_0")], format)
+    lines = [guard(line) for tool in tools for line in _tool_lines(tool)]
+    example = write_calls([Call(guard(tools[0].name), {}, "call_0")], format)
     return "\n".join(["Tools:", *lines, "A call is written so, with its arguments:", example])
 
 
-def _said(message: Mapping[str, Any], format: ToolFormat, guard: Guard) -> str:
+def _write_message(message: Mapping[str, Any], format: ToolFormat, guard: Guard) -> str:
     """Return a message as plain text, guarded, its calls as the format writes them."""
     parts = [guard(message["content"])]
-    earlier = message.get("tool_calls")
-    if earlier:
-        of_calls = history([message], "object")[0]["tool_calls"]
-        said = [
-            (call["function"]["name"], call["function"]["arguments"], str(call.get("id", "")))
-            for call in of_calls
-        ]
-        write_calls([Call(*call) for call in said], format)  # which refuses what the format cannot write
-        parts.append(write_calls([Call(*guard(call)) for call in said], format))
+    earlier_calls = message.get("tool_calls")
+    if earlier_calls:
+        calls = rewrite_history([message], "object")[0]["tool_calls"]
+        call_fields = list[tuple[Any, Any, str]]()
+        for call in calls:
+            function = call["function"]
+            call_fields.append((function["name"], function["arguments"], str(call.get("id", ""))))
+        # unguarded first: a call that the format cannot write is refused in its own words
+        write_calls([Call(*call) for call in call_fields], format)
+        parts.append(write_calls([Call(*guard(call)) for call in call_fields], format))
     return "\n".join(filter(None, parts))
 
 
@@ -230,7 +249,7 @@ def _call_outline(tool: Tool) -> str:
     return f"{{name: string, arguments: {outline}}}" if "?: " in outline else outline
 
 
-def _described(tool: Tool) -> list[str]:
+def _tool_lines(tool: Tool) -> list[str]:
     """Return the outline of a tool with its description, and the descriptions of its arguments below."""
     outline, *lines = unwarned_schema(tool.closed_schema).outline(descriptions=True).split("\n")
     return [f"{tool.name}: {outline} {tool.description}".strip(), *(f"  {line}" for line in lines)]

@@ -1,4 +1,4 @@
-"""Replies that may call tools: what `tools=` and its kin say, what a return type takes of a reply, and
+"""Replies that may call tools: the options of tools, the part of a reply that a return type takes, and
 whether a reply keeps to both. No tool is called."""
 
 from __future__ import annotations
@@ -36,38 +36,38 @@ from structgen.schema.reading.policies import WIDEST
 _CURE: Final = "Annotate Call, str | Call, Person | Call, the same with list[Call], or Reply (of structgen)."
 
 
-class Taken(NamedTuple):
-    """What a return type takes of a reply."""
+class ReplyShape(NamedTuple):
+    """Which part of a reply a return type takes."""
 
     text: bool
-    """It may be a text; of a reply with calls, the calls."""
+    """Whether a reply without calls is taken as its text."""
     calls: Literal["one", "list", "reply"]
     """One call, a list of them, or the `Reply` itself."""
     answer: Any = None
-    """The target of a reply that calls nothing and is no free text; None: there is none."""
+    """The target of a reply that calls nothing and is no free text; None: such a reply is not taken."""
 
 
 @dataclass(frozen=True, eq=False)
 class ToolUse:
-    """Which tools a reply may call, and what becomes of it. Made by `tool_use`."""
+    """Which tools a reply may call, and which value it becomes. Made by `read_tool_use`."""
 
     tools: tuple[Tool, ...]
     choice: ToolChoice
     format: ToolFormat | None
-    """None: told by the model's chat template, or by its server."""
+    """None: the model's chat template, or its server, has the format."""
     thinking: bool | Literal["auto"]
     """Whether the format's thoughts come before the reply, as `sg.tools` has it."""
     policies: Mapping[str, Any]
-    taken: Taken
+    reply_shape: ReplyShape
     prompts: WeakKeyDictionary[Any, Any] = field(default_factory=WeakKeyDictionary)
-    """How each model of this process is asked, kept as long as both are."""
+    """The `ToolPrompts` of each model of this process, kept as long as both are."""
 
-    def value(self, reply: Reply) -> Any:
-        """Return what the return type takes of a whole reply.
+    def take_whole(self, reply: Reply) -> Any:
+        """Return the value of a whole reply, as the return type takes it.
 
         Errors: ValidatorError for arguments that the types of a tool refuse, and for a reply with problems.
         """
-        if (problem := _problem(reply)) is not None:
+        if (problem := _first_problem(reply)) is not None:
             raise problem
         for call in reply.calls:
             if call.tool is not None and call.tool.reader is not None:
@@ -77,49 +77,52 @@ class ToolUse:
                     where = f"{call.name}{error.where}"
                     raise ValidatorError(error.what, count=error.count, where=where) from error
         if reply.repeats:
-            told = f"{reply.repeats}: the reply ends before. parallel=False allows one call in a reply."
-            warnings.warn(ToolWarning(told), stacklevel=warning_level())
-        return self._value(reply)
+            warning = f"{reply.repeats}: the reply ends before. parallel=False allows one call in a reply."
+            warnings.warn(ToolWarning(warning), stacklevel=warning_level())
+        return self._take_parts(reply)
 
-    def so_far(self, reply: Reply) -> Any:
-        """Return what the return type takes of a reply that may go on: the call that is being written too.
-        Of what may be another answer, whose strings may hold marks of calls: the text, if it is no JSON."""
-        if self.taken.answer is not None and (reply.text.strip() or not reply.begun_calls):
-            return reply.text if self.taken.text else None
-        return self._value(reply)
+    def take_so_far(self, reply: Reply) -> Any:
+        """Return the value of a reply that may go on: the call that is being written counts too. A reply that
+        may be another answer, whose strings may hold marks of calls, is its text, if that is no JSON."""
+        if self.reply_shape.answer is not None and (reply.text.strip() or not reply.begun_calls):
+            return reply.text if self.reply_shape.text else None
+        return self._take_parts(reply)
 
-    def _value(self, reply: Reply) -> Any:
-        if self.taken.calls == "reply":
+    def _take_parts(self, reply: Reply) -> Any:
+        """Return the reply, its text, its calls or its only call, as the return type takes them."""
+        shape, calls = self.reply_shape, reply.begun_calls
+        if shape.calls == "reply":
             return reply
-        calls = reply.begun_calls
-        if not calls:
-            return reply.text if self.taken.text else [] if self.taken.calls == "list" else None
-        return calls if self.taken.calls == "list" else calls[0]
+        if not calls and shape.text:
+            return reply.text
+        if shape.calls == "list":
+            return calls or []
+        return calls[0] if calls else None
 
-    def fault(self, reply: Reply) -> ValidatorError | None:
-        """Return what is wrong with a reply that no mask has seen; None: nothing but what `value` finds."""
-        if (problem := _problem(reply)) is not None:
+    def find_fault(self, reply: Reply) -> ValidatorError | None:
+        """Return the fault of a reply that no mask has seen; None: none but those that `take_whole` finds."""
+        if (problem := _first_problem(reply)) is not None:
             return problem
-        count, most, must = len(reply.calls), self.choice.max_calls, self.choice.must_call
+        count, call_limit, must = len(reply.calls), self.choice.max_calls, self.choice.must_call
         is_open = reply.partial is not None or not (reply.complete or reply.problems)
+        has_too_many = call_limit is not None and count > call_limit
         faults = {
             "The reply breaks off inside of a call.": is_open,
             "The reply calls no tool, and it must call one.": must and not count,
             "Text follows the calls, where only calls may.": must and "".join(reply.texts[1:]).strip(),
-            f"The reply has {count} calls, and may have {most}.": most is not None and count > most,
+            f"The reply has {count} calls, and may have {call_limit}.": has_too_many,
         }
-        for what, is_there in faults.items():
+        for fault, is_there in faults.items():
             if is_there:
-                return ValidatorError(what, where="calls")
+                return ValidatorError(fault, where="calls")
         for call in reply.calls:
-            compiled = self._schemas[call.name]
-            wrong = first_fault(compiled, call.document)
-            if wrong:
-                return ValidatorError(f"The arguments are none of the schema's: {wrong}.", where=call.name)
+            fault = first_fault(self._argument_grammars[call.name], call.document)
+            if fault:
+                return ValidatorError(f"The arguments are none of the schema's: {fault}.", where=call.name)
         return None
 
     @cached_property
-    def _schemas(self) -> dict[str, CompiledGrammar]:
+    def _argument_grammars(self) -> dict[str, CompiledGrammar]:
         """The grammar of each tool's arguments, over bytes."""
         return {
             tool.name: over_bytes(unwarned_schema(tool.closed_schema, **{**tool.policies, **WIDEST}))
@@ -127,39 +130,41 @@ class ToolUse:
         }
 
 
-def tool_use(given: TypedOptions, hint: Any, where: str) -> ToolUse:
-    """Return what options and a return type say together; a `target` (`where`) has calls beside it in any
-    case.
+def read_tool_use(options: TypedOptions, hint: Any, where: str) -> ToolUse:
+    """Return the tools, and the shape of replies, that options and a return type ask for. Calls may always
+    stand in place of a `target` (`where`).
 
     Without `tool_choice`, a call is required where the type has no text. Without `parallel`, there may be
     several calls where the type is a list of them, and in a `Reply` that need not have one. Errors:
     OptionError and those of `sg.tools`; UnsupportedError for a type that is none of a reply.
     """
-    taken = _taken(hint, where)
-    tools = read_tools(given.tools)
-    choice, parallel = given.tool_choice, given.parallel
-    free = taken.text or taken.calls == "reply" or taken.answer is not None
+    reply_shape = _reply_shape_of(hint, where)
+    tools = read_tools(options.tools)
+    # without words of a person, the return type says how many calls there may be
+    choice, parallel = options.tool_choice, options.parallel
+    may_be_text = reply_shape.text or reply_shape.calls == "reply" or reply_shape.answer is not None
     if choice is None:
-        choice = "auto" if free else "required"
-    if parallel is None and taken.calls != "reply":
-        parallel = taken.calls == "list"
-    read = read_choice(tools, choice, parallel)
-    if not (free or read.must_call):
+        choice = "auto" if may_be_text else "required"
+    if parallel is None and reply_shape.calls != "reply":
+        parallel = reply_shape.calls == "list"
+    tool_choice = read_choice(tools, choice, parallel)
+    if not (may_be_text or tool_choice.must_call):
         raise OptionError(
             f"A reply may be a text, and {type_text(hint)} has no place for one.",
             where="tool_choice",
             cure='Give "required" or the name of a tool, or annotate str | Call.',
         )
-    if taken.calls == "one" and read.max_calls not in (0, 1):
+    if reply_shape.calls == "one" and tool_choice.max_calls not in (0, 1):
         raise OptionError(
             f"A reply may have several calls, and {type_text(hint)} takes one.",
             where="parallel",
             cure="Leave parallel out, or annotate list[Call].",
         )
-    if read.must_call:
-        taken = taken._replace(answer=None)
-    format = None if given.tool_format is None else format_of(given.tool_format, where="tool_format")
-    return ToolUse(tools, read, format, given.thoughts, dict(given.policies or {}), taken)
+    if tool_choice.must_call:  # calls alone: nothing is left to answer
+        reply_shape = reply_shape._replace(answer=None)
+    format = None if options.tool_format is None else format_of(options.tool_format, where="tool_format")
+    policies = dict(options.policies or {})
+    return ToolUse(tools, tool_choice, format, options.thoughts, policies, reply_shape)
 
 
 def names_calls(hint: Any) -> bool:
@@ -167,23 +172,27 @@ def names_calls(hint: Any) -> bool:
     return hint is Call or hint is Reply or any(map(names_calls, typing.get_args(hint)))
 
 
-def _taken(hint: Any, where: str) -> Taken:
-    """Return what a return type takes of a reply. Errors: UnsupportedError."""
+def _reply_shape_of(hint: Any, where: str) -> ReplyShape:
+    """Return which part of a reply a return type takes, such as the only call for `str | Call`. Errors:
+    UnsupportedError."""
     if hint is Reply:
-        return Taken(True, "reply")
+        return ReplyShape(True, "reply")
     is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
     members = list(typing.get_args(hint)) if is_union else [hint]
-    called = [member for member in members if names_calls(member)]
-    if not called and where == "target":
-        called, members = [Call], [*members, Call]
+    with_calls = [member for member in members if names_calls(member)]
+    if not with_calls and where == "target":  # a target names the answer alone
+        with_calls, members = [Call], [*members, Call]
     rest = [member for member in members if not names_calls(member)]
-    answer = typing.Union[tuple(rest)] if len(rest) > 1 else rest[0] if rest else None
-    text = answer is str
+    answer = rest[0] if rest else None
+    if len(rest) > 1:
+        answer = typing.Union[tuple(rest)]
+    text = answer is str  # free text needs no grammar, and is no answer of its own
     answer = None if text else answer
-    if called == [Call]:
-        return Taken(text, "one", answer)
-    if len(called) == 1 and typing.get_origin(called[0]) is list and typing.get_args(called[0]) == (Call,):
-        return Taken(text, "list", answer)
+    if with_calls == [Call]:
+        return ReplyShape(text, "one", answer)
+    is_list = len(with_calls) == 1 and typing.get_origin(with_calls[0]) is list
+    if is_list and typing.get_args(with_calls[0]) == (Call,):
+        return ReplyShape(text, "list", answer)
     raise UnsupportedError(
         f"{type_text(hint)} says nothing of a reply that may call tools.",
         keyword="type",
@@ -192,20 +201,23 @@ def _taken(hint: Any, where: str) -> Taken:
     )
 
 
-def history(messages: Sequence[Mapping[str, Any]], form: Literal["object", "text"]) -> list[dict[str, Any]]:
-    """Return chat messages, the arguments of earlier calls as an object or as JSON text, whichever they have.
-    Errors: OptionError for arguments that are neither."""
-    rewritten = []
-    for at, message in enumerate(messages):
-        made = {**message, "content": message.get("content") or ""}
-        if made.get("tool_calls"):
-            made["tool_calls"] = [_rewritten(call, form, at) for call in made["tool_calls"]]
-        rewritten.append(made)
-    return rewritten
+def rewrite_history(
+    messages: Sequence[Mapping[str, Any]], form: Literal["object", "text"]
+) -> list[dict[str, Any]]:
+    """Return chat messages with the arguments of earlier calls in one form: an object, or JSON text. People
+    write both. Errors: OptionError for arguments that are neither."""
+    turns = []
+    for index, message in enumerate(messages):
+        turn = {**message, "content": message.get("content") or ""}
+        if turn.get("tool_calls"):
+            turn["tool_calls"] = [_rewrite_call(call, form, index) for call in turn["tool_calls"]]
+        turns.append(turn)
+    return turns
 
 
-def _rewritten(call: Any, form: str, at: int) -> Any:
-    """Return an earlier call with its arguments in a form. Errors: OptionError; `at`: the message's place."""
+def _rewrite_call(call: Any, form: str, index: int) -> Any:
+    """Return an earlier call with its arguments in a form. `index`: that of its message, for errors. Errors:
+    OptionError."""
     function = call.get("function") if isinstance(call, Mapping) else None
     arguments = function.get("arguments") if isinstance(function, Mapping) else None
     try:
@@ -214,21 +226,21 @@ def _rewritten(call: Any, form: str, at: int) -> Any:
         elif form == "text" and isinstance(arguments, Mapping):
             arguments = json.dumps(arguments, ensure_ascii=False)
         if not isinstance(function, Mapping) or not isinstance(arguments, Mapping | str):
-            raise ValueError
+            raise ValueError  # the same message as for a text that is no JSON
     except ValueError as error:
         raise OptionError(
-            f"A call in message {at} is not one of OpenAI's, or its arguments are no JSON.",
+            f"A call in message {index} is not one of OpenAI's, or its arguments are no JSON.",
             where="prompt",
             cure="Pass reply.message(), or the assistant's message as OpenAI's API returned it.",
         ) from error
     return {**call, "function": {**function, "arguments": arguments}}
 
 
-def _problem(reply: Reply) -> ValidatorError | None:
+def _first_problem(reply: Reply) -> ValidatorError | None:
     """Return the first problem of a reply that is more than a note on how a call is written."""
     problem = next((problem for problem in reply.problems if not isinstance(problem, LooseCallError)), None)
     if problem is None:
         return None
-    made = ValidatorError(problem.what, where=problem.where)
-    made.__cause__ = problem
-    return made
+    error = ValidatorError(problem.what, where=problem.where)
+    error.__cause__ = problem
+    return error

@@ -9,8 +9,8 @@ from structgen.asking.request_reading.targets import ReadTarget
 from structgen.base.errors import OptionError, unknown_option
 from structgen.doors.typed.local import Local
 from structgen.doors.typed.missing_options import OF_DRAWS
-from structgen.doors.typed.prompts import PromptSource, wanted_of
-from structgen.doors.typed.wanted_forms import WantedText
+from structgen.doors.typed.prompts import PromptSource, narrow_task
+from structgen.doors.typed.target_forms import WritingTask
 from structgen.doors.typed.writers import Writer
 
 if TYPE_CHECKING:
@@ -23,50 +23,54 @@ D = TypeVar("D")
 class Sampler(Generic[P, D]):
     """What `person.sample(n, ...)` is of a function with parameters: call it with the arguments."""
 
-    def __init__(self, drawn: Callable[P, D], said: str) -> None:
-        self._drawn, self._said = drawn, said
+    def __init__(self, draw: Callable[P, D], signature_text: str) -> None:
+        self._draw, self._signature_text = draw, signature_text
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> D:
         """Return the draws."""
-        return self._drawn(*args, **kwargs)
+        return self._draw(*args, **kwargs)
 
     def __repr__(self) -> str:
-        return f"<Sampler of {self._said}: call it with these arguments>"
+        return f"<Sampler of {self._signature_text}: call it with these arguments>"
 
 
-def check_names(given: Mapping[str, Any]) -> None:
-    """Raise OptionError for an option of draws that there is not."""
-    from structgen.decoding.samplers.sample import (
-        TypedSampleOptions,  # start-up: few functions are drawn from
-    )
+def check_names(options: Mapping[str, Any]) -> None:
+    """Raise OptionError for a name that is no option of draws."""
+    # start-up: few functions are drawn from
+    from structgen.decoding.samplers.sample import TypedSampleOptions
 
-    known = list(TypedSampleOptions.__annotations__)
-    for name in given:
-        if name not in known:
-            raise unknown_option("sample", name, known)
+    option_names = list(TypedSampleOptions.__annotations__)
+    for name in options:
+        if name not in option_names:
+            raise unknown_option("sample", name, option_names)
 
 
-def drawn(writer: Writer, wanted: WantedText, source: PromptSource, how: Mapping[str, Any]) -> Samples[Any]:
-    """Return objects drawn from the model's distribution of documents that the type accepts. `how`: `n` and
-    other options of `sg.sample`; without max_tokens, those of a call count.
+def draw_samples(
+    writer: Writer,
+    task: WritingTask,
+    source: PromptSource,
+    sample_options: Mapping[str, Any],
+) -> Samples[Any]:
+    """Return objects drawn from the model's distribution of documents that the type accepts.
 
-    Raises UnsupportedError for what has no such distribution, and what `sg.sample` raises.
+    `sample_options`: those of `sg.sample`, such as `{"n": 100}`; without max_tokens, that of a call counts.
+    Raises UnsupportedError for a target or a writer without such a distribution; the errors of `sg.sample`.
     """
     from structgen.decoding.samplers.sample import sample
 
-    wanted = wanted_of(wanted, source)
-    form = wanted.form
-    OF_DRAWS.refuse(wanted.options, form, writer)
+    task = narrow_task(task, source)
+    form = task.form
+    OF_DRAWS.refuse(task.options, form, writer)
     assert isinstance(writer, Local)
-    request = writer.request(wanted, source)
+    request = writer.request(task, source)
     request = writer.engine.reading.bounded(request, len(request.prompt))
     if request.begun:
         cure = "Leave this message out, or write continue_final_message=False."
         raise OptionError("Draws are whole, and the last message begins one.", where="prompt", cure=cure)
-    # The documents of the function's policies, read and checked as the type has it.
+    # the documents of the function's policies, read and checked as the type has it
     grammar = ReadTarget(form.grammar, form.reader)
-    most = {"max_tokens": request.most_tokens} if how.get("max_tokens") is None else {}
-    draws: Samples[Any] = sample(
-        writer.engine, writer.engine.prompt_tokens(request), grammar, **{**how, **most, "name": writer.name}
-    )
+    all_options = {**sample_options, "name": writer.name}
+    if all_options.get("max_tokens") is None:
+        all_options["max_tokens"] = request.most_tokens
+    draws: Samples[Any] = sample(writer.engine, writer.engine.prompt_tokens(request), grammar, **all_options)
     return draws

@@ -1,8 +1,8 @@
 """One core for callers that wait in an event loop, and for those that do not.
 
-What asks a model is a coroutine or an asynchronous generator, and is told whether it may wait (`waits`).
-Where it may not, its writer blocks, and the caller has the result at once by `now` and `each`: there is no
-event loop.
+A model is asked by a coroutine or an asynchronous generator, whose flag `is_async` says whether it may wait.
+Where it may not, its writer blocks, and the caller has the result at once by `run_coroutine` and
+`run_generator`: there is no event loop.
 """
 
 from __future__ import annotations
@@ -14,39 +14,39 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def now(asked: Awaitable[T]) -> T:
+def run_coroutine(coroutine: Awaitable[T]) -> T:
     """Return what a coroutine returns that waits for nothing. Cost: one to three microseconds."""
-    running = asked.__await__()
+    steps = coroutine.__await__()
     try:
-        next(running)
-    except StopIteration as ended:
-        value: T = ended.value
+        next(steps)
+    except StopIteration as stop:
+        value: T = stop.value
         return value
-    raise AssertionError("it does not wait")
+    raise AssertionError("it does not wait")  # a writer that blocks never suspends
 
 
-def each(asked: AsyncGenerator[T, None]) -> Generator[T, None, None]:
+def run_generator(generator: AsyncGenerator[T, None]) -> Generator[T, None, None]:
     """Yield what an asynchronous generator yields that waits for nothing; leaving the loop closes it."""
     try:
         while True:
             try:
-                item = now(anext(asked))
+                item = run_coroutine(anext(generator))
             except StopAsyncIteration:
                 return
             yield item
     finally:
-        now(asked.aclose())
+        run_coroutine(generator.aclose())
 
 
 class AsyncStream(AsyncIterator[T]):
     """What an asynchronous generator yields: for `async for`, with or without `await` before the call."""
 
-    def __init__(self, asked: AsyncGenerator[T, None]) -> None:
-        self._asked = asked
+    def __init__(self, generator: AsyncGenerator[T, None]) -> None:
+        self._generator = generator
 
     async def __anext__(self) -> T:
         """Return the next item. Raises StopAsyncIteration."""
-        return await anext(self._asked)
+        return await anext(self._generator)
 
     def __await__(self) -> Generator[Any, None, AsyncStream[T]]:
         """Return the stream itself: nothing is waited for."""
@@ -55,7 +55,7 @@ class AsyncStream(AsyncIterator[T]):
 
     async def aclose(self) -> None:
         """End the work on items that nobody asks for."""
-        await self._asked.aclose()
+        await self._generator.aclose()
 
 
 async def pieces_of(stream: Any) -> AsyncGenerator[Any, None]:
@@ -69,6 +69,6 @@ async def pieces_of(stream: Any) -> AsyncGenerator[Any, None]:
             for piece in stream:
                 yield piece
     finally:
-        closed = (getattr(stream, "aclose", None) or stream.close)()
-        if isawaitable(closed):
-            await closed
+        closing = (getattr(stream, "aclose", None) or stream.close)()
+        if isawaitable(closing):
+            await closing

@@ -21,41 +21,43 @@ Wrapping: TypeAlias = Literal["never", "unlisted", "always"]
 
 WRAPPER: Final = "value"
 """The name of the member that holds the document."""
-_HELD: Final = re.compile(r'\s*\{\s*("(?:[^"\\]|\\.)*")\s*:(.*)\}\s*', re.DOTALL)
+_SINGLE_MEMBER: Final = re.compile(r'\s*\{\s*("(?:[^"\\]|\\.)*")\s*:(.*)\}\s*', re.DOTALL)
 """An object: its first key, and all behind its colon."""
 
-_BEGUN: Final = re.compile(rf'\s*\{{\s*"{WRAPPER}"\s*:\s*')
+_WRAPPER_OPENING: Final = re.compile(rf'\s*\{{\s*"{WRAPPER}"\s*:\s*')
 
 
 def is_object(schema: JsonObject) -> bool:
-    """Tell whether the root of a schema, or what it refers to, says that documents are objects."""
-    name = str(schema.get("$ref", ""))
-    root = schema.get("$defs", {}).get(name.removeprefix("#/$defs/"), {}) if name else schema
+    """Tell whether all documents of a schema are objects, by the `type` of its root or of its definition."""
+    root = schema
+    if name := str(schema.get("$ref", "")):
+        root = schema.get("$defs", {}).get(name.removeprefix("#/$defs/"), {})
     return isinstance(root, dict) and root.get("type") == "object"
 
 
-def wrapped(schema: JsonObject) -> JsonObject:
+def wrap_schema(schema: JsonObject) -> JsonObject:
     """Return the schema of objects with one member, whose values are the documents of a schema; the schema
     itself, if its documents are objects."""
     if is_object(schema):
         return schema
-    made: JsonObject = {
+    wrapper: JsonObject = {
         "type": "object",
         "properties": {WRAPPER: {key: value for key, value in schema.items() if key != "$defs"}},
         "required": [WRAPPER],
         "additionalProperties": False,
     }
-    return {**made, "$defs": schema["$defs"]} if "$defs" in schema else made
+    return {**wrapper, "$defs": schema["$defs"]} if "$defs" in schema else wrapper
 
 
-def wrapper_of(text: str) -> str:
-    """Return a text of `wrapped(schema)` for a document of the schema."""
+def wrap_document(text: str) -> str:
+    """Return a text of `wrap_schema(schema)` for a document of the schema."""
     return f'{{"{WRAPPER}": {text}}}'
 
 
-def unwrapped(text: str) -> str:
-    """Return the document inside a text of `wrapped(schema)`; the text itself, if it is no such object."""
-    wrapper = _HELD.fullmatch(text)
+def unwrap_document(text: str) -> str:
+    """Return the document inside a text of `wrap_schema(schema)`; the text itself, if it is no such
+    object."""
+    wrapper = _SINGLE_MEMBER.fullmatch(text)
     with suppress(ValueError):
         if wrapper is not None and json.loads(wrapper[1]) == WRAPPER:  # the policies may allow escapes
             return wrapper[2].strip()
@@ -66,22 +68,22 @@ class Unwrapping:
     """The document inside a text that comes in pieces."""
 
     def __init__(self) -> None:
-        self._text = self._told = ""
+        self._text = self._handed_out = ""
 
-    def add(self, piece: str | None) -> str:
-        """Return what a piece adds to the document; None ends the text. What may be the wrapper's end is held
-        back until more comes. Cost: linear in the text so far."""
+    def add_piece(self, piece: str | None) -> str:
+        """Return the text that a piece adds to the document; None ends the text. Characters that may be the
+        end of the wrapper are handed out when more has come. Cost: linear in the text so far."""
         self._text += piece or ""
-        begun = _BEGUN.match(self._text)
-        rest = "" if begun is None else self._text[begun.end() :].rstrip("} \t\n\r")
-        document = unwrapped(self._text) if piece is None else rest
-        added = document[len(self._told) :]
-        self._told += added
-        return added
+        opening = _WRAPPER_OPENING.match(self._text)
+        rest = "" if opening is None else self._text[opening.end() :].rstrip("} \t\n\r")
+        document = unwrap_document(self._text) if piece is None else rest
+        addition = document[len(self._handed_out) :]
+        self._handed_out += addition
+        return addition
 
 
 class WrappedReader(TypeReader[T]):
-    """A type as a language of objects with one member. The objects that it reads, and the places of its
+    """A type as a language of objects with one member. The values that it reads, and the pointers of its
     errors, are those of the type."""
 
     __slots__ = ("_inner",)
@@ -90,11 +92,12 @@ class WrappedReader(TypeReader[T]):
         """`inner` reads the type's own documents."""
         self._inner = inner
 
-        def read(document: str | bytes) -> T:
+        def read_document(document: str | bytes) -> T:
             return inner.read_document(
-                unwrapped(document if isinstance(document, str) else document.decode())
+                unwrap_document(document if isinstance(document, str) else document.decode())
             )
 
+        # pydantic keeps definitions at the root: the wrapper goes inside of them
         core = inner.core_schema
         is_shared = core["type"] == "definitions"
         field = {
@@ -102,9 +105,10 @@ class WrappedReader(TypeReader[T]):
             "schema": core["schema"] if is_shared else core,
             "required": True,
         }
-        held: JsonObject = {"type": "typed-dict", "fields": {WRAPPER: field}}
-        core = {**core, "schema": held} if is_shared else held
-        super().__init__(inner.hint, SimpleNamespace(validate_json=read), wrapped(inner.schema), core)
+        object_core: JsonObject = {"type": "typed-dict", "fields": {WRAPPER: field}}
+        core = {**core, "schema": object_core} if is_shared else object_core
+        validator = SimpleNamespace(validate_json=read_document)
+        super().__init__(inner.hint, validator, wrap_schema(inner.schema), core)
 
     def __reduce__(self) -> Any:
         """Pickle by the type, as its own reader does."""

@@ -1,4 +1,4 @@
-"""What writes texts: an engine of this process, a masked-diffusion model, or a server."""
+"""Writers of texts: an engine of this process, a masked-diffusion model, or a server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from structgen.doors.typed.missing_options import (
 )
 from structgen.doors.typed.options import TypedOptions
 from structgen.doors.typed.servers import Server, server_of
-from structgen.doors.typed.wanted_forms import WantedForm, check_wrap, form_of, form_of_calls
+from structgen.doors.typed.target_forms import TargetForm, check_wrap, form_of, form_of_calls
 from structgen.doors.typed.wrapping import Wrapping
 from structgen.schema.reading.policies import READABLE_DUMPS
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 Writer: TypeAlias = "Local | Infiller | Remote"
 """Writes texts for prompts. A text is one of the grammar's, or its result has an error: a ValidatorError,
-where another attempt may help. Its coroutines wait only where the caller does (`WantedText.waits`)."""
+where another attempt may help. Its coroutines wait only where the caller does (`WritingTask.is_async`)."""
 
 
 def wrapping_of(model: object, wrap: bool | None) -> Wrapping:
@@ -41,7 +41,7 @@ def wrapping_of(model: object, wrap: bool | None) -> Wrapping:
     chat model gives better numbers, lists and texts as the value of a key (docs/inside/results.md)."""
     if wrap is not None:
         return "always" if wrap else "never"
-    name = _named(model)
+    name = _name_of(model)
     if isinstance(model, Server) or name.startswith(ON_A_SERVER):
         return "always"
     prompts = _prompts_of(model)
@@ -51,17 +51,17 @@ def wrapping_of(model: object, wrap: bool | None) -> Wrapping:
 
 
 def _prompts_of(model: Any) -> ModelPrompts:
-    """Return what makes the prompts of a model of this process."""
-    return model.prompts if hasattr(model, "prompts") else ModelPrompts(_named(model))
+    """Return the `ModelPrompts` of a model of this process."""
+    return model.prompts if hasattr(model, "prompts") else ModelPrompts(_name_of(model))
 
 
-def _named(model: object) -> str:
+def _name_of(model: object) -> str:
     """Return the name of a model; "" where it has none."""
     return model_name(model if isinstance(model, str | Path) else getattr(model, "name", ""))
 
 
 def writer_of(model: object, options: TypedOptions) -> Callable[[], Writer]:
-    """Return what gives the writer of a model, which is loaded when it is first asked for.
+    """Return a function that returns the writer of a model. The model is loaded by the first call of it.
 
     Errors: StructgenError where there is no model of this name, as far as can be told at once; OptionError
     for options that a server or infilling does not have.
@@ -76,22 +76,22 @@ def writer_of(model: object, options: TypedOptions) -> Callable[[], Writer]:
         OF_SERVER_FIELDS.refuse(options, model)
         if model.protocol == "anthropic":
             OF_ANTHROPIC.refuse(options.sampling)
-        asked = Remote(model)
-        return lambda: asked
-    name = _named(model)
+        server_writer = Remote(model)  # made once: it learns what the server refuses
+        return lambda: server_writer
+    name = _name_of(model)
     if isinstance(model, str | Path) or (name and isinstance(model, Infilling)):
         check_model(name)
     if is_infilling(model):
         OF_INFILLING.refuse(options, options.sampling)
-        filler = Infiller(model) if isinstance(model, Infilling) else infiller_of(name)
-        return lambda: filler
+        infiller = Infiller(model) if isinstance(model, Infilling) else infiller_of(name)
+        return lambda: infiller
     if isinstance(model, str | Path):
         return lambda: local_model(name)
     from structgen.decoding.engine import Engine
 
     if isinstance(model, Engine):
-        known = Local(model, model.name)
-        return lambda: known
+        local_writer = Local(model, model.name)
+        return lambda: local_writer
     if hasattr(model, "model") and hasattr(model, "tokenizer"):
         cure = "Write sg.Engine(pipe.model, pipe.tokenizer) for a pipeline of transformers."
     elif hasattr(model, "forward") and hasattr(model, "config"):
@@ -108,31 +108,31 @@ def writer_of(model: object, options: TypedOptions) -> Callable[[], Writer]:
 
 
 class Preparation:
-    """What the options of a typed function, or of `sg.run`, say: which text of which model is wanted, and how
-    it is made."""
+    """The options of a typed function, or of `sg.run`, once they are checked: with the writer of their model,
+    and with the way from targets to forms."""
 
-    def __init__(self, model: object, tools: Any, given: Mapping[str, Any]) -> None:
-        """`given`: `options.CallOptions`. Errors: those of `writer_of` and `TypedOptions`;
+    def __init__(self, model: object, tools: Any, call_options: Mapping[str, Any]) -> None:
+        """`call_options`: `options.CallOptions`. Errors: those of `writer_of` and `TypedOptions`;
         UnsupportedError for tools with infilling."""
-        self.options = TypedOptions(tools=tools, **given)
+        self.options = TypedOptions(tools=tools, **call_options)
         self.writer = writer_of(model, self.options)
         if tools is not None and is_infilling(model):
             raise no_calls()
         if self.options.examples and _prompts_of(model).is_embedded:
             OF_EMBEDDED.refuse(self.options)
-        # what the embedded models were trained to write, and what sg.infill fills
-        as_dumps = is_embedded(_named(model)) or is_infilling(model)
-        self._usual = READABLE_DUMPS if as_dumps else None
+        # the embedded models were trained on texts of json.dumps, and sg.infill fills such texts
+        as_dumps = is_embedded(_name_of(model)) or is_infilling(model)
+        self._default_policies = READABLE_DUMPS if as_dumps else None
         self._wrapping = wrapping_of(model, self.options.wrap)
-        self._name = "" if isinstance(model, Server) else _named(model)
+        self._name = "" if isinstance(model, Server) else _name_of(model)
 
-    def form(self, target: Any, where: str = "target") -> WantedForm:
-        """Return the form of what is wanted, with a warning where the card of the model does not list it.
+    def read_form(self, target: Any, where: str = "target") -> TargetForm:
+        """Return the form of a target, with a warning where the card of the model does not list such forms.
         Errors: those of `form_of`, and of `form_of_calls` where there are tools."""
         if self.options.tools is not None:
-            form = form_of_calls(self.options, target, self._usual, self._wrapping, where)
+            form = form_of_calls(self.options, target, self._default_policies, self._wrapping, where)
         else:
-            form = form_of(target, self.options.policies, self._usual, self._wrapping, where)
+            form = form_of(target, self.options.policies, self._default_policies, self._wrapping, where)
             check_wrap(form, self.options.wrap)
-        warn_of_form(self._name, form.asked, form.grammar)
+        warn_of_form(self._name, form.card_form, form.grammar)
         return form

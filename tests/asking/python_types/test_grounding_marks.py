@@ -21,7 +21,7 @@ from typing_extensions import TypedDict
 
 import structgen as sg
 from structgen.asking.python_types.type_hints import read_type
-from structgen.doors.typed.wanted_forms import form_of
+from structgen.doors.typed.target_forms import form_of
 from structgen.grammars.json_grammars.prompting import schema_outline
 from structgen.schema.reading.quote_keyword import read_quote
 from structgen.tokens.tokenizer import byte_tokenizer

@@ -11,7 +11,7 @@ from strategy_models import RULE
 
 import structgen as sg
 from structgen.decoding.engine import Request, Sampling
-from structgen.doors.cli.named_values import strategy_named
+from structgen.doors.cli.named_values import read_strategy
 
 S = sg.strategies
 
@@ -53,11 +53,11 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "plan rollouts": (lambda: S.PlanningSearch(reward=len, rollouts=0), "rollouts"),
     "plan seconds": (lambda: S.PlanningSearch(reward=len, seconds=0), "seconds"),
     "plan megabytes": (lambda: S.PlanningSearch(reward=len, megabytes=1), "megabytes"),
-    "named tau": (lambda: strategy_named("mirostat:tau=0"), "tau"),
-    "named taus": (lambda: strategy_named("mirostat:taus=1"), "strategy"),
-    "named without a value": (lambda: strategy_named("mirostat:tau"), "strategy"),
-    "named tau=x": (lambda: strategy_named("mirostat:tau=x"), "tau"),
-    "an unknown name": (lambda: strategy_named("mirostatt"), "strategy"),
+    "named tau": (lambda: read_strategy("mirostat:tau=0"), "tau"),
+    "named taus": (lambda: read_strategy("mirostat:taus=1"), "strategy"),
+    "named without a value": (lambda: read_strategy("mirostat:tau"), "strategy"),
+    "named tau=x": (lambda: read_strategy("mirostat:tau=x"), "tau"),
+    "an unknown name": (lambda: read_strategy("mirostatt"), "strategy"),
 }
 
 

@@ -14,7 +14,7 @@ import structgen as sg
 from structgen.decoding.engine import Engine, Request, Sampling
 from structgen.decoding.engine.searches.cursor import Cursor
 from structgen.decoding.engine.strategies.strategy import Strategy
-from structgen.doors.cli.named_values import STRATEGIES, strategy_named
+from structgen.doors.cli.named_values import STRATEGIES, read_strategy
 from structgen.errors import GONE
 
 pytestmark = pytest.mark.usefixtures("rewards_here")
@@ -86,9 +86,9 @@ def test_an_interrupt_at_any_pass_changes_nothing_whole(name: str) -> None:
 
 
 def test_names_of_the_command_line_make_strategies() -> None:
-    assert strategy_named("mirostat") == sg.strategies.Mirostat()
-    assert strategy_named("mirostat:tau=2.5,eta=0.2") == sg.strategies.Mirostat(tau=2.5, eta=0.2)
-    assert strategy_named("mirostat:tau=inf") == sg.strategies.Mirostat(tau=math.inf)
+    assert read_strategy("mirostat") == sg.strategies.Mirostat()
+    assert read_strategy("mirostat:tau=2.5,eta=0.2") == sg.strategies.Mirostat(tau=2.5, eta=0.2)
+    assert read_strategy("mirostat:tau=inf") == sg.strategies.Mirostat(tau=math.inf)
 
 
 @pytest.mark.parametrize("name", GONE)
@@ -97,7 +97,7 @@ def test_a_method_that_went_says_where_it_is(name: str) -> None:
     with pytest.raises(AttributeError, match=said):
         getattr(sg.strategies, GONE[name])
     with pytest.raises(sg.errors.OptionError, match=said):
-        strategy_named(f"{name}:k=3")
+        read_strategy(f"{name}:k=3")
 
 
 def _few_letters(value: object) -> float:

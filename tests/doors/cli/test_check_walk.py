@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from structgen.doors.cli.check import walk
-from structgen.doors.cli.position import AFTER, BEFORE, TextStop
+from structgen.doors.cli.check import find_stop
+from structgen.doors.cli.position import MAX_CHARACTERS_AFTER, MAX_CHARACTERS_BEFORE, TextStop
 from structgen.machines.core.compiled import CompiledGrammar
 
 
@@ -36,7 +36,7 @@ words = st.lists(st.binary(max_size=12).map(lambda b: bytes(x & 3 for x in b)), 
 @given(words, st.binary(max_size=12).map(lambda b: bytes(x & 3 for x in b)))
 def test_walk_stops_after_the_longest_live_prefix(language: list[bytes], text: bytes) -> None:
     live = max(n for n in range(len(text) + 1) if any(word.startswith(text[:n]) for word in language))
-    stop = walk(Words(language), text)
+    stop = find_stop(Words(language), text)
     if text in language:
         assert stop is None
     else:
@@ -53,7 +53,7 @@ def test_walk_stops_after_the_longest_live_prefix(language: list[bytes], text: b
     ],
 )
 def test_found_names_the_next_character(following: bytes, character: str | None) -> None:
-    assert TextStop(None, b"1" + following, 1).found == character
+    assert TextStop(None, b"1" + following, 1).character == character
 
 
 # --- lines, columns, carets ---------------------------------------------------------------------------------
@@ -86,15 +86,15 @@ def test_column_of_a_byte_inside_a_character_is_that_of_the_character() -> None:
 
 
 def test_caret_counts_two_cells_for_a_wide_character_and_keeps_tabs() -> None:
-    assert at('\t"漢": ', b"x").excerpt() == ('\t"漢": x', "\t      ^")
+    assert at('\t"漢": ', b"x").excerpt_lines() == ('\t"漢": x', "\t      ^")
 
 
 def test_long_line_is_cut_on_both_sides() -> None:
-    line, caret = at(b"[" + b"1," * 100_000, b"x" * 500).excerpt()
-    assert line == "…" + "1," * (BEFORE // 2) + "x" * AFTER + "…"
-    assert len(caret) == BEFORE + 2
+    line, caret = at(b"[" + b"1," * 100_000, b"x" * 500).excerpt_lines()
+    assert line == "…" + "1," * (MAX_CHARACTERS_BEFORE // 2) + "x" * MAX_CHARACTERS_AFTER + "…"
+    assert len(caret) == MAX_CHARACTERS_BEFORE + 2
 
 
 def test_characters_that_do_not_print_are_replaced() -> None:
-    line, _ = at(b'"\x1b[31m', b"\xff\x00").excerpt()
+    line, _ = at(b'"\x1b[31m', b"\xff\x00").excerpt_lines()
     assert line == '"\N{REPLACEMENT CHARACTER}[31m\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}'

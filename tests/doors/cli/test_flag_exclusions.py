@@ -22,9 +22,9 @@ from structgen.doors.cli.flags import (
     POLICIES,
     SWITCHES,
 )
-from structgen.doors.cli.named_options import Given, read_options
-from structgen.doors.cli.wanted_language import WantedLanguage
-from structgen.doors.cli.wanted_texts import WantedTexts
+from structgen.doors.cli.model_requests import ModelRequests
+from structgen.doors.cli.named_options import CommandOptions, read_options
+from structgen.doors.cli.target_language import TargetLanguage
 from structgen.errors import OptionError, StructgenError
 
 VALUES: dict[str, Any] = {
@@ -217,14 +217,14 @@ def test_each_name_stands_in_the_help_or_has_a_flag(command: str) -> None:
         assert f"--{name.replace('_', '-')}" in told or f" {name}" in told, name
 
 
-def given(command: str, *names: str) -> Given:
+def given(command: str, *names: str) -> CommandOptions:
     """Return the options of some names, with those that the command cannot be without."""
-    return Given(command, (), {name: VALUES[name] for name in (*USUAL.get(command, ()), *names)})
+    return CommandOptions(command, (), {name: VALUES[name] for name in (*USUAL.get(command, ()), *names)})
 
 
 def asked(command: str, *names: str) -> None:
     """Read the options of some names as the command does, up to its model."""
-    wanted = (WantedTexts if command in WRITERS else WantedLanguage)(given(command, *names))
+    wanted = (ModelRequests if command in WRITERS else TargetLanguage)(given(command, *names))
     wanted.check()
     _ = wanted.grammar
 
@@ -293,9 +293,9 @@ SERVED = set("logprobs trace edit draft_model strategy device choices end_margin
 @pytest.mark.parametrize("name", sorted(SERVED))
 def test_a_server_has_no_option_of_single_tokens(name: str) -> None:
     values = given("generate", name, "schema").values
-    served = Given("generate", (), {**values, "model": "openai:http://127.0.0.1:9/v1#m"})
+    served = CommandOptions("generate", (), {**values, "model": "openai:http://127.0.0.1:9/v1#m"})
     with pytest.raises(OptionError, match="no meaning for a model on a server") as caught:
-        WantedTexts(served).check()
+        ModelRequests(served).check()
     assert caught.value.where == f"-o {name}"
 
 
@@ -330,7 +330,7 @@ def test_the_command_line_goes_before_a_file(tmp_path: Path) -> None:
 def test_a_temperature_that_is_none_is_told_as_sampling_tells_it(typed):
     given = read_options("generate", {"prompt": "x"}, [f"temperature={typed}"], None)
     with pytest.raises(OptionError, match="Give 0 for the likeliest token"):
-        _ = WantedTexts(given).sampling
+        _ = ModelRequests(given).sampling
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,7 @@ def test_progress_is_a_line_each_so_many_seconds_where_there_is_no_terminal(
 
 PERSON = {"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}
 INTERRUPTED = {
-    "structgen.doors.cli.check.walk": "check --schema s.json s.json",
+    "structgen.doors.cli.check.find_stop": "check --schema s.json s.json",
     "structgen.explain": "explain --schema s.json",
     "structgen.decoding.engine.Engine.drive": "generate --schema s.json --prompt x -o trace=t.html",
     "structgen.decoding.engine.Engine.step": "bulk --prompts in.jsonl --schema s.json --out out",

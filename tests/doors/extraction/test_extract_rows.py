@@ -36,7 +36,8 @@ def test_the_model_reads_the_rows_of_the_pages_and_what_stands_before_them_once(
     monkeypatch.setattr(Llama, "_run", lambda *args, **how: read.append(len(args[1])) or run(*args, **how))
     question = PageQuestion(engine, list[Person], None, {})
     first, other = (
-        question.writer._read(question.page_target, question.prompt_source(text)).tokens for text in "ab"
+        question.writer._read_prompt(question.page_target, question.prompt_source(text)).tokens
+        for text in "ab"
     )
     begun = next(at for at, pair in enumerate(zip(first, other, strict=False)) if pair[0] != pair[1])
     how: Any = {"page": 45, "overlap": 10, "speculation": "off", "progress": False}

@@ -12,7 +12,7 @@ from structgen.doors.integrations.engine_hooks import Hook
 
 def change(hook: Hook, patch: pytest.MonkeyPatch) -> None:
     """Put a function of other parameters into the place of a hook."""
-    module, _, path = hook.place.partition(":")
+    module, _, path = hook.location.partition(":")
     *owners, name = path.split(".")
     owner: Any = import_module(module)
     for attribute in owners:

@@ -36,8 +36,8 @@ def test_grammars_that_are_kept_are_bounded_in_bytes(monkeypatch: pytest.MonkeyP
     kept = []
     for size in range(1, 21):
         asked = {"structured_outputs": {"regex": f"[a-z]{{{size}}}"}}
-        made = grammars.compiled(asked)
-        assert grammars.compiled(asked) is made
+        made = grammars.compile_constraint(asked)
+        assert grammars.compile_constraint(asked) is made
         kept.append(weakref.ref(made))
     gc.collect()
     assert sum(one() is not None for one in kept) < 10
@@ -48,14 +48,18 @@ def test_a_schema_of_an_engine_s_request_holds_strings_to_texts_alone() -> None:
     text = {"syntax": "ebnf", "definition": 'root ::= "(" root ")" | "x"'}
     for name in ("structured_outputs", "guided_json"):
         schema = {"type": "string", "x-grammar": text}
-        compiled = grammars.compiled({name: {"json": schema} if name == "structured_outputs" else schema})
+        compiled = grammars.compile_constraint(
+            {name: {"json": schema} if name == "structured_outputs" else schema}
+        )
         assert takes(compiled, '"((x))"') and not takes(compiled, '"((x)"')
     for bad, said in (
         (object_keyword(held), "names no grammar object"),
         ({"syntax": "lark", "definition": "start: A\n%import .a.A"}, "not in lark's own library"),
     ):
         with pytest.raises(sg.StructgenError, match=said):
-            grammars.compiled({"structured_outputs": {"json": {"type": "string", "x-grammar": bad}}})
+            grammars.compile_constraint(
+                {"structured_outputs": {"json": {"type": "string", "x-grammar": bad}}}
+            )
 
 
 @pytest.mark.parametrize("pattern", ["a{3}", "(a"])
@@ -75,7 +79,7 @@ def test_requests_that_ask_for_the_same_at_once_wait_for_one_compilation(
 
     def answer() -> Any:
         try:
-            return grammars.compiled(asked)
+            return grammars.compile_constraint(asked)
         except sg.errors.StructgenError as error:
             return error
 
@@ -92,21 +96,21 @@ def test_requests_that_ask_for_the_same_at_once_wait_for_one_compilation(
 def test_a_stop_is_taken_back_as_the_token_that_it_is() -> None:
     text = text_of("ab?", (STOP,))
     for token in (ord("a"), STOP):
-        text.take(token)
+        text.take_token(token)
     assert text.is_finished and text.size == 2
     text.rollback(1)
     assert not text.is_finished and text.size == 1
-    text.take(STOP)
+    text.take_token(STOP)
     text.rollback(2)
     assert not text.is_finished and text.size == 0
 
 
 def test_a_text_that_goes_on_with_a_stop_alone_has_failed() -> None:
     text, mask = text_of("a!|b", (STOP,)), allocate_mask(1, 257)
-    text.fill(mask, 0)
+    text.fill_row(mask, 0)
     assert text.failure is None
-    text.take(ord("a"))
-    text.fill(mask, 0)
+    text.take_token(ord("a"))
+    text.fill_row(mask, 0)
     assert "stop_token_ids" in str(text.failure) and mask.allowed().tolist() == [256]
 
 
@@ -120,7 +124,7 @@ def test_so_much_of_a_draft_may_come_as_leaves_room_for_the_rest() -> None:
             for token in draft[:count]:
                 apart.advance(token)
             expected = count if count + apart.tokens_to_finish() <= budget else expected
-        assert text.allowed(draft, budget) == expected and text.size == 0
+        assert text.count_allowed(draft, budget) == expected and text.size == 0
         seen.add(expected)
     assert len(seen) > 5
 
@@ -133,7 +137,7 @@ def test_a_limit_that_a_draft_meets_leaves_the_text_where_it_was(monkeypatch: py
 
     monkeypatch.setattr(sg.CompiledGrammar, "cost", cost)
     with pytest.raises(sg.errors.LimitError):
-        text.allowed([*b"abb"], 20)
+        text.count_allowed([*b"abb"], 20)
     assert text.size == 0
 
 
@@ -162,7 +166,7 @@ def test_a_request_names_the_model_s_special_tokens_by_their_texts(asked: dict[s
     model = PreTrainedTokenizerFast(tokenizer_file=str(FOLDER / "tokenizer.json"))
     model.add_special_tokens({"additional_special_tokens": ["<tool>"]})
     grammars = EngineGrammars(model, (), len(model))
-    matcher = sg.Matcher(grammars.compiled({"structured_outputs": asked}))
+    matcher = sg.Matcher(grammars.compile_constraint({"structured_outputs": asked}))
     tool, letter = model.convert_tokens_to_ids("<tool>"), grammars.tokenizer.encode(b"a")
     assert matcher.accepts(letter) == 0
     assert matcher.accepts([tool, *letter]) == 2

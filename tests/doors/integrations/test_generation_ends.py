@@ -183,7 +183,7 @@ def told(eos: Any, times: int = 2) -> list[str]:
 
 @pytest.mark.parametrize("eos", ENDS)
 def test_a_difference_is_told_once(eos: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generation_ends, "_warned", set())
+    monkeypatch.setattr(generation_ends, "_warned_pairs", set())
     expected = 0 if END in listed(ENDS[eos]) else 1
     found = told(ENDS[eos])
     assert len(found) == expected

@@ -104,7 +104,7 @@ def test_an_unknown_release_is_refused_when_it_is_chosen(sglang: SimpleNamespace
         started(sglang)
 
 
-@pytest.mark.parametrize("hook", sglang_plugin.HOOKS, ids=lambda hook: hook.place.partition(":")[2])
+@pytest.mark.parametrize("hook", sglang_plugin.HOOKS, ids=lambda hook: hook.location.partition(":")[2])
 def test_a_hook_that_changed_is_refused(
     sglang: SimpleNamespace, hook: engine_hooks.Hook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -280,7 +280,7 @@ def test_many_schemas_one_after_the_other_are_let_go(
     sglang: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manager = started(sglang)
-    monkeypatch.setattr(engine_grammars, "MOST_KEPT", 4)
+    monkeypatch.setattr(engine_grammars, "MAX_KEPT_GRAMMARS", 4)
     made: Callable[[int], tuple[str, str]] = lambda number: ("regex", f"a{{{number}}}")  # noqa: E731
     for number in (1, 2, 3, 4, 1, 5):
         admitted(manager, Req(*made(number)))

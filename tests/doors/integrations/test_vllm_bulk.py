@@ -121,16 +121,16 @@ def test_a_grammar_is_held_for_its_shard_alone_and_no_text_names_it(
     prompts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held: dict[str, Any] = {}
-    plain = EngineGrammars.hold
+    plain = EngineGrammars.answer_with
     monkeypatch.setattr(
         EngineGrammars,
-        "hold",
+        "answer_with",
         lambda self, *given: (held.update(self=self, asked=given[0]), plain(self, *given)),
     )
     run(prompts, Asks())
     name = held["asked"]["structured_outputs"]["regex"]
     # whoever asks a server for it is held to the text of the name, as to any other pattern
-    compiled = held["self"].compiled(held["asked"])
+    compiled = held["self"].compile_constraint(held["asked"])
     state = compiled.step_bytes(compiled.start, name.encode())
     assert state is not None and state.is_complete
 
@@ -168,14 +168,14 @@ def test_a_mask_that_cannot_be_filled_is_the_error_of_its_line(
 ) -> None:
     from structgen.doors.integrations.engine_grammars import EngineText
 
-    taken = EngineText.take
+    taken = EngineText.take_token
 
     def take(self: EngineText, token: int) -> None:
         if self.size == 5:
             raise sg.StructgenError("It cannot be filled.", cure="Ask for less.")
         taken(self, token)
 
-    monkeypatch.setattr(EngineText, "take", take)
+    monkeypatch.setattr(EngineText, "take_token", take)
     assert {line["finish_reason"] for line in run(prompts, Asks())} == {"error"}
 
 

@@ -181,14 +181,14 @@ def test_a_draft_leaves_room_for_the_rest_of_the_text(vllm: SimpleNamespace, mos
 def test_a_draft_that_is_refused_in_its_middle_changes_nothing(
     vllm: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, wrong: int
 ) -> None:
-    plain = engine_drafts.EngineDrafts.planned
+    plain = engine_drafts.EngineDrafts.plan_drafts
 
     def spoilt(self: Any, batch: Any) -> list[Draft]:
         return [
             Draft.chain([*draft.tokens[:2], wrong, *draft.tokens[2:]][:7]) for draft in plain(self, batch)
         ]
 
-    monkeypatch.setattr(engine_drafts.EngineDrafts, "planned", spoilt)
+    monkeypatch.setattr(engine_drafts.EngineDrafts, "plan_drafts", spoilt)
     for seed in range(3):
         both(vllm, model_of(seed), json=SCHEMA)
 
@@ -229,7 +229,7 @@ def test_the_drafters_of_a_request_go_with_it(vllm: SimpleNamespace) -> None:
     run(scheduler, model_of(1))
     scheduler.requests.clear()
     gc.collect()
-    assert gone() is None and not scheduler.structured_output_manager.structgen_drafts._known
+    assert gone() is None and not scheduler.structured_output_manager.structgen_drafts._drafting_by_request
 
 
 @pytest.mark.parametrize(("row", "drafts"), [(0.0, True), (1.0, False)])
@@ -261,7 +261,7 @@ def test_another_back_end_is_refused_at_start(vllm: SimpleNamespace) -> None:
         Drafts(SimpleNamespace(structured_outputs_config=settings))
 
 
-@pytest.mark.parametrize("hook", vllm_drafts.HOOKS, ids=lambda hook: hook.place.partition(":")[2])
+@pytest.mark.parametrize("hook", vllm_drafts.HOOKS, ids=lambda hook: hook.location.partition(":")[2])
 def test_a_hook_that_changed_is_refused_at_start_where_drafts_are_asked_for(
     vllm: SimpleNamespace, hook: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

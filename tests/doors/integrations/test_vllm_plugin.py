@@ -175,7 +175,7 @@ def test_an_unknown_release_refuses_our_name_alone(vllm: SimpleNamespace) -> Non
     assert vllm.AsyncLLM.__init__ is init
 
 
-@pytest.mark.parametrize("hook", vllm_plugin.HOOKS, ids=lambda hook: hook.place.partition(":")[2])
+@pytest.mark.parametrize("hook", vllm_plugin.HOOKS, ids=lambda hook: hook.location.partition(":")[2])
 @pytest.mark.parametrize("version", ["0.32.0"], indirect=True)
 def test_a_hook_that_changed_refuses_our_name(
     vllm: SimpleNamespace, hook: engine_hooks.Hook, monkeypatch: pytest.MonkeyPatch

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 import structgen as sg
 from structgen.decoding.engine.forward_pass.gguf_models import gguf_file
 from structgen.doors.cli import app as commands
-from structgen.doors.cli.wanted_texts import WantedTexts
+from structgen.doors.cli.model_requests import ModelRequests
 from structgen.doors.serving.app import make_app
 from structgen.doors.serving.served_model import ServedModel
 
@@ -106,7 +106,7 @@ def asked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 def commanded(asked: Asked, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
     """Return what a command prints, whose model is the engine that is there."""
-    monkeypatch.setattr(WantedTexts, "engine", lambda _: asked.engine)
+    monkeypatch.setattr(ModelRequests, "load_engine", lambda _: asked.engine)
     done = CliRunner().invoke(
         commands(), [*arguments, "--model", asked.model, "--max-tokens", str(MOST)], catch_exceptions=False
     )

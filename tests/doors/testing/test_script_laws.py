@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import structgen as sg
-from structgen.doors.cli.check import walk
+from structgen.doors.cli.check import find_stop
 from structgen.testing import Scripted, ScriptError
 from structgen.tokens.tokenizer import byte_tokenizer
 
@@ -57,7 +57,7 @@ def test_a_valid_document_is_said_and_an_invalid_one_fails_at_its_first_byte(sch
     assert (result.text, result.error) == (text, None)
     at = chance.randrange(1, len(text) + 1)  # a text without a quote may be a string's
     wrong = text[:at] + chance.choice(["", 'x"', "}", "é", "\n\n"]) + text[at + 1 :]
-    stop = walk(compiled, wrong.encode())
+    stop = find_stop(compiled, wrong.encode())
     if stop is None:
         return
     with pytest.raises(ScriptError) as told:

@@ -20,7 +20,7 @@ from openai_server import serving
 import structgen as sg
 from structgen.doors.typed import remote, servers
 from structgen.doors.typed.server_answers import Answer
-from structgen.doors.typed.wanted_forms import WantedForm
+from structgen.doors.typed.target_forms import TargetForm
 
 HEAD = {"id": "1", "object": "chat.completion", "created": 0, "model": "small"}
 CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
@@ -237,7 +237,7 @@ def test_a_reply_of_another_shape_is_read_or_told(protocol: str, raw: Raw) -> No
 
 
 def test_counts_of_tokens_that_are_none_change_nothing() -> None:
-    answer = Answer(WantedForm(), "small")
+    answer = Answer(TargetForm(), "small")
     for prompt, tokens in ((3, 4), ([1], None), ("x", -1.5), (True, {}), (0, 5)):
-        answer.count(prompt, tokens)
+        answer.count_tokens(prompt, tokens)
     assert (answer.usage.prompt_tokens, answer.usage.tokens) == (3, 5)

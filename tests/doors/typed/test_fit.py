@@ -16,8 +16,14 @@ from told_models import TOKENIZER, Told, told
 
 import structgen as sg
 from structgen.base.system.html_pages import percent
-from structgen.doors.typed.worked.fitting import MISSES, at_most_wrong, sizes_to_test, threshold, thresholds
-from structgen.doors.typed.worked.scores import Field, ScoredPair, ScoreTable, compared
+from structgen.doors.typed.worked.fitting import (
+    MISSES,
+    at_most_wrong,
+    find_threshold,
+    find_thresholds,
+    sizes_to_test,
+)
+from structgen.doors.typed.worked.scores import Field, ScoredPair, ScoreTable, compare_values
 
 MISSING = ...
 
@@ -62,35 +68,35 @@ def test_right_fields_are_those_of_a_brute_force() -> None:
     source = random.Random(5)
     for _ in range(2000):
         wanted, found = drawn(source), drawn(source)
-        fields = compared(wanted, found)
+        fields = compare_values(wanted, found)
         assert sum(one.is_right for one in fields) == right_of(wanted, found), (wanted, found)
-        whole = compared(wanted, wanted)
+        whole = compare_values(wanted, wanted)
         assert all(one.is_right for one in whole) and len({one.pointer for one in whole}) == len(whole)
 
 
 def test_what_is_missing_and_what_is_too_much_are_wrong() -> None:
     items = [{"n": "a", "p": 1}, {"n": "b", "p": 2}]
-    assert compared({"i": items}, {"i": [items[1]]}) == [
+    assert compare_values({"i": items}, {"i": [items[1]]}) == [
         *[Field(f"/i/*/{key}", f"/i/0/{key}", True) for key in "np"],
         *[Field(f"/i/*/{key}", f"/i/None/{key}", False) for key in "np"],
     ]
-    extra = compared({"i": items[:1]}, {"i": [items[1], items[0]]})
+    extra = compare_values({"i": items[:1]}, {"i": [items[1], items[0]]})
     assert sorted((one.pointer, one.is_right) for one in extra) == [
         *[("/i/0/n", False), ("/i/0/p", False), ("/i/1/n", True), ("/i/1/p", True)]
     ]
-    assert [one.is_right for one in compared({"a": None}, {})] == [True]
-    assert [one.is_right for one in compared({"a": {"b": None}}, {})] == [False]
-    assert compared({"a/b~": 1}, {"a/b~": 1.0}) == [Field("/a~1b~0", "/a~1b~0", True)]
-    assert [one.is_right for one in compared([1], {"a": 1})] == [False]
-    assert [one.is_right for one in compared([], [])] == [True]
+    assert [one.is_right for one in compare_values({"a": None}, {})] == [True]
+    assert [one.is_right for one in compare_values({"a": {"b": None}}, {})] == [False]
+    assert compare_values({"a/b~": 1}, {"a/b~": 1.0}) == [Field("/a~1b~0", "/a~1b~0", True)]
+    assert [one.is_right for one in compare_values([1], {"a": 1})] == [False]
+    assert [one.is_right for one in compare_values([], [])] == [True]
 
 
 def test_long_and_deep_values_take_no_longer_than_their_sizes() -> None:
-    assert sum(one.is_right for one in compared([*range(5000)], [*range(5000)])) == 5000
+    assert sum(one.is_right for one in compare_values([*range(5000)], [*range(5000)])) == 5000
     deep: Any = 1
     for _ in range(500):
         deep = [deep]
-    assert compared(deep, deep)[0].is_right
+    assert compare_values(deep, deep)[0].is_right
 
 
 # --- scores of functions ------------------------------------------------------------------------------------
@@ -295,7 +301,7 @@ def test_the_error_of_accepted_answers_is_at_most_the_named_one_as_often_as_prom
             wrong.append(wrong[-1] + (not is_right))
         misses = found = 0
         for _ in range(runs):
-            least = threshold([draw() for _ in range(150)], error)
+            least = find_threshold([draw() for _ in range(150)], error)
             if least is not None:
                 found += 1
                 if least not in above:
@@ -312,11 +318,11 @@ def test_the_error_of_accepted_answers_is_at_most_the_named_one_as_often_as_prom
 def test_with_fewer_pairs_than_the_bound_needs_there_is_no_threshold() -> None:
     needed = math.ceil(math.log(MISSES) / math.log(0.95))
     right = [(0.5 + at / 1000, True) for at in range(needed + 1)]
-    assert threshold(right, 0.05) is not None and threshold(right[1:], 0.05) is None
-    assert threshold([], 0.05) is None
-    assert threshold([(sure, False) for sure, _ in right * 5], 0.05) is None
+    assert find_threshold(right, 0.05) is not None and find_threshold(right[1:], 0.05) is None
+    assert find_threshold([], 0.05) is None
+    assert find_threshold([(sure, False) for sure, _ in right * 5], 0.05) is None
     for answers in (right, [(1.0, True)] * 60):
-        least = threshold(answers, 0.05)
+        least = find_threshold(answers, 0.05)
         assert least is not None and sum(sure >= least for sure, _ in answers) >= needed
 
 
@@ -337,9 +343,9 @@ def score_of(rows: list[dict[str, tuple[float, bool]]]) -> ScoreTable:
 def test_items_of_one_answer_count_once() -> None:
     """Forty answers with nine items each are forty answers, not 360."""
     rows = [{f"/i {at}": (0.9 - one / 1000, True) for at in range(9)} for one in range(40)]
-    (only,) = thresholds(score_of(rows), 0.05, 0).values()
+    (only,) = find_thresholds(score_of(rows), 0.05, 0).values()
     assert (only.threshold, only.pairs, only.needed) == (None, 40, 46)
-    (only,) = thresholds(score_of(rows * 2), 0.05, 0).values()
+    (only,) = find_thresholds(score_of(rows * 2), 0.05, 0).values()
     assert only.threshold is not None and only.pairs == 80
 
 

@@ -42,10 +42,10 @@ from structgen.base.errors import (
 )
 from structgen.decoding.engine.requests import FinishReason, Result, Usage
 from structgen.decoding.infilling.presets import FunctionModel
-from structgen.doors.typed.functions import judged, with_evidence
+from structgen.doors.typed.functions import judge_attempt, with_evidence
 from structgen.doors.typed.options import TypedOptions
-from structgen.doors.typed.prompts import given_source, wanted_of
-from structgen.doors.typed.wanted_forms import WantedText, form_of
+from structgen.doors.typed.prompts import narrow_task, source_of_prompt
+from structgen.doors.typed.target_forms import WritingTask, form_of
 
 # the scripted models write on and on where their words are none of the text's
 pytestmark = pytest.mark.filterwarnings("ignore::structgen.base.errors.ShortenedWarning")
@@ -842,7 +842,7 @@ def test_the_prompt_of_a_request_is_that_of_the_one_without(chat: sg.Engine, tar
     form = form_of(target)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", GroundedWarning)
-        held = wanted_of(WantedText(form, TypedOptions(grounded=FULL)), given_source("What?")).form
+        held = narrow_task(WritingTask(form, TypedOptions(grounded=FULL)), source_of_prompt("What?")).form
     first, second = (
         chat.reading.read(sg.Request("What?", one.grammar, choices="whole")) for one in (form, held)
     )
@@ -902,9 +902,9 @@ def test_quotes_beside_tools_are_refused_by_name() -> None:
 def test_the_text_of_a_pattern_that_a_chat_model_says_in_an_object_has_its_place() -> None:
     text = "Order AB-123 is late."
     form = form_of(re.compile(r"[A-Z]{2}-[0-9]+"), wrap="unlisted")
-    assert form.is_said
+    assert form.is_text_in_string
     value = {"value": "AB-123"}
-    outcome = judged(
+    outcome = judge_attempt(
         form, Result(json.dumps(value), FinishReason.STOP, [], [], Usage(), value=value), 1, None
     )
     found = with_evidence(outcome, form, stated_text((("mail", text),))).evidence

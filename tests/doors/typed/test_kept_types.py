@@ -22,18 +22,18 @@ annotated_types = pytest.importorskip("annotated_types")
 from typing_extensions import TypedDict  # noqa: E402
 
 import structgen as sg  # noqa: E402
-from structgen.doors.typed import wanted_forms  # noqa: E402
-from structgen.doors.typed.wanted_forms import WantedForm, form_of  # noqa: E402
+from structgen.doors.typed import target_forms  # noqa: E402
+from structgen.doors.typed.target_forms import TargetForm, form_of  # noqa: E402
 
 
-def told(form: WantedForm) -> tuple[Any, ...]:
+def told(form: TargetForm) -> tuple[Any, ...]:
     """What a call takes of a form."""
     return form.schema, form.outline, None if form.grammar is None else form.grammar.canonical, form.items
 
 
-def anew(hint: Any, **how: Any) -> WantedForm:
+def anew(hint: Any, **how: Any) -> TargetForm:
     """The form of a type of which nothing is kept."""
-    wanted_forms._kept.cache_clear()
+    target_forms._cached_form.cache_clear()
     return form_of(hint, **how)
 
 
@@ -94,7 +94,7 @@ TYPES = [
 
 def test_types_in_any_order_are_read_as_they_are_read_alone() -> None:
     alone = [told(anew(one)) for one in TYPES]
-    wanted_forms._kept.cache_clear()
+    target_forms._cached_form.cache_clear()
     for at in random.Random(3).choices(range(len(TYPES)), k=4 * len(TYPES)):
         assert told(form_of(TYPES[at])) == alone[at], TYPES[at]
 
@@ -109,21 +109,21 @@ def test_types_in_any_order_are_read_as_they_are_read_alone() -> None:
 def test_a_type_that_comes_again_is_not_read_again(hint: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     made = hint if isinstance(hint, types.FunctionType) else lambda: hint
     first = form_of(made())
-    monkeypatch.setattr(wanted_forms, "read_type", None)
+    monkeypatch.setattr(target_forms, "read_type", None)
     assert form_of(made()) is first
 
 
 def test_a_call_again_reads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = sg.Engine("structgen/extract")
     found = sg.run(engine, "Ada has 3.", Inner)
-    monkeypatch.setattr(wanted_forms, "read_type", None)
+    monkeypatch.setattr(target_forms, "read_type", None)
     assert sg.run(engine, "Ada has 3.", Inner) == found
 
 
 def test_what_is_kept_is_bounded() -> None:
     for number in range(200):
         form_of(dataclasses.make_dataclass("Many", [(f"a{number}", int)]))
-    assert wanted_forms._kept.cache_info().currsize <= 64
+    assert target_forms._cached_form.cache_info().currsize <= 64
 
 
 @pytest.mark.parametrize("policies", [{"whitespace": 1}, {"whitespace": "compact"}, {"escapes": "ascii"}])
@@ -395,7 +395,7 @@ CHANGES: list[Callable[[], Iterator[Any]]] = [
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
 def test_a_definition_that_changed_is_read_anew(change: Callable[[], Iterator[Any]]) -> None:
     kept, alone = [], []
-    wanted_forms._kept.cache_clear()
+    target_forms._cached_form.cache_clear()
     for hint in change():
         form_of(hint)
         kept.append(told(form_of(hint)))

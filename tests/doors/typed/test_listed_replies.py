@@ -13,7 +13,7 @@ from for_each import for_each
 
 import structgen as sg
 from structgen.doors.typed.server_replies import read_document
-from structgen.doors.typed.wanted_forms import form_of
+from structgen.doors.typed.target_forms import form_of
 
 WORDS = (
     *("positive", "negative", "1", "2", "true", "null", "a b", "don't", "x.", "é", "漢", "[1]", "{a}", "a`b"),
@@ -50,7 +50,7 @@ def said_values(text: str, values: list[Any]) -> list[Any]:
 def reading(reply: str, target: Any, wrap: Literal["never", "always"]) -> tuple[bool, Any]:
     """Return whether a reply is read, and the value that it says."""
     form = form_of(target, wrap=wrap)
-    document = read_document(reply, form.sent).document
+    document = read_document(reply, form.server_schema).document
     if document is None:
         return False, None
     value = json.loads(document)

@@ -64,7 +64,7 @@ def told(model: object, form: str) -> list[str]:
     given = {name: value for name, value in options.items() if name != "tools"}
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
-        Preparation(model, tools, given).form(sg.Reply if tools and target is None else target)
+        Preparation(model, tools, given).read_form(sg.Reply if tools and target is None else target)
     return [str(one.message) for one in found if one.category is sg.errors.ModelWarning]
 
 
@@ -100,7 +100,7 @@ def test_it_is_told_once_for_a_model_and_a_form() -> None:
 
 def test_the_warning_points_at_the_line_of_the_caller() -> None:
     with pytest.warns(sg.errors.ModelWarning) as found:
-        Preparation("structgen/extract", None, {}).form(None)
+        Preparation("structgen/extract", None, {}).read_form(None)
     assert found[0].filename == __file__
 
 

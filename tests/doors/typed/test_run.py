@@ -16,7 +16,7 @@ from told_models import TOKENIZER, told
 
 import structgen as sg
 from structgen.decoding.engine.engine import Engine
-from structgen.doors.typed.wanted_forms import form_of
+from structgen.doors.typed.target_forms import form_of
 
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 NAMED = {"name": "n", "schema": SCHEMA, "strict": True}

@@ -24,9 +24,9 @@ from told_models import TOKENIZER, Even, Told, told
 import structgen as sg
 from structgen.asking.tool_calls.call_writing import write_calls
 from structgen.asking.tool_calls.format_rows import FORMATS
-from structgen.doors.typed.functions import Asking
-from structgen.doors.typed.prompts import given_source
-from structgen.doors.typed.waiting import now
+from structgen.doors.typed.functions import CallSpec
+from structgen.doors.typed.prompts import source_of_prompt
+from structgen.doors.typed.waiting import run_coroutine
 from structgen.doors.typed.writers import Preparation
 
 OSLO = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Oslo"}}\n</tool_call>'
@@ -221,12 +221,12 @@ def test_the_prompts_tell_the_answer_and_the_tools(folder: Path) -> None:
 def test_what_is_kept_of_a_call_goes_with_it() -> None:
     engine = told(OSLO)[0]
     kept = Preparation(engine, [get_weather], {"tool_format": "hermes"})
-    form, writer = kept.form(Person | sg.Call), kept.writer()
-    asking = Asking("x", kept.form, lambda: writer, kept.options, False)
-    asking.form = form
-    assert isinstance(now(asking.result(given_source("?"))), sg.Call)
+    form, writer = kept.read_form(Person | sg.Call), kept.writer()
+    spec = CallSpec("x", kept.read_form, lambda: writer, kept.options, False)
+    spec.form = form
+    assert isinstance(run_coroutine(spec.write_result(source_of_prompt("?"))), sg.Call)
     gone = weakref.ref(form.tools)
-    del form, asking
+    del form, spec
     gc.collect()
     assert gone() is None
 

@@ -581,9 +581,9 @@ def learnt(said: str, name: str, **more: Any) -> tuple[bool, list[str | None]]:
         setattr(error, key, value)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        again = habits.learn(error, {**dict.fromkeys(FIELDS, 1), "response_format": schema})
-    sent = [habits.field(field) for field in FIELDS]
-    return again, [*sent, str(habits.takes(schema["json_schema"]["schema"]))]
+        again = habits.learn_from_error(error, {**dict.fromkeys(FIELDS, 1), "response_format": schema})
+    sent = [habits.sent_name_of(field) for field in FIELDS]
+    return again, [*sent, str(habits.accepts_schema(schema["json_schema"]["schema"]))]
 
 
 @pytest.mark.parametrize("seeds", [range(300), pytest.param(range(300, 20_000), marks=pytest.mark.slow)])

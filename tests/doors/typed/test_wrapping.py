@@ -22,8 +22,8 @@ from structgen.asking.python_types.type_hints import read_type
 from structgen.asking.python_types.type_places import TypeParts
 from structgen.base.json_text.events import Place
 from structgen.doors.typed.partial import Progress
-from structgen.doors.typed.wanted_forms import form_of
-from structgen.doors.typed.wrapping import Unwrapping, WrappedReader, unwrapped, wrapped
+from structgen.doors.typed.target_forms import form_of
+from structgen.doors.typed.wrapping import Unwrapping, WrappedReader, unwrap_document, wrap_schema
 
 ADA = "Ada is 36 years old."
 
@@ -154,28 +154,28 @@ def test_to_wrap_what_is_no_type_is_refused(target: Any) -> None:
     ['{"value": 3}', '\n{ "value"\t: 3 }\n', '{"v\\u0061lue":3}'],
 )
 def test_any_white_space_and_escapes_are_read(text: str) -> None:
-    assert unwrapped(text) == "3"
+    assert unwrap_document(text) == "3"
 
 
 @pytest.mark.parametrize("text", ["3", '{"other": 3}', '[{"value": 3}]', '{"\\x": 3}', ""])
 def test_a_text_that_has_no_wrapper_is_itself(text: str) -> None:
-    assert unwrapped(text) == text
+    assert unwrap_document(text) == text
 
 
 @for_each("document", [document for _, document in BARE])
 def test_the_pieces_of_a_document_are_the_document(document: str) -> None:
     inside, seen = Unwrapping(), ""
     for piece in f'{{"value": {document}}}':
-        seen += inside.add(piece)
+        seen += inside.add_piece(piece)
         assert document.startswith(seen)
-    assert seen + inside.add(None) == document
+    assert seen + inside.add_piece(None) == document
     assert len(seen) >= len(document.rstrip("} "))
 
 
 def test_definitions_stay_at_the_root() -> None:
     recursive = {"$ref": "#/$defs/A", "$defs": {"A": {"type": "array", "items": {"$ref": "#/$defs/A"}}}}
     for schema in (recursive, read_type(list[Node]).schema):
-        made = wrapped(schema)
+        made = wrap_schema(schema)
         assert made["$defs"] == schema["$defs"]
         assert "$defs" not in made["properties"]["value"]
 
@@ -190,11 +190,11 @@ def test_partial_values_are_those_of_the_bare_document(hint: Any, document: str)
     bare = Progress(TypeParts(reader.core_schema))
     inside = Progress(TypeParts(WrappedReader(reader).core_schema), wrapped=True)
     for piece in '{"value": ':
-        assert inside.add(piece).value is None
+        assert inside.add_piece(piece).value is None
     for piece in document:
-        one, other = bare.add(piece), inside.add(piece)
+        one, other = bare.add_piece(piece), inside.add_piece(piece)
         assert (other.value, other.closed) == (one.value, one.closed)
-    assert inside.add("}").value == one.value
+    assert inside.add_piece("}").value == one.value
     assert other.value == one.value  # an old partial stays as it was
 
 
@@ -306,10 +306,10 @@ WHOLE = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None]
 @for_each("text", ["a\n", '\\"/', "\x01\x7f", "é香Z", "😀 a", "香\n"])
 def test_a_character_that_the_vocabulary_writes_is_no_escape(text: str) -> None:
     form = form_of(sg.regex(re.escape(text)), wrap="unlisted")
-    assert form.is_said
+    assert form.is_text_in_string
     plain, escaped = (json.dumps({"value": text}, ensure_ascii=ascii) for ascii in (False, True))
     for tokenizer in (WHOLE, WITHOUT_CJK):
-        grammar = form.written_by(tokenizer)
+        grammar = form.grammar_for(tokenizer)
         assert grammar is not None
         compiled = sg.compile(grammar, tokenizer, store=False)
         can_be_plain = not set(tokenizer.absent_bytes) & set(plain.encode())

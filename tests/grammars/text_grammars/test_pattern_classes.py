@@ -19,8 +19,8 @@ from node_regexp import NODE, judged
 import structgen as sg
 from structgen.asking.python_types.type_hints import read_type
 from structgen.decoding.infilling.automata_of_grammars import grammar_of
-from structgen.doors.cli.named_options import Given
-from structgen.doors.cli.wanted_language import WantedLanguage
+from structgen.doors.cli.named_options import CommandOptions
+from structgen.doors.cli.target_language import TargetLanguage
 
 PAGE = (Path(__file__).parents[3] / "docs/grammars.md").read_text(encoding="utf-8")
 BEYOND = "\u1e9e\u212a\U0001d7ce\U00010400\U00010428\U0001e900\U0001e922\U0001f600\U000e0100\U0010ffff"
@@ -79,7 +79,7 @@ def with_field(pattern: str) -> sg.Grammar:
 
 DOORS: dict[str, Callable[[str], sg.Grammar]] = {
     "sg.regex": sg.regex,
-    "--regex": lambda pattern: WantedLanguage(Given("check", (), {"regex": pattern})).grammar,  # type: ignore[dict-item,return-value]
+    "--regex": lambda pattern: TargetLanguage(CommandOptions("check", (), {"regex": pattern})).grammar,  # type: ignore[dict-item,return-value]
     "guided_regex": lambda pattern: asked({"guided_regex": pattern}),
     "structured_outputs": lambda pattern: asked({"structured_outputs": {"regex": pattern}}),
     "sglang": lambda pattern: asked({"regex": pattern}),

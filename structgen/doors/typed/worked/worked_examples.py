@@ -20,9 +20,9 @@ from structgen.base.errors import OptionError, ValidatorError
 from structgen.base.language import checks
 from structgen.base.system.installation import needing
 from structgen.doors.typed.prompts import PromptSource
-from structgen.doors.typed.wanted_forms import WantedForm
+from structgen.doors.typed.target_forms import TargetForm
 from structgen.doors.typed.worked.field_values import by_fields
-from structgen.doors.typed.wrapping import WRAPPER, is_object, unwrapped, wrapper_of
+from structgen.doors.typed.wrapping import WRAPPER, is_object, unwrap_document, wrap_document
 from structgen.machines.core.string_values import fault_in, over_bytes
 
 SPELLINGS: Final[Sequence[dict[str, Any]]] = tuple(
@@ -46,97 +46,103 @@ class WrittenValue(NamedTuple):
     """The plain JSON value; of a text that is no JSON, the text."""
 
 
-def spelled(value: Any) -> Iterator[str]:
+def spell_value(value: Any) -> Iterator[str]:
     """Yield the texts of a plain JSON value, in the order of `SPELLINGS`, with and without exponents. Errors:
     those of `json.dumps`."""
-    for how in SPELLINGS:
-        yield (text := json.dumps(value, **how))
+    for json_options in SPELLINGS:
+        yield (text := json.dumps(value, **json_options))
+        # a grammar may have no exponents: 1e+20 has other spellings
         if "e" in text and (plain := _EXPONENT.sub(_without_exponent, text)) != text:
             yield plain
 
 
-def _without_exponent(found: re.Match[str]) -> str:
-    return found[0] if found[0].startswith('"') else f"{Decimal(found[0]):f}"
+def _without_exponent(match: re.Match[str]) -> str:
+    """Return a numeral without its exponent; a string as it is."""
+    return match[0] if match[0].startswith('"') else f"{Decimal(match[0]):f}"
 
 
 class Spelling:
-    """How the values of a form are written."""
+    """The way between the values of a form and their texts."""
 
-    def __init__(self, form: WantedForm) -> None:
+    def __init__(self, form: TargetForm) -> None:
         self._form = form
         self._is_json = form.grammar is not None and form.grammar.policies is not None
 
-    def written(self, value: Any, where: str) -> WrittenValue:
-        """Return what a model shall write for an object of the type, its plain JSON value, or a text.
-        `where`: the place of the pair, for errors. Cost: linear in the document.
+    def write_value(self, value: Any, where: str) -> WrittenValue:
+        """Return the document that a model shall write for a value: an object of the type, its plain JSON
+        value, or a text. `where`: the location of the pair, for errors. Cost: linear in the document.
 
-        Errors: OptionError for a value whose document the type or the grammar refuses, with its place.
+        Errors: OptionError for a value whose document the type or the grammar refuses, with its location.
         """
         form, faults = self._form, list[tuple[str, str]]()
         if form.grammar is None:
             return WrittenValue(checks.text(where, value), value)
-        for text in self._texts(value, where, faults):
-            place, fault = self._fault(text)
+        for text in self._texts_of_value(value, where, faults):
+            pointer, fault = self._find_fault(text)
             if not fault:
-                made: Any = json.loads(text) if self._is_json else text
-                return WrittenValue(self._sent(text), made[WRAPPER] if form.holder else made)
-            faults.append((place, fault))
-        place, fault = faults[0]
+                plain_value: Any = json.loads(text) if self._is_json else text
+                if form.value_pointer:
+                    plain_value = plain_value[WRAPPER]
+                return WrittenValue(self._text_as_sent(text), plain_value)
+            faults.append((pointer, fault))
+        pointer, fault = faults[0]  # of the first spelling, which is the plainest
         raise OptionError(
             f"The value is none of those that are asked for: {fault.rstrip('.')}.",
-            where=where + place,
+            where=where + pointer,
             cure="Mend the value, or the type that it is one of.",
         )
 
-    def read(self, text: str) -> Any:
-        """Return the plain JSON value of a text of an outcome that has no error; of no JSON, the text."""
-        if not self._is_json or self._form.is_said:
+    def read_text(self, text: str) -> Any:
+        """Return the plain JSON value of the text of an outcome without an error; of a text that is no JSON,
+        the text itself."""
+        if not self._is_json or self._form.is_text_in_string:
             return text
-        return json.loads(unwrapped(text) if self._form.is_wrapped else text)
+        return json.loads(unwrap_document(text) if self._form.is_wrapped else text)
 
-    def _texts(self, value: Any, where: str, faults: list[tuple[str, str]]) -> Iterator[str]:
-        """Yield the texts that may be written for a value. Notes why there are none."""
+    def _texts_of_value(self, value: Any, where: str, faults: list[tuple[str, str]]) -> Iterator[str]:
+        """Yield the texts that may be written for a value; add the faults of others to `faults`."""
         form = self._form
         if not self._is_json:
             yield checks.text(where, value)
             return
+        wrapped = {WRAPPER: value} if form.value_pointer else value
         try:
-            for made in self._plain({WRAPPER: value} if form.holder else value, faults):
-                yield from (checks.encodable(where, text) for text in spelled(made))
+            for plain_value in self._plain_values(wrapped, faults):
+                yield from (checks.encodable(where, text) for text in spell_value(plain_value))
         except (TypeError, ValueError, RecursionError) as error:
             faults.append(("", f"{checks.shown(value)} is no value of JSON ({error})"))
         if isinstance(value, str):  # it may be the document itself
-            yield wrapper_of(value) if form.holder else value
+            yield wrap_document(value) if form.value_pointer else value
 
-    def _plain(self, held: Any, faults: list[tuple[str, str]]) -> Iterator[Any]:
-        """Yield the plain JSON values of a value: as it is, then as its type has it. Notes why there are
-        none."""
+    def _plain_values(self, value: Any, faults: list[tuple[str, str]]) -> Iterator[Any]:
+        """Yield the plain JSON values of a value: as it is, then as its type has it. Add the reason to
+        `faults` where the type has none."""
         if self._form.reader is None:
-            yield held
-            yield _numerals(held, held)
+            yield value
+            yield _simplify_numbers(value, value)
             return
         # optional: pydantic
         from pydantic_core import PydanticSerializationError, ValidationError
 
-        with suppress(TypeError):
-            json.dumps(held)
-            yield held
-        validator, serializer = self._types
+        with suppress(TypeError):  # an object of the type is no JSON yet
+            json.dumps(value)
+            yield value
+        validator, serializer = self._type_converters
         try:
-            made = validator.validate_python(held)
-            dump = partial(serializer.to_python, made, by_alias=True, warnings=False)
-            yield _numerals(dump(), dump(mode="json"))
-            yield by_fields(made)
+            instance = validator.validate_python(value)
+            dump = partial(serializer.to_python, instance, by_alias=True, warnings=False)
+            yield _simplify_numbers(dump(), dump(mode="json"))
+            yield by_fields(instance)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            place = "".join(f"/{part}" for part in first["loc"]).removeprefix(self._form.holder)
-            faults.append((place, first["msg"]))
+            pointer = "".join(f"/{part}" for part in first["loc"]).removeprefix(self._form.value_pointer)
+            faults.append((pointer, first["msg"]))
         except PydanticSerializationError as error:
             faults.append(("", str(error)))
 
     @cached_property
-    def _types(self) -> tuple[Any, Any]:
-        """What makes objects of values of Python, and plain JSON values of objects."""
+    def _type_converters(self) -> tuple[Any, Any]:
+        """The validator and the serializer of pydantic: from values to objects, and to plain JSON values."""
         # optional: pydantic
         from pydantic_core import SchemaSerializer, SchemaValidator
 
@@ -144,8 +150,9 @@ class Spelling:
         core = self._form.reader.core_schema
         return SchemaValidator(core), SchemaSerializer(core)
 
-    def _fault(self, text: str) -> tuple[str, str]:
-        """Return where and why a text is refused, by the type first; "" twice where it is not."""
+    def _find_fault(self, text: str) -> tuple[str, str]:
+        """Return the JSON pointer and the reason of a refusal, by the type first; ("", "") for a text that is
+        accepted."""
         form = self._form
         try:
             if form.reader is not None:
@@ -154,67 +161,74 @@ class Spelling:
             return error.where, error.what
         return "", fault_in(text, over_bytes(form.grammar))
 
-    def _sent(self, text: str) -> str:
-        """Return what a server is asked for, where that holds a text that is no type's in an object."""
+    def _text_as_sent(self, text: str) -> str:
+        """Return the document as a server is asked for it: a text of no type is wrapped into an object."""
         form = self._form
         if not form.wrap or form.reader is not None or is_object(form.schema or {}):
             return text
-        return wrapper_of(text if form.spoken is None else json.dumps(text, ensure_ascii=False))
+        return wrap_document(text if form.string_schema is None else json.dumps(text, ensure_ascii=False))
 
 
-def _numerals(made: Any, said: Any) -> Any:
-    """Return the plain JSON value `said` of a value. It has `7` for 7.0, which a grammar may not have, and
-    numbers for decimals, unless they have more digits than a float."""
-    match made:
+def _simplify_numbers(value: Any, plain_value: Any) -> Any:
+    """Return the plain JSON value of a value, with `7` for 7.0, which a grammar may not have. Decimals are
+    numbers, unless they have more digits than a float. `plain_value`: the value as pydantic dumps it."""
+    match value:
         case dict():
-            return {key: _numerals(item, said[key]) for key, item in zip(said, made.values(), strict=True)}
+            # JSON's keys are strings: the two differ in keys, and not in their order
+            items = zip(plain_value, value.values(), strict=True)
+            return {key: _simplify_numbers(item, plain_value[key]) for key, item in items}
         case list() | tuple():
-            return [_numerals(*both) for both in zip(made, said, strict=True)]
-        case Decimal() if made.is_finite() and Decimal(repr(float(made))) == made:
-            return _numerals(float(made), float(made))
-        case float() if made.is_integer():
-            return int(made)
-    return said
+            return [_simplify_numbers(*both) for both in zip(value, plain_value, strict=True)]
+        case Decimal() if value.is_finite() and Decimal(repr(float(value))) == value:
+            return _simplify_numbers(float(value), float(value))
+        case float() if value.is_integer():
+            return int(value)
+    return plain_value
 
 
 class Examples:
-    """Examples, and which of them stand before a question."""
+    """Examples, and the choice of those that stand before a question."""
 
-    def __init__(self, sources: Sequence[PromptSource], documents: Sequence[str], most: int) -> None:
-        """`most`: how many a prompt has; where there are more, those most like the question (BM25)."""
-        self._sources, self._documents, self._most = sources, documents, most
+    def __init__(self, sources: Sequence[PromptSource], documents: Sequence[str], max_count: int) -> None:
+        """`max_count`: the number of examples in a prompt. Where there are more, it has those that are most
+        like the question, by BM25 (Robertson and Zaragoza 2009)."""
+        self._sources, self._documents, self._max_count = sources, documents, max_count
 
-    def beside(self, source: PromptSource) -> PromptSource:
-        """Return a source with its examples: all in their order, or the most like ones, the most like of them
-        last. Cost: the words of the question times the examples. Errors: those of `likeness`."""
+    def add_examples(self, source: PromptSource) -> PromptSource:
+        """Return a source with its examples: all in their order, or the most similar ones, the most similar
+        last. Cost: the words of the question times the examples. Errors: those of `load_text_similarity`."""
         chosen: Sequence[int] = range(len(self._sources))
-        if len(chosen) > self._most:
-            alike = self._index.get_scores([*dict.fromkeys(_words(source))])
-            chosen = sorted(chosen, key=lambda at: (alike[at], -at))[-self._most :]
-        return replace(
-            source, examples=tuple((self._sources[at].prompt, self._documents[at]) for at in chosen)
-        )
+        if len(chosen) > self._max_count:
+            words = [*dict.fromkeys(_question_words(source))]
+            similarities = self._word_statistics.get_scores(words)
+            # of equally similar ones the first counts more; the model reads the best one last
+            ranked = sorted(chosen, key=lambda index: (similarities[index], -index))
+            chosen = ranked[-self._max_count :]
+        examples = tuple((self._sources[index].prompt, self._documents[index]) for index in chosen)
+        return replace(source, examples=examples)
 
     @cached_property
-    def _index(self) -> Any:
+    def _word_statistics(self) -> Any:
         """The statistics of words of the examples."""
-        return likeness()([_words(source) for source in self._sources])
+        return load_text_similarity()([_question_words(source) for source in self._sources])
 
 
-def likeness() -> Any:
-    """Return what tells how like a question texts are (BM25). Errors: StructgenError where it is missing."""
+def load_text_similarity() -> Any:
+    """Return the class that ranks texts by a question (BM25). Errors: StructgenError where its package is not
+    installed."""
     with needing("To choose examples by their question", "grounded", where="examples"):
         from rank_bm25 import BM25Okapi  # optional: rank-bm25
     return BM25Okapi
 
 
-def _words(source: PromptSource) -> list[str]:
+def _question_words(source: PromptSource) -> list[str]:
     """Return the words of a question's arguments, or of its messages; at least one."""
-    said = source.values or (str(source.prompt),)
-    return [word for text in said for word in _WORD.findall(text.casefold())] or [""]
+    texts = source.values or (str(source.prompt),)
+    return [word for text in texts for word in _WORD.findall(text.casefold())] or [""]
 
 
-def written_pairs(form: WantedForm, pairs: Pairs) -> list[WrittenValue]:
-    """Return what a model shall write for the values of pairs. Errors: those of `Spelling.written`."""
+def write_pair_values(form: TargetForm, pairs: Pairs) -> list[WrittenValue]:
+    """Return the documents that a model shall write for the values of pairs. Errors: those of
+    `Spelling.write_value`."""
     spelling = Spelling(form)
-    return [spelling.written(pair.value, pair.where) for pair in pairs]
+    return [spelling.write_value(pair.value, pair.where) for pair in pairs]

@@ -9,11 +9,11 @@ from structgen.asking.grounding.grounded_grammar import checked_texts, schema_gr
 from structgen.asking.grounding.stated_text import StatedText, stated_text
 from structgen.base.errors import OptionError, options_named
 from structgen.decoding.engine.requests import Result
-from structgen.doors.typed.functions import judged, with_evidence
+from structgen.doors.typed.functions import judge_attempt, with_evidence
 from structgen.doors.typed.outcomes import Outcome
 from structgen.doors.typed.partial import Partial, progress_of
 from structgen.doors.typed.server_answers import Answer
-from structgen.doors.typed.wanted_forms import form_of
+from structgen.doors.typed.target_forms import form_of
 
 T = TypeVar("T")
 
@@ -62,18 +62,31 @@ def outcome_of(
 @options_named(  # type: ignore[misc]  # the last overload takes what it refuses
     'sg.outcome_of("Ada is 36.", Person)'
 )
-def outcome_of(text: Any, target: Any, *, cut: bool = False, grounded: Any = None) -> Any:
-    """Return what a model's text says of a target: an `Outcome`, whose `value` is the object or raises the
-    error that a typed function raises. Of an iterable of pieces, return an iterator of `Partial`s; the last
-    one has the outcome.
+def outcome_of(
+    text: Any,
+    target: Any,
+    *,
+    cut: bool = False,
+    grounded: Any = None,
+) -> Any:
+    """Return the outcome of a model's text for a target: an `Outcome`, whose `value` is the object or raises
+    the error that a typed function raises. Of an iterable of pieces, return an iterator of `Partial`s; the
+    last one has the outcome. It is for those who call a model themselves.
 
-    For those who call a model themselves. The text may be more than the document: thoughts in `<think>` tags,
-    a fence, sentences around an object (docs/typed-functions.md has the rules). The target is that of
-    `sg.run`. `cut`: whether the model ended at its most tokens; that is an error, with the text so far.
-    `grounded`: a text, or texts by name; `evidence` of the outcome then tells where they state each value.
+    `text`
+        the text, perhaps with more than the document: thoughts in `<think>` tags, a fence, sentences around
+        an object (docs/typed-functions.md has the rules).
+    `target`
+        any target of `sg.run`.
+    `cut`
+        whether the model was stopped by its limit of tokens. That is an error, with the text so far.
+    `grounded`
+        a text, or texts by name. The `evidence` of the outcome has where they state each value.
+
+    For example, `sg.outcome_of("<think>36?</think>36", int).value` is 36.
 
     Errors: those of `sg.run` for a target; UnsupportedError for a grammar that no schema says; OptionError
-    for what is no text, and for `grounded` beside a target that is no type or schema. Pieces raise
+    for a `text` that is none, and for `grounded` beside a target that is no type or schema. Pieces raise
     GenerationError as soon as the type refuses a complete part, and at the end. Cost: that of compiling the
     schema, then linear in the text.
     """
@@ -87,30 +100,33 @@ def outcome_of(text: Any, target: Any, *, cut: bool = False, grounded: Any = Non
         raise OptionError("True names no text.", where="grounded", cure="Give the text: there is no prompt.")
     stated = None if texts is False else stated_text(texts)
     if stated is not None:
-        schema_grammar_of(form.grammar)
+        schema_grammar_of(form.grammar)  # raises for a target without a schema
     if not isinstance(text, str):
-        return _partials(text, answer, stated)
-    answer.add(text)
-    return _outcome(answer, answer.result(), stated)
+        return _stream_partials(text, answer, stated)
+    answer.add_part(text)
+    return _judge_answer(answer, answer.make_result(), stated)
 
 
-def _outcome(answer: Answer, result: Result, stated: StatedText | None) -> Outcome[Any]:
-    outcome = judged(answer.form, result, 1, None)
+def _judge_answer(answer: Answer, result: Result, stated: StatedText | None) -> Outcome[Any]:
+    """Return the outcome of a result, with its evidence where texts were given."""
+    outcome = judge_attempt(answer.form, result, 1, None)
     if stated is None or outcome.error is not None:
         return outcome
     return with_evidence(outcome, answer.form, stated)
 
 
-def _partials(pieces: Iterable[str], answer: Answer, stated: StatedText | None) -> Iterator[Partial[Any]]:
-    """Yield what there is after each piece of text that tells more; the last partial has the outcome."""
+def _stream_partials(
+    pieces: Iterable[str], answer: Answer, stated: StatedText | None
+) -> Iterator[Partial[Any]]:
+    """Yield the result so far after each piece that adds to it; the last partial has the outcome."""
     progress = progress_of(answer.form)
     for piece in pieces:
-        answer.add(piece)
-        if new := answer.new():
-            yield progress.add(new)
-    result = answer.result()
-    if rest := answer.rest(result):
-        yield progress.add(rest)
-    outcome = _outcome(answer, result, stated)
+        answer.add_part(piece)
+        if new_text := answer.take_new_text():
+            yield progress.add_piece(new_text)
+    result = answer.make_result()
+    if rest := answer.take_rest(result):
+        yield progress.add_piece(rest)
+    outcome = _judge_answer(answer, result, stated)
     _ = outcome.value  # its error is raised here
     yield Partial(progress, outcome)

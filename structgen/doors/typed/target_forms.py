@@ -1,4 +1,4 @@
-"""What is wanted of a model: a type, items of a type one by one, a schema, a grammar, or free text."""
+"""The form of a target: a type, items of a type one by one, a schema, a grammar, or free text."""
 
 from __future__ import annotations
 
@@ -30,8 +30,15 @@ from structgen.decoding.engine.searches.listed_values import listed, listed_valu
 from structgen.doors.typed.missing_options import OF_TOOLS
 from structgen.doors.typed.options import TypedOptions
 from structgen.doors.typed.server_replies import SentSchema
-from structgen.doors.typed.tool_use import ToolUse, names_calls, tool_use
-from structgen.doors.typed.wrapping import WRAPPER, WrappedReader, Wrapping, is_object, wrapped, wrapper_of
+from structgen.doors.typed.tool_use import ToolUse, names_calls, read_tool_use
+from structgen.doors.typed.wrapping import (
+    WRAPPER,
+    WrappedReader,
+    Wrapping,
+    is_object,
+    wrap_document,
+    wrap_schema,
+)
 from structgen.grammars.compilation.compiler import compile
 from structgen.grammars.json_grammars.outline_writer import Outlines, shorter_outlines
 from structgen.grammars.json_grammars.schema_grammar import json_schema, unwarned_schema, without_grammars
@@ -50,8 +57,8 @@ _ASYNC = (collections.abc.AsyncIterator, collections.abc.AsyncIterable, collecti
 
 
 @dataclass(frozen=True)
-class WantedForm:
-    """What is wanted. Made by `form_of`."""
+class TargetForm:
+    """How a target is written, and how the text becomes its value. Made by `form_of`."""
 
     hint: Any = None
     """The type of the value; of the list, where items are handed out one by one. None: there is no type."""
@@ -63,27 +70,28 @@ class WantedForm:
     asynchronous: bool = False
     """Whether they are handed out by an asynchronous iterator."""
     tools: ToolUse | None = None
-    """Which tools a reply may call, which has the form if it calls none; its grammar is then its model's
-    affair. None: it is no such reply."""
+    """Which tools a reply may call. The form is then that of a reply without calls, and the model's writer
+    makes the grammar. None: no tools were given."""
     wrap: bool = False
     """Whether the model is asked for objects alone. The reader and the grammar of a type are then those of an
-    object that holds the document. What else is sent to a server, its writer puts into one."""
-    is_said: bool = False
-    """Whether the grammar is that of an object that holds, as a string, the text that is wanted."""
-    whole: WantedForm | None = None
+    object that holds the document. The writer of a server wraps schemas and choices itself."""
+    is_text_in_string: bool = False
+    """Whether the grammar is that of an object that holds the text of the target as a string."""
+    unnarrowed: TargetForm | None = None
     """The form as it was before its grammar was narrowed to what a text states. None: it was not."""
 
     @cached_property
     def schema(self) -> dict[str, Any] | None:
         """The JSON Schema; None of free text, or of a grammar that has none."""
-        if self.reader is not None and self.whole is None:
+        if self.reader is not None and self.unnarrowed is None:
             return self.reader.schema
         value = None if self.grammar is None else self.grammar.schema
+        # the schema `true` is {} to those who ask for members
         return value if value is None or isinstance(value, dict) else {}
 
     @cached_property
-    def parts(self) -> TypeParts | None:
-        """What reads the parts of a document as its type has them; None without a type."""
+    def type_parts(self) -> TypeParts | None:
+        """The reader of the parts of a document as its type has them; None without a type."""
         if self.reader is None:
             return None
         # optional: pydantic
@@ -97,7 +105,7 @@ class WantedForm:
         return listed(self.grammar).texts
 
     @property
-    def asked(self) -> str:
+    def card_form(self) -> str:
         """What cards of models call the form (`model_cards.FORMS`). A call that is certain to be of one tool
         is asked for as the JSON of its arguments."""
         if self.tools is not None:
@@ -118,15 +126,15 @@ class WantedForm:
         return isinstance(self.reader, WrappedReader)
 
     @property
-    def holder(self) -> str:
-        """The JSON pointer of what is wanted in the document that is written."""
-        return f"/{WRAPPER}" if self.is_wrapped or self.is_said else ""
+    def value_pointer(self) -> str:
+        """The JSON pointer of the target's value in the document that is written."""
+        return f"/{WRAPPER}" if self.is_wrapped or self.is_text_in_string else ""
 
     @cached_property
     def outlines(self) -> Outlines | None:
-        """What gives the outlines of the schema, for prompts; None where there is no schema."""
+        """The function that writes the outlines of the schema, for prompts; None without a schema."""
         outline = None if self.grammar is None else self.grammar.outline
-        return None if outline is None else cache(outline)
+        return None if outline is None else cache(outline)  # a prompt that is too long asks for several
 
     @property
     def outline(self) -> str:
@@ -136,7 +144,7 @@ class WantedForm:
         return next(shorter_outlines(self.outlines, descriptions=True))[0]
 
     @cached_property
-    def spoken(self) -> dict[str, Any] | None:
+    def string_schema(self) -> dict[str, Any] | None:
         """The JSON Schema of the strings that are the texts of a choice or a pattern; None for all else."""
         match None if self.grammar is None else self.grammar.bare():
             case RegularGrammar(formula=Words(words)):
@@ -146,74 +154,84 @@ class WantedForm:
         return None
 
     @cached_property
-    def sent(self) -> SentSchema:
-        """What a server is asked for, without `x-grammar`, which is judged here. Raises UnsupportedError for
-        a grammar that no schema says."""
-        schema = self.schema if self.spoken is None else self.spoken
-        if self.whole is not None:
-            schema = json.loads(write(schema))  # it has exact numbers
-        if schema is None or (self.grammar is not None and self.grammar.bare() is not self.grammar.innermost):
+    def server_schema(self) -> SentSchema:
+        """What a server is asked for. It has no `x-grammar`: the reply is held to that here. Raises
+        UnsupportedError for a grammar that no schema expresses."""
+        schema = self.schema if self.string_schema is None else self.string_schema
+        if self.unnarrowed is not None:
+            schema = json.loads(write(schema))  # plain numbers: `json.dumps` writes no exact ones
+        is_inside = self.grammar is not None and self.grammar.bare() is not self.grammar.innermost
+        if schema is None or is_inside:
             raise make_refusal(
                 "A grammar that no JSON Schema says cannot be sent.",
                 "grammar",
                 "Ask an engine, or for a schema, a choice or a regular expression.",
                 "target",
             )
-        sent = wrapped(schema) if self.wrap else schema
-        own = dict(self.reader.policies) if self.reader is not None else {}
-        is_wrapped = self.is_wrapped or sent is not schema
-        grammar = unwarned_schema(sent, **{**own, **WIDEST})
-        compiled = over_bytes(grammar)
-        sent = without_grammars(sent)
+        sent_schema = wrap_schema(schema) if self.wrap else schema
+        own_policies = dict(self.reader.policies) if self.reader is not None else {}
+        is_wrapped = self.is_wrapped or sent_schema is not schema
+        # no mask holds the server to a way of writing: every way is read
+        byte_grammar = over_bytes(unwarned_schema(sent_schema, **{**own_policies, **WIDEST}))
+        sent_schema = without_grammars(sent_schema)
         # what a text states of a type is no list of values that the type has
-        whole = self.spoken or (self.whole or self).schema or {}
-        names = named_values(whole["properties"][WRAPPER] if self.is_wrapped else whole, whole.get("$defs"))
-        return SentSchema(sent, compiled, is_wrapped, self.is_wrapped, self.spoken is not None, names)
+        type_schema = self.string_schema or (self.unnarrowed or self).schema or {}
+        value_schema = type_schema["properties"][WRAPPER] if self.is_wrapped else type_schema
+        return SentSchema(
+            sent_schema,
+            byte_grammar,
+            is_wrapped,
+            keeps_wrapper=self.is_wrapped,
+            is_text_in_string=self.string_schema is not None,
+            names=named_values(value_schema, type_schema.get("$defs")),
+        )
 
-    def written_by(self, tokenizer: Tokenizer) -> Grammar | None:
+    def grammar_for(self, tokenizer: Tokenizer) -> Grammar | None:
         """Return the grammar for a vocabulary. The object that says a text has no needless escapes; where the
         tokens write none of the texts without escapes, it has all. Cost: that of compiling, for such an
         object and a vocabulary that lacks bytes."""
         grammar = self.grammar
-        if self.is_said and grammar is not None and tokenizer.missing_bytes:
+        if self.is_text_in_string and grammar is not None and tokenizer.missing_bytes:
             try:
                 compile(grammar, tokenizer, first_mask=False)
             except (GrammarError, TokenizerError):
-                how: Mapping[str, Any] = {**JSON_DUMPS, "escapes": "canonical"}
-                return json_schema(self.schema or {}, **how)
+                policies: Mapping[str, Any] = {**JSON_DUMPS, "escapes": "canonical"}
+                return json_schema(self.schema or {}, **policies)
         return grammar
 
-    def begun(self, text: str) -> Iterator[tuple[str, str]]:
-        """Yield the ways in which a text may begin what is written, each with what would then close it. They
-        are inside of its object, where one holds it, and as it is."""
-        if self.holder:
-            said, closing = (json.dumps(text, ensure_ascii=False)[:-1], '"}') if self.is_said else (text, "}")
-            yield wrapper_of(said)[:-1], closing
+    def openings_of(self, text: str) -> Iterator[tuple[str, str]]:
+        """Yield the ways in which a text may begin a document, each with the text that would then close it:
+        inside of the wrapper, where the document has one, and as it is."""
+        if self.is_text_in_string:
+            escaped = json.dumps(text, ensure_ascii=False)[:-1]  # the string stays open
+            yield wrap_document(escaped)[:-1], '"}'
+        elif self.is_wrapped:
+            yield wrap_document(text)[:-1], "}"
         yield text, ""
 
-    def said(self, result: Result) -> Result:
-        """Return a result with the text that is wanted in place of the object that says it, which is then its
-        `reply`."""
-        if not self.is_said or result.error is not None or isinstance(result.value, Reply):
+    def unwrap_result(self, result: Result) -> Result:
+        """Return a result with the text of the target in place of the object that holds it as a string. The
+        object is then its `reply`."""
+        if not self.is_text_in_string or result.error is not None or isinstance(result.value, Reply):
             return result
         text = result.value[WRAPPER]
         return replace(result, text=text, value=text, reply=result.text)
 
-    def read(self, result: Result) -> Any:
+    def read_value(self, result: Result) -> Any:
         """Return the object of a whole document; without a type, the result's value; of a reply that may
         call tools, what is taken of it. Errors: ValidatorError."""
         if self.tools is not None and isinstance(result.value, Reply):
-            return self.tools.value(result.value)
+            return self.tools.take_whole(result.value)
         return result.value if self.reader is None else self.reader.read_document(result.text)
 
 
 @dataclass(frozen=True)
-class WantedText:
-    """What a writer is asked for beside the prompt."""
+class WritingTask:
+    """What a writer is asked for beside the prompt: the form of the text, and the options."""
 
-    form: WantedForm
+    form: TargetForm
     options: TypedOptions
-    waits: bool = False
+    is_async: bool = False
     """Whether the caller waits in an event loop; else the writer blocks."""
     name: str = ""
     """Of the function that asks, for traces."""
@@ -222,17 +240,25 @@ class WantedText:
 def form_of(
     target: Any,
     policies: Mapping[str, Any] | None = None,
-    usual: Mapping[str, Any] | None = None,
+    default_policies: Mapping[str, Any] | None = None,
     wrap: Wrapping = "never",
     where: str = "target",
-) -> WantedForm:
+) -> TargetForm:
     """Return the form of a target (`read_target`): free text for None and `str`, items for Iterator[T] and
     AsyncIterator[T], else one text.
 
-    `policies` are options of `sg.json_schema`; `usual` those of schemas where nothing is said. `wrap`:
-    whether a type's document that is no object is held by one, "always" or where it is none of a few listed
-    values. So is what is sent to a server. `where`: "return", or the option's name, for errors.
-    Errors: those of `read_target`; UnsupportedError for a type that leaves nothing to write.
+    `policies`
+        options of `sg.json_schema`.
+    `default_policies`
+        those of a schema where a person gives none.
+    `wrap`
+        whether an object holds a type's document that is none: "always", or "unlisted", unless the type lists
+        a few values.
+    `where`
+        "return", or the name of the option, for errors.
+
+    For example, `form_of(int, wrap="always")` has the documents `{"value": 36}`. Errors: those of
+    `read_target`; UnsupportedError for a type that leaves nothing to write.
     """
     if names_calls(target):
         raise make_refusal(
@@ -252,65 +278,75 @@ def form_of(
     if any(origin is kind for kind in (*_SYNC, *_ASYNC)):
         item = (typing.get_args(target) or (Any,))[0]
         target, items, asynchronous = types.GenericAlias(list, item), True, origin in _ASYNC
+    # the forms of types are kept: a type is hashed faster than it is read
     if isinstance(target, type) or typing.get_origin(target) is not None:
-        said = tuple((name, type(value), value) for name, value in (policies or {}).items())
+        policy_items = tuple((name, type(value), value) for name, value in (policies or {}).items())
         try:
-            key = Definition(target), said, wrap, items, asynchronous
+            key = Definition(target), policy_items, wrap, items, asynchronous
             hash(key)
         except Exception:  # people's code may run in it: the type is read anew, and tells its own faults
-            return _typed(target, policies, wrap, items, asynchronous)
-        return _kept(*key)
-    grammar = plain_grammar(read_target(target, policies, usual, where=where).grammar)
+            return _form_of_type(target, policies, wrap, items, asynchronous)
+        return _cached_form(*key)
+    grammar = plain_grammar(read_target(target, policies, default_policies, where=where).grammar)
     if grammar is None:
-        return WantedForm(str)
-    form = WantedForm(grammar=grammar, wrap=wrap == "always")
-    if wrap == "unlisted" and "pattern" in (form.spoken or {}):
+        return TargetForm(str)
+    form = TargetForm(grammar=grammar, wrap=wrap == "always")
+    if wrap == "unlisted" and "pattern" in (form.string_schema or {}):
         # a chat model ends a string of JSON, and goes on with a bare text as long as the pattern does
-        held = json_schema(wrapped(form.spoken or {}), **READABLE_DUMPS)
-        return WantedForm(grammar=held, is_said=True)
+        wrapped_grammar = json_schema(wrap_schema(form.string_schema or {}), **READABLE_DUMPS)
+        return TargetForm(grammar=wrapped_grammar, is_text_in_string=True)
     return form
 
 
-def _typed(
-    target: Any, policies: Mapping[str, Any] | None, wrap: Wrapping, items: bool, asynchronous: bool
-) -> WantedForm:
-    """Return the form of a type, perhaps free text."""
-    grammar, reader = read_target(target, policies, reading=partial(_held, wrap=wrap))
+def _form_of_type(
+    target: Any,
+    policies: Mapping[str, Any] | None,
+    wrap: Wrapping,
+    items: bool,
+    asynchronous: bool,
+) -> TargetForm:
+    """Return the form of a type, perhaps free text; for example of `Person`, with `items` of list[Person].
+    Errors: those of `read_target`."""
+    grammar, reader = read_target(target, policies, reading=partial(_reader_or_wrapper, wrap=wrap))
     if reader is None:
-        return WantedForm(str)
-    return WantedForm(target, reader, plain_grammar(grammar), items, asynchronous, wrap=wrap == "always")
+        return TargetForm(str)
+    return TargetForm(target, reader, plain_grammar(grammar), items, asynchronous, wrap=wrap == "always")
 
 
 @lru_cache(maxsize=64)
-def _kept(definition: Definition, said: tuple[tuple[str, type, Any], ...], *how: Any) -> WantedForm:
-    """Return `_typed` of a type that is as it was, under policies of the same types and values."""
-    return _typed(definition.hint, {name: value for name, _, value in said}, *how)
+def _cached_form(
+    definition: Definition, policy_items: tuple[tuple[str, type, Any], ...], *form_options: Any
+) -> TargetForm:
+    """Return `_form_of_type` of a type that is as it was, under policies of the same types and values."""
+    return _form_of_type(definition.hint, {name: value for name, _, value in policy_items}, *form_options)
 
 
-def _held(hint: Any, wrap: Wrapping) -> TypeReader[Any]:
+def _reader_or_wrapper(hint: Any, wrap: Wrapping) -> TypeReader[Any]:
     """Return the reader of a type, or of objects that hold its documents."""
     reader: TypeReader[Any] = read_type(hint)
-    is_held = wrap == "always" or (wrap == "unlisted" and not listed_values(reader.schema))
-    return WrappedReader(reader) if is_held and not is_object(reader.schema) else reader
+    is_wrapped = wrap == "always" or (wrap == "unlisted" and not listed_values(reader.schema))
+    return WrappedReader(reader) if is_wrapped and not is_object(reader.schema) else reader
 
 
 def form_of_calls(
     options: TypedOptions,
     hint: Any,
-    usual: Mapping[str, Any] | None = None,
+    default_policies: Mapping[str, Any] | None = None,
     wrap: Wrapping = "never",
     where: str = "target",
-) -> WantedForm:
-    """Return the form of a reply that may call tools; one that calls none has that of `form_of`.
+) -> TargetForm:
+    """Return the form of a reply that may call tools; a reply that calls none has the form of `form_of`.
 
-    Errors: those of `tool_use` and `form_of`; OptionError for options that have no meaning beside tools.
+    `hint`: the return type or the target, such as `Person | Call`; the other parameters are those of
+    `form_of`. Errors: those of `read_tool_use` and `form_of`; OptionError for options that have no meaning
+    beside tools.
     """
-    use = tool_use(options, hint, where)
+    use = read_tool_use(options, hint, where)
     OF_TOOLS.refuse(options, use)
     is_quoted = any(has_quotes(tool.schema) for tool in use.tools)
-    if use.taken.answer is None and not is_quoted:
-        return WantedForm(hint, tools=use)
-    form = form_of(use.taken.answer, options.policies, usual, wrap, where)
+    if use.reply_shape.answer is None and not is_quoted:
+        return TargetForm(hint, tools=use)
+    form = form_of(use.reply_shape.answer, options.policies, default_policies, wrap, where)
     if is_quoted or form.has_quotes:
         raise make_refusal(
             "Quotes of a reply that may call tools are held to no text.",
@@ -325,30 +361,33 @@ def form_of_calls(
             "Write list[T] in place of Iterator[T].",
             where,
         )
-    use = replace(use, taken=use.taken._replace(text=form.schema is None))
+    # a reply whose answer has no schema may be any text of its grammar
+    use = replace(use, reply_shape=use.reply_shape._replace(text=form.schema is None))
     return form if use.choice.mode == "none" else replace(form, hint=hint, tools=use)
 
 
-def check_wrap(form: WantedForm, wrap: bool | None) -> None:
+def check_wrap(form: TargetForm, wrap: bool | None) -> None:
     """Raise OptionError where a person asks to wrap what is never wrapped."""
     if wrap and form.reader is None:
-        what = (
-            "Free text is no document" if form.grammar is None else "A schema or a grammar is taken as it is"
-        )
+        is_free = form.grammar is None
+        fault = "Free text is no document" if is_free else "A schema or a grammar is taken as it is"
         raise OptionError(
-            f"{what}: there is nothing to wrap.",
+            f"{fault}: there is nothing to wrap.",
             where="wrap",
             cure="Leave wrap out, or ask for a Python type such as list[str].",
         )
 
 
-def failed(what: str, text: str, attempts: int, where: str = "", cure: str = "") -> GenerationError:
-    """Return the error of a text that is not what was asked for. `cure`: "" for a fault of the text."""
-    tried = "one attempt" if attempts == 1 else f"{attempts} attempts"
-    return GenerationError(
-        what,
-        text=text,
-        attempts=attempts,
-        where=where,
-        cure=cure or f"This was after {tried}; the text is in `.text`. Ask again, or loosen what refuses it.",
-    )
+def generation_error(
+    fault: str,
+    text: str,
+    attempts: int,
+    where: str = "",
+    cure: str = "",
+) -> GenerationError:
+    """Return the error of a text that the target refuses. `where`: the JSON pointer of the fault; `cure`: ""
+    for a fault of the text. For example, `generation_error("It is no date", text, 3, "/born")`."""
+    if not cure:
+        attempt_text = "one attempt" if attempts == 1 else f"{attempts} attempts"
+        cure = f"This was after {attempt_text}; the text is in `.text`. Ask again, or loosen what refuses it."
+    return GenerationError(fault, text=text, attempts=attempts, where=where, cure=cure)
