@@ -289,7 +289,7 @@ def test_the_number_of_stacks_is_bounded_by_name() -> None:
 
 
 def test_the_count_of_a_long_literal_beside_a_class_makes_a_few_bundles_for_each_state() -> None:
-    """No terminal has masks of its own, so no state is divided into its terminals: that would be quadratic."""
+    """No terminal has masks of its own, so no state is divided: it would be quadratic."""
     sizes = []
     for copies in (50, 100):
         rules = sg.ebnf(f'root ::= [a-z]* "{"ab" * copies}" [a-z]*')
