@@ -10,7 +10,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
-BESIDE: Final = ("decoding/engine", "doors/cli", "doors/maskbench", "doors/typed", "models")
+BESIDE: Final = ("decoding/engine", "doors/cli", "doors/maskbench", "doors/typed", "machine_code", "models")
 """The folders of the package whose files decide nothing that is kept. They call the rest of the package, and
 nothing in the rest of it imports them while it makes tables; models, in an installed package, are weights."""
 _IMPORT = re.compile(rb"\n(?:from|import) structgen\.([\w.]+)")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numba
+import numpy as np
 
 from structgen.base.native.jit import entry, jit
 from structgen.base.native.typed_blocks import Block, Int64s, TableHeader, address_of_block, skip
@@ -41,11 +41,11 @@ def ask_room(c: Core, table: TableHeader, rows: int) -> None:
 @jit
 def hash_words(row: Int64s, words: int) -> int:
     """Return a non-negative mix of a row's leading words."""
-    h = numba.uint64(0x9E3779B97F4A7C15)
+    h = np.uint64(0x9E3779B97F4A7C15)
     for i in range(words):
-        h = (h ^ numba.uint64(row[i])) * numba.uint64(0xFF51AFD7ED558CCD)
-        h = h ^ (h >> numba.uint64(32))
-    return numba.int64(h & numba.uint64(0x3FFFFFFFFFFFFFFF))  # type: ignore[no-any-return]
+        h = (h ^ np.uint64(row[i])) * np.uint64(0xFF51AFD7ED558CCD)
+        h = h ^ (h >> np.uint64(32))
+    return np.int64(h & np.uint64(0x3FFFFFFFFFFFFFFF))  # type: ignore[no-any-return]
 
 
 @jit
