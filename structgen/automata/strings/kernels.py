@@ -452,9 +452,7 @@ def equivalent(trans: Table, accept: Row) -> Row:
     most = 0
     for outcome in accept:
         most = max(most, int(outcome))
-    where, places, sets, firsts, pasts, count = _partition(
-        _in_order(accept, most)[1], accept, len(marked)
-    )
+    where, places, sets, firsts, pasts, count = _partition(_in_order(accept, most)[1], accept, len(marked))
     edge_where, edge_places, edge_sets, edge_firsts, edge_pasts, groups = _partition(
         np.arange(len(tail)).astype(np.int32), kinds, len(marked)
     )

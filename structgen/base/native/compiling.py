@@ -23,7 +23,6 @@ from importlib import import_module
 from typing import Any, ClassVar, get_type_hints
 
 import llvmlite.binding as llvm
-from llvmlite import ir
 from numba.core import config, typed_passes, types, untyped_passes
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
@@ -38,7 +37,7 @@ from numba.core.typing.templates import _OverloadFunctionTemplate
 from structgen.base.native.block_types import tell_of, widened
 from structgen.base.native.noted_functions import ENTRIES, INNER, INSTRUCTIONS
 from structgen.base.native.spared_work import replaced, spared
-from structgen.base.native.wrappers import write_runtime, write_wrapper
+from structgen.base.native.wrappers import RUNTIME, wrapper_of
 from structgen.base.system.garbage import uncollected
 
 OPTIONS = {
@@ -289,17 +288,15 @@ def module_of(unit: str, prefix: str = "") -> Any:
         _tell_all()
         with spared(context), borrowed():
             lowered = {name: Outer(entry.function).lower(entry.signature) for name, entry in held.items()}
-        wrappers = ir.Module(unit)
-        wrappers.triple = llvm.get_process_triple()
-        write_runtime(wrappers)
+        wrappers = RUNTIME
         for name, one in lowered.items():
             kinds, returned = one.fndesc.argtypes, one.fndesc.restype
             kind = context.call_conv.get_function_type(returned, kinds)
-            write_wrapper(wrappers, f"{prefix}{name}", kind, kinds, returned)
+            wrappers += wrapper_of(f"{prefix}{name}", kind, kinds, returned)
             one.library._final_module.get_function(one.fndesc.llvm_func_name).name = f"{prefix}{name}.code"
         parts = [part_of(library) for library in reached(one.library for one in lowered.values())]
         exported = {f"{prefix}{name}{part}" for name in lowered for part in ("", ".code")}
-        return Whole(context.codegen(), unit).link([*parts, llvm.parse_assembly(str(wrappers))], exported)
+        return Whole(context.codegen(), unit).link([*parts, llvm.parse_assembly(wrappers)], exported)
 
 
 @cache

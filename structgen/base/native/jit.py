@@ -20,7 +20,8 @@ import numpy as np
 from structgen.base.native.machine_code import library_address, object_addresses
 from structgen.base.native.noted_functions import ENTRIES, INNER, INSTRUCTIONS, Entry, Method
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 _methods: Final[list[Method]] = []
@@ -85,7 +86,9 @@ def entry(signature: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
         call = _builtin(ctypes.addressof(method), None, None)
         if not method.code:
             call = _late(unit, made, call)
-        returned = signature[: signature.index(")(") + 1] if ")(" in signature else signature.partition("(")[0]
+        returned = (
+            signature[: signature.index(")(") + 1] if ")(" in signature else signature.partition("(")[0]
+        )
         return cast(Callable[..., R], _with_arrays(call, returned) if "[" in returned else call)
 
     return decorate

@@ -166,9 +166,23 @@ def object_addresses(unit: str) -> Callable[[str], int]:
         return _linker().address
 
 
+def source_of(unit: str) -> str:
+    """Return where the code of a module that is imported lies: "library", "kept", or "none" where it would be
+    compiled. Nothing is loaded, so that a damaged file counts. Raises StructgenError where llvmlite is
+    missing."""
+    if all(library_address(symbol) for symbol in ENTRIES[unit]):
+        return "library"
+    return "kept" if _path(unit).is_file() else "none"
+
+
+def _path(unit: str) -> Path:
+    """Return the path of the object file of a module."""
+    return objects_folder() / f"{unit}-{_key(unit)}.o"
+
+
 def _object(unit: str) -> bytes:
     """Return the object file of a module."""
-    kept = None if "<locals>" in unit else objects_folder() / f"{unit}-{_key(unit)}.o"
+    kept = None if "<locals>" in unit else _path(unit)
     code = kept and _read(kept)
     if code:
         return code

@@ -1,7 +1,7 @@
-"""The functions by which Python calls compiled code, and the memory of its arrays, as modules of LLVM's.
+"""The functions by which Python calls compiled code, and the memory of its arrays, in LLVM's text.
 
-CPython calls a wrapper with its arguments as objects (METH_FASTCALL). The wrapper reads integers, floats, and
-arrays through the buffer protocol; it releases the interpreter lock, calls the compiled code, and makes
+CPython calls a wrapper with its arguments as objects (METH_FASTCALL). The wrapper reads integers, a float,
+and arrays through the buffer protocol; it releases the interpreter lock, calls the compiled code, and makes
 objects of the answer. It needs the stable ABI of Python 3.11 alone, so that one binary serves each Python.
 
 Compiled code has no `raise`. It ends with a status: 0, or another where the system has no memory, which
@@ -11,7 +11,7 @@ where numba is at work, its symbols of these names mean something else to LLVM.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from llvmlite import ir
@@ -20,176 +20,219 @@ from numba.core import types
 from structgen.base.native.addresses import CHECKED, FAULT
 from structgen.base.native.checked import DeadMemoryError
 
-_BYTE, _INT, _WORD = ir.IntType(8), ir.IntType(32), ir.IntType(64)
-_ANY: Final = _BYTE.as_pointer()
-_WORDS: Final = _WORD.as_pointer()
-_VIEW: Final = ir.LiteralStructType([_ANY, _ANY, _WORD, _WORD, _INT, _INT, _ANY, _WORDS, _WORDS, _ANY, _ANY])
-"""Py_buffer."""
-_MEMORY, _BYTES, _ITEM, _AXES, _SHAPE = 0, 2, 3, 5, 7
-"""Its fields that are read."""
-_CONTIGUOUS: Final = 8
-"""PyBUF_ND: items in the order of C, with a shape."""
-_HEAD: Final = 48
-"""Bytes of the header of an array's memory (numba/core/runtime/nrt.cpp): how many refer to it, ..., the
-address of the items, their bytes."""
+RUNTIME: Final = """
+declare ptr @malloc(i64)
+declare void @free(ptr)
+declare i32 @PyErr_BadArgument()
+declare ptr @PyErr_NoMemory()
+declare void @PyErr_SetString(ptr, ptr)
+declare ptr @PyErr_Occurred()
+declare ptr @PyEval_SaveThread()
+declare void @PyEval_RestoreThread(ptr)
+declare i64 @PyLong_AsLongLong(ptr)
+declare double @PyFloat_AsDouble(ptr)
+declare i32 @PyObject_GetBuffer(ptr, ptr, i32)
+declare void @PyBuffer_Release(ptr)
+declare ptr @PyByteArray_FromStringAndSize(ptr, i64)
+declare ptr @Py_BuildValue(ptr, ...)
+define ptr @NRT_MemInfo_alloc_aligned(i64 %size, i32 %align) {
+  %wide = zext i32 %align to i64
+  %more = add i64 %wide, 48
+  %whole = add i64 %size, %more
+  %start = call ptr @malloc(i64 %whole)
+  %failed = icmp eq ptr %start, null
+  br i1 %failed, label %out, label %made
+made:
+  %address = ptrtoint ptr %start to i64
+  %last = add i64 %address, %more
+  %mask = sub i64 0, %wide
+  %items = and i64 %last, %mask
+  %to_items = getelementptr i64, ptr %start, i64 3
+  %to_size = getelementptr i64, ptr %start, i64 4
+  store i64 1, ptr %start
+  store i64 %items, ptr %to_items
+  store i64 %size, ptr %to_size
+  br label %out
+out:
+  ret ptr %start
+}
+define void @NRT_MemInfo_call_dtor(ptr %start) {
+  call void @free(ptr %start)
+  ret void
+}
+define ptr @NRT_Allocate(i64 %size) {
+  %start = call ptr @malloc(i64 %size)
+  ret ptr %start
+}
+define void @NRT_Free(ptr %start) {
+  call void @free(ptr %start)
+  ret void
+}
+"""
+"""What each module of machine code has: functions of CPython, and the memory of numba's arrays. It has a header
+(numba/core/runtime/nrt.cpp): how many refer to it, two words, the address of the items, their bytes."""
+
+_WRAPPER = """
+define ptr @"{name}"(ptr %own, ptr %args, i64 %given) {{
+  %answer = alloca ptr
+  %error = alloca ptr
+  %room = alloca [{room} x i64]
+  store ptr null, ptr %answer
+{views}
+  %exact = icmp eq i64 %given, {count}
+  br i1 %exact, label %read0, label %bad
+bad:
+  call i32 @PyErr_BadArgument()
+  br label %out
+{read}
+read{count}:
+  %raised = call ptr @PyErr_Occurred()
+  %good = icmp eq ptr %raised, null
+  br i1 %good, label %run, label %out
+run:
+  %thread = call ptr @PyEval_SaveThread()
+  %status = call i32 @"{name}.code"({passed})
+  call void @PyEval_RestoreThread(ptr %thread)
+  %done = icmp eq i32 %status, 0
+  br i1 %done, label %make, label %failed
+failed:
+{failed}
+  br label %out
+make:
+{parts}
+  %made = call ptr (ptr, ...) @Py_BuildValue(ptr @"{name}.form"{built})
+  store ptr %made, ptr %answer
+  br label %out
+out:
+{release}
+  %object = load ptr, ptr %answer
+  ret ptr %object
+}}
+@"{name}.form" = private constant [{size} x i8] c"{form}\\00"
+declare i32 @"{name}.code"({kinds})
+"""
+_VIEW = """
+  %view{n} = alloca [10 x i64]
+  store [10 x i64] zeroinitializer, ptr %view{n}"""
+"""A Py_buffer: word 0 is the address of the items, word 3 the bytes of one, the upper half of word 4 how many
+axes there are, word 6 the address of their lengths."""
+_READ = """
+read{n}:
+  %at{n} = getelementptr ptr, ptr %args, i64 {n}
+  %given{n} = load ptr, ptr %at{n}
+{value}
+  br label %read{next}"""
+_INTEGER = """\
+  %whole{n} = call i64 @PyLong_AsLongLong(ptr %given{n})
+  %cut{n} = trunc i64 %whole{n} to i8"""
+_FLOAT = """\
+  %double{n} = call double @PyFloat_AsDouble(ptr %given{n})
+  %float{n} = fptrunc double %double{n} to float"""
+_ARRAY = """\
+  %status{n} = call i32 @PyObject_GetBuffer(ptr %given{n}, ptr %view{n}, i32 8)
+  %got{n} = icmp eq i32 %status{n}, 0
+  br i1 %got{n}, label %check{n}, label %out
+check{n}:
+  %to_item{n} = getelementptr i64, ptr %view{n}, i64 3
+  %to_axes{n} = getelementptr i32, ptr %view{n}, i64 9
+  %to_shape{n} = getelementptr i64, ptr %view{n}, i64 6
+  %item{n} = load i64, ptr %to_item{n}
+  %axes{n} = load i32, ptr %to_axes{n}
+  %shape{n} = load ptr, ptr %to_shape{n}
+  %first{n} = load ptr, ptr %view{n}
+  %sized{n} = icmp eq i64 %item{n}, {item}
+  %shaped{n} = icmp eq i32 %axes{n}, {axes}
+  %fits{n} = and i1 %sized{n}, %shaped{n}
+  br i1 %fits{n}, label %open{n}, label %bad
+open{n}:
+  %step{n}.{axes} = add i64 0, {item}
+  %items{n}.0 = add i64 0, 1"""
+_AXIS = """
+  %to{n}.{axis} = getelementptr i64, ptr %shape{n}, i64 {axis}
+  %length{n}.{axis} = load i64, ptr %to{n}.{axis}
+  %items{n}.{next} = mul i64 %items{n}.{axis}, %length{n}.{axis}"""
+_STEP = """
+  %step{n}.{axis} = mul i64 %step{n}.{next}, %length{n}.{axis}"""
+_WORD = """
+  %to_word{at} = getelementptr i64, ptr %room, i64 {at}
+  %word{at} = load i64, ptr %to_word{at}"""
+_BYTES = """
+  %first.{at} = inttoptr i64 %word{first} to ptr
+  %owner.{at} = inttoptr i64 %word{at} to ptr
+  %bytes.{at} = mul i64 %word{items}, %word{item}
+  %held.{at} = call ptr @PyByteArray_FromStringAndSize(ptr %first.{at}, i64 %bytes.{at})
+  call void @free(ptr %owner.{at})"""
+_FAILED: Final = (
+    f"""\
+  %place = load ptr, ptr inttoptr (i64 {FAULT - 8} to ptr)
+  call void @PyErr_SetString(ptr inttoptr (i64 {id(DeadMemoryError)} to ptr), ptr %place)"""
+    if CHECKED  # made in memory and never kept
+    else "  call ptr @PyErr_NoMemory()"
+)
 
 
-def write_runtime(module: ir.Module) -> None:
-    """Write the functions by which numba's code allocates arrays and frees them."""
+def wrapper_of(name: str, function: Any, arguments: Sequence[Any], returned: Any) -> str:
+    """Return the function by which Python calls an entry point, in LLVM's text.
 
-    def begin(name: str, returned: Any, *kinds: Any) -> tuple[ir.IRBuilder, Sequence[Any]]:
-        function = ir.Function(module, ir.FunctionType(returned, kinds), name)
-        return ir.IRBuilder(function.append_basic_block()), function.args
-
-    builder, (size,) = begin("NRT_Allocate", _ANY, _WORD)
-    builder.ret(_call(builder, "malloc", _ANY, size))
-    for name in ("NRT_Free", "NRT_MemInfo_call_dtor"):
-        builder, (start,) = begin(name, ir.VoidType(), _ANY)
-        _call(builder, "free", ir.VoidType(), start)
-        builder.ret_void()
-    builder, (size, align) = begin("NRT_MemInfo_alloc_aligned", _ANY, _WORD, _INT)
-    align = builder.zext(align, _WORD)
-    start = _call(builder, "malloc", _ANY, builder.add(builder.add(size, align), _WORD(_HEAD)))
-    with builder.if_then(builder.icmp_unsigned("!=", start, _ANY(None))):
-        last = builder.add(builder.add(builder.ptrtoint(start, _WORD), _WORD(_HEAD)), align)
-        head = builder.bitcast(start, _WORDS)
-        items = builder.and_(last, builder.neg(align))
-        for word, value in ((0, _WORD(1)), (3, items), (4, size)):
-            builder.store(value, builder.gep(head, [_WORD(word)]))
-    builder.ret(start)
-
-
-def write_wrapper(
-    module: ir.Module, name: str, function: ir.FunctionType, arguments: Sequence[Any], returned: Any
-) -> None:
-    """Write the function by which Python calls an entry point.
-
-    `name`: of the function; the compiled code is `name.code`, of the type `function`. `arguments`,
-    `returned`: numba's types. An array is answered as a bytearray and the lengths of its axes; a tuple as one
-    flat tuple of all that stands in it.
+    `name`: of the function; the compiled code is `name.code`, of the type `function` of llvmlite. `arguments`,
+    `returned`: numba's types. An array is answered as a bytearray and the lengths of its axes, all that stands
+    in a tuple as one flat tuple.
     """
-    code = ir.Function(module, function, f"{name}.code")
-    wrapper = ir.Function(module, ir.FunctionType(_ANY, [_ANY, _ANY.as_pointer(), _WORD]), name)
-    builder = ir.IRBuilder(wrapper.append_basic_block())
-    error = builder.alloca(function.args[1].pointee)
-    room = builder.alloca(function.args[0].pointee)
-    views = {number: builder.alloca(_VIEW) for number, kind in enumerate(arguments) if _is_array(kind)}
-    for view in views.values():
-        builder.store(ir.Constant(_VIEW, None), view)
-
-    def leave(answer: Any = None) -> None:
-        for view in views.values():
-            _call(builder, "PyBuffer_Release", ir.VoidType(), builder.bitcast(view, _ANY))
-        builder.ret(_ANY(None) if answer is None else answer)
-
-    _, given, count = wrapper.args
-    with builder.if_then(builder.icmp_signed("!=", count, _WORD(len(arguments))), likely=False):
-        _call(builder, "PyErr_BadArgument", _INT)
-        leave()
-    values: list[Any] = []
-    for number, kind in enumerate(arguments):
-        one = builder.load(builder.gep(given, [_WORD(number)]))
-        if not _is_array(kind):
-            values.append(_number(builder, one, function.args[2 + len(values)]))
-            continue
-        view = views[number]
-        flags = _INT(_CONTIGUOUS)
-        status = _call(builder, "PyObject_GetBuffer", _INT, one, builder.bitcast(view, _ANY), flags)
-        with builder.if_then(builder.icmp_signed("!=", status, _INT(0)), likely=False):
-            leave()
-        axes, item = _field(builder, view, _AXES), _field(builder, view, _ITEM)
-        size = kind.dtype.bitwidth // 8 if hasattr(kind.dtype, "bitwidth") else 1
-        fits = builder.and_(
-            builder.icmp_signed("==", axes, _INT(kind.ndim)), builder.icmp_signed("==", item, _WORD(size))
-        )
-        with builder.if_then(builder.not_(fits), likely=False):
-            _call(builder, "PyErr_BadArgument", _INT)
-            leave()
-        values += _array(builder, view, kind.ndim, size, function.args[2 + len(values) :])
-    raised = builder.icmp_unsigned("!=", _call(builder, "PyErr_Occurred", _ANY), _ANY(None))
-    with builder.if_then(raised, likely=False):
-        leave()
-    thread = _call(builder, "PyEval_SaveThread", _ANY)
-    status = builder.call(code, [room, error, *values])
-    _call(builder, "PyEval_RestoreThread", ir.VoidType(), thread)
-    with builder.if_then(builder.icmp_signed("!=", status, _INT(0)), likely=False):
-        if CHECKED:  # made in memory and never kept: it may hold the address of a class
-            place = builder.load(builder.inttoptr(_WORD(FAULT - 8), _ANY.as_pointer()))
-            kind = builder.inttoptr(_WORD(id(DeadMemoryError)), _ANY)
-            _call(builder, "PyErr_SetString", ir.VoidType(), kind, place)
+    kinds = ["ptr" if isinstance(kind, ir.PointerType) else str(kind) for kind in function.args]
+    views, read, passed, release = "", "", ["%room", "%error"], ""
+    for n, kind in enumerate(arguments):
+        value = _FLOAT if isinstance(kind, types.Float) else _INTEGER
+        if isinstance(kind, types.Array):
+            axes, item = kind.ndim, getattr(kind.dtype, "bitwidth", 8) // 8
+            views += _VIEW.format(n=n)
+            release += f"\n  call void @PyBuffer_Release(ptr %view{n})"
+            value = _ARRAY.format(n=n, axes=axes, item=item)
+            value += "".join(_AXIS.format(n=n, axis=axis, next=axis + 1) for axis in range(axes))
+            value += "".join(_STEP.format(n=n, axis=axis, next=axis + 1) for axis in range(axes - 1, 0, -1))
+            passed += ["null", "null", f"%items{n}.{axes}", f"%item{n}", f"%first{n}"]
+            passed += [f"%length{n}.{axis}" for axis in range(axes)]
+            passed += [f"%step{n}.{axis}" for axis in range(1, axes + 1)]
         else:
-            _call(builder, "PyErr_NoMemory", _ANY)
-        leave()
-    if isinstance(returned, types.Integer):
-        leave(_call(builder, "PyLong_FromLongLong", _ANY, builder.load(room)))
-        return
-    parts = [] if isinstance(returned, types.NoneType) else list(_parts(builder, builder.load(room), returned))
-    spelled = "".join("L" if part.type == _WORD else "N" for part in parts)
-    form = _text(builder, f"({spelled})" if spelled else "")
-    leave(builder.call(_declared(module, "Py_BuildValue", _ANY, [_ANY], True), [form, *parts]))
+            names = {"i64": "whole", "i8": "cut", "float": "float"}
+            passed.append(f"%{names[kinds[len(passed)]]}{n}")
+        read += _READ.format(n=n, next=n + 1, value=value.format(n=n))
+    form, parts, built, room = _answer(returned)
+    return _WRAPPER.format(
+        name=name,
+        room=room,
+        views=views,
+        count=len(arguments),
+        read=read,
+        passed=", ".join(map(" ".join, zip(kinds, passed, strict=True))),
+        failed=_FAILED,
+        parts=parts,
+        built=built,
+        release=release,
+        form=form,
+        size=len(form) + 1,
+        kinds=", ".join(kinds),
+    )
 
 
-def _is_array(kind: Any) -> bool:
-    return isinstance(kind, types.Array)
-
-
-def _declared(module: ir.Module, name: str, returned: Any, kinds: Iterable[Any], more: bool = False) -> Any:
-    known = module.globals.get(name)
-    return known or ir.Function(module, ir.FunctionType(returned, list(kinds), more), name)
-
-
-def _call(builder: ir.IRBuilder, name: str, returned: Any, *arguments: Any) -> Any:
-    """Call a function of the process; return what it answers."""
-    kinds = [argument.type for argument in arguments]
-    return builder.call(_declared(builder.module, name, returned, kinds), arguments)
-
-
-def _text(builder: ir.IRBuilder, text: str) -> Any:
-    """Return the address of a text that ends with a zero byte."""
-    data = text.encode() + b"\0"
-    kind = ir.ArrayType(_BYTE, len(data))
-    held = ir.GlobalVariable(builder.module, kind, builder.module.get_unique_name("text"))
-    held.linkage, held.global_constant, held.initializer = "internal", True, kind(bytearray(data))
-    return builder.bitcast(held, _ANY)
-
-
-def _number(builder: ir.IRBuilder, given: Any, kind: Any) -> Any:
-    """Return the number that an object is; an exception is set where it is none."""
-    if not isinstance(kind, ir.IntType):
-        number = _call(builder, "PyFloat_AsDouble", ir.DoubleType(), given)
-        return number if kind == ir.DoubleType() else builder.fptrunc(number, kind)
-    number = _call(builder, "PyLong_AsLongLong", _WORD, given)
-    return number if kind == _WORD else builder.trunc(number, kind)
-
-
-def _field(builder: ir.IRBuilder, view: Any, field: int) -> Any:
-    return builder.load(builder.gep(view, [_INT(0), _INT(field)]))
-
-
-def _array(builder: ir.IRBuilder, view: Any, axes: int, size: int, kinds: Sequence[Any]) -> list[Any]:
-    """Return what stands for an array in numba's convention: its owner and its parent (none), how many items
-    there are, the bytes of one, the first, the lengths of the axes, and their steps in bytes."""
-    shape = _field(builder, view, _SHAPE)
-    lengths = [builder.load(builder.gep(shape, [_WORD(axis)])) for axis in range(axes)]
-    steps = [_WORD(size)]
-    for length in reversed(lengths[1:]):
-        steps.insert(0, builder.mul(steps[0], length))
-    items = builder.udiv(_field(builder, view, _BYTES), _WORD(size))
-    first = builder.bitcast(_field(builder, view, _MEMORY), kinds[4])
-    return [kinds[0](None), kinds[1](None), items, _WORD(size), first, *lengths, *steps]
-
-
-def _parts(builder: ir.IRBuilder, value: Any, kind: Any) -> Iterator[Any]:
-    """Yield what `Py_BuildValue` takes for an answer: integers, and bytearrays of arrays, which are freed."""
-    if isinstance(kind, types.BaseTuple):
-        for number, inner in enumerate(kind):
-            yield from _parts(builder, builder.extract_value(value, number), inner)
-    elif isinstance(kind, types.Array):
-        owner, items, size, first, shape = (builder.extract_value(value, field) for field in (0, 2, 3, 4, 5))
-        length = builder.mul(items, size)
-        first = builder.bitcast(first, _ANY)
-        yield _call(builder, "PyByteArray_FromStringAndSize", _ANY, first, length)
-        _call(builder, "NRT_MemInfo_call_dtor", ir.VoidType(), owner)
-        yield from (builder.extract_value(shape, axis) for axis in range(kind.ndim))
-    else:
-        yield value
+def _answer(returned: Any) -> tuple[str, str, str, int]:
+    """Return what makes the answer: the form of `Py_BuildValue`, the code before it, its arguments, and the
+    words that the answer takes."""
+    form, parts, built, at = "", "", "", 0
+    waiting = [] if isinstance(returned, types.NoneType) else [returned]
+    while waiting:
+        kind = waiting.pop(0)
+        if isinstance(kind, types.BaseTuple):
+            waiting[:0] = kind
+            continue
+        words = 5 + 2 * kind.ndim if isinstance(kind, types.Array) else 1
+        parts += "".join(_WORD.format(at=word) for word in range(at, at + words))
+        if words > 1:
+            parts += _BYTES.format(at=at, items=at + 2, item=at + 3, first=at + 4)
+            built += f", ptr %held.{at}"
+            form, lengths = f"{form}N", range(at + 5, at + 5 + kind.ndim)
+        else:
+            lengths = range(at, at + 1)
+        form += "L" * len(lengths)
+        built += "".join(f", i64 %word{word}" for word in lengths)
+        at += words
+    return form if isinstance(returned, types.Integer) or not form else f"({form})", parts, built, at or 1

@@ -211,7 +211,9 @@ def run_rows(
     together = min(count, most_rows())
     queries = np.empty((together * (heads // groups), head), np.float32)
     # score rows begin in different cache sets
-    scores = np.empty((2, min(len(queries), most_rows()), (most // PANEL + 1) * PANEL + PANEL // 2), np.float32)
+    scores = np.empty(
+        (2, min(len(queries), most_rows()), (most // PANEL + 1) * PANEL + PANEL // 2), np.float32
+    )
     scratch = (
         narrow,
         wide,

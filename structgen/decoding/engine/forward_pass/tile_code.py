@@ -20,7 +20,9 @@ _WORD, _INT, _FLOAT, _BYTES = (
     llvm.IntType(8).as_pointer(),
 )
 _BITS, _VECTOR = llvm.VectorType(_INT, _LANES), llvm.VectorType(_FLOAT, _LANES)
-_FEATURES = {"avx512f": config.CPU_NAME == "x86-64-v4"} if config.CPU_NAME else binding.get_host_cpu_features()
+_FEATURES = (
+    {"avx512f": config.CPU_NAME == "x86-64-v4"} if config.CPU_NAME else binding.get_host_cpu_features()
+)
 _WIDE = bool(_FEATURES.get("avx512f"))
 MOST_ROWS = 8 if _WIDE else 2
 TWO, TWO_SUMMED = (3, 4) if _WIDE else (1, 1)
