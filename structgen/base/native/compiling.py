@@ -21,9 +21,10 @@ from collections.abc import Callable, Iterable
 from functools import cache, partial
 from importlib import import_module
 from typing import Any, ClassVar, get_type_hints
+from unittest.mock import patch
 
 import llvmlite.binding as llvm
-from numba.core import config, typed_passes, types, untyped_passes
+from numba.core import typed_passes, types, untyped_passes
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_lock import global_compiler_lock
@@ -36,7 +37,6 @@ from numba.core.typing.templates import _OverloadFunctionTemplate
 
 from structgen.base.native.block_types import tell_of, widened
 from structgen.base.native.noted_functions import ENTRIES, INNER, INSTRUCTIONS
-from structgen.base.native.spared_work import replaced, spared
 from structgen.base.native.wrappers import RUNTIME, wrapper_of
 from structgen.base.system.garbage import uncollected
 
@@ -191,7 +191,7 @@ def borrowed() -> Any:
 
         return lambda **options: partial(lent, options=options)
 
-    return replaced((_OverloadFunctionTemplate, "_get_jit_decorator", lend))
+    return patch.object(_OverloadFunctionTemplate, "_get_jit_decorator", lend)
 
 
 class Inner(Borrowed):
@@ -269,15 +269,16 @@ def _tell_all() -> None:
     meant = {stub: getattr(import_module(place), stub.__name__) for stub, place in INSTRUCTIONS.items()}
     cpu_target.typing_context.refresh()
     cpu_target.target_context.refresh()
-    for function in [one for one in meant if one not in _told]:
-        function._numba_type_ = cpu_target.typing_context.resolve_value_type(meant[function])
-        _told.add(function)
-    for function, options in INNER.items():
-        if function not in _told:
-            own = Inner(function, **options)
-            # numba holds dispatchers by weak references
-            function._numba_type_, function._dispatcher = types.Dispatcher(own), own
-            _told.add(function)
+    own = {
+        function: Inner(function, **options) for function, options in INNER.items() if function not in _told
+    }
+    kinds: dict[Any, Any] = {function: types.Dispatcher(one) for function, one in own.items()}
+    for stub in meant.keys() - _told:
+        kinds[stub] = cpu_target.typing_context.resolve_value_type(meant[stub])
+    for function, kind in kinds.items():
+        # numba holds dispatchers by weak references
+        function._numba_type_, function._dispatcher = kind, own.get(function)
+    _told.update(kinds)
 
 
 def module_of(unit: str, prefix: str = "") -> Any:
@@ -286,7 +287,7 @@ def module_of(unit: str, prefix: str = "") -> Any:
     held, context = ENTRIES[unit], cpu_target.target_context
     with global_compiler_lock, uncollected():
         _tell_all()
-        with spared(context), borrowed():
+        with borrowed():
             lowered = {name: Outer(entry.function).lower(entry.signature) for name, entry in held.items()}
         wrappers = RUNTIME
         for name, one in lowered.items():

@@ -1,4 +1,4 @@
-"""`jit` and `entry`: functions of compiled code, which nothing here compiles and for which nothing needs numba.
+"""`jit` and `entry`: functions of compiled code. Nothing here compiles, and nothing needs numba.
 
 `jit` notes a function that only compiled code calls. `entry` gives back what Python calls: a builtin function
 of CPython, made from an address. The address is found by a name: in the shared library that a wheel has, or

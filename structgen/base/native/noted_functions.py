@@ -1,4 +1,4 @@
-"""What `jit` and `entry` have noted of compiled functions, for whoever compiles them or looks for their code."""
+"""Notes of `jit` and `entry` about compiled functions, for whoever compiles them or looks for their code."""
 
 from __future__ import annotations
 

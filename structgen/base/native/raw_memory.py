@@ -7,9 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from structgen.base.native.addresses import address_of as address_of
 from structgen.base.native.jit import instructions_in, jit
 
+int64: Any = np.int64
+"""What makes an int64 of a number in compiled code."""
+uint64: Any = np.uint64
 _written = instructions_in("structgen.base.native.block_types")
 
 

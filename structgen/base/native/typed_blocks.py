@@ -36,7 +36,6 @@ from typing import (
     Generic,
     NamedTuple,
     TypeVar,
-    cast,
     get_args,
     get_origin,
     get_type_hints,
@@ -173,8 +172,8 @@ class BlockField(NamedTuple):
     word: int
     words: int
     inside: bool
-    type: Pointed | None
-    """What the word points to, or the block in this place; None: a number."""
+    type: Any
+    """`Pointed`: what the word points to, or the block in this place; None: a number."""
 
 
 @cache

@@ -69,8 +69,8 @@ define void @NRT_Free(ptr %start) {
   ret void
 }
 """
-"""What each module of machine code has: functions of CPython, and the memory of numba's arrays. It has a header
-(numba/core/runtime/nrt.cpp): how many refer to it, two words, the address of the items, their bytes."""
+"""What each module of machine code has: functions of CPython, and the memory of numba's arrays. A header is
+before the items (numba/core/runtime/nrt.cpp): how many refer to it, two words, their address, their bytes."""
 
 _WRAPPER = """
 define ptr @"{name}"(ptr %own, ptr %args, i64 %given) {{
@@ -174,9 +174,9 @@ _FAILED: Final = (
 def wrapper_of(name: str, function: Any, arguments: Sequence[Any], returned: Any) -> str:
     """Return the function by which Python calls an entry point, in LLVM's text.
 
-    `name`: of the function; the compiled code is `name.code`, of the type `function` of llvmlite. `arguments`,
-    `returned`: numba's types. An array is answered as a bytearray and the lengths of its axes, all that stands
-    in a tuple as one flat tuple.
+    `name`: of the function; the compiled code is `name.code`, of the type `function` of llvmlite.
+    `arguments`, `returned`: numba's types. An array is answered as a bytearray and the lengths of its axes,
+    all that stands in a tuple as one flat tuple.
     """
     kinds = ["ptr" if isinstance(kind, ir.PointerType) else str(kind) for kind in function.args]
     views, read, passed, release = "", "", ["%room", "%error"], ""
@@ -218,10 +218,10 @@ def _answer(returned: Any) -> tuple[str, str, str, int]:
     """Return what makes the answer: the form of `Py_BuildValue`, the code before it, its arguments, and the
     words that the answer takes."""
     form, parts, built, at = "", "", "", 0
-    waiting = [] if isinstance(returned, types.NoneType) else [returned]
+    waiting = [] if returned == types.void else [returned]
     while waiting:
         kind = waiting.pop(0)
-        if isinstance(kind, types.BaseTuple):
+        if hasattr(kind, "types"):
             waiting[:0] = kind
             continue
         words = 5 + 2 * kind.ndim if isinstance(kind, types.Array) else 1

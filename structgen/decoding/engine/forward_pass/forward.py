@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from structgen.base.native.jit import entry, jit
+from structgen.base.native.jit import entry, jit, loose
 from structgen.base.native.raw_memory import float32s
 from structgen.decoding.engine.forward_pass.paged_attention import (
     PAGES,
@@ -21,7 +21,6 @@ from structgen.decoding.engine.forward_pass.paged_attention import (
     TOKEN,
     WHERE,
     attend,
-    loose,
     take,
 )
 from structgen.decoding.engine.forward_pass.tiles import PANEL, floats, most_rows, product, words

@@ -8,12 +8,11 @@ column.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from structgen.base.native.jit import entry, jit, loose
+from structgen.base.native.jit import entry, jit
 from structgen.base.native.raw_memory import float32s, load64
 from structgen.decoding.engine.forward_pass.tiles import (
     PANEL,

@@ -124,8 +124,8 @@ def product(
 def listed_product(
     x: int, rows: int, depth: int, pages: int, panels: int, apart: int, out: int, wide: int
 ) -> None:
-    """Write the products of up to `most_rows()` adjacent rows with panels. `pages` is the address of a list of
-    the panels' addresses less `apart`; `wide` is the bytes from a row of products to the next."""
+    """Write the products of up to `most_rows()` adjacent rows with panels. `pages` is the address of a list
+    of the panels' addresses less `apart`; `wide` is the bytes from a row of products to the next."""
     together = 4 if rows == 1 else 2 if rows <= most_rows_of_two() else 1
     panel = 0
     while panel < panels:
