@@ -47,10 +47,10 @@ from structgen.base.native.typed_blocks import (
 def tell_of(known: set[type[Pointer]], kind: type[Pointer] = Pointer) -> None:
     """Tell numba of all classes of pointers that are not known yet."""
     if kind not in known:
-        known.add(kind)
         type_callable(kind)(lambda context: lambda address: PointerType(kind))
         lower_builtin(kind, types.Integer)(_from_address)
         lower_builtin(kind, types.IntegerLiteral)(_from_address)
+        known.add(kind)
     for derived in kind.__subclasses__():
         tell_of(known, derived)
 

@@ -222,19 +222,8 @@ class Inner(Borrowed):
                 self.add_overload(self._compiler.compile(arguments, returned))
         return self.overloads[arguments].entry_point
 
-
-class Outer(Borrowed):
-    """An entry point, which is lowered once. Compiled code does not call it: it would be linked twice."""
-
-    def __init__(self, function: Any) -> None:
-        super().__init__(function, {}, OPTIONS, InnerCompiler)
-
-    def get_call_template(self, args: tuple[Any, ...], kws: dict[str, Any]) -> Any:
-        """Refuse a call from compiled code."""
-        raise TypeError(f"{self.py_func.__qualname__} is an entry point: compiled code cannot call it")
-
     def lower(self, signature: str) -> Any:
-        """Return what the compiler makes of it."""
+        """Return what the compiler makes of an entry point."""
         return self._compiler.compile(*normalize_signature(signature))
 
 
@@ -288,7 +277,7 @@ def module_of(unit: str, prefix: str = "") -> Any:
     with global_compiler_lock, uncollected():
         _tell_all()
         with borrowed():
-            lowered = {name: Outer(entry.function).lower(entry.signature) for name, entry in held.items()}
+            lowered = {name: Inner(entry.function).lower(entry.signature) for name, entry in held.items()}
         wrappers = RUNTIME
         for name, one in lowered.items():
             kinds, returned = one.fndesc.argtypes, one.fndesc.restype

@@ -76,8 +76,9 @@ def entry(signature: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """
 
     def decorate(function: Callable[..., R]) -> Callable[..., R]:
-        symbol = f"{function.__module__}.{function.__qualname__}"
-        unit = f"{symbol}.{next(_numbers)}" if "<locals>" in symbol else function.__module__
+        symbol, unit = f"{function.__module__}.{function.__qualname__}", function.__module__
+        if "<locals>" in symbol:
+            symbol = unit = f"{symbol}.{next(_numbers)}"
         method = Method(symbol.encode(), None, _FASTCALL, None)
         _methods.append(method)
         made = Entry(symbol, function, signature, method)

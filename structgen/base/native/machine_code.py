@@ -46,6 +46,8 @@ LEVELS: Final = {
 (x86-64 psABI, "Micro-Architecture Levels")."""
 LEVEL: Final = "x86-64-v3"
 """The level of a library: AVX2 and BMI2, Intel since 2013 and AMD since 2015."""
+WIDE: Final = "x86-64-v4"
+"""The level for which a library has the engine's code once more: AVX-512 doubles what the models compute."""
 _LARGEST: Final = 1 << 27
 """Bytes of object files that are kept."""
 _LOST: Final = "the inner loops are compiled again."
@@ -137,21 +139,15 @@ def library_address(symbol: str) -> int:
     """Return the address of a symbol in the library, of the best level that this processor has; 0 where
     there is none."""
     held = library()
-    for name in (f"x86-64-v4.{symbol}", symbol) if held else ():
-        if name == symbol or has_level("x86-64-v4"):
-            try:
-                return ctypes.cast(getattr(held, name), ctypes.c_void_p).value or 0
-            except AttributeError:
-                continue
-    return 0
+    names = (f"{WIDE}.{symbol}", symbol) if held and has_level(WIDE) else (symbol,)
+    found = (getattr(held, name, None) for name in names)
+    return next((ctypes.cast(code, ctypes.c_void_p).value or 0 for code in found if code), 0)
 
 
 # --- object files -------------------------------------------------------------------------------------------
 
 _loading = new_lock(CODE)
 """A fork waits for who links or compiles: numba's own lock would stay taken in the child."""
-_linked: Final[set[str]] = set()
-"""The modules whose code is in memory."""
 
 
 def object_addresses(unit: str) -> Callable[[str], int]:
@@ -159,10 +155,8 @@ def object_addresses(unit: str) -> Callable[[str], int]:
     kept by an earlier process, or compiled now (0.1 to 6 s of a processor). Raises StructgenError where numba
     is missing."""
     with _loading:
-        if unit not in _linked:
-            code = _object(unit)
-            _linker().add(code)
-            _linked.add(unit)
+        if not _linker().address(next(iter(ENTRIES[unit]))):
+            _linker().add(_object(unit))
         return _linker().address
 
 
@@ -264,8 +258,8 @@ class _Linker:
     """Object files, linked in this process's memory by llvmlite."""
 
     def __init__(self) -> None:
-        import llvmlite.binding as llvm  # optional: not where there is a library
-
+        with needing("A process without the library of machine code", "compile"):
+            import llvmlite.binding as llvm  # optional: not where there is a library
         for part in ("native_target", "native_asmprinter"):
             getattr(llvm, f"initialize_{part}")()
         machine = llvm.Target.from_default_triple().create_target_machine()

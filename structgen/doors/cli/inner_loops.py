@@ -19,6 +19,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+from structgen.base.errors import StructgenError
+
 PACKAGE = Path(__file__).resolve().parent.parent.parent
 ENGINE = "structgen.decoding.engine."
 _ENTRIES = re.compile(r"^from structgen\.base\.native\.jit import .*\bentry\b", re.MULTILINE)
@@ -81,16 +83,21 @@ def write_library(folder: Path) -> Path:
 
     Another process compiles, as numba does so for one processor in a process; in one order, so that two calls
     for the same sources write the same bytes. A compiler for C links. Raises OSError where the folder cannot
-    be written, and RuntimeError with the last lines of what another process said where it failed.
+    be written, and StructgenError where there is no compiler, or with the last lines that another process
+    wrote, where it failed.
     """
-    from structgen.base.native.machine_code import LEVEL, library_name  # start-up: numpy
+    from structgen.base.native.machine_code import LEVEL, WIDE, library_name  # start-up: numpy
 
     compiler = next(filter(None, map(shutil.which, (os.environ.get("CC") or "cc", "gcc", "clang"))), None)
     if compiler is None:
-        raise RuntimeError("there is no compiler for C (cc, gcc or clang), which links the library")
+        cure = "Install gcc, or leave --target out: object files need no linker."
+        raise StructgenError("No compiler for C (cc, gcc, clang) is found, which links the library.", cure=cure)
     names = modules_with_entries()
     with tempfile.TemporaryDirectory(prefix="structgen-") as objects:
-        _run(LEVEL, sys.executable, "-c", _CALL.format("write_objects"), objects, "", *names)
+        writing = sys.executable, "-c", _CALL.format("write_objects"), objects
+        _run(LEVEL, *writing, "", *names)
+        if engine := [name for name in names if name.startswith(ENGINE)]:
+            _run(WIDE, *writing, f"{WIDE}.", *engine)
         library = Path(objects, "library")
         files = sorted(map(str, Path(objects).glob("*.o")))
         linking = "-shared -nostdlib -Wl,-s,--build-id=none,-z,noexecstack".split()
@@ -116,10 +123,11 @@ def write_objects(folder: str, prefix: str, *names: str) -> None:
 
 
 def _run(level: str, *words: str) -> None:
-    """Run another process that compiles for a level. Raises RuntimeError."""
+    """Run another process that compiles for a level. Raises StructgenError."""
     environment = {**os.environ, "NUMBA_CPU_NAME": level, "NUMBA_CPU_FEATURES": "", "STRUCTGEN_CHECKED": ""}
     environment["PYTHONPATH"] = os.pathsep.join(sys.path)
     environment["PYTHONHASHSEED"] = "0"  # the order of sets is in the code
     done = subprocess.run(words, env=environment, capture_output=True, text=True)
     if done.returncode != 0:
-        raise RuntimeError("\n".join((done.stdout + done.stderr).splitlines()[-5:]))
+        said = "\n".join((done.stdout + done.stderr).splitlines()[-5:])
+        raise StructgenError(f"{words[0]} could not make the library:\n{said}")
