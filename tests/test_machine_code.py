@@ -177,7 +177,12 @@ compiling.object_of = held
 
 
 def test_a_second_process_waits_for_the_first_and_compiles_nothing(package: Path) -> None:
-    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": package}
+    pipes: dict[str, Any] = {
+        "stdin": subprocess.PIPE,
+        "stdout": subprocess.PIPE,
+        "text": True,
+        "cwd": package,
+    }
     command = [sys.executable, "-c", f"{HELD}{USE}"]
     with (
         subprocess.Popen(command, env=environment(package), **pipes) as first,
@@ -207,9 +212,7 @@ def test_two_processes_make_the_same_bytes_whatever_they_compiled_before(package
         "print(sorted(found.items()))\n"
     )
     (package / "machine" / "beside.py").write_text(LOOPS)
-    said = {
-        forked.run(code, step, env=environment(package), cwd=package).stdout for step in ("1", "-1", "1")
-    }
+    said = {forked.run(code, step, env=environment(package), cwd=package).stdout for step in ("1", "-1", "1")}
     assert len(said) == 1 and "machine.loops" in said.pop()
 
 

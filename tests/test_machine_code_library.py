@@ -1,4 +1,4 @@
-"""The library of machine code is used without numba where it fits, and told and left alone where it does not."""
+"""The library of machine code is used without numba where it fits, and told and left alone elsewhere."""
 
 from __future__ import annotations
 
@@ -18,7 +18,15 @@ pytestmark = pytest.mark.skipif(
     not machine_code.has_level(machine_code.LEVEL) or not shutil.which("cc"),
     reason="a processor of the library's level, and a compiler for C",
 )
-WRITE = "from pathlib import Path; from structgen.doors.cli.inner_loops import write_library; print(write_library(Path({folder!r})))"
+WRITE = """
+from pathlib import Path
+from structgen.doors.cli.inner_loops import write_library
+print(write_library(Path({folder!r})))
+"""
+NAME = """
+from structgen.base.native.machine_code import library_name
+print(library_name(open({file!r}, "rb").read()))
+"""
 INSTEAD = "numba compiles the inner loops instead"
 
 
@@ -51,8 +59,17 @@ def library(package: Path) -> Path:
     return path
 
 
+def put(file: Path, package: Path) -> None:
+    """Have a file stand for the library of a package, under the name that its bytes should have."""
+    path = library(package)
+    path.unlink()
+    shutil.copy(file, path.with_name(process(package, NAME.format(file=str(file))).stdout.strip()))
+
+
 def test_a_library_answers_without_numba(package: Path) -> None:
-    code = f"{BLOCKED}{USE}import numpy as np\nprint(arrays(2, np.arange(2, dtype=np.int32), 2.0)[1].tolist())"
+    code = (
+        f"{BLOCKED}{USE}import numpy as np\nprint(arrays(2, np.arange(2, dtype=np.int32), 2.0)[1].tolist())"
+    )
     done = process(package, code)
     assert (done.stdout, done.stderr) == ("72 71\n[[0.0, 0.0], [1.0, 2.0]]\n", "")
 
@@ -89,27 +106,24 @@ def test_a_library_that_is_cut_off_is_told_and_not_used(package: Path, kept: flo
     path.write_bytes(held[: int(len(held) * kept)])
     done = process(package, USE)
     assert done.stdout == "72 71\n"
-    assert done.stderr == f"structgen: the library {path} is damaged: install structgen again; {INSTEAD}\n{TOLD}"
+    assert (
+        done.stderr == f"structgen: the library {path} is damaged: install structgen again; {INSTEAD}\n{TOLD}"
+    )
 
 
 def test_a_library_without_a_symbol_has_that_module_compiled(package: Path, tmp_path: Path) -> None:
     source, made = tmp_path / "empty.c", tmp_path / "empty.so"
     source.write_text("int nothing;")
     subprocess.run(["cc", "-shared", "-o", str(made), str(source)], check=True)
-    held = made.read_bytes()
-    path = library(package)
-    path.unlink()
-    name = f"import sys; from structgen.base.native.machine_code import library_name as n; print(n(open({str(made)!r}, 'rb').read()))"
-    path.with_name(process(package, name).stdout.strip()).write_bytes(held)
+    put(made, package)
     done = process(package, USE)
     assert (done.stdout, done.stderr) == ("72 71\n", TOLD)
 
 
-def test_a_file_that_is_no_library_is_told_and_not_used(package: Path) -> None:
-    path = library(package)
-    path.unlink()
-    name = "from structgen.base.native.machine_code import library_name; print(library_name(b'no library'))"
-    path.with_name(process(package, name).stdout.strip()).write_bytes(b"no library")
+def test_a_file_that_is_no_library_is_told_and_not_used(package: Path, tmp_path: Path) -> None:
+    made = tmp_path / "text"
+    made.write_bytes(b"no library")
+    put(made, package)
     done = process(package, USE)
     assert done.stdout == "72 71\n" and "cannot be loaded" in done.stderr and done.stderr.endswith(TOLD)
 
@@ -117,7 +131,10 @@ def test_a_file_that_is_no_library_is_told_and_not_used(package: Path) -> None:
 UNFIT = """
 import builtins, io
 opened = builtins.open
-builtins.open = lambda path, *a, **k: io.StringIO("flags : fpu sse2\\n") if path == "/proc/cpuinfo" else opened(path, *a, **k)
+def unfit(path, *arguments, **named):
+    told = path == "/proc/cpuinfo"
+    return io.StringIO("flags : fpu sse2\\n") if told else opened(path, *arguments, **named)
+builtins.open = unfit
 """
 
 
@@ -132,9 +149,14 @@ def test_a_python_without_the_lock_is_told_and_gets_its_own_code(package: Path) 
     assert done.stdout == "72 71\n" and "is for a Python with the interpreter lock" in done.stderr
 
 
-def test_without_numba_a_library_that_does_not_fit_ends_in_an_error_that_names_the_extra(package: Path) -> None:
+def test_without_numba_a_library_that_does_not_fit_ends_in_an_error_that_names_the_extra(
+    package: Path,
+) -> None:
     done = process(package, f"{UNFIT}{BLOCKED}{USE}")
-    assert "StructgenError: A process without the library of machine code needs llvmlite and numba" in done.stderr
+    assert (
+        "StructgenError: A process without the library of machine code needs llvmlite and numba"
+        in done.stderr
+    )
 
 
 def test_without_a_linker_the_writer_says_so(package: Path, tmp_path: Path) -> None:
