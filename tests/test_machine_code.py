@@ -308,10 +308,11 @@ def test_no_compiled_function_raises() -> None:
 
 
 NEEDED = {
-    "PyBuffer_Release", "PyByteArray_FromStringAndSize", "PyErr_BadArgument", "PyErr_NoMemory", "PyErr_Occurred",
-    "PyEval_RestoreThread", "PyEval_SaveThread", "PyFloat_AsDouble", "PyLong_AsLongLong", "PyLong_FromLongLong",
-    "PyObject_GetBuffer", "Py_BuildValue", "exp", "expm1", "free", "log", "malloc", "memcpy", "memmove", "memset",
-}  # fmt: skip
+    *("PyBuffer_Release", "PyByteArray_FromStringAndSize", "PyErr_BadArgument", "PyErr_NoMemory"),
+    *("PyErr_Occurred", "PyEval_RestoreThread", "PyEval_SaveThread", "PyFloat_AsDouble", "PyLong_AsLongLong"),
+    *("PyLong_FromLongLong", "PyObject_GetBuffer", "Py_BuildValue"),
+    *("exp", "expm1", "free", "log", "malloc", "memcpy", "memmove", "memset"),
+}
 """What machine code may call: the stable ABI of Python, memory, and three functions of C's `math.h`."""
 
 

@@ -44,7 +44,7 @@ from structgen.base.native.typed_blocks import (
 )
 
 
-def tell_of(known: set[type[Pointer]], kind: type[Pointer] = Pointer) -> None:
+def register_pointers(known: set[type[Pointer]], kind: type[Pointer] = Pointer) -> None:
     """Tell numba of all classes of pointers that are not known yet."""
     if kind not in known:
         type_callable(kind)(lambda context: lambda address: PointerType(kind))
@@ -52,7 +52,7 @@ def tell_of(known: set[type[Pointer]], kind: type[Pointer] = Pointer) -> None:
         lower_builtin(kind, types.IntegerLiteral)(_from_address)
         known.add(kind)
     for derived in kind.__subclasses__():
-        tell_of(known, derived)
+        register_pointers(known, derived)
 
 
 def _from_address(context: Any, builder: Any, sig: Any, args: Any) -> Any:

@@ -35,7 +35,7 @@ from numba.core.typed_passes import IRLegalization
 from numba.core.types.misc import unliteral
 from numba.core.typing.templates import _OverloadFunctionTemplate
 
-from structgen.base.native.block_types import tell_of, widened
+from structgen.base.native.block_types import register_pointers, widened
 from structgen.base.native.noted_functions import ENTRIES, INNER, INSTRUCTIONS
 from structgen.base.native.wrappers import RUNTIME, wrapper_of
 from structgen.base.system.garbage import uncollected
@@ -91,15 +91,8 @@ class Bitcode(JITCodeLibrary):  # type: ignore[misc]
             if not function.is_declaration and function.linkage == llvm.Linkage.external:
                 function.linkage = "linkonce_odr"
 
-    def _get_module_for_linking(self) -> Any:
-        """Return the function with all that it calls, for machine code that numba makes."""
-        whole = self._final_module.clone()
-        for part in reached([self])[1:]:
-            whole.link_in(part_of(part), preserve=True)
-        return whole
 
-
-def reached(libraries: Iterable[Any]) -> list[Any]:
+def reachable(libraries: Iterable[Any]) -> list[Any]:
     """Return some libraries and those that they call, each once. What numba compiled its own way has all that
     it calls in its module."""
     found = list(dict.fromkeys(libraries))
@@ -227,7 +220,7 @@ class Inner(Borrowed):
         return self._compiler.compile(*normalize_signature(signature))
 
 
-class Whole(JITCodeLibrary):  # type: ignore[misc]
+class LinkedCode(JITCodeLibrary):  # type: ignore[misc]
     """Some entry points with all that they reach, in one module of LLVM's."""
 
     def link(self, parts: Iterable[Any], exported: set[str]) -> Any:
@@ -248,26 +241,28 @@ class Whole(JITCodeLibrary):  # type: ignore[misc]
         return whole
 
 
-_told: set[Any] = set()
+_registered: set[Any] = set()
 """The functions and classes that numba was told of."""
 
 
-def _tell_all() -> None:
+def _register_all() -> None:
     """Tell numba of all functions and classes that were imported since the last time."""
-    tell_of(_told)
+    register_pointers(_registered)
     meant = {stub: getattr(import_module(place), stub.__name__) for stub, place in INSTRUCTIONS.items()}
     cpu_target.typing_context.refresh()
     cpu_target.target_context.refresh()
     own = {
-        function: Inner(function, **options) for function, options in INNER.items() if function not in _told
+        function: Inner(function, **options)
+        for function, options in INNER.items()
+        if function not in _registered
     }
     kinds: dict[Any, Any] = {function: types.Dispatcher(one) for function, one in own.items()}
-    for stub in meant.keys() - _told:
+    for stub in meant.keys() - _registered:
         kinds[stub] = cpu_target.typing_context.resolve_value_type(meant[stub])
     for function, kind in kinds.items():
         # numba holds dispatchers by weak references
         function._numba_type_, function._dispatcher = kind, own.get(function)
-    _told.update(kinds)
+    _registered.update(kinds)
 
 
 def module_of(unit: str, prefix: str = "") -> Any:
@@ -275,7 +270,7 @@ def module_of(unit: str, prefix: str = "") -> Any:
     imported. `prefix`: of its symbols."""
     held, context = ENTRIES[unit], cpu_target.target_context
     with global_compiler_lock, uncollected():
-        _tell_all()
+        _register_all()
         with borrowed():
             lowered = {name: Inner(entry.function).lower(entry.signature) for name, entry in held.items()}
         wrappers = RUNTIME
@@ -284,9 +279,9 @@ def module_of(unit: str, prefix: str = "") -> Any:
             kind = context.call_conv.get_function_type(returned, kinds)
             wrappers += wrapper_of(f"{prefix}{name}", kind, kinds, returned)
             one.library._final_module.get_function(one.fndesc.llvm_func_name).name = f"{prefix}{name}.code"
-        parts = [part_of(library) for library in reached(one.library for one in lowered.values())]
+        parts = [part_of(library) for library in reachable(one.library for one in lowered.values())]
         exported = {f"{prefix}{name}{part}" for name in lowered for part in ("", ".code")}
-        return Whole(context.codegen(), unit).link([*parts, llvm.parse_assembly(wrappers)], exported)
+        return LinkedCode(context.codegen(), unit).link([*parts, llvm.parse_assembly(wrappers)], exported)
 
 
 @cache

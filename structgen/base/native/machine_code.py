@@ -8,9 +8,8 @@ Where there is none, numba compiles a module when one of its entry points is cal
 kept, named by a digest of the sources that decide it, by the processor, and by `checked`. llvmlite links it
 in memory, so that no linker is needed, and no folder from which the system loads code.
 
-A library lies in the package's folder `machine_code`, or in the one that STRUCTGEN_MACHINE_CODE names. There
-object files are kept too, if the package is a checkout; those of an installed package are in the cache
-folder.
+A library lies in the package's folder `machine_code`, or in the one that STRUCTGEN_MACHINE_CODE names. Object
+files are kept in the folder that is named, else in the package if it is a checkout, else in the cache folder.
 """
 
 from __future__ import annotations
@@ -201,6 +200,8 @@ def tell_compiling() -> None:
 
 def objects_folder() -> Path:
     """Return the folder of the object files, which may not exist yet."""
+    if chosen := os.environ.get(ENVIRONMENT_VARIABLE):
+        return Path(chosen).expanduser()
     is_checkout = (PACKAGE.parent / "pyproject.toml").is_file() and os.access(PACKAGE, os.W_OK)
     return BESIDE_THE_PACKAGE if is_checkout else cache_folder() / "machine_code"
 
