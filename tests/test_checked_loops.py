@@ -12,6 +12,8 @@ import pytest
 
 from structgen.base.native.addresses import CHECKED
 
+pytest.importorskip("numba")
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux" or sys.maxsize < 1 << 32, reason="a shadow of Linux")
 
 _FAULTS = """

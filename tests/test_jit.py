@@ -40,6 +40,7 @@ def helper(x):
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
     """A package that has our decorators, and two modules of its own."""
+    pytest.importorskip("numba")
     root = small_package(tmp_path)
     (root / "machine" / "user.py").write_text(USER)
     (root / "machine" / "other.py").write_text(OTHER.format(constant=1, result=10))

@@ -37,7 +37,7 @@ print(sorted(set(sys.modules) - before), loaded)
 @pytest.mark.parametrize("kind", USES)
 def test_a_first_compilation_afterwards_loads_nothing(kind: str) -> None:
     code = LATER.replace("KIND", repr(kind)).replace("USE", USES[kind])
-    done = forked.run(code, ahead=forked.NUMBA)
+    done = forked.run(code, ahead=forked.NUMPY)
     assert (done.stdout, without_waits(done.stderr)) == ("[] []\n", "")
 
 

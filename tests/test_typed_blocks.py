@@ -26,6 +26,8 @@ from structgen.base.native.typed_blocks import (
     words_of,
 )
 
+pytest.importorskip("numba")
+
 
 class Pair(Block):
     left: int

@@ -15,6 +15,8 @@ from structgen.decoding.engine.forward_pass.llama import _packed
 from structgen.decoding.engine.forward_pass.tiles import PANEL
 from structgen.decoding.engine.forward_pass.tiles import product as _product
 
+pytest.importorskip("numba")
+
 
 @entry("void(int64, int64, int64, int64, int64, int64, boolean, int64)")
 def _run(x: int, step: int, rows: int, depth: int, weights: int, columns: int, half: bool, out: int) -> None:

@@ -44,6 +44,7 @@ def compiled(package: Path, jobs: int) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
     """A package of three modules with an inner loop each."""
+    pytest.importorskip("numba")
     root = small_package(tmp_path, "doors/cli/inner_loops.py")
     (root / "doors" / "cli" / "__init__.py").touch()
     for name in ("one", "two", "three"):
