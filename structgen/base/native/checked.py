@@ -30,6 +30,11 @@ class DeadMemoryError(AssertionError):
         super().__init__(f"{place}: index {ctypes.c_int64.from_address(FAULT).value}")
 
 
+def place_exception() -> None:
+    """Write the address of DeadMemoryError where compiled code looks for it."""
+    ctypes.c_size_t.from_address(FAULT - 16).value = id(DeadMemoryError)
+
+
 def refuse_unless(context: Any, builder: Any, good: Any, place: str, index: Any) -> None:
     """Have compiled code raise DeadMemoryError where `good` (a bit) is 0."""
     with builder.if_then(builder.not_(good), likely=False):

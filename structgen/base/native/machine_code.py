@@ -261,8 +261,12 @@ class _Linker:
     def __init__(self) -> None:
         with needing("A process without the library of machine code", "compile"):
             import llvmlite.binding as llvm  # optional: not where there is a library
-        for part in ("native_target", "native_asmprinter"):
-            getattr(llvm, f"initialize_{part}")()
+        if CHECKED:
+            from structgen.base.native.checked import place_exception  # optional: llvmlite
+
+            place_exception()
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
         machine = llvm.Target.from_default_triple().create_target_machine()
         self._llvm, self._engine = llvm, llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
 

@@ -18,7 +18,6 @@ from llvmlite import ir
 from numba.core import types
 
 from structgen.base.native.addresses import CHECKED, FAULT
-from structgen.base.native.checked import DeadMemoryError
 
 RUNTIME: Final = """
 declare ptr @malloc(i64)
@@ -165,8 +164,9 @@ _BYTES = """
 _FAILED: Final = (
     f"""\
   %place = load ptr, ptr inttoptr (i64 {FAULT - 8} to ptr)
-  call void @PyErr_SetString(ptr inttoptr (i64 {id(DeadMemoryError)} to ptr), ptr %place)"""
-    if CHECKED  # made in memory and never kept
+  %kind = load ptr, ptr inttoptr (i64 {FAULT - 16} to ptr)
+  call void @PyErr_SetString(ptr %kind, ptr %place)"""
+    if CHECKED
     else "  call ptr @PyErr_NoMemory()"
 )
 
