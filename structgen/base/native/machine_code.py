@@ -18,8 +18,9 @@ import ctypes
 import os
 import platform
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
@@ -179,7 +180,7 @@ def _object(unit: str) -> bytes:
     code = kept and _read(kept)
     if code:
         return code
-    with _one_process(kept):
+    with _one_process(kept) if kept else nullcontext():
         code = kept and _read(kept)  # another process has made it meanwhile
         if not code:
             tell_compiling()
@@ -241,17 +242,25 @@ def _read(path: Path) -> bytes:
 
 
 @contextmanager
-def _one_process(path: Path | None) -> Iterator[None]:
-    """Let no other process make the same file inside the block. Where that takes two minutes, or a folder has
-    no locks, nothing is waited for: compiling twice costs time, never an answer."""
-    from filelock import FileLock, Timeout  # start-up: not where there is a library
-
+def _one_process(path: Path) -> Iterator[None]:
+    """Let no other process make the same file inside the block. Where that takes two minutes, or a folder or
+    a platform has no locks, nothing is waited for: compiling twice costs time, never an answer."""
     with ExitStack() as held:
-        if path is not None:
-            with suppress(OSError, Timeout, NotImplementedError):
-                make_folders(path.parent)
-                with told("another process compiles the inner loops, and this one waits"):
-                    held.enter_context(FileLock(f"{path}.lock", timeout=PATIENCE))
+        # no `filelock`: its own hooks of forks take locks before ours, and would wait for each other
+        with suppress(ImportError, OSError):
+            import fcntl  # optional: there is none on Windows
+
+            make_folders(path.parent)
+            handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            held.callback(os.close, handle)
+            until = time.monotonic() + PATIENCE
+            with told("another process compiles the inner loops, and this one waits"):
+                while time.monotonic() < until:
+                    try:
+                        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        break
+                    except BlockingIOError:
+                        time.sleep(0.05)
         yield
 
 

@@ -37,6 +37,9 @@ def missing_here() -> list[str]:
         "Forks: a checker in a process of its own, and the reader of PDF and HTML, start Python anew; the "
         "checker must be picklable.": HAS_FORK,
         "Limits of memory: the reader of PDF and HTML is bounded by its time alone.": BOUNDS_MEMORY,
+        "Locks of files by fcntl: processes that need the same inner loops compile each its own.": _has(
+            "fcntl"
+        ),
         "Owners of files: files of the cache are read whoever wrote them; protect its folder.": hasattr(
             os, "geteuid"
         ),
