@@ -112,9 +112,8 @@ def load(unit: str) -> None:
     and numba is not installed."""
     held = ENTRIES[unit]
     if not all(entry.method.code for entry in held.values()):
-        address_of = object_addresses(unit)
-        for entry in held.values():
-            entry.method.code = address_of(entry.symbol)
+        for entry, code in zip(held.values(), object_addresses(unit, held), strict=True):
+            entry.method.code = code
 
 
 def load_all() -> None:
@@ -130,7 +129,7 @@ def code_of(function: Any) -> int:
     (`raw_memory.call2`)."""
     symbol = function.__name__
     unit = next(unit for unit, held in ENTRIES.items() if symbol in held)
-    return library_address(f"{symbol}.code") or object_addresses(unit)(f"{symbol}.code")
+    return library_address(f"{symbol}.code") or object_addresses(unit, [f"{symbol}.code"])[0]
 
 
 _KIND: Final = re.compile(r"Tuple\(\(|\)\)|\w+(?:\[[^]]*\])?")

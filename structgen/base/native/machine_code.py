@@ -19,7 +19,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import cache
 from hashlib import blake2b
@@ -147,17 +147,17 @@ def library_address(symbol: str) -> int:
 # --- object files -------------------------------------------------------------------------------------------
 
 _loading = new_lock(CODE)
-"""A fork waits for who links or compiles: numba's own lock would stay taken in the child."""
+"""A fork waits for who links or compiles: the locks of numba and llvmlite would stay taken in the child."""
 
 
-def object_addresses(unit: str) -> Callable[[str], int]:
-    """Return what gives the address of a symbol of a module's machine code, which is in memory from then on:
-    kept by an earlier process, or compiled now (0.1 to 6 s of a processor). Raises StructgenError where numba
-    is missing."""
+def object_addresses(unit: str, symbols: Iterable[str]) -> list[int]:
+    """Return the addresses of some symbols of a module's machine code, which is in memory from then on: kept
+    by an earlier process, or compiled now (0.1 to 6 s of a processor). Raises StructgenError where numba is
+    missing."""
     with _loading:
         if not _linker().address(next(iter(ENTRIES[unit]))):
             _linker().add(_object(unit))
-        return _linker().address
+        return [*map(_linker().address, symbols)]
 
 
 def source_of(unit: str) -> str:
