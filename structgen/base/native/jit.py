@@ -128,7 +128,7 @@ def code_of(function: Any) -> int:
     """Return the address of the code of an entry point, which compiled code of other modules may call
     (`raw_memory.call2`)."""
     symbol = function.__name__
-    unit = next(unit for unit, held in ENTRIES.items() if symbol in held)
+    unit = symbol if symbol in ENTRIES else symbol.rpartition(".")[0]
     return library_address(f"{symbol}.code") or object_addresses(unit, [f"{symbol}.code"])[0]
 
 
