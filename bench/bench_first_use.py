@@ -7,9 +7,8 @@ Each run is a process with empty folders for compiled code and for kept masks: i
 seconds and processor seconds count from the start of the process; the processes that it starts are included.
 The ways alternate, run by run:
 
-- `one process`: the inner loops that are needed, compiled in the process itself;
-- `two processes`: the same as a user has it, with a second process that compiles half of them;
-- `machine code shipped`: STRUCTGEN_MACHINE_CODE names a folder of `structgen warmup --target generic`;
+- `compiled`: the inner loops that are needed, compiled in the process itself;
+- `library`: STRUCTGEN_MACHINE_CODE names a folder of `structgen warmup --target generic`;
 - `kept`: a second process of the same user, after the first.
 
 Prints a table and writes bench/results/first-use-DATE.csv, a row a way and schema, with medians.
@@ -30,7 +29,7 @@ from records import arguments, load, show, version, write
 
 ROOT = Path(__file__).resolve().parent.parent
 FIGURES = ("first_mask_s", "first_mask_cpu_s", "document_s", "document_cpu_s")
-WAYS = ("one process", "two processes", "machine code shipped", "kept")
+WAYS = ("compiled", "library", "kept")
 SCHEMAS = {
     "strings and integers": '{"type": "string"}',
     "with a pattern": '{"type": "string", "pattern": "^[a-z]+$"}',
@@ -38,16 +37,13 @@ SCHEMAS = {
 FIRST = """
 import resource, sys, time
 begun = time.time() - time.process_time()
-if sys.argv[1] == "one process":
-    from structgen.base.native import first_use
-    first_use.processors = lambda: 1
 import json
 import structgen as sg
 def told():
     cpu = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     print(time.time() - begun, cpu)
 tokenizer = sg.Tokenizer.from_huggingface("tests/data/bpe/tokenizer.json")
-properties = {"name": json.loads(sys.argv[2]), "age": {"type": "integer"}}
+properties = {"name": json.loads(sys.argv[1]), "age": {"type": "integer"}}
 schema = {"type": "object", "properties": properties, "required": ["name", "age"]}
 matcher = sg.Matcher(sg.compile(sg.json_schema(schema), tokenizer))
 mask = sg.allocate_mask(1, tokenizer.vocab_size)
@@ -64,11 +60,10 @@ def first(way: str, schema: str, folder: Path, code: Path) -> list[float]:
     """Return wall and processor seconds until the first mask, and until the end of the document."""
     environment = {
         **os.environ,
-        "NUMBA_CACHE_DIR": str(folder / "compiled"),
         "STRUCTGEN_CACHE": str(folder / "masks"),
-        "STRUCTGEN_MACHINE_CODE": str(code) if way == "machine code shipped" else "",
+        "STRUCTGEN_MACHINE_CODE": str(code if way == "library" else folder / "compiled"),
     }
-    command = [sys.executable, "-c", FIRST, way, schema]
+    command = [sys.executable, "-c", FIRST, schema]
     return [float(word) for word in subprocess.check_output(command, env=environment, cwd=ROOT).split()]
 
 
@@ -85,8 +80,8 @@ def main() -> None:
         for number in range(options.runs):
             for title, schema in SCHEMAS.items():
                 for way in WAYS:
-                    # A kept run follows the run with two processes, and has its folders.
-                    name = "two processes" if way == "kept" else way
+                    # A kept run follows the one that compiles, and has its folders.
+                    name = "compiled" if way == "kept" else way
                     folder = Path(temporary, f"{number}-{title}-{name}")
                     taken[title, way].append(first(way, schema, folder, code))
                     print(f"run {number + 1}, {title}, {way}: {taken[title, way][-1]}", file=sys.stderr)

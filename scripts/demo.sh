@@ -41,8 +41,7 @@ fault() {
   fi
 }
 
-say "structgen compiles its inner loops to machine code, once after an installation. A bar shows the seconds that" \
-  "are left."
+say "A checkout compiles its inner loops to machine code, once after an installation. A wheel has them."
 show "$BIN/structgen" warmup
 
 say "A small model, which is part of the package, reads a sentence and writes a document of a JSON Schema."

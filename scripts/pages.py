@@ -48,7 +48,7 @@ NOT_RUN = {
     r"(python3? -m )?pip install ": "it installs packages",
     r"(OUT=\S+ )?bash scripts/on_a_gpu\.sh": "it needs a GPU, or a folder of wheels",
     r"vllm serve |python -m sglang": "it starts an engine's server; scripts/serving_checks.py runs it",
-    r"structgen warmup( +#| -)": "it compiles for minutes; test_app.py and test_shipped_code.py run it",
+    r"structgen warmup( +#| -)": "it compiles for minutes; tests of the command run it",
     r"structgen .*--ray": "Ray is started; tests/doors/serving does it",
     r"structgen serve (?!smollm2)|curl ": "scripts/clients starts a server and asks it",
     r"STRUCTGEN_CACHE=/srv|chmod .*/srv": "it writes a folder of the system",

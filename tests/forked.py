@@ -18,13 +18,14 @@ from functools import cache
 from pathlib import Path
 
 COMPILER = """
-import numba
-import numba.core.caching
-numba.njit("int64(int64)")(lambda x: x + 1)
+try:
+    import numba
+    numba.njit("int64(int64)")(lambda x: x + 1)
+except ImportError:
+    import numpy
 """
-"""What makes numba's compiler ready, without our package."""
-NUMBA = "import numba"
-"""Without its compiler."""
+"""What makes numba's compiler ready where it is installed, without our package."""
+NUMPY = "import numpy"
 
 _SERVER = """
 import json, os, socket, sys

@@ -8,14 +8,13 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import forked
 import pytest
 from compiled_texts import masks_along
 
 import structgen as sg
-from structgen.base.native import jit
+from structgen.base.native import jit, machine_code
 from structgen.base.system import fork_locks
 from structgen.base.system.resources import small_tokenizer
 from structgen.machines.core import batch
@@ -130,15 +129,16 @@ def test_a_fork_waits_for_machine_code_that_is_loaded(monkeypatch: pytest.Monkey
     def doubled(one):  # type: ignore[no-untyped-def]
         return 2 * one
 
+    pytest.importorskip("numba")
     begun = threading.Event()
-    load = jit.EntriesCache.load_overload
+    made = machine_code._object
 
-    def slowly(*arguments: Any) -> Any:
+    def slowly(unit: str) -> bytes:
         begun.set()
         time.sleep(0.1)
-        return load(*arguments)
+        return made(unit)
 
-    monkeypatch.setattr(jit.EntriesCache, "load_overload", slowly)
+    monkeypatch.setattr(machine_code, "_object", slowly)
     calling = threading.Thread(target=doubled, args=(1,))
     calling.start()
     assert begun.wait(600)

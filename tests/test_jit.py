@@ -40,28 +40,28 @@ def helper(x):
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
     """A package that has our decorators, and two modules of its own."""
+    pytest.importorskip("numba")
     root = small_package(tmp_path)
     (root / "machine" / "user.py").write_text(USER)
     (root / "machine" / "other.py").write_text(OTHER.format(constant=1, result=10))
     return root
 
 
-def answer(package: Path) -> tuple[int, int]:
-    """Return what the compiled function says in a new process, and how often it came from the cache."""
+def answer(package: Path) -> tuple[int, bool]:
+    """Return what the compiled function says in a new process, and whether it was compiled there."""
     code = (
         "import sys; sys.dont_write_bytecode = True\n"  # it holds for a second, and modules change
-        "from structgen.machine.user import answer; print(answer(100), sum(answer.stats.cache_hits.values()))"
+        "from structgen.machine.user import answer; print(answer(100))"
     )
     done = forked.run(code, env={**os.environ, "PYTHONPATH": str(package.parent)}, cwd=package)
-    value, hits = done.stdout.split()
-    return int(value), int(hits)
+    return int(done.stdout), "compiling the inner loops" in done.stderr
 
 
 def test_another_module_that_changes_changes_the_code(package: Path) -> None:
-    assert answer(package) == (111, 0)
+    assert [answer(package) for _ in range(2)] == [(111, True), (111, False)]
     for constant, result, value in ((2, 10, 112), (2, 20, 122)):
         (package / "machine" / "other.py").write_text(OTHER.format(constant=constant, result=result))
-        assert answer(package) == (value, 0)
+        assert answer(package) == (value, True)
 
 
 def test_the_digest_is_of_contents_alone(tmp_path: Path) -> None:
@@ -103,50 +103,3 @@ def test_the_decorators_stand_on_no_module_with_compiled_code() -> None:
         PACKAGE.parent.joinpath(*name.split(".")).with_suffix(".py") for name in modules_with_entries()
     }
     assert not compiled & set(imported(PACKAGE / "base" / "native" / "jit.py"))
-
-
-LATE = """
-import numba
-numba.version_info = numba.version_info._replace(short=(0, 999))
-from structgen.machine.user import answer
-print(answer(100), len(answer.overloads))
-"""
-USER_ABOVE = """
-from structgen.base.native.jit import entry, jit
-
-@entry("int64(int64)")
-def answer(x):
-    return _below(x) + 1
-
-@jit
-def _below(x):
-    return x + 10
-"""
-
-
-def test_with_an_untried_numba_an_entry_point_calls_functions_that_stand_below_it(package: Path) -> None:
-    (package / "machine" / "user.py").write_text(USER_ABOVE)
-    done = forked.run(LATE, env={**os.environ, "PYTHONPATH": str(package.parent)}, cwd=package)
-    assert done.stdout == "111 1\n"
-
-
-MASK = """
-import numba
-numba.version_info = numba.version_info._replace(short=(0, 999))
-import structgen as sg
-from structgen.base.native.inner_functions import Entry
-from structgen.grammars.text_grammars.machine.text_masks import compute
-assert not isinstance(compute, Entry)
-tokenizer = sg.Tokenizer.from_bytes([b"a", b"b", b"ab", b"c", None], eos_token_id=4)
-compiled = sg.compile(sg.regex("a+b"), tokenizer, store=False)
-print(compiled.allowed(compiled.start), len(compute.overloads))
-"""
-
-
-@pytest.mark.slow
-def test_with_an_untried_numba_a_mask_is_filled(tmp_path: Path) -> None:
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "STRUCTGEN_CACHE": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-c", MASK], env=environment, capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "[0, 2] 1\n"

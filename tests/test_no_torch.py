@@ -44,7 +44,7 @@ def test_without_torch_a_server_is_asked_and_each_entry_point_says_what_to_insta
     pytest.importorskip("pydantic")
     pytest.importorskip("openai")
     with serving('{"Ada": 36}') as server:
-        found = forked.run(BLOCK, server.model, ahead=forked.NUMBA)
+        found = forked.run(BLOCK, server.model, ahead=forked.NUMPY)
     assert found.stdout.splitlines() == [
         "sg.Engine True",
         "sg.run True",

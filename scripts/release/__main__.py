@@ -2,8 +2,8 @@
 
     python scripts/release cut [--date 2026-12-01]      CHANGELOG.md: "Unreleased" becomes the new version
     python scripts/release notes                        print the changelog of this version
-    python scripts/release build [PYTHON ...] [--once]  dist/: sdist, pure wheel, a wheel for each PYTHON
-    python scripts/release check [PYTHON ...]           install each wheel of dist/ and try it; prints a table
+    python scripts/release build [PYTHON ...] [--once]  dist/: sdist, pure wheel, wheel with machine code
+    python scripts/release check [PYTHON ...]           try the wheels of dist/ by each PYTHON; prints a table
     python scripts/release all [PYTHON ...]             what `make release` does: notes, build, check
 
 PYTHON is a command such as `python3.13`; without one it is the Python that runs the script. No command asks
@@ -11,8 +11,9 @@ a question or needs a terminal. Each ends with exit status 1 and one line where 
 be, and `build` then leaves `dist/` as it was.
 
 What is built is the commit HEAD, whatever else lies in the working tree. `build` builds twice, in two
-folders, and compares the files byte by byte (`--once`: not). The wheel of a Python is the pure wheel with the
-machine code of the inner loops beside it, and with a tag that says so.
+folders, and compares the files byte by byte (`--once`: not). The wheel with machine code is the pure wheel
+with the library of the inner loops beside it, which the first PYTHON compiles and each PYTHON loads, and with
+a tag that says so.
 
 A release is: the version in structgen/__init__.py; `cut`; a commit; `make release PYTHONS="python3.11 ..."`;
 a tag `v` and the version; the upload of dist/*. A workflow without a terminal runs the same two commands:

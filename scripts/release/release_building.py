@@ -1,8 +1,8 @@
-"""The files of a release, from a commit: an sdist, a pure wheel, and wheels with machine code.
+"""The files of a release, from a commit: an sdist, a pure wheel, and a wheel with machine code.
 
-The pure wheel is built from the sdist, so that whoever has the sdist can build it too. The wheel of a Python
-is the pure wheel with the files of `structgen warmup --target generic` beside the sources and another tag:
-both have the same metadata, as indexes ask for. Environments and trees lie in a temporary folder.
+The pure wheel is built from the sdist, so that whoever has the sdist can build it too. The other wheel is the
+pure one with the library of `structgen warmup --target generic` beside the sources and another tag: both have
+the same metadata, as indexes ask for. Environments and trees lie in a temporary folder.
 """
 
 from __future__ import annotations
@@ -27,15 +27,11 @@ from pathlib import Path
 from changelog_cut import ReleaseError
 
 ROOT = Path(__file__).resolve().parents[2]
-_GLIBC = re.compile(r"manylinux_2_(\d+)_x86_64")
-_ABOUT = """
-import sys
-from importlib import metadata
-python = f"cp{sys.version_info.major}{sys.version_info.minor}"
-print(f"{python}-{python}{sys.abiflags}")
-for name in ("numba", "llvmlite"):
-    print(metadata.distribution(name).read_text("WHEEL").replace("\\n", " "))
-"""
+GLIBC = 27
+"""The second number of the oldest glibc that the library runs with: that of numpy's own wheels."""
+TAG = f"py3-none-manylinux_2_{GLIBC}_x86_64"
+"""The tag of the wheel with machine code: the library needs the stable ABI of Python alone."""
+_VERSIONS = re.compile(rb"GLIBC_2\.(\d+)")
 
 
 def version_of(root: Path) -> str:
@@ -78,7 +74,7 @@ def environment(python: Path, folder: Path) -> Path:
     return folder / "bin/python"
 
 
-def installed(wheel: Path, python: Path, folder: Path, constraints: Path) -> Path:
+def installed(wheel: str, python: Path, folder: Path, constraints: Path) -> Path:
     """Make an environment that has a wheel, and what it needs in the versions that it is tested with; return
     its interpreter."""
     inside = environment(python, folder)
@@ -90,22 +86,20 @@ def installed(wheel: Path, python: Path, folder: Path, constraints: Path) -> Pat
 def build(pythons: Sequence[str], output: Path, *, twice: bool = True) -> None:
     """Build all files of the commit HEAD into a folder, in place of what it held. Prints their names.
 
-    `twice`: in two folders at the same time. Raises ReleaseError where a build fails or a byte differs.
-    Cost: some 75 s of a processor for each Python and build.
+    `pythons`: the first one compiles. `twice`: in two folders at the same time. Raises ReleaseError where a
+    build fails or a byte differs. Cost: some 75 s of a processor for each build.
     """
-    interpreters = [python_of(name) for name in pythons]
+    python = python_of(pythons[0])
     changed = run("git", "status", "--porcelain").splitlines()
     if changed:
         print(
             f"Not in the release: {len(changed)} files that differ from the commit, such as {changed[0][3:]}."
         )
     with tempfile.TemporaryDirectory(prefix="release-") as temporary:
-        for number, python in enumerate(interpreters):  # what one lacks is told before the others compile
-            environment(python, Path(temporary, f"tried-{number}"))
         # folders of different names and lengths: no path may be in what is built
         folders = [Path(temporary, name) for name in ("one", "the-second-one")[: 1 + twice]]
         with ThreadPoolExecutor(len(folders)) as threads:
-            made = list(threads.map(lambda folder: build_once(interpreters, folder), folders))
+            made = list(threads.map(lambda folder: build_once(python, folder), folders))
         for other in made[1:]:
             compare(made[0], other)
         shutil.rmtree(output, ignore_errors=True)
@@ -141,7 +135,7 @@ def _member(one: bytes | None, two: bytes | None) -> str:
     return f": {', '.join(differ[:5])}" if differ else ": order or times of its files"
 
 
-def build_once(pythons: Sequence[Path], folder: Path) -> list[Path]:
+def build_once(python: Path, folder: Path) -> list[Path]:
     """Build all files of the commit HEAD below a new folder; return them."""
     tree, made = folder / "tree", folder / "made"
     made.mkdir(parents=True)
@@ -158,8 +152,7 @@ def build_once(pythons: Sequence[Path], folder: Path) -> list[Path]:
     (unpacked,) = (folder / "sdist").iterdir()
     run(*hatch, "-t", "wheel", cwd=unpacked, SOURCE_DATE_EPOCH=made_at)
     (pure,) = made.glob("*-none-any.whl")
-    compiled = [with_machine_code(pure, python, folder, tree, int(made_at)) for python in pythons]
-    return [sdist, pure, *compiled]
+    return [sdist, pure, with_machine_code(pure, python, folder, tree, int(made_at))]
 
 
 def with_machine_code(pure: Path, python: Path, folder: Path, tree: Path, made_at: int) -> Path:
@@ -168,33 +161,27 @@ def with_machine_code(pure: Path, python: Path, folder: Path, tree: Path, made_a
     `tree`: where constraints.txt says which numba. `made_at`: the time of all files, in seconds since 1970.
     """
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
-        inside = installed(pure, python, Path(temporary, "python"), tree / "constraints.txt")
+        wanted = f"{pure}[compile]"
+        inside = installed(wanted, python, Path(temporary, "python"), tree / "constraints.txt")
         code = Path(temporary, "code")
         run(
             inside.with_name("structgen"),
-            *("warmup", "--target", "generic", "--jobs", "1", "--output", code),
+            *("warmup", "--target", "generic", "--output", code),
             cwd=folder,
             OMP_NUM_THREADS="1",
             STRUCTGEN_CACHE=str(Path(temporary, "cache")),
         )
-        about = run(inside, "-c", _ABOUT, cwd=folder).splitlines()
-        files = {
-            f"structgen/machine_code/{path.relative_to(code).as_posix()}": path.read_bytes()
-            for path in sorted(code.rglob("*.code"))
-        }
-    return retagged(pure, tag_of(about[0], about[1:]), files, made_at)
+        (library,) = code.glob("*.so")
+        held = library.read_bytes()
+    check_system(held)
+    return retagged(pure, TAG, {f"structgen/machine_code/{library.name}": held}, made_at)
 
 
-def tag_of(python: str, wheels: Iterable[str]) -> str:
-    """Return the tag of a wheel whose machine code only ever runs beside numba and llvmlite.
-
-    `python`: such as `cp311-cp311`. `wheels`: the files WHEEL of the two, as they are installed. The code is
-    loaded by them, and links no library: of the platform it needs what both need, the newer glibc of the two.
-    """
-    needs = [min(map(int, _GLIBC.findall(wheel)), default=0) for wheel in wheels]
-    if not needs or not all(needs):
-        raise ReleaseError("numba or llvmlite is not installed from a wheel for manylinux on x86_64.")
-    return f"{python}-manylinux_2_{max(needs)}_x86_64"
+def check_system(library: bytes) -> None:
+    """Raise ReleaseError where a library asks for a newer glibc than the tag of its wheel says."""
+    newest = max(map(int, _VERSIONS.findall(library)), default=0)
+    if newest > GLIBC:
+        raise ReleaseError(f"The library needs glibc 2.{newest}, and its wheel says 2.{GLIBC}.")
 
 
 def retagged(pure: Path, tag: str, files: dict[str, bytes], made_at: int) -> Path:

@@ -66,7 +66,7 @@ print(json.dumps([repr(made), time.perf_counter() - loaded, time.process_time() 
 def check(pythons: Sequence[str], folder: Path, version: str, torch: str, results: Path | None) -> None:
     """Try the files of a folder; print a table, and write it as rows of a bench where `results` is a folder.
 
-    The pure wheel is tried with the first Python, each other wheel with the Python of its tag. `torch`:
+    The pure wheel is tried with the first Python, and with numba; the other wheel with each Python. `torch`:
     options of pip, or `none` to leave out what wants torch. Raises ReleaseError with all that is wrong.
     """
     files = sorted(path for path in folder.resolve().glob("*") if version in path.name)
@@ -78,9 +78,8 @@ def check(pythons: Sequence[str], folder: Path, version: str, torch: str, result
     rows, faults = [], []
     for name in pythons:
         python = python_of(name)
-        tag = run(python, "-c", "import sys; print('cp%d%d' % sys.version_info[:2])").strip()
         for wheel in wheels:
-            if f"-{tag}-" in wheel.name or ("-none-any" in wheel.name and name == pythons[0]):
+            if "-none-any" not in wheel.name or name == pythons[0]:
                 row, wrong = tried(wheel, python, torch)
                 rows.append(row)
                 faults += wrong
@@ -103,7 +102,7 @@ def tried(wheel: Path, python: Path, torch: str) -> tuple[tuple[str, ...], list[
         home = Path(temporary)
         inside = environment(python, home / "bare")
         begun = time.perf_counter()
-        install(inside, str(wheel), home)
+        install(inside, f"{wheel}[compile]" if pure else str(wheel), home)
         installed = time.perf_counter() - begun
         _check_a_file(inside, home)
         _, cpu, wall = first_mask(inside, home)
@@ -151,8 +150,6 @@ def first_mask(inside: Path, home: Path, *, read_only: bool = False) -> tuple[st
     """Return where structgen was found, and processor and wall seconds to a first mask, with nothing kept by
     another process. `read_only`: neither the environment nor any folder of a cache can be written."""
     around, packages = without_compiler(inside, home), inside.parents[1]
-    for kept in packages.rglob("*.nb[ci]"):
-        kept.unlink()
     if not read_only:
         return tuple(json.loads(run(inside, "-c", _FIRST_MASK, cwd=home, **around)))
     Path(around["HOME"]).mkdir()
@@ -174,7 +171,8 @@ def typed_object(wheel: Path, python: Path, home: Path, torch: str) -> tuple[flo
     inside = environment(python, home / "typed")
     # torch by itself: its own index is not asked for what it needs
     install(inside, "torch", home, "--no-deps", "-c", str(ROOT / "constraints.txt"), *shlex.split(torch))
-    install(inside, f"{wheel}[tokenizers,torch,typed]", home)
+    extras = "tokenizers,torch,typed" + ",compile" * ("-none-any" in wheel.name)
+    install(inside, f"{wheel}[{extras}]", home)
     made, own, own_cpu = json.loads(run(inside, "-c", _TYPED, cwd=home, **without_compiler(inside, home)))
     print(f"{wheel.name}: {made}", flush=True)
     return time.perf_counter() - begun, _processor() - used, own, own_cpu

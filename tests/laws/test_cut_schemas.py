@@ -25,6 +25,7 @@ import pytest
 
 import structgen as sg
 from structgen.base.native import jit
+from structgen.base.native.noted_functions import ENTRIES
 from structgen.base.system.garbage import uncollected
 from structgen.machines.core import batch
 
@@ -477,14 +478,15 @@ def test_no_thread_of_a_batch_works_on_after_an_exception(monkeypatch: pytest.Mo
 
 
 def test_an_entry_point_of_an_import_that_was_cut_off_gives_way_to_its_successor() -> None:
-    entries = jit.Entries()
-
     def one(number: int) -> int:
         return number
 
-    entries.add(one, "int64(int64)")
-    made = entries.add(one, "int64(int64)")
-    assert entries.all == [made]
+    one.__qualname__ = "cut_off"
+    made = [jit.entry("int64(int64)")(one) for _ in range(2)]
+    assert [function.__name__ for function in made] == [f"{__name__}.cut_off"] * 2
+    assert len(ENTRIES[__name__]) == 1
+    pytest.importorskip("numba")
+    assert [function(3) for function in made] == [3, 3]
 
 
 # --- threads and signals ------------------------------------------------------------------------------------

@@ -449,9 +449,10 @@ def equivalent(trans: Table, accept: Row) -> Row:
     # mostly few sets are met, and memory that is not written is none
     marked = np.empty(max(len(trans), len(tail)) + 2, np.int32)
     todo = np.empty(len(marked), np.int32)
-    where, places, sets, firsts, pasts, count = _partition(
-        _in_order(accept, accept.max())[1], accept, len(marked)
-    )
+    most = 0
+    for outcome in accept:
+        most = max(most, int(outcome))
+    where, places, sets, firsts, pasts, count = _partition(_in_order(accept, most)[1], accept, len(marked))
     edge_where, edge_places, edge_sets, edge_firsts, edge_pasts, groups = _partition(
         np.arange(len(tail)).astype(np.int32), kinds, len(marked)
     )

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
-from llvmlite import ir
-from numba.core import types
-from numba.extending import intrinsic
 
 from structgen.base.native.jit import entry, jit
 from structgen.base.native.raw_memory import address_of
+from structgen.base.native.raw_memory import trailing_zeros as trailing_zeros
 from structgen.base.native.typed_blocks import Int32s
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def trailing_zeros(typingctx: Any, word: Any) -> Any:
-    """Return how many zeros a 64-bit word ends in; the word is not 0. (Numba has no name for it.)"""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
-
-    return types.uint64(types.uint64), generate
 
 
 @jit

@@ -30,11 +30,19 @@ class DeadMemoryError(AssertionError):
         super().__init__(f"{place}: index {ctypes.c_int64.from_address(FAULT).value}")
 
 
+def place_exception() -> None:
+    """Write the address of DeadMemoryError where compiled code looks for it."""
+    ctypes.c_size_t.from_address(FAULT - 16).value = id(DeadMemoryError)
+
+
 def refuse_unless(context: Any, builder: Any, good: Any, place: str, index: Any) -> None:
     """Have compiled code raise DeadMemoryError where `good` (a bit) is 0."""
     with builder.if_then(builder.not_(good), likely=False):
         builder.store(index, builder.inttoptr(llvm.Constant(_I64, FAULT), _I64.as_pointer()))
-        context.call_conv.return_user_exc(builder, DeadMemoryError, (f"{place}, in {builder.function.name}",))
+        said = context.insert_const_string(builder.module, f"{place}, in {builder.function.name}")
+        place_of_text = builder.inttoptr(llvm.Constant(_I64, FAULT - 8), _I64.as_pointer())
+        builder.store(builder.ptrtoint(said, _I64), place_of_text)
+        context.call_conv.return_user_exc(builder, AssertionError, ())
 
 
 def refuse_dead(context: Any, builder: Any, cell: Any, bits: int, place: str, index: Any) -> None:

@@ -26,6 +26,7 @@ _TORCH: Final = ("safetensors", "torch")
 _TRANSFORMERS: Final = (*_TOKENIZERS, *_TORCH, "transformers")
 EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
     "anthropic": ("anthropic", *_TYPED),
+    "compile": ("llvmlite", "numba"),
     "gguf": ("accelerate", "gguf", *_TRANSFORMERS),
     "documents": (
         "beautifulsoup4",

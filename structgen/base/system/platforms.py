@@ -23,6 +23,13 @@ BOUNDS_MEMORY = sys.platform == "linux" and _has("resource")
 """Whether a process can be held to an amount of memory. macOS takes such a limit, and does not keep it."""
 
 
+def processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def missing_here() -> list[str]:
     """Return a sentence for each thing that this platform lacks: its name, and what happens without it. [] on
     Linux with glibc. Cost: some 50 us."""

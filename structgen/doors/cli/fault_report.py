@@ -17,14 +17,13 @@ import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any, Final
 
-from structgen.base.errors import LimitError
-from structgen.base.native.first_use import GROUPS, JSON, REST, SHARED, processors
+from structgen.base.errors import LimitError, StructgenError
 from structgen.base.system.installation import DISTRIBUTION, EXTRAS
-from structgen.base.system.platforms import missing_here
+from structgen.base.system.platforms import missing_here, processors
 from structgen.base.system.resources import model_name, model_path
 from structgen.base.system.source_digests import package_digest
 from structgen.doors.cli.inner_loops import modules_to_compile
@@ -33,7 +32,7 @@ from structgen.doors.cli.output import echo, echo_json
 from structgen.doors.cli.target_language import schema_of
 
 CORE: Final = (
-    "filelock", "jinja2", "jsonschema", "lark", "numba",
+    "filelock", "jinja2", "jsonschema", "lark",
     "numpy", "platformdirs", "referencing", "rich", "typer",
 )  # fmt: skip
 """The packages that structgen always needs, as in pyproject.toml."""
@@ -41,7 +40,6 @@ _OTHERS: Final = (
     "click",
     "huggingface-hub",
     "llama-cpp-python",
-    "llvmlite",
     "opentelemetry-api",
     "opentelemetry-sdk",
     "pydantic-core",
@@ -51,8 +49,8 @@ _OTHERS: Final = (
 )
 """Packages below or beside those of the extras, whose versions have mattered."""
 _VARIABLES: Final = (
-    "CUDA_VISIBLE_DEVICES", "NUMBA_CACHE_DIR", "NUMBA_CPU_FEATURES", "NUMBA_CPU_NAME", "NUMBA_DISABLE_JIT",
-    "OMP_NUM_THREADS", "STRUCTGEN_CACHE", "STRUCTGEN_CHECKED", "STRUCTGEN_MACHINE_CODE", "XDG_CACHE_HOME",
+    "CUDA_VISIBLE_DEVICES", "NUMBA_CPU_FEATURES", "NUMBA_CPU_NAME", "OMP_NUM_THREADS",
+    "STRUCTGEN_CACHE", "STRUCTGEN_CHECKED", "STRUCTGEN_MACHINE_CODE", "XDG_CACHE_HOME",
 )  # fmt: skip
 """Variables of the environment that change what structgen does."""
 
@@ -83,8 +81,9 @@ def report(options: CommandOptions) -> None:
         if "tokenizer" in options:
             facts["tokenizer"] = _tokenizer_facts(str(options.get("tokenizer")))
         if "schema" in options:
-            code = [facts["machine_code"].get(group, "none") for group in (JSON, SHARED)]
-            facts["schema"] = _schema_facts(str(options.get("schema")), "none" not in code)
+            code = facts["machine_code"]
+            is_loaded = "error" not in code and "none" not in code
+            facts["schema"] = _schema_facts(str(options.get("schema")), is_loaded)
     facts["warnings"] = Counter(caught.category.__name__ for caught in caught_warnings)
     if "json" in options:
         echo_json(facts)
@@ -174,21 +173,17 @@ def _machine_facts() -> dict[str, Any]:
 
 
 def _machine_code() -> dict[str, Any]:
-    """Return the processor as LLVM names it, the levels of shipped code that fit, and for each group of inner
-    loops where the code lies: of its modules the worst."""
-    import llvmlite.binding as llvm
+    """Return for how many modules the machine code is in the library, kept in a file, or nowhere yet; and
+    the processor as LLVM names it, where llvmlite is installed."""
+    from structgen.base.native.machine_code import processor, source_of  # start-up: numpy
 
-    from structgen.base.native import jit, shipped_code  # start-up: numba
-
-    titles = {name: title for title, modules in GROUPS.items() for name in modules}
-    groups = defaultdict[str, set[str]](set)
+    facts: dict[str, Any] = Counter()
     for name in modules_to_compile():
-        groups[titles.get(name, REST)].add(jit.source_of(name))
-    worst_sources = {
-        title: next(source for source in ("none", "kept", "shipped") if source in sources)
-        for title, sources in groups.items()
-    }
-    return {"processor": llvm.get_host_cpu_name(), "levels": list(shipped_code.fitting()), **worst_sources}
+        import_module(name)
+        facts[source_of(name)] += 1
+    with suppress(StructgenError):
+        facts["processor"] = processor().split()[0]
+    return dict(facts)
 
 
 def _cache_facts() -> dict[str, Any]:

@@ -189,11 +189,7 @@ FLAGS: Final[dict[str, Flag]] = {
     ),
     "warmup grammar": Flag(Path, "Also load this Lark grammar, and keep its tables and its lexer."),
     "jobs": Flag(int, "Processes that compile; the processors, at most 4.", min_value=1),
-    "target": Flag(
-        str,
-        "Write machine code for other machines: generic (x86-64-v3 or armv8), x86-64-v2, x86-64-v3, "
-        "x86-64-v4 or armv8.",
-    ),
+    "target": Flag(str, "Write the library of machine code that a wheel has: generic (x86-64-v3)."),
     "output": Flag(Path, "Where --target writes; default: into the package."),
     # --- report ---------------------------------------------------------------------------------------------
     "report tokenizer": Flag(

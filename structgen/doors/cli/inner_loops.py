@@ -1,27 +1,39 @@
-"""Every inner loop compiled ahead: `structgen warmup`, and `make test` before its workers begin.
+"""Every inner loop compiled ahead: `structgen warmup`, `make test` before its workers begin, and a release.
 
-`compile_all` compiles for this machine's processor. `write_for` compiles for a named level of processors and
-writes files that other machines use (`structgen.base.native.shipped_code`).
+`compile_all` compiles for this machine's processor. `write_library` compiles for a level of processors, and
+links the library that a wheel has (`structgen.base.native.machine_code`).
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from structgen.base.native.compile_pace import Pace
-from structgen.base.native.first_use import GROUPS, JOBS
+from structgen.base.errors import StructgenError
 
 PACKAGE = Path(__file__).resolve().parent.parent.parent
+ENGINE = "structgen.decoding.engine."
 _ENTRIES = re.compile(r"^from structgen\.base\.native\.jit import .*\bentry\b", re.MULTILINE)
-_WRITING = "import sys; from structgen.doors.cli.inner_loops import _write; _write(*sys.argv[1:])"
+_CALL = "import sys; from structgen.doors.cli import inner_loops; inner_loops.{}(*sys.argv[1:])"
+_OLD_SYMBOLS = """
+module asm ".symver old_{name},{name}@GLIBC_2.2.5"
+declare double @old_{name}(double)
+define hidden double @{name}(double %x) {{
+  %value = call double @old_{name}(double %x)
+  ret double %value
+}}
+"""
+"""Since glibc 2.29 exp and log have a second version, which a linker prefers."""
 
 
 @cache
@@ -38,75 +50,86 @@ def modules_with_entries() -> tuple[str, ...]:
 def modules_to_compile() -> Sequence[str]:
     """Return the modules that this installation uses: the engine's only where torch is installed."""
     names = modules_with_entries()
-    if find_spec("torch") is None:
-        return [name for name in names if not name.startswith("structgen.decoding.engine.")]
-    return names
+    return names if find_spec("torch") else [name for name in names if not name.startswith(ENGINE)]
 
 
-def compile_all(
-    jobs: int = JOBS,
-    done: Callable[[str], None] = lambda name: None,
-    watch: Callable[[Pace], None] = lambda pace: None,
-) -> None:
-    """Compile the modules without machine code in up to `jobs` processes: 38 s of one processor after an
-    installation, 0.2 s from then on. `done(name)` is called after each module that had to be compiled, and
-    `watch` with the pace, as the work goes on."""
-    from structgen.base.native.jit import compile_modules  # start-up: numba
-
+def compile_all(jobs: int = 2) -> None:
+    """Have the machine code of all modules kept, compiled by up to `jobs` processes where there is no
+    library: 31 s of one processor after an installation, 0.2 s from then on. Raises StructgenError where
+    numba is missing."""
     names = modules_to_compile()
-    order = [*(name for group in GROUPS.values() for name in group), *names]  # neighbours share functions
-    compile_modules(sorted(names, key=order.index), jobs, done=done, watch=watch)
+
+    def elsewhere(number: int) -> None:
+        subprocess.run([sys.executable, "-c", _CALL.format("load_all"), *names[number::jobs]], check=False)
+
+    with ThreadPoolExecutor(max(jobs - 1, 1)) as threads:
+        others = [threads.submit(elsewhere, number) for number in range(1, jobs)]
+        load_all(*names[::jobs])
+    assert all(other.done() for other in others)
+    load_all(*names)
 
 
-def write_for(
-    level: str,
-    folder: Path,
-    jobs: int,
-    done: Callable[[str], None],
-) -> int:
-    """Write the machine code of all modules for a level of processors into a folder; return the bytes.
+def load_all(*names: str) -> None:
+    """Import some modules, and have the machine code of their entry points in memory."""
+    from structgen.base.native.jit import load  # start-up: numpy
 
-    Another process does it, as numba compiles for one processor in a process. With `jobs` of 1, two calls for
-    the same sources write the same bytes: numba numbers functions in the order in which a process compiles
-    them. `done(name)` is called after each module. Raises OSError where the folder cannot be written, and
-    RuntimeError with the last lines of what the other process said where it failed.
-    """
-    from structgen.base.native import shipped_code  # start-up: numba
-
-    (folder / level).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="structgen-") as cache, tempfile.TemporaryFile("w+") as errors:
-        words = [sys.executable, "-c", _WRITING, level, str(folder), str(jobs)]
-        environment = {**os.environ, **shipped_code.compiling(level), "NUMBA_CACHE_DIR": cache}
-        environment["PYTHONHASHSEED"] = "0"  # the order of sets is in the code
-        environment["PYTHONPATH"] = os.pathsep.join(sys.path)
-        byte_count = 0
-        with subprocess.Popen(
-            words, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
-        ) as process:
-            try:
-                assert process.stdout is not None
-                for line in process.stdout:
-                    name, _, size = line.strip().partition(" ")
-                    byte_count += int(size or 0)
-                    if not size:
-                        done(name)
-            except BaseException:
-                process.terminate()
-                raise
-        if process.returncode != 0:
-            errors.seek(0)
-            raise RuntimeError("\n".join(errors.read().splitlines()[-5:]))
-    return byte_count
-
-
-def _write_level(level: str, folder: str, jobs: str) -> None:
-    """Compile all modules, and write the files of a level: in the process that `write_for` starts. Prints the
-    name of each module when it is compiled, and again with the size of its file."""
-    from structgen.base.native.jit import compile_modules, ship  # start-up: numba
-    from structgen.base.native.shipped_code import leave_places_out  # start-up: numba
-
-    leave_places_out()
-    names = modules_with_entries()  # the engine's too: torch may come later
-    compile_modules(names, int(jobs), done=lambda name: print(name, flush=True))
     for name in names:
-        print(name, ship(name, Path(folder), level), flush=True)
+        import_module(name)
+        load(name)
+
+
+def write_library(folder: Path) -> Path:
+    """Write the library of all modules for processors of `machine_code.LEVEL`; return its path.
+
+    Another process compiles, as numba does so for one processor in a process; in one order, so that two calls
+    for the same sources write the same bytes. A compiler for C links. Raises OSError where the folder cannot
+    be written, and StructgenError where there is no compiler, or with the last lines that another process
+    wrote, where it failed.
+    """
+    from structgen.base.native.machine_code import LEVEL, WIDE, library_name  # start-up: numpy
+
+    compiler = next(filter(None, map(shutil.which, (os.environ.get("CC") or "cc", "gcc", "clang"))), None)
+    if compiler is None:
+        cure = "Install gcc, or leave --target out: object files need no linker."
+        raise StructgenError(
+            "No compiler for C (cc, gcc, clang) is found, which links the library.", cure=cure
+        )
+    names = modules_with_entries()
+    with tempfile.TemporaryDirectory(prefix="structgen-") as objects:
+        writing = sys.executable, "-c", _CALL.format("write_objects"), objects
+        _run(LEVEL, *writing, "", *names)
+        if engine := [name for name in names if name.startswith(ENGINE)]:
+            _run(WIDE, *writing, f"{WIDE}.", *engine)
+        library = Path(objects, "library")
+        files = sorted(map(str, Path(objects).glob("*.o")))
+        linking = "-shared -nostdlib -Wl,-s,--build-id=none,-z,noexecstack".split()
+        _run(LEVEL, compiler, *linking, "-o", str(library), *files, "-lm", "-lc")
+        held = library.read_bytes()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / library_name(held)
+    path.write_bytes(held)
+    return path
+
+
+def write_objects(folder: str, prefix: str, *names: str) -> None:
+    """Write the object files of some modules: in the process that `write_library` starts."""
+    from structgen.base.native.compiling import assemble, object_of  # optional: numba
+
+    for name in names:
+        import_module(name)
+    for name in names:
+        Path(folder, f"{prefix}{name}.o").write_bytes(object_of(name, prefix))
+    if sys.platform == "linux" and not prefix:
+        old = "".join(_OLD_SYMBOLS.format(name=name) for name in ("exp", "log"))
+        Path(folder, "old_symbols.o").write_bytes(assemble(old))
+
+
+def _run(level: str, *words: str) -> None:
+    """Run another process that compiles for a level. Raises StructgenError."""
+    environment = {**os.environ, "NUMBA_CPU_NAME": level, "NUMBA_CPU_FEATURES": "", "STRUCTGEN_CHECKED": ""}
+    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
+    environment["PYTHONHASHSEED"] = "0"  # the order of sets is in the code
+    done = subprocess.run(words, env=environment, capture_output=True, text=True)
+    if done.returncode != 0:
+        said = "\n".join((done.stdout + done.stderr).splitlines()[-5:])
+        raise StructgenError(f"{words[0]} could not make the library:\n{said}")

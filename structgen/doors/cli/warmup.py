@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
+import platform
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from structgen.base.errors import OptionError
-from structgen.base.native.compile_pace import Pace
-from structgen.base.native.first_use import processors, seconds_told
-from structgen.base.system.progress import progress
+from structgen.base.system.platforms import processors
 from structgen.doors.cli.flags import OF_LARK
-from structgen.doors.cli.inner_loops import compile_all, modules_to_compile, write_for
+from structgen.doors.cli.inner_loops import compile_all, write_library
 from structgen.doors.cli.named_options import CommandOptions, takes_options
 from structgen.doors.cli.output import echo
 from structgen.doors.cli.target_language import TargetLanguage
@@ -23,11 +19,11 @@ from structgen.doors.cli.target_language import TargetLanguage
 def warmup(options: CommandOptions) -> None:
     """Compile the inner loops ahead, so that the first mask is fast.
 
-    Run it once after installation, or while an image is built. A second call only checks that the compiled
-    code is there. With --target it writes code that machines with a processor of that level use instead of
-    compiling: they need the same versions of Python, numba, llvmlite and structgen. They find it in the
-    package, or in the folder that STRUCTGEN_MACHINE_CODE names. Of a grammar its tables and its lexer are
-    left in the cache folder: later processes read them.
+    Run it once after the installation of a wheel without machine code, or while an image is built. A second
+    call only checks that the compiled code is there. With --target it writes the library that a wheel with
+    machine code has: any Python loads it, without numba, on processors of the level x86-64-v3. It is found
+    in the package, or in the folder that STRUCTGEN_MACHINE_CODE names. Of a grammar its tables and its lexer
+    are left in the cache folder: later processes read them.
 
     Exit status: 0 done; 2 the tokenizer or the grammar cannot be read.
     """
@@ -39,11 +35,10 @@ def warmup(options: CommandOptions) -> None:
     language.check()
     processes = options.get("jobs", min(processors(), 4))
     if "target" in options:
-        _write_target(str(options.get("target")), options.get("output"), processes)
+        _write_target(str(options.get("target")), options.get("output"))
         return
-    echo("Compiling the inner loops, once after an installation ...")
-    with progress("warmup", "modules", timed=False) as report:
-        compile_all(processes, lambda name: None, lambda pace: report(*pace.modules, _describe_rest(pace)))
+    echo("Compiling the inner loops where they are not there (up to a minute) ...")
+    compile_all(processes)
     structgen.preload()
     compiled_time = time.perf_counter()
     echo(f"The inner loops are ready: {compiled_time - start_time:.1f} s.")
@@ -62,40 +57,20 @@ def warmup(options: CommandOptions) -> None:
         echo(f"{language.name} is ready: {time.perf_counter() - loading_time:.1f} s.")
 
 
-def _write_target(target: str, output: str | Path | None, jobs: int) -> None:
-    """Write machine code for a level of processors (`--target`). Raises OptionError."""
-    from structgen.base.native import shipped_code  # start-up: numba
+def _write_target(target: str, output: str | Path | None) -> None:
+    """Write the library of machine code (`--target`). Raises OptionError."""
+    from structgen.base.native.machine_code import BESIDE_THE_PACKAGE, LEVEL  # start-up: numpy
 
-    here = shipped_code.architecture()
-    level = shipped_code.GENERIC.get(here, target) if target == "generic" else target
-    known_levels = [name for name, (kind, _, _) in shipped_code.LEVELS.items() if kind == here]
-    if level not in known_levels:
+    if target not in ("generic", LEVEL) or platform.machine() != "x86_64":
         raise OptionError(
-            f"{target!r} is no level of processors that is known on this machine ({here}).",
+            f"A library for {target!r} cannot be written on this machine ({platform.machine()}).",
             where="--target",
-            cure=f"Use generic, {', '.join(known_levels)}."
-            if known_levels
-            else "Run structgen warmup without --target.",
+            cure=f"Use generic on x86_64, or structgen warmup without --target. Known: generic, {LEVEL}.",
         )
-    folder = shipped_code.BESIDE_THE_PACKAGE if output is None else Path(output)
     start_time = time.perf_counter()
-    echo(f"Writing machine code for {level} (up to a minute) ...")
-    with _show_modules() as done:
-        size = write_for(level, folder, jobs, done)
+    echo(f"Writing the library of machine code for {LEVEL} (up to a minute) ...")
+    path = write_library(BESIDE_THE_PACKAGE if output is None else Path(output))
     spent = time.perf_counter() - start_time
-    echo(f"{size / 1e6:.1f} MB of machine code for {level} are in {folder / level}: {spent:.1f} s.")
+    echo(f"{path.stat().st_size / 1e6:.1f} MB of machine code are in {path}: {spent:.1f} s.")
     if output is not None:
-        echo(f"Machines use it where STRUCTGEN_MACHINE_CODE names {folder}.")
-
-
-def _describe_rest(pace: Pace) -> str:
-    """Return the seconds that are left, once that is known."""
-    return f"about {seconds_told(pace.left)} left" if pace.left else ""
-
-
-@contextmanager
-def _show_modules() -> Iterator[Callable[[str], None]]:
-    """Yield a callback that takes the name of each module that was compiled, and shows their number."""
-    numbers, count = itertools.count(1), len(modules_to_compile())
-    with progress("warmup", "modules") as report:
-        yield lambda name: report(next(numbers), count)
+        echo(f"Processes use it where STRUCTGEN_MACHINE_CODE names {output}.")

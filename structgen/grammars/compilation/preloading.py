@@ -13,8 +13,7 @@ from typing import Final, Literal, get_args
 from lark import Lark
 
 from structgen.base.errors import OptionError, options_named
-from structgen.base.native import first_use
-from structgen.base.native.jit import compile_modules
+from structgen.base.native.jit import load_all
 from structgen.grammars.compilation.compiler import TOKENIZER, compile
 from structgen.grammars.json_grammars.schema_grammar import json_schema
 from structgen.grammars.lark_grammars.lark_grammar import lark
@@ -49,22 +48,21 @@ _DOCUMENT: Final = (
 )
 _LARK: Final = 'start: (NAME "=" /[0-9]+/)+\nNAME: /[a-z]+/\n%ignore /[ \\n]+/\n'
 _EBNF: Final = 'root ::= "a" root "b" | [0-9]+'
-_USES: Final[dict[Kind, tuple[str, Callable[[], Grammar], bytes]]] = {
-    "json": (first_use.JSON, lambda: json_schema(_SCHEMA), _DOCUMENT),
-    "lark": (first_use.LARK, lambda: lark(_LARK), b"ab = 12\nc = 3"),
-    "text": (first_use.TEXT, lambda: sequence(ebnf(_EBNF), regex("(xy|z)+")), b"aa12bbxyz"),
+_USES: Final[dict[Kind, tuple[Callable[[], Grammar], bytes]]] = {
+    "json": (lambda: json_schema(_SCHEMA), _DOCUMENT),
+    "lark": (lambda: lark(_LARK), b"ab = 12\nc = 3"),
+    "text": (lambda: sequence(ebnf(_EBNF), regex("(xy|z)+")), b"aa12bbxyz"),
 }
-"""Of each kind: the machine code that it alone needs, a grammar, and a text of it."""
+"""Of each kind a grammar, and a text of it."""
 
 
 @options_named('sg.preload("json")')
-def preload(*kinds: Kind, tokenizer: Tokenizer | None = None, jobs: int = first_use.JOBS) -> None:
+def preload(*kinds: Kind, tokenizer: Tokenizer | None = None) -> None:
     """Load ahead what the first grammar of each kind needs: `"json"`, `"lark"`, `"text"` (regexes, EBNF,
     choices, structural tags); without a kind, all three.
 
-    Machine code that is not kept yet is compiled first, by up to `jobs` processes: once after an
-    installation, 30 s of one processor for all kinds. Else the first call costs some 0.5 s, and the next ones
-    some 10 ms.
+    Where a wheel has no machine code, it is compiled: once after an installation, 30 s of one processor for
+    all kinds. Else the first call costs some 0.3 s, and the next ones some 10 ms.
     With a `tokenizer` its tables are built or read too: the workers that are forked later share them.
     Raises OptionError for another kind.
 
@@ -81,16 +79,14 @@ def preload(*kinds: Kind, tokenizer: Tokenizer | None = None, jobs: int = first_
         TOKENIZER("tokenizer", tokenizer)
     wanted = kinds or KINDS
     default_store()
-    groups = [*dict.fromkeys(_USES[kind][0] for kind in wanted), first_use.SMALL, first_use.SHARED]
-    modules = [name for group in groups for name in first_use.GROUPS[group]]
-    compile_modules(modules, jobs, title="all kinds of masks" if len(wanted) > 1 else groups[0])
     if tokenizer is None:
         tokenizer = byte_tokenizer()
     if "lark" in wanted:  # a kept grammar is read without lark
         Lark('start: "a"', parser="lalr")
     for kind in wanted:
-        _, grammar, text = _USES[kind]
+        grammar, text = _USES[kind]
         _use(compile(grammar(), tokenizer, store=False), text)
+    load_all()
 
 
 def _use(compiled: CompiledGrammar, text: bytes) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numba
-
 from structgen.base.native.jit import entry, jit
+from structgen.base.native.raw_memory import int64, uint64
 from structgen.base.native.typed_blocks import Block, Int64s, TableHeader, address_of_block, skip
 from structgen.machines.machine_core.layout import MOST_QUESTIONS, QUESTION_ROOM, Core, Edge
 
@@ -41,11 +40,11 @@ def ask_room(c: Core, table: TableHeader, rows: int) -> None:
 @jit
 def hash_words(row: Int64s, words: int) -> int:
     """Return a non-negative mix of a row's leading words."""
-    h = numba.uint64(0x9E3779B97F4A7C15)
+    h = uint64(0x9E3779B97F4A7C15)
     for i in range(words):
-        h = (h ^ numba.uint64(row[i])) * numba.uint64(0xFF51AFD7ED558CCD)
-        h = h ^ (h >> numba.uint64(32))
-    return numba.int64(h & numba.uint64(0x3FFFFFFFFFFFFFFF))  # type: ignore[no-any-return]
+        h = (h ^ uint64(row[i])) * uint64(0xFF51AFD7ED558CCD)
+        h = h ^ (h >> uint64(32))
+    return int64(h & uint64(0x3FFFFFFFFFFFFFFF))  # type: ignore[no-any-return]
 
 
 @jit

@@ -9,11 +9,9 @@ bytes, the tokens below them are left to that state's record.
 
 from __future__ import annotations
 
-import numba
-
 from structgen.base.native.bit_rows import set_bits
 from structgen.base.native.jit import entry, jit
-from structgen.base.native.raw_memory import call2, call3
+from structgen.base.native.raw_memory import call2, call3, int64, uint64
 from structgen.base.native.typed_blocks import Int32s, Int64s, address_of_block, copy_block, skip
 from structgen.machines.machine_core.growing_tables import DEEPEST
 from structgen.machines.machine_core.interning import ask, ask_room, find, intern
@@ -135,7 +133,7 @@ def find_like(c: LexemeContext, state: int) -> bool:
 @jit
 def has_byte(bits: Int64s, byte: int) -> bool:
     """Return whether a byte is one of 256 bits."""
-    return (numba.uint64(bits[byte >> 6]) >> numba.uint64(byte & 63)) & numba.uint64(1) != 0  # type: ignore[no-any-return]
+    return (uint64(bits[byte >> 6]) >> uint64(byte & 63)) & uint64(1) != 0  # type: ignore[no-any-return]
 
 
 @jit
@@ -670,16 +668,16 @@ def left_over(c: LexemeContext, number: int, first: int) -> int:
     the first of them; they are taken away. Or ASKED."""
     trie, key, nodes = c.tries[number], c.crossings[first], nodes_of(c, c.tries[number])
     # far from all nodes: else node 6 before a closing quote would be node 7 without one
-    mixed, count, total, copied, tokens = numba.uint64(key.shift << 32), 0, 0, -1, 0
+    mixed, count, total, copied, tokens = uint64(key.shift << 32), 0, 0, -1, 0
     for i in range(first, c.scan.crossed):
         crossing = c.crossings[i]
         if has_key(crossing, key):
-            mixed = (mixed ^ numba.uint64(crossing.node)) * numba.uint64(0xFF51AFD7ED558CCD)
-            mixed ^= mixed >> numba.uint64(32)
+            mixed = (mixed ^ uint64(crossing.node)) * uint64(0xFF51AFD7ED558CCD)
+            mixed ^= mixed >> uint64(32)
             count += 1
             total += end_of(nodes[crossing.node]) - crossing.node
     row = c.work
-    row.words[0], row.words[1], row.words[2] = number, numba.int64(mixed >> numba.uint64(1)), count
+    row.words[0], row.words[1], row.words[2] = number, int64(mixed >> uint64(1)), count
     row.words[3] = -1
     known = find(c.merged, MERGED_KEY, row)
     if known >= 0 and c.merged[known].made >= 0:

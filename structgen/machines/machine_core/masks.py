@@ -6,10 +6,9 @@ language are copied by the same compiled call (`fill`).
 
 from __future__ import annotations
 
-import numba
-
 from structgen.base.native.bit_rows import set_bits, trailing_zeros
 from structgen.base.native.jit import entry, jit
+from structgen.base.native.raw_memory import int64, uint64
 from structgen.base.native.typed_blocks import Int32s, address_of_block, skip
 from structgen.machines.machine_core.interning import ask_room
 from structgen.machines.machine_core.layout import ASKED, MISS, Core, NodeRow
@@ -30,12 +29,12 @@ def emit_bits(c: Core, row: Int32s, but: Int32s) -> None:
     """Add the tokens of a row of bits to the buffer, without those of another row, if there is one."""
     buffer, count, is_less = c.buffer, c.buffer_count, address_of_block(but) != 0
     for i in range(c.vocabulary.mask_words):
-        bits = numba.uint64(row[i] & 0xFFFFFFFF)
+        bits = uint64(row[i] & 0xFFFFFFFF)
         if is_less:
-            bits &= ~numba.uint64(but[i] & 0xFFFFFFFF)
+            bits &= ~uint64(but[i] & 0xFFFFFFFF)
         while bits:
-            buffer[count] = 32 * i + numba.int64(trailing_zeros(bits))
-            bits &= bits - numba.uint64(1)
+            buffer[count] = 32 * i + int64(trailing_zeros(bits))
+            bits &= bits - uint64(1)
             count += 1
     c.buffer_count = count
 

@@ -60,7 +60,7 @@ def settle_costs(steps: int, first_state: int, count: int) -> int:
     reaches none costs IMPOSSIBLE. Cost: the trie's nodes over the texts from each state.
     """
     c = _Steps(steps)
-    trie, costs, path, ends = c.trie, c.costs, [0] * 4097, [0] * 4097
+    trie, costs, path, ends = c.trie, c.costs, np.zeros(4097, np.int64), np.zeros(4097, np.int64)
     for start in range(first_state, first_state + count):
         least, best, path[0] = IMPOSSIBLE, 0, start
         for e in range(c.begin[start], c.end[start]):

@@ -24,6 +24,8 @@ from structgen.decoding.engine.choice import ChoiceRow
 from structgen.decoding.engine.choice_loops import gumbel_of, position_key, uniform_of
 from structgen.decoding.engine.requests import Sampling
 
+pytest.importorskip("numba")
+
 choose, choose_anywhere = by_columns(choice.choose), by_columns(choice.choose_anywhere)
 TILE = reference.TILE
 CLOSE = 2e-6

@@ -189,10 +189,8 @@ try:
     main()
 except SystemExit:
     pass
-from structgen.base.native import first_use
-first_use.Told(first_use.JSON).begin(list(first_use.GROUPS[first_use.JSON]), 2)
+from structgen.base.native.machine_code import tell_compiling
+tell_compiling()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert without_waits(done.stderr).startswith(
-        "structgen: compiling the inner loops of JSON masks, once after"
-    )
+    assert without_waits(done.stderr).startswith("structgen: compiling the inner loops, once after")

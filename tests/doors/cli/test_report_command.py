@@ -18,10 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import structgen as sg
-from structgen.base.native import jit
-from structgen.base.system.resources import model_path, small_tokenizer
+from structgen.base.native import machine_code
+from structgen.base.system.resources import small_tokenizer
 from structgen.doors.cli import fault_report
 from structgen.doors.cli.fault_report import CORE
+from structgen.doors.cli.inner_loops import load_all, modules_to_compile
 
 ROOT = Path(__file__).parents[3]
 
@@ -146,31 +147,26 @@ def test_a_part_that_fails_is_told_by_its_error_and_the_others_are_there(
     def source_of(name: str) -> str:
         raise ImportError(f"/home/hidden/{name}.so is damaged")
 
-    monkeypatch.setattr(jit, "source_of", source_of)
+    monkeypatch.setattr(machine_code, "source_of", source_of)
     told = reported("--schema", "{}")
     assert told["machine_code"]["error"]["kind"] == "ImportError"
     assert told["schema"]["compiles"] is None  # nothing is compiled ahead of it
     assert told["packages"]
 
 
-def test_machine_code_is_kept_or_shipped_or_not_there(
+def test_machine_code_is_in_the_library_or_kept_or_not_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sg.compile(sg.json_schema({}), sg.Tokenizer.from_huggingface(model_path("structgen/extract")))
-    assert reported()["machine_code"]["JSON masks"] in ("kept", "shipped")
+    told = reported()["machine_code"]
+    told.pop("processor", "")
+    assert sum(told.values()) == len(modules_to_compile()) and {*told} <= {"library", "kept", "none"}
+    pytest.importorskip("numba")
     name = "structgen.base.native.bit_rows"
-    jit.compile_module(name)
-    entries = jit._entries[name].all
-    cache = jit.EntriesCache(entries)
-    assert jit.source_of(name) in ("kept", "shipped")
-    monkeypatch.setattr(jit.SignedFiles, "holds", lambda *_: False)
-    assert jit.source_of(name) == "none"
-    monkeypatch.setenv("STRUCTGEN_MACHINE_CODE", str(tmp_path))
-    stamp = jit.stamp(cache._py_func.__code__.co_filename)
-    file = jit.place(tmp_path, jit.fitting()[-1], entries, stamp)
-    file.parent.mkdir(parents=True)
-    file.touch()
-    assert jit.source_of(name) == "shipped"
+    load_all(name)
+    assert machine_code.source_of(name) in ("library", "kept")
+    monkeypatch.setattr(machine_code, "library_address", lambda symbol: 0)
+    monkeypatch.setattr(machine_code, "objects_folder", lambda: tmp_path)
+    assert machine_code.source_of(name) == "none"
 
 
 def test_what_the_platform_lacks_is_told_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,10 +92,10 @@ import structgen as sg
 from structgen.doors.maskbench.engines import EngineConfig
 from structgen.doors.maskbench.readers import select
 from structgen.doors.maskbench.replay import Replay
-from structgen.base.native import jit
+from structgen.base.native.noted_functions import ENTRIES
 
 def loaded():
-    return {name for name, entries in jit._entries.items() if not entries._waiting}
+    return {name for name, held in ENTRIES.items() if all(one.method.code for one in held.values())}
 
 factory = "structgen.doors.maskbench.ours:structgen"
 replay = Replay(EngineConfig("ours", factory, "small", dict(sg.WIDEST)))

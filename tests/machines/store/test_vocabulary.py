@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 import structgen as sg
 from structgen.base.native.array_file import read_arrays, write_arrays
 from structgen.base.native.cache_entries import entry_key
+from structgen.base.native.noted_functions import ENTRIES
 from structgen.base.system.cache import TrustedFile
 from structgen.errors import StoreWarning, TokenizerError
 from structgen.tokens import trie, vocabulary
@@ -158,7 +159,8 @@ def test_a_string_past_the_depth_is_refused_by_its_id() -> None:
 def test_strings_past_the_layout_are_refused(name: str, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under a small limit, in the kernel's own Python; its compiled code has the same lines."""
     monkeypatch.setattr(trie, name, most)
-    monkeypatch.setattr(trie, "trie_kernel", trie.trie_kernel.py_func)
+    kernel = ENTRIES[trie.__name__][trie.trie_kernel.__name__].function
+    monkeypatch.setattr(trie, "trie_kernel", kernel)
     texts = [b"ab", b"ac", b"bab"]
     assert len(build([*texts, b"ab"]).slot_len) == 3
     with pytest.raises(TokenizerError, match=rf"more than {most} (distinct tokens|nodes)"):

@@ -13,17 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from structgen.base.native.jit import entry, jit
+from structgen.base.native.jit import entry, jit, loose
+from structgen.base.native.raw_memory import float32s
 from structgen.decoding.engine.forward_pass.paged_attention import (
     PAGES,
     PLACE,
     TOKEN,
     WHERE,
     attend,
-    loose,
     take,
 )
-from structgen.decoding.engine.forward_pass.tiles import MOST_ROWS, PANEL, floats, product, words
+from structgen.decoding.engine.forward_pass.tiles import PANEL, floats, most_rows, product, words
 from structgen.decoding.engine.row_loops import Array, exponentials
 
 BEFORE, QKV, OUT, BETWEEN, GATE_UP, DOWN = range(6)
@@ -86,13 +86,13 @@ def attend_all(
     start, every = 0, len(rows)
     while start < every:
         stop = start + 1
-        while stop < every and stop - start < MOST_ROWS and rows[stop, PAGES] == rows[start, PAGES]:
+        while stop < every and stop - start < most_rows() and rows[stop, PAGES] == rows[start, PAGES]:
             stop += 1
         count, some = stop - start, rows[start:stop]
-        own = wide[start * parts * head : stop * parts * head].reshape(count, parts, head)
+        own = float32s(wide[start * parts * head :].ctypes.data, (count, parts, head))
         for i in range(count):
             take(own[i], heads, some[i, PAGES], some[i, PLACE], some[i, WHERE], begins, tables)
-        own_out = out[start * heads * head : stop * heads * head].reshape(count, heads * head)
+        own_out = float32s(out[start * heads * head :].ctypes.data, (count, heads * head))
         attend(some, own, heads, begins, tables, scratch, own_out)
         start = stop
 
@@ -203,13 +203,16 @@ def run_rows(
     x, most = np.empty((count, width), np.float32), 0
     for i in range(count):
         most = max(most, rows[i, WHERE] + 1)
-        x[i] = embedding[rows[i, TOKEN]]
+        for d in range(width):
+            x[i, d] = embedding[rows[i, TOKEN], d]
     narrow = np.empty(count * max(width, heads * head, inner), np.float32)
     wide = np.empty(count * max((heads + 2 * groups) * head, 2 * inner, width), np.float32)
-    together = min(count, MOST_ROWS)
+    together = min(count, most_rows())
     queries = np.empty((together * (heads // groups), head), np.float32)
     # score rows begin in different cache sets
-    scores = np.empty((2, min(len(queries), MOST_ROWS), (most // PANEL + 1) * PANEL + PANEL // 2), np.float32)
+    scores = np.empty(
+        (2, min(len(queries), most_rows()), (most // PANEL + 1) * PANEL + PANEL // 2), np.float32
+    )
     scratch = (
         narrow,
         wide,

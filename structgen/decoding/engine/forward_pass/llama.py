@@ -24,10 +24,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from structgen.base.native.machine_code import has_fused_sums
 from structgen.decoding.engine.forward_pass.draft_trees import MOST_NODES, check_paths, depths_of
 from structgen.decoding.engine.forward_pass.forward import run_rows
 from structgen.decoding.engine.forward_pass.paged_attention import move_columns
-from structgen.decoding.engine.forward_pass.tiles import IS_FUSED, LINE, PANEL
+from structgen.decoding.engine.forward_pass.tiles import LINE, PANEL
 from structgen.decoding.engine.forward_pass.weights import Weights
 from structgen.decoding.engine.model_protocol import DraftSupport
 
@@ -147,7 +148,7 @@ class Llama:
         """Return whether the compiled code can run a model: on a CPU with the needed instructions, with head
         and matrix widths that are multiples of a panel."""
         wide = [weights.sizes.head, *map(len, weights.products())]
-        return IS_FUSED and all(columns % PANEL == 0 for columns in wide)
+        return has_fused_sums() and all(columns % PANEL == 0 for columns in wide)
 
     def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, PagedCache]:
         """Return the logits [V] after a prompt, and its cache."""

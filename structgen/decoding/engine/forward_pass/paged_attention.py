@@ -8,20 +8,17 @@ column.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 
-from structgen.base.native.jit import alone, entry, jit
-from structgen.base.native.raw_memory import load64
+from structgen.base.native.jit import entry, jit
+from structgen.base.native.raw_memory import float32s, load64
 from structgen.decoding.engine.forward_pass.tiles import (
-    MOST_ROWS,
     PANEL,
     add_weighted,
-    floats_at,
     listed_product,
+    most_rows,
 )
 from structgen.decoding.engine.row_loops import Array, exponentials, highest, total
 
@@ -29,12 +26,6 @@ TOKEN, PLACE, PAGES, WHERE, BEGIN, PARENTS = range(6)
 """Columns of a row: its token; its position in the text; the address of its text's list of pages; the number
 of its column of keys and values (its position, unless it is a node of a tree); the column of the tree's first
 node; and the address of the parents of the tree's nodes."""
-
-
-def loose(function: Callable[..., Any]) -> Any:
-    """Compile a function whose sums may be reordered, so that they vectorise. The order is fixed at compile
-    time, and so the same in each call and for each caller."""
-    return alone(function, fastmath={"reassoc", "contract"})
 
 
 @jit
@@ -59,8 +50,8 @@ def take(own: Array, heads: int, pages: int, place: int, where: int, layer: int,
     groups = (len(own) - heads) // 2
     column, size = where % PANEL, PANEL * head
     page = load64(pages, where // PANEL) + layer
-    keys = numba.carray(floats_at(page), (groups, size))
-    values = numba.carray(floats_at(page + 4 * groups * size), (groups, PANEL, head))
+    keys = float32s(page, (groups, size))
+    values = float32s(page + 4 * groups * size, (groups, PANEL, head))
     for group in range(groups):
         rotate(own[heads + group], cos[place], sin[place], keys[group], column, PANEL)
         values[group, column] = own[heads + groups + group]
@@ -158,7 +149,7 @@ def add_shared(shares: Array, count: int, shared: int, pages: int, values: int, 
 
 @jit
 def attend(rows: Array, wide: Array, heads: int, layer: int, tables: Any, scratch: Any, out: Array) -> None:
-    """Write the attention's output of up to MOST_ROWS adjacent rows of one text.
+    """Write the attention's output of up to `most_rows()` adjacent rows of one text.
 
     Columns that all of the rows attend to are read once for all of them. A row's sums run over these in
     order, then over the columns of its path in order, which is the order of the text that the path makes. So
@@ -166,9 +157,9 @@ def attend(rows: Array, wide: Array, heads: int, layer: int, tables: Any, scratc
 
     `rows` has the columns above. `wide` [rows, heads + 2 groups, head] has queries, keys and values, not
     rotated. `layer` is the offset of the layer in a page. `tables` are cosines and sines, of all positions.
-    `scratch` is memory: queries [rows * heads in a group, head], two of scores [MOST_ROWS or all queries,
+    `scratch` is memory: queries [rows * heads in a group, head], two of scores [`most_rows()` or all queries,
     columns], paths [rows, columns]. `out` is [rows, heads * head]. Cost: reading the columns once for
-    MOST_ROWS queries of a group.
+    `most_rows()` queries of a group.
     """
     queries, (raw, shares), paths = scratch
     head, groups = wide.shape[2], (wide.shape[1] - heads) // 2
@@ -180,8 +171,8 @@ def attend(rows: Array, wide: Array, heads: int, layer: int, tables: Any, scratc
         take_queries(rows, wide, group, tables, queries)
         keys = layer + 4 * group * PANEL * head
         values = keys + 4 * groups * PANEL * head
-        for start in range(0, len(queries), MOST_ROWS):
-            own = queries[start : start + MOST_ROWS]
+        for start in range(0, len(queries), most_rows()):
+            own = queries[start : start + most_rows()]
             # whole panels are scored; the scores of unseen columns are ignored
             listed_product(
                 own.ctypes.data, len(own), head, pages, rows[-1, WHERE] // PANEL + 1, keys,
@@ -216,8 +207,8 @@ def move_columns(pages: int, path: Array, begin: int, layers: int, groups: int, 
         old, new = old % PANEL, new % PANEL
         for layer in range(layers):
             here = 8 * layer * groups * size
-            taken = numba.carray(floats_at(source + here), (2 * groups, size))
-            given = numba.carray(floats_at(target + here), (2 * groups, size))
+            taken = float32s(source + here, (2 * groups, size))
+            given = float32s(target + here, (2 * groups, size))
             for group in range(groups):
                 for d in range(head):
                     given[group, d * PANEL + new] = taken[group, d * PANEL + old]

@@ -17,10 +17,9 @@ from __future__ import annotations
 
 from typing import Final
 
-import numba
-
 from structgen.base.native.bit_rows import trailing_zeros
 from structgen.base.native.jit import entry, jit
+from structgen.base.native.raw_memory import int64, uint64
 from structgen.base.native.typed_blocks import Block, Bytes, Int32s, Int64s, skip
 
 TOO_MUCH: Final = -1
@@ -136,7 +135,7 @@ def _is_empty(words: int, row: Int64s) -> bool:
 @jit
 def _lowest(bits: int, word: int) -> int:
     """Return the letter of the lowest bit of a word of a row."""
-    return 64 * word + numba.int64(trailing_zeros(numba.uint64(bits)))  # type: ignore[no-any-return]
+    return 64 * word + int64(trailing_zeros(uint64(bits)))  # type: ignore[no-any-return]
 
 
 @jit
@@ -232,8 +231,8 @@ def _enqueue(c: Saturation, v: int) -> None:
 @jit
 def _slot_of(c: Saturation, key: int) -> int:
     """Return the slot that holds a key, or the free one where it is to be."""
-    mixed = numba.uint64(key) * numba.uint64(0x9E3779B97F4A7C15)
-    at = numba.int64(mixed >> numba.uint64(20)) & c.table_mask
+    mixed = uint64(key) * uint64(0x9E3779B97F4A7C15)
+    at = int64(mixed >> uint64(20)) & c.table_mask
     while c.note_table[at] >= 0 and c.note_table[at] != key:
         at = (at + 1) & c.table_mask
     return at  # type: ignore[no-any-return]
@@ -461,11 +460,11 @@ class CertainSearch(Pushdown):
 @jit
 def _node(c: CertainSearch, frame: int, letters: Int64s) -> int:
     """Return the number of a node, added where it is new; there is room."""
-    mixed = numba.uint64(frame + 1) * numba.uint64(0x9E3779B97F4A7C15)
+    mixed = uint64(frame + 1) * uint64(0x9E3779B97F4A7C15)
     for w in range(c.words):
-        mixed = (mixed ^ numba.uint64(letters[w])) * numba.uint64(0xFF51AFD7ED558CCD)
-        mixed ^= mixed >> numba.uint64(29)
-    at, count = numba.int64(mixed >> numba.uint64(20)) & c.table_mask, c.node_count
+        mixed = (mixed ^ uint64(letters[w])) * uint64(0xFF51AFD7ED558CCD)
+        mixed ^= mixed >> uint64(29)
+    at, count = int64(mixed >> uint64(20)) & c.table_mask, c.node_count
     while c.node_table[at] >= 0:
         node = c.node_table[at]
         same = c.node_frame[node] == frame

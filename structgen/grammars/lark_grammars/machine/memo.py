@@ -8,9 +8,8 @@ a hash of all that.
 
 from __future__ import annotations
 
-import numba
-
 from structgen.base.native.jit import entry, jit
+from structgen.base.native.raw_memory import int64, uint64
 from structgen.grammars.lark_grammars.machine.lark_layout import (
     MOST_DEPTHS,
     PROOF_KEY,
@@ -97,15 +96,15 @@ def hash_of(c: LarkContext, place: int, depth: int) -> int:
     """Return a hash of the topmost cells of a place, its widths and its brackets."""
     here, cells = c.places[place], c.cells
     cell = here.stack
-    mixed = numba.uint64((here.widths << 32) ^ here.brackets) * numba.uint64(0x9E3779B97F4A7C15)
-    mixed ^= mixed >> numba.uint64(32)
+    mixed = uint64((here.widths << 32) ^ here.brackets) * uint64(0x9E3779B97F4A7C15)
+    mixed ^= mixed >> uint64(32)
     for _ in range(depth):
-        mixed = (mixed ^ numba.uint64(cells[cell].top)) * numba.uint64(0xFF51AFD7ED558CCD)
-        mixed ^= mixed >> numba.uint64(32)
+        mixed = (mixed ^ uint64(cells[cell].top)) * uint64(0xFF51AFD7ED558CCD)
+        mixed ^= mixed >> uint64(32)
         cell = cells[cell].below
         if cell < 0:
             break
-    return numba.int64(mixed >> numba.uint64(1))  # type: ignore[no-any-return]
+    return int64(mixed >> uint64(1))  # type: ignore[no-any-return]
 
 
 @jit

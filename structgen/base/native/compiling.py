@@ -1,0 +1,305 @@
+"""Machine code of entry points, made by numba: nothing else imports numba, and nothing at run time needs it.
+
+What comes in: the functions that `jit` noted. What goes out: an object file for each module of Python
+(`object_of`), for the processor of this machine or for the level that NUMBA_CPU_NAME names. All files
+together are linked to a shared library, or each is linked in memory (`machine_code`).
+
+Numba makes each function ready to be called by itself: it links in all that the function calls, optimises the
+whole and makes machine code of it, and its caller does the same again with what came out. In a chain of calls
+the last function is so compiled once for each function above it, and once more for each constant that
+is passed to it. Here a function is typed and lowered once, as numba does it; linking, optimising and machine
+code are left to the entry points: those of one module of Python share an object file, which has all that they
+reach, once (docs/decisions/118-one-library.md).
+
+This builds on numba's means for other compilers than its default (`CompilerBase`, a pass of one's own) and on
+`CodeLibrary`, which holds a function's module and is not public.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import cache, partial
+from importlib import import_module
+from typing import Any, ClassVar, get_type_hints
+from unittest.mock import patch
+
+import llvmlite.binding as llvm
+from numba.core import typed_passes, types, untyped_passes
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.compiler_machinery import LoweringPass, register_pass
+from numba.core.registry import CPUDispatcher, cpu_target
+from numba.core.sigutils import normalize_signature
+from numba.core.typed_passes import IRLegalization
+from numba.core.types.misc import unliteral
+from numba.core.typing.templates import _OverloadFunctionTemplate
+
+from structgen.base.native.block_types import register_pointers, widened
+from structgen.base.native.noted_functions import ENTRIES, INNER, INSTRUCTIONS
+from structgen.base.native.wrappers import RUNTIME, wrapper_of
+from structgen.base.system.garbage import uncollected
+
+OPTIONS = {
+    "nopython": True,
+    "error_model": "numpy",
+    "boundscheck": None,
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}
+
+
+LEFT_OUT = (
+    untyped_passes.DeadBranchPrune,
+    untyped_passes.GenericRewrites,
+    untyped_passes.InlineClosureLikes,
+    untyped_passes.InlineInlinables,
+    untyped_passes.LiteralPropagationSubPipelinePass,
+    untyped_passes.LiteralUnroll,
+    untyped_passes.MakeFunctionToJitFunction,
+    untyped_passes.RewriteSemanticConstants,
+    untyped_passes.WithLifting,
+    typed_passes.AnnotateTypes,
+    typed_passes.InlineOverloads,
+)
+"""Passes over what none of our functions has: closures, loops over tuples of several types, dead branches,
+and messages that are raised or printed."""
+
+
+class Bitcode(JITCodeLibrary):  # type: ignore[misc]
+    """A module that is linked into others, and never made into machine code."""
+
+    _passes: ClassVar[tuple[Any, Any] | None] = None
+    """Those that optimise a function, from numba 0.62 on: the same for all."""
+
+    def _optimize_functions(self, ll_module: Any) -> None:
+        """Optimise each function of a module, and not those that are only declared in it."""
+        manager, builder = Bitcode._passes = Bitcode._passes or self._codegen._function_pass_manager()
+        ll_module.data_layout = self._codegen._data_layout
+        for function in ll_module.functions:
+            if not function.is_declaration:
+                manager.run(function, builder)
+
+    def finalize(self) -> None:
+        """Link nothing in: whoever makes machine code takes all that is reached, once."""
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+    def share(self) -> None:
+        """Have whoever links the function in own a copy of it, which goes where it is inlined."""
+        for function in self._final_module.functions:
+            if not function.is_declaration and function.linkage == llvm.Linkage.external:
+                function.linkage = "linkonce_odr"
+
+
+def reachable(libraries: Iterable[Any]) -> list[Any]:
+    """Return some libraries and those that they call, each once. What numba compiled its own way has all that
+    it calls in its module."""
+    found = list(dict.fromkeys(libraries))
+    met = set(found)
+    for library in found:
+        called = library._linking_libraries if isinstance(library, Bitcode) else ()
+        found += [one for one in dict.fromkeys(called) if one not in met]
+        met.update(called)
+    # numba's own last: its runtime is among them, of which LLVM links only what is called already
+    return sorted(found, key=lambda library: not isinstance(library, Bitcode))
+
+
+def part_of(library: Any) -> Any:
+    """Return the module of one of the libraries that are reached."""
+    return library._final_module if isinstance(library, Bitcode) else library._get_module_for_linking()
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class RewriteArrays(typed_passes.NopythonRewrites):  # type: ignore[misc]
+    """Numba's rewriting of expressions of arrays, for functions that have arrays."""
+
+    _name = "structgen_rewrite_arrays"
+
+    def run_pass(self, state: Any) -> bool:
+        """Rewrite the expressions, if there can be any."""
+        arrays = any(isinstance(kind, types.Array) for kind in state.typemap.values())
+        return bool(arrays and super().run_pass(state))
+
+
+@register_pass(mutates_CFG=False, analysis_only=False)
+class KeepBitcode(LoweringPass):  # type: ignore[misc]
+    """Before a function is lowered: let it have a module of bitcode, and no machine code."""
+
+    _name = "structgen_keep_bitcode"
+
+    def __init__(self) -> None:
+        LoweringPass.__init__(self)
+
+    def run_pass(self, state: Any) -> bool:
+        """Set where the function is lowered to."""
+        state.library = Bitcode(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.flags.no_compile = True
+        return False
+
+
+class BorrowedCompiler(CompilerBase):  # type: ignore[misc]
+    """Numba's compiler, with the pass above before the lowering."""
+
+    left_out: tuple[Any, ...] = ()
+
+    def define_pipelines(self) -> list[Any]:
+        """Return the one pipeline."""
+        manager = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        kept = (step for step in manager.passes if step[0] not in self.left_out)
+        plain = typed_passes.NopythonRewrites
+        manager.passes = [(RewriteArrays if kind is plain else kind, said) for kind, said in kept]
+        manager.add_pass_after(KeepBitcode, IRLegalization)
+        manager.finalize()
+        return [manager]
+
+
+class InnerCompiler(BorrowedCompiler):
+    """The same for a function of ours."""
+
+    left_out = LEFT_OUT
+
+
+class Borrowed(CPUDispatcher):  # type: ignore[misc]
+    """A function of numba's own that ours call, such as `np.empty` for some kind of array."""
+
+    def add_overload(self, cres: Any) -> None:
+        """Take a compiled function in; with no entry point from Python, it is known by a mark of its own."""
+        mark = object()
+        cres.library.share()
+        self.targetctx.insert_user_function(mark, cres.fndesc, [cres.library])
+        self.overloads[tuple(cres.signature.args)] = cres._replace(entry_point=mark)
+
+
+def borrowed() -> Any:
+    """Return a context in which numba's own functions are kept as bitcode too, with no machine code and no
+    wrappers of their own."""
+    decorator = _OverloadFunctionTemplate._get_jit_decorator
+
+    def lend(template: Any) -> Callable[..., Any]:
+        def lent(function: Any, options: dict[str, Any]) -> Borrowed:
+            usual = decorator(template)(**options)(function)
+            wanted = usual.targetoptions | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+            return Borrowed(function, {}, wanted, BorrowedCompiler)
+
+        return lambda **options: partial(lent, options=options)
+
+    return patch.object(_OverloadFunctionTemplate, "_get_jit_decorator", lend)
+
+
+class Inner(Borrowed):
+    """A function of ours that compiled code calls."""
+
+    def __init__(self, function: Any, **options: Any) -> None:
+        super().__init__(function, {}, {**OPTIONS, **options}, InnerCompiler)
+        self._hints: dict[str, Any] | None = None
+        """The parameters and their annotations."""
+
+    def get_call_template(self, args: tuple[Any, ...], kws: dict[str, Any]) -> Any:
+        """Return the type of a call. A constant is an argument like others: not compiled for each; and a
+        pointer to a block is one to the base class that the function is written for."""
+        if self._hints is None:
+            code, hints = self.py_func.__code__, get_type_hints(self.py_func)
+            self._hints = {name: hints.get(name) for name in code.co_varnames[: code.co_argcount]}
+        plain = tuple(map(unliteral, args))
+        given = tuple(widened(kind, hint) for kind, hint in zip(plain, self._hints.values(), strict=False))
+        named = {name: widened(unliteral(kind), self._hints[name]) for name, kind in kws.items()}
+        return super().get_call_template(given, named)
+
+    def compile(self, sig: Any) -> Any:
+        """Have the function compiled for some types of arguments. Returns the mark. (Numba keeps times of
+        its locks besides: each function that is being compiled was told of each call of LLVM.)"""
+        arguments, returned = normalize_signature(sig)
+        if arguments not in self.overloads:
+            with self._compiling_counter:
+                self.add_overload(self._compiler.compile(arguments, returned))
+        return self.overloads[arguments].entry_point
+
+    def lower(self, signature: str) -> Any:
+        """Return what the compiler makes of an entry point."""
+        return self._compiler.compile(*normalize_signature(signature))
+
+
+class LinkedCode(JITCodeLibrary):  # type: ignore[misc]
+    """Some entry points with all that they reach, in one module of LLVM's."""
+
+    def link(self, parts: Iterable[Any], exported: set[str]) -> Any:
+        """Return the module, optimised. Nothing is seen from outside but what is exported."""
+        whole = self._final_module
+        for part in parts:
+            whole.link_in(part, preserve=True)
+        for symbol in (*whole.functions, *whole.global_variables):
+            if not symbol.is_declaration and symbol.name not in exported:
+                symbol.linkage = "internal"
+        manager, builder = self._codegen._module_pass_manager()
+        manager.run(whole, builder)
+        whole.verify()
+        # numba's names hold numbers and addresses of this process
+        for number, symbol in enumerate((*whole.functions, *whole.global_variables)):
+            if symbol.linkage == llvm.Linkage.internal:
+                symbol.name = f"inner.{number}"
+        return whole
+
+
+_registered: set[Any] = set()
+"""The functions and classes that numba was told of."""
+
+
+def _register_all() -> None:
+    """Tell numba of all functions and classes that were imported since the last time."""
+    register_pointers(_registered)
+    meant = {stub: getattr(import_module(place), stub.__name__) for stub, place in INSTRUCTIONS.items()}
+    cpu_target.typing_context.refresh()
+    cpu_target.target_context.refresh()
+    own = {
+        function: Inner(function, **options)
+        for function, options in INNER.items()
+        if function not in _registered
+    }
+    kinds: dict[Any, Any] = {function: types.Dispatcher(one) for function, one in own.items()}
+    for stub in meant.keys() - _registered:
+        kinds[stub] = cpu_target.typing_context.resolve_value_type(meant[stub])
+    for function, kind in kinds.items():
+        # numba holds dispatchers by weak references
+        function._numba_type_, function._dispatcher = kind, own.get(function)
+    _registered.update(kinds)
+
+
+def module_of(unit: str, prefix: str = "") -> Any:
+    """Return the code of the entry points of a module, optimised, as a module of LLVM's. The module is
+    imported. `prefix`: of its symbols."""
+    held, context = ENTRIES[unit], cpu_target.target_context
+    with global_compiler_lock, uncollected():
+        _register_all()
+        with borrowed():
+            lowered = {name: Inner(entry.function).lower(entry.signature) for name, entry in held.items()}
+        wrappers = RUNTIME
+        for name, one in lowered.items():
+            kinds, returned = one.fndesc.argtypes, one.fndesc.restype
+            kind = context.call_conv.get_function_type(returned, kinds)
+            wrappers += wrapper_of(f"{prefix}{name}", kind, kinds, returned)
+            one.library._final_module.get_function(one.fndesc.llvm_func_name).name = f"{prefix}{name}.code"
+        parts = [part_of(library) for library in reachable(one.library for one in lowered.values())]
+        exported = {f"{prefix}{name}{part}" for name in lowered for part in ("", ".code")}
+        return LinkedCode(context.codegen(), unit).link([*parts, llvm.parse_assembly(wrappers)], exported)
+
+
+@cache
+def _machine() -> Any:
+    """Return what makes machine code that may lie at any address, for the processor that numba has."""
+    options: dict[str, Any] = {"opt": 3}
+    cpu_target.target_context.codegen()._customize_tm_options(options)
+    options |= {"reloc": "pic", "codemodel": "default", "jit": False}
+    return llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(**options)
+
+
+def assemble(text: str) -> bytes:
+    """Return the object file of LLVM's text."""
+    llvm.initialize_native_asmparser()
+    return bytes(_machine().emit_object(llvm.parse_assembly(text)))
+
+
+def object_of(unit: str, prefix: str = "") -> bytes:
+    """Return the object file of the entry points of a module, as `module_of` takes them. Cost: 0.1 to 6 s of
+    a processor; 0.3 s more for the first."""
+    return bytes(_machine().emit_object(module_of(unit, prefix)))
