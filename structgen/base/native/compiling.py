@@ -285,21 +285,26 @@ def module_of(unit: str, prefix: str = "") -> Any:
 
 
 @cache
-def _machine() -> Any:
-    """Return what makes machine code that may lie at any address, for the processor that numba has."""
+def _machine(is_for_library: bool) -> Any:
+    """Return what makes machine code for the processor that numba has.
+
+    Code of a library may lie at any address, its parts near each other. Code that is linked in the memory of
+    a process has numba's own options, with 64 bits for each address: LLVM puts the sections of a file where
+    there is room, which may be more than 2 GB apart, and ends the process where 32 bits do not reach."""
     options: dict[str, Any] = {"opt": 3}
     cpu_target.target_context.codegen()._customize_tm_options(options)
-    options |= {"reloc": "pic", "codemodel": "default", "jit": False}
+    if is_for_library:
+        options |= {"reloc": "pic", "codemodel": "default", "jit": False}
     return llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(**options)
 
 
 def assemble(text: str) -> bytes:
     """Return the object file of LLVM's text."""
     llvm.initialize_native_asmparser()
-    return bytes(_machine().emit_object(llvm.parse_assembly(text)))
+    return bytes(_machine(is_for_library=True).emit_object(llvm.parse_assembly(text)))
 
 
-def object_of(unit: str, prefix: str = "") -> bytes:
-    """Return the object file of the entry points of a module, as `module_of` takes them. Cost: 0.1 to 6 s of
-    a processor; 0.3 s more for the first."""
-    return bytes(_machine().emit_object(module_of(unit, prefix)))
+def object_of(unit: str, prefix: str = "", *, is_for_library: bool = False) -> bytes:
+    """Return the object file of the entry points of a module, as `module_of` takes them: for a library, or
+    to be linked in memory. Cost: 0.1 to 6 s of a processor; 0.3 s more for the first."""
+    return bytes(_machine(is_for_library).emit_object(module_of(unit, prefix)))

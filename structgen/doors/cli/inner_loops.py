@@ -118,7 +118,7 @@ def write_objects(folder: str, prefix: str, *names: str) -> None:
     for name in names:
         import_module(name)
     for name in names:
-        Path(folder, f"{prefix}{name}.o").write_bytes(object_of(name, prefix))
+        Path(folder, f"{prefix}{name}.o").write_bytes(object_of(name, prefix, is_for_library=True))
     if sys.platform == "linux" and not prefix:
         old = "".join(_OLD_SYMBOLS.format(name=name) for name in ("exp", "log"))
         Path(folder, "old_symbols.o").write_bytes(assemble(old))
