@@ -101,6 +101,8 @@ def _late(unit: str, entry: Entry, call: Callable[..., Any]) -> Callable[..., An
     def called(*arguments: Any) -> Any:
         if not entry.method.code:
             load(unit)
+            # a module that is imported again, after an exception cut it off, has another entry of this name
+            entry.method.code = ENTRIES[unit][entry.symbol].method.code
         return call(*arguments)
 
     called.__name__ = call.__name__
