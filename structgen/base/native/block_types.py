@@ -310,13 +310,13 @@ def trailing_zeros(typingctx: Any, word: Any) -> Any:
     return types.uint64(types.uint64), generate
 
 
-def _pointer(kind: Any, held: Any) -> Any:
+def _pointer(kind: Any, llvm_kind: Any) -> Any:
     """Return what writes an address as one of numbers of a type."""
 
     @intrinsic  # type: ignore[untyped-decorator]
     def at(typingctx: Any, address: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            return builder.inttoptr(args[0], held.as_pointer())
+            return builder.inttoptr(args[0], llvm_kind.as_pointer())
 
         return types.CPointer(kind)(types.int64), codegen  # type: ignore[attr-defined]
 

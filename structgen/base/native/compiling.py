@@ -95,14 +95,14 @@ class Bitcode(JITCodeLibrary):  # type: ignore[misc]
 def reachable(libraries: Iterable[Any]) -> list[Any]:
     """Return some libraries and those that they call, each once. What numba compiled its own way has all that
     it calls in its module."""
-    found = list(dict.fromkeys(libraries))
-    met = set(found)
-    for library in found:
+    every = list(dict.fromkeys(libraries))
+    seen = set(every)
+    for library in every:
         called = library._linking_libraries if isinstance(library, Bitcode) else ()
-        found += [one for one in dict.fromkeys(called) if one not in met]
-        met.update(called)
+        every += [one for one in dict.fromkeys(called) if one not in seen]
+        seen.update(called)
     # numba's own last: its runtime is among them, of which LLVM links only what is called already
-    return sorted(found, key=lambda library: not isinstance(library, Bitcode))
+    return sorted(every, key=lambda library: not isinstance(library, Bitcode))
 
 
 def part_of(library: Any) -> Any:
@@ -223,13 +223,13 @@ class Inner(Borrowed):
 class LinkedCode(JITCodeLibrary):  # type: ignore[misc]
     """Some entry points with all that they reach, in one module of LLVM's."""
 
-    def link(self, parts: Iterable[Any], exported: set[str]) -> Any:
+    def link(self, parts: Iterable[Any], exports: set[str]) -> Any:
         """Return the module, optimised. Nothing is seen from outside but what is exported."""
         whole = self._final_module
         for part in parts:
             whole.link_in(part, preserve=True)
         for symbol in (*whole.functions, *whole.global_variables):
-            if not symbol.is_declaration and symbol.name not in exported:
+            if not symbol.is_declaration and symbol.name not in exports:
                 symbol.linkage = "internal"
         manager, builder = self._codegen._module_pass_manager()
         manager.run(whole, builder)
@@ -268,20 +268,20 @@ def _register_all() -> None:
 def module_of(unit: str, prefix: str = "") -> Any:
     """Return the code of the entry points of a module, optimised, as a module of LLVM's. The module is
     imported. `prefix`: of its symbols."""
-    held, context = ENTRIES[unit], cpu_target.target_context
+    entries, context = ENTRIES[unit], cpu_target.target_context
     with global_compiler_lock, uncollected():
         _register_all()
         with borrowed():
-            lowered = {name: Inner(entry.function).lower(entry.signature) for name, entry in held.items()}
+            results = {name: Inner(entry.function).lower(entry.signature) for name, entry in entries.items()}
         wrappers = RUNTIME
-        for name, one in lowered.items():
+        for name, one in results.items():
             kinds, returned = one.fndesc.argtypes, one.fndesc.restype
             kind = context.call_conv.get_function_type(returned, kinds)
             wrappers += wrapper_of(f"{prefix}{name}", kind, kinds, returned)
             one.library._final_module.get_function(one.fndesc.llvm_func_name).name = f"{prefix}{name}.code"
-        parts = [part_of(library) for library in reachable(one.library for one in lowered.values())]
-        exported = {f"{prefix}{name}{part}" for name in lowered for part in ("", ".code")}
-        return LinkedCode(context.codegen(), unit).link([*parts, llvm.parse_assembly(wrappers)], exported)
+        parts = [part_of(library) for library in reachable(one.library for one in results.values())]
+        exports = {f"{prefix}{name}{part}" for name in results for part in ("", ".code")}
+        return LinkedCode(context.codegen(), unit).link([*parts, llvm.parse_assembly(wrappers)], exports)
 
 
 @cache

@@ -98,21 +98,23 @@ def entry(signature: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
 def _late(unit: str, entry: Entry, call: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that has the code of its module made or loaded when it is called first."""
 
-    def called(*arguments: Any) -> Any:
+    def call_code(*arguments: Any) -> Any:
         if not entry.method.code:
             load(unit)
+            # a module that is imported again, after an exception cut it off, has another entry of this name
+            entry.method.code = ENTRIES[unit][entry.symbol].method.code
         return call(*arguments)
 
-    called.__name__ = call.__name__
-    return called
+    call_code.__name__ = call.__name__
+    return call_code
 
 
 def load(unit: str) -> None:
     """Have the code of a module's entry points in memory. Raises StructgenError where it has to be compiled,
     and numba is not installed."""
-    held = ENTRIES[unit]
-    if not all(entry.method.code for entry in held.values()):
-        for entry, code in zip(held.values(), object_addresses(unit, held), strict=True):
+    entries = ENTRIES[unit]
+    if not all(entry.method.code for entry in entries.values()):
+        for entry, code in zip(entries.values(), object_addresses(unit, entries), strict=True):
             entry.method.code = code
 
 
@@ -139,11 +141,11 @@ def _with_arrays(call: Callable[..., Any], returned: str) -> Callable[..., Any]:
     """Return a function that makes arrays of the bytes that a call answers."""
     kinds = _KIND.findall(returned)
 
-    def called(*arguments: Any) -> Any:
+    def call_code(*arguments: Any) -> Any:
         return next(_values(iter(kinds), iter(call(*arguments))))
 
-    called.__name__ = call.__name__
-    return called
+    call_code.__name__ = call.__name__
+    return call_code
 
 
 def _values(kinds: Iterator[str], parts: Iterator[Any]) -> Iterator[Any]:
@@ -155,7 +157,7 @@ def _values(kinds: Iterator[str], parts: Iterator[Any]) -> Iterator[Any]:
         if kind == "Tuple((":
             yield tuple(_values(kinds, parts))
         elif axes:
-            held = next(parts)
-            yield np.ndarray([next(parts) for _ in axes.split(",")], name, held)
+            items = next(parts)
+            yield np.ndarray([next(parts) for _ in axes.split(",")], name, items)
         else:
             yield next(parts)

@@ -70,20 +70,20 @@ def library_path() -> Path | None:
     """Return the library that fits these sources and this processor, or None, and say why on stderr where
     there is one that does not fit. Cost: 3 ms, and what `package_digest` costs."""
     folders = [BESIDE_THE_PACKAGE]
-    if chosen := os.environ.get(ENVIRONMENT_VARIABLE):
-        folders.insert(0, Path(chosen).expanduser())
-    found = [path for folder in folders for path in sorted(folder.glob("loops-*.so"))]
-    if CHECKED or not found:
+    if folder_name := os.environ.get(ENVIRONMENT_VARIABLE):
+        folders.insert(0, Path(folder_name).expanduser())
+    libraries = [path for folder in folders for path in sorted(folder.glob("loops-*.so"))]
+    if CHECKED or not libraries:
         return None
-    fitting = [path for path in found if path.name.split("-")[1] == sources_digest()]
+    matching = [path for path in libraries if path.name.split("-")[1] == sources_digest()]
     why = ""
-    if not fitting and __file__.endswith(".py"):  # without sources, the digest of none is theirs
+    if not matching and __file__.endswith(".py"):  # without sources, the digest of none is theirs
         why = "is for other sources of structgen than those that run"
     elif not has_level(LEVEL):
         why = f"is for processors of the level {LEVEL}, which this one has not"
     elif "t" in getattr(sys, "abiflags", ""):
         why = "is for a Python with the interpreter lock"
-    path = (fitting or found)[0]
+    path = (matching or libraries)[0]
     try:
         if not why and path.name != f"{path.name.rpartition('-')[0]}-{_content_digest(path)}.so":
             why = "is damaged: install structgen again"
@@ -138,10 +138,10 @@ def library() -> Any:
 def library_address(symbol: str) -> int:
     """Return the address of a symbol in the library, of the best level that this processor has; 0 where
     there is none."""
-    held = library()
-    names = (f"{WIDE}.{symbol}", symbol) if held and has_level(WIDE) else (symbol,)
-    found = (getattr(held, name, None) for name in names)
-    return next((ctypes.cast(code, ctypes.c_void_p).value or 0 for code in found if code), 0)
+    handle = library()
+    names = (f"{WIDE}.{symbol}", symbol) if handle and has_level(WIDE) else (symbol,)
+    functions = (getattr(handle, name, None) for name in names)
+    return next((ctypes.cast(code, ctypes.c_void_p).value or 0 for code in functions if code), 0)
 
 
 # --- object files -------------------------------------------------------------------------------------------
@@ -176,20 +176,20 @@ def _path(unit: str) -> Path:
 
 def _object(unit: str) -> bytes:
     """Return the object file of a module."""
-    kept = None if "<locals>" in unit else _path(unit)
-    code = kept and _read(kept)
+    object_path = None if "<locals>" in unit else _path(unit)
+    code = object_path and _read(object_path)
     if code:
         return code
-    with _one_process(kept) if kept else nullcontext():
-        code = kept and _read(kept)  # another process has made it meanwhile
+    with _one_process(object_path) if object_path else nullcontext():
+        code = object_path and _read(object_path)  # another process has made it meanwhile
         if not code:
             tell_compiling()
             with needing("A process without the library of machine code", "compile"):
                 from structgen.base.native.compiling import object_of  # optional: numba
             code = object_of(unit)
-            if kept is not None:
-                write_atomically(kept, [blake2b(code, digest_size=16).digest(), code])
-                evict(kept.parent, _LARGEST, [".o"])
+            if object_path is not None:
+                write_atomically(object_path, [blake2b(code, digest_size=16).digest(), code])
+                evict(object_path.parent, _LARGEST, [".o"])
     return code
 
 
@@ -201,21 +201,21 @@ def tell_compiling() -> None:
 
 def objects_folder() -> Path:
     """Return the folder of the object files, which may not exist yet."""
-    if chosen := os.environ.get(ENVIRONMENT_VARIABLE):
-        return Path(chosen).expanduser()
+    if folder_name := os.environ.get(ENVIRONMENT_VARIABLE):
+        return Path(folder_name).expanduser()
     is_checkout = (PACKAGE.parent / "pyproject.toml").is_file() and os.access(PACKAGE, os.W_OK)
     return BESIDE_THE_PACKAGE if is_checkout else cache_folder() / "machine_code"
 
 
 def _key(unit: str) -> str:
     """Return what stands for all that decides the code of a module."""
-    held = ENTRIES[unit].values()
+    entries = ENTRIES[unit].values()
     files = {*imported(PACKAGE / "base" / "native" / "compiling.py")}
-    files.update(*(imported(Path(entry.function.__code__.co_filename)) for entry in held))
+    files.update(*(imported(Path(entry.function.__code__.co_filename)) for entry in entries))
     for stub, place in INSTRUCTIONS.items():
         if Path(stub.__code__.co_filename) in files:
             files.update(imported(PACKAGE.parent.joinpath(*place.split(".")).with_suffix(".py")))
-    signatures = [(entry.symbol, entry.signature) for entry in held]
+    signatures = [(entry.symbol, entry.signature) for entry in entries]
     agreed = repr((digest_of(files), signatures, processor(), CHECKED))
     return blake2b(agreed.encode(), digest_size=8).hexdigest()
 
@@ -234,9 +234,9 @@ def _read(path: Path) -> bytes:
     if file is None:
         return b""
     with file:
-        held = file.bytes().tobytes()
-    if blake2b(held[16:], digest_size=16).digest() == held[:16]:
-        return held[16:]
+        content = file.bytes().tobytes()
+    if blake2b(content[16:], digest_size=16).digest() == content[:16]:
+        return content[16:]
     warn(f"{path} is damaged: {_LOST}")
     return b""
 
@@ -245,14 +245,14 @@ def _read(path: Path) -> bytes:
 def _one_process(path: Path) -> Iterator[None]:
     """Let no other process make the same file inside the block. Where that takes two minutes, or a folder or
     a platform has no locks, nothing is waited for: compiling twice costs time, never an answer."""
-    with ExitStack() as held:
+    with ExitStack() as stack:
         # no `filelock`: its own hooks of forks take locks before ours, and would wait for each other
         with suppress(ImportError, OSError):
             import fcntl  # optional: there is none on Windows
 
             make_folders(path.parent)
             handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-            held.callback(os.close, handle)
+            stack.callback(os.close, handle)
             until = time.monotonic() + PATIENCE
             with told("another process compiles the inner loops, and this one waits"):
                 while time.monotonic() < until:

@@ -35,16 +35,16 @@ _AHEAD = 8192
 """Bytes between a prefetch and its read, divided by the panels of a tile. Measured with 512 to 8192 on
 matrices in memory: eight rows gain twofold, one row a tenth."""
 
-_written = instructions_in("structgen.decoding.engine.forward_pass.tile_code")
+_instructions = instructions_in("structgen.decoding.engine.forward_pass.tile_code")
 
 
-@_written
+@_instructions
 def most_rows() -> int:
     """Return the most rows of a tile. Processors without AVX-512 have fewer vector registers for the sums."""
     raise NotImplementedError
 
 
-@_written
+@_instructions
 def most_rows_of_two() -> int:
     """Return up to how many rows tiles are two panels wide. Wider tiles need more registers; narrower ones
     leave the processor waiting, because each sum waits for its predecessor and eight sums are needed in
@@ -52,25 +52,25 @@ def most_rows_of_two() -> int:
     raise NotImplementedError
 
 
-@_written
+@_instructions
 def most_summed_of_two() -> int:
     """Return the same for tiles that add to sums."""
     raise NotImplementedError
 
 
-@_written
+@_instructions
 def matrix_tile(rows: int, panels: int, half: Any, operands: Any) -> None:
     """Multiply rows with panels, as `tile_code` says."""
     raise NotImplementedError
 
 
-@_written
+@_instructions
 def listed_tile(rows: int, panels: int, half: Any, operands: Any) -> None:
     """Multiply rows with the panels of a list of addresses."""
     raise NotImplementedError
 
 
-@_written
+@_instructions
 def added_tile(rows: int, panels: int, half: Any, operands: Any) -> None:
     """Add products of rows with panels to sums."""
     raise NotImplementedError
