@@ -131,14 +131,14 @@ def test_a_fork_waits_for_machine_code_that_is_loaded(monkeypatch: pytest.Monkey
 
     pytest.importorskip("numba")
     begun = threading.Event()
-    made = machine_code._object
+    made = machine_code._object_file
 
     def slowly(unit: str) -> bytes:
         begun.set()
         time.sleep(0.1)
         return made(unit)
 
-    monkeypatch.setattr(machine_code, "_object", slowly)
+    monkeypatch.setattr(machine_code, "_object_file", slowly)
     calling = threading.Thread(target=doubled, args=(1,))
     calling.start()
     assert begun.wait(600)

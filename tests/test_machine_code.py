@@ -231,7 +231,7 @@ def test_two_processes_make_the_same_bytes_whatever_they_compiled_before(package
 )
 def test_other_arguments_than_integers_are_refused(arguments: tuple[Any, ...], kind: type[Exception]) -> None:
     with pytest.raises(kind):
-        bit_rows._set(*arguments)
+        bit_rows._set_bits(*arguments)
 
 
 @pytest.mark.parametrize(
@@ -338,7 +338,7 @@ def undefined(code: bytes) -> set[str]:
 def test_machine_code_needs_no_symbol_outside_a_list(name: str) -> None:
     """Else a list, a slice that is assigned or a message of numba's would bring its runtime."""
     pytest.importorskip(name)
-    needed = undefined(machine_code._object(name))
+    needed = undefined(machine_code._object_file(name))
     assert "PyEval_SaveThread" in needed
     assert needed <= NEEDED
 

@@ -33,31 +33,31 @@ _probe: npt.NDArray[Any] = np.zeros(1, np.uint8)
 _IS_LAID_OUT: Final = _word_at(id(_probe) + _FIRST).value == _probe.__array_interface__["data"][0]
 
 
-def address_of(held: npt.NDArray[Any]) -> int:
+def address_of(array: npt.NDArray[Any]) -> int:
     """Return an array's address. Cost: 0.2 us; asking numpy costs 1.2 us."""
     if CHECKED:
-        holder = held
+        holder = array
         while isinstance(holder.base, np.ndarray):
             holder = holder.base
-        _register(holder, int(holder.__array_interface__["data"][0]), holder.nbytes)
+        _register_array(holder, int(holder.__array_interface__["data"][0]), holder.nbytes)
     if _IS_LAID_OUT:
-        return _word_at(id(held) + _FIRST).value
-    return int(held.__array_interface__["data"][0])
+        return _word_at(id(array) + _FIRST).value
+    return int(array.__array_interface__["data"][0])
 
 
-def address_of_items(held: array[int]) -> int:
+def address_of_items(items: array[int]) -> int:
     """Return the address of an `array.array`'s items, which holds until it grows."""
-    start, count = held.buffer_info()
+    start, count = items.buffer_info()
     if CHECKED:  # it moves as it grows: where it was is never taken for dead
-        _set(start, count * held.itemsize, True)
+        _set_live(start, count * items.itemsize, True)
     return start
 
 
 def _shadow() -> None:
     """Reserve the shadow. It takes memory as it is written. Raises StructgenError where this is not Linux."""
     if sys.platform != "linux":
-        what, cure = "The checks of memory need Linux.", "Unset it, or take Linux."
-        raise StructgenError(what, where="STRUCTGEN_CHECKED", cure=cure)
+        fault, cure = "The checks of memory need Linux.", "Unset it, or take Linux."
+        raise StructgenError(fault, where="STRUCTGEN_CHECKED", cure=cure)
     reserve = ctypes.CDLL(None, use_errno=True).mmap
     reserve.restype = ctypes.c_void_p
     reserve.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_ssize_t]
@@ -72,17 +72,17 @@ if CHECKED:
     _shadow()
 _live: dict[int, Any] = {}
 """Where memory starts that lives -> the arrays that hold it, with its bytes."""
-_retired: list[npt.NDArray[Any]] = []
+_dead_arrays: list[npt.NDArray[Any]] = []
 
 
-def _set(start: int, size: int, live: bool) -> None:
+def _set_live(start: int, size: int, live: bool) -> None:
     """Have bytes of memory live, or not."""
     ctypes.memset(SHADOW + (start >> 3), 8 if live else 0, size + 7 >> 3)
     if live and size % 8:
         ctypes.memset(SHADOW + (start + size >> 3), size % 8, 1)
 
 
-def _register(holder: npt.NDArray[Any], start: int, size: int) -> None:
+def _register_array(holder: npt.NDArray[Any], start: int, size: int) -> None:
     """Have memory live as long as an array that holds it: the last one, where several do."""
     holders, key = _live.setdefault(start, {}), (id(holder), size)
     if key in holders:
@@ -91,14 +91,14 @@ def _register(holder: npt.NDArray[Any], start: int, size: int) -> None:
     def forget(_: Any) -> None:
         del holders[key]
         if not holders:
-            _set(start, size, False)
+            _set_live(start, size, False)
 
     holders[key] = ref(holder, forget)
-    _set(start, size, True)
+    _set_live(start, size, True)
 
 
-def retire(*arrays: npt.NDArray[Any]) -> None:
+def retire_memory(*arrays: npt.NDArray[Any]) -> None:
     """Have memory dead that a table has left, and keep it from being given again."""
     for outgrown in arrays if CHECKED else ():
-        _set(int(outgrown.__array_interface__["data"][0]), outgrown.nbytes, False)
-        _retired.append(outgrown)
+        _set_live(int(outgrown.__array_interface__["data"][0]), outgrown.nbytes, False)
+        _dead_arrays.append(outgrown)

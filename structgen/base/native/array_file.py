@@ -66,7 +66,7 @@ def encode_arrays(kind: str, key: str, numbers: Mapping[str, int], arrays: Mappi
     names = b"".join(name.encode() + b"\0" for name in (kind, key, *arrays, *numbers))
     plain = *table, *numbers.values()
     words = struct.pack(f"<{len(plain)}q", *plain)
-    whole = bytearray(_aligned(START + len(words) + len(names))) + body
+    whole = bytearray(_align_offset(START + len(words) + len(names))) + body
     whole[START : START + len(words) + len(names)] = words + names
     counts = len(whole), len(arrays), len(numbers), len(names)
     _HEAD.pack_into(whole, 0, MAGIC, 0, *counts)
@@ -74,30 +74,30 @@ def encode_arrays(kind: str, key: str, numbers: Mapping[str, int], arrays: Mappi
     return whole
 
 
-def decode_arrays(held: Bytes, kind: str, key: str) -> ArrayFile:
+def decode_arrays(content: Bytes, kind: str, key: str) -> ArrayFile:
     """Return what the bytes of a file hold; they lie at a multiple of eight. Raises DamagedArrays where they
     are damaged, or of another kind or key. Cost: 5 us, 1 us an array, 0.3 ms a megabyte."""
-    if len(held) < START:
+    if len(content) < START:
         raise DamagedArrays
-    magic, total, size, count, of_numbers, of_names = _HEAD.unpack_from(held.data)
-    if magic != MAGIC or size != len(held) or zlib.crc32(held[16:].data) != total:
+    magic, total, size, count, of_numbers, of_names = _HEAD.unpack_from(content.data)
+    if magic != MAGIC or size != len(content) or zlib.crc32(content[16:].data) != total:
         raise DamagedArrays
     middle, last = 3 * count, 3 * count + of_numbers
-    place = _aligned(START + 8 * last + of_names)
+    place = _align_offset(START + 8 * last + of_names)
     if place > size:
         raise DamagedArrays
-    words = struct.unpack_from(f"<{last}q", held.data, START)
+    words = struct.unpack_from(f"<{last}q", content.data, START)
     try:
-        names = held[START + 8 * last :][:of_names].tobytes().decode().split("\0")
+        names = content[START + 8 * last :][:of_names].tobytes().decode().split("\0")
         if names[:2] != [kind, key] or len(names) != 3 + count + of_numbers:
             raise DamagedArrays
         arrays: dict[str, Array] = {}
         for at, name in enumerate(names[2 : 2 + count]):
             word, rows, columns = words[3 * at : 3 * at + 3]
             dtype, numbers = _DTYPES[word >> 8], rows * columns
-            array = np.frombuffer(held, dtype, numbers, place) if numbers else np.empty(0, dtype)
+            array = np.frombuffer(content, dtype, numbers, place) if numbers else np.empty(0, dtype)
             arrays[name] = array if word & 0xFF == 1 else array.reshape(rows, columns)
-            place += _aligned(array.nbytes)
+            place += _align_offset(array.nbytes)
     except (ValueError, LookupError, OverflowError, MemoryError) as error:
         raise DamagedArrays from error
     if place != size:
@@ -123,9 +123,9 @@ def read_arrays(file: TrustedFile, kind: str, key: str) -> ArrayFile | None:
     the caller makes its content anew and writes over it. Cost: 50 us, 1 us an array, 0.3 ms a megabyte.
     """
     try:
-        held = file.bytes()
+        content = file.bytes()
         if sys.byteorder == "little":
-            return decode_arrays(held, kind, key)
+            return decode_arrays(content, kind, key)
     except OSError as error:
         tell_unusable(file.path, error, f"cannot read {file.path}", "it is made anew.")
         return None
@@ -135,5 +135,5 @@ def read_arrays(file: TrustedFile, kind: str, key: str) -> ArrayFile | None:
     return None
 
 
-def _aligned(size: int) -> int:
+def _align_offset(size: int) -> int:
     return -(-size // START) * START

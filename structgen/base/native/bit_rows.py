@@ -20,11 +20,11 @@ def set_bits(target: Int32s, tokens: Int32s, count: int) -> None:
 
 
 @entry("int64(int64, int64, int64)")
-def _set(target: int, tokens: int, count: int) -> int:
+def _set_bits(target: int, tokens: int, count: int) -> int:
     set_bits(Int32s(target), Int32s(tokens), count)
     return 0
 
 
 def add_tokens(row: npt.NDArray[np.int32], tokens: npt.NDArray[np.int32]) -> None:
     """Set the bits of some tokens in a row."""
-    _set(address_of(row), address_of(tokens), len(tokens))
+    _set_bits(address_of(row), address_of(tokens), len(tokens))

@@ -44,15 +44,15 @@ from structgen.base.native.typed_blocks import (
 )
 
 
-def register_pointers(known: set[type[Pointer]], kind: type[Pointer] = Pointer) -> None:
+def register_pointers(registered: set[type[Pointer]], kind: type[Pointer] = Pointer) -> None:
     """Tell numba of all classes of pointers that are not known yet."""
-    if kind not in known:
+    if kind not in registered:
         type_callable(kind)(lambda context: lambda address: PointerType(kind))
         lower_builtin(kind, types.Integer)(_from_address)
         lower_builtin(kind, types.IntegerLiteral)(_from_address)
-        known.add(kind)
-    for derived in kind.__subclasses__():
-        register_pointers(known, derived)
+        registered.add(kind)
+    for subclass in kind.__subclasses__():
+        register_pointers(registered, subclass)
 
 
 def _from_address(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -70,25 +70,29 @@ class PointerType(types.Type):
 
     def can_convert_to(self, typingctx: Any, other: Any) -> Any:
         """A pointer is one to a base class as well, as in Python."""
-        return Conversion.safe if isinstance(other, PointerType) and other.serves(self) else None
+        return Conversion.safe if isinstance(other, PointerType) and other.stands_for(self) else None
 
-    def serves(self, other: PointerType) -> bool:
+    def stands_for(self, target: PointerType) -> bool:
         """Return whether a value of another type may stand for one of this type."""
-        return issubclass(other.kind, self.kind) and self.element in (None, other.element)
+        return issubclass(target.kind, self.kind) and self.element in (None, target.element)
 
 
-def widened(given: Any, hint: Any) -> Any:
+def widen_argument(argument_type: Any, hint: Any) -> Any:
     """Return the type of an argument as its function's annotation has it: of a base class, where it says so.
 
     A function over a base class is so compiled once for all classes derived from it. An integer is taken as
     an address.
     """
     if not isinstance(get_origin(hint) or hint, PointerMeta):
-        return given
-    wanted = PointerType(get_origin(hint) or hint, next(iter(get_args(hint)), None))
-    if isinstance(given, types.Integer):
-        return wanted
-    return wanted if isinstance(given, PointerType) and wanted.serves(given) else given
+        return argument_type
+    annotated_type = PointerType(get_origin(hint) or hint, next(iter(get_args(hint)), None))
+    if isinstance(argument_type, types.Integer):
+        return annotated_type
+    return (
+        annotated_type
+        if isinstance(argument_type, PointerType) and annotated_type.stands_for(argument_type)
+        else argument_type
+    )
 
 
 # --- what numba is told -------------------------------------------------------------------------------------
@@ -102,7 +106,7 @@ class _Model(models.PrimitiveModel):  # type: ignore[misc]
 
 @lower_cast(types.Integer, PointerType)  # type: ignore[untyped-decorator]
 @lower_cast(PointerType, PointerType)  # type: ignore[untyped-decorator]
-def _cast(context: Any, builder: Any, source: Any, target: Any, value: Any) -> Any:
+def _cast_pointer(context: Any, builder: Any, source: Any, target: Any, value: Any) -> Any:
     return value
 
 
@@ -118,11 +122,13 @@ class _Fields(AttributeTemplate):  # type: ignore[misc]
 _I64 = llvm.IntType(64)
 
 
-def _moved(builder: Any, address: Any, bytes_: int) -> Any:
+def _move_pointer(builder: Any, address: Any, bytes_: int) -> Any:
     return builder.add(address, llvm.Constant(_I64, bytes_)) if bytes_ else address
 
 
-def _cell(context: Any, builder: Any, address: Any, index: Any, typ: PointerType, name: str = "") -> Any:
+def _address_of_word(
+    context: Any, builder: Any, address: Any, index: Any, typ: PointerType, name: str = ""
+) -> Any:
     """Return where a word is, or with no `name` a number of `typ`'s."""
     bits = 64 if name else typ.kind.bits  # type: ignore[attr-defined]
     cell = builder.gep(builder.inttoptr(address, llvm.IntType(bits).as_pointer()), [index])
@@ -135,8 +141,8 @@ def _cell(context: Any, builder: Any, address: Any, index: Any, typ: PointerType
 def _get_field(context: Any, builder: Any, typ: PointerType, value: Any, name: str) -> Any:
     field = fields_of(typ.kind)[name]
     if field.inside:
-        return _moved(builder, value, 8 * field.word)
-    return builder.load(_cell(context, builder, value, llvm.Constant(_I64, field.word), typ, name))
+        return _move_pointer(builder, value, 8 * field.word)
+    return builder.load(_address_of_word(context, builder, value, llvm.Constant(_I64, field.word), typ, name))
 
 
 @lower_setattr_generic(PointerType)  # type: ignore[untyped-decorator]
@@ -145,16 +151,17 @@ def _set_field(context: Any, builder: Any, sig: Any, args: Any, name: str) -> No
     if field.inside:
         raise NotImplementedError(f"{name} is a block in its place: set its fields")
     builder.store(
-        args[1], _cell(context, builder, args[0], llvm.Constant(_I64, field.word), sig.args[0], name)
+        args[1],
+        _address_of_word(context, builder, args[0], llvm.Constant(_I64, field.word), sig.args[0], name),
     )
 
 
-def _first(context: Any, builder: Any, typ: PointerType, address: Any, index: Any) -> Any:
+def _address_of_items(context: Any, builder: Any, typ: PointerType, address: Any, index: Any) -> Any:
     """Return the address of item 0."""
     if not issubclass(typ.kind, TableHeader):
         return address
     words = [
-        builder.load(_cell(context, builder, address, llvm.Constant(_I64, at), typ, "header"))
+        builder.load(_address_of_word(context, builder, address, llvm.Constant(_I64, at), typ, "header"))
         for at in range(3 if CHECKED else 1)
     ]
     if CHECKED:
@@ -177,10 +184,10 @@ class _Item(AbstractTemplate):  # type: ignore[misc]
 @lower_builtin(operator.getitem, PointerType, types.Integer)  # type: ignore[untyped-decorator]
 def _get_item(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     typ, index = sig.args[0], args[1]
-    base = _first(context, builder, typ, args[0], index)
+    base = _address_of_items(context, builder, typ, args[0], index)
     if typ.element:
         return builder.add(base, builder.mul(index, llvm.Constant(_I64, 8 * words_of(typ.element))))
-    value = builder.load(_cell(context, builder, base, index, typ))
+    value = builder.load(_address_of_word(context, builder, base, index, typ))
     if typ.kind.bits == 64:
         return value
     return (builder.sext if typ.kind.signed else builder.zext)(value, _I64)
@@ -201,10 +208,10 @@ class _SetItem(AbstractTemplate):  # type: ignore[misc]
 def _put_item(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     _, index, value = args
     typ = sig.args[0]
-    base = _first(context, builder, typ, args[0], index)
+    base = _address_of_items(context, builder, typ, args[0], index)
     if typ.kind.bits != 64:
         value = builder.trunc(value, llvm.IntType(typ.kind.bits))
-    builder.store(value, _cell(context, builder, base, index, typ))
+    builder.store(value, _address_of_word(context, builder, base, index, typ))
     return context.get_dummy_value()
 
 
@@ -214,7 +221,7 @@ def _type_address(context: Any) -> Any:
 
 
 @lower_builtin(address_of_block, PointerType)  # type: ignore[untyped-decorator]
-def _address(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+def _address_of_block(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     return args[0]
 
 
@@ -227,7 +234,7 @@ class _Skip(AbstractTemplate):  # type: ignore[misc]
 
 
 @lower_builtin(skip, PointerType, types.Integer)  # type: ignore[untyped-decorator]
-def _skip(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+def _skip_rows(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     typ = sig.args[0]
     size = 8 * words_of(typ.element or typ.kind) if not issubclass(typ.kind, _Numbers) else typ.kind.bits // 8
     return builder.add(args[0], builder.mul(args[1], llvm.Constant(_I64, size)))
@@ -241,10 +248,10 @@ def _type_copy(context: Any) -> Any:
 
 
 @lower_builtin(copy_block, PointerType, PointerType)  # type: ignore[untyped-decorator]
-def _copy(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+def _copy_row(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     for word in range(words_of(sig.args[0].kind)):
         source, target = (
-            _cell(context, builder, address, llvm.Constant(_I64, word), sig.args[0], "word")
+            _address_of_word(context, builder, address, llvm.Constant(_I64, word), sig.args[0], "word")
             for address in args
         )
         builder.store(builder.load(source), target)
@@ -265,7 +272,7 @@ def load64(typingctx: Any, address: Any, index: Any) -> Any:
     return types.int64(types.int64, types.int64), codegen
 
 
-def _call(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+def _call_address(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     kinds = signature.args[1:]
     kind = context.call_conv.get_function_type(types.int64, kinds)
     function = builder.inttoptr(args[0], kind.as_pointer())
@@ -279,25 +286,25 @@ def _call(context: Any, builder: Any, signature: Any, args: Any) -> Any:
 @intrinsic(prefer_literal=False)  # type: ignore[untyped-decorator]
 def call2(typingctx: Any, address: Any, a: Any, b: Any) -> Any:
     """Return what the entry point of two integers answers whose code is at an address (`jit.code_of`)."""
-    return types.int64(*[types.int64] * 3), _call
+    return types.int64(*[types.int64] * 3), _call_address
 
 
 @intrinsic(prefer_literal=False)  # type: ignore[untyped-decorator]
 def call3(typingctx: Any, address: Any, a: Any, b: Any, c: Any) -> Any:
     """Return what the entry point of three integers at an address answers."""
-    return types.int64(*[types.int64] * 4), _call
+    return types.int64(*[types.int64] * 4), _call_address
 
 
 @intrinsic(prefer_literal=False)  # type: ignore[untyped-decorator]
 def call4(typingctx: Any, address: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
     """Return what the entry point of four integers at an address answers."""
-    return types.int64(*[types.int64] * 5), _call
+    return types.int64(*[types.int64] * 5), _call_address
 
 
 @intrinsic(prefer_literal=False)  # type: ignore[untyped-decorator]
 def call5(typingctx: Any, address: Any, a: Any, b: Any, c: Any, d: Any, e: Any) -> Any:
     """Return what the entry point of five integers at an address answers."""
-    return types.int64(*[types.int64] * 6), _call
+    return types.int64(*[types.int64] * 6), _call_address
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -310,7 +317,7 @@ def trailing_zeros(typingctx: Any, word: Any) -> Any:
     return types.uint64(types.uint64), generate
 
 
-def _pointer(kind: Any, llvm_kind: Any) -> Any:
+def _pointer_of_numbers(kind: Any, llvm_kind: Any) -> Any:
     """Return what writes an address as one of numbers of a type."""
 
     @intrinsic  # type: ignore[untyped-decorator]
@@ -323,4 +330,7 @@ def _pointer(kind: Any, llvm_kind: Any) -> Any:
     return at
 
 
-floats_at, words_at = _pointer(types.float32, llvm.FloatType()), _pointer(types.int64, _I64)
+floats_at, words_at = (
+    _pointer_of_numbers(types.float32, llvm.FloatType()),
+    _pointer_of_numbers(types.int64, _I64),
+)

@@ -61,7 +61,7 @@ class CacheEntries(NamedTuple):
         if file is None:
             return None
         with file:
-            entry = read_arrays(file, kind, _signed(key))
+            entry = read_arrays(file, kind, _sign_content(key))
         if entry is None:
             remove_own(path)
         elif time.time() - file.facts.st_mtime > _HOUR:
@@ -78,9 +78,9 @@ class CacheEntries(NamedTuple):
     ) -> int:
         """Return the bytes of an entry, once it is in place; 0, with a StoreWarning, where the folder does
         not take it. Arguments: `array_file.encode_arrays`."""
-        size = write_arrays(self.path(key), kind, _signed(key), numbers or {}, arrays)
+        size = write_arrays(self.path(key), kind, _sign_content(key), numbers or {}, arrays)
         if size and self.most is not None:
-            evict(self.folder, self.most, [self.suffix])
+            evict_files(self.folder, self.most, [self.suffix])
         return size
 
     def drop(self, key: str, why: str) -> Path:
@@ -91,19 +91,19 @@ class CacheEntries(NamedTuple):
         return path
 
 
-def _signed(key: str) -> str:
+def _sign_content(key: str) -> str:
     return f"{key} {package_digest()}"
 
 
-def evict(root: Path, most: int, suffixes: Iterable[str]) -> None:
+def evict_files(root: Path, max_bytes: int, suffixes: Iterable[str]) -> None:
     """Delete this user's files with some suffixes under a folder, those first that were written or marked as
-    used the longest ago, until at most `most` bytes are left; and temporary files without a writer."""
-    kept = (*suffixes, ".tmp")
+    used the longest ago, until at most `max_bytes` bytes are left; and temporary files without a writer."""
+    all_suffixes = (*suffixes, ".tmp")
     files = []
     now = time.time()
     for folder, _, names in os.walk(root):
         for name in names:
-            if not name.endswith(kept):
+            if not name.endswith(all_suffixes):
                 continue
             path = Path(folder, name)
             with suppress(OSError):
@@ -116,7 +116,7 @@ def evict(root: Path, most: int, suffixes: Iterable[str]) -> None:
                     path.unlink()
     total = sum(size for _, size, _ in files)
     for _, size, path in sorted(files):
-        if total <= most:
+        if total <= max_bytes:
             break
         with suppress(OSError):
             path.unlink()

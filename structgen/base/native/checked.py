@@ -7,8 +7,8 @@ field and the index.
 
 *Live* memory is told by shadow bytes, as AddressSanitizer does (Serebryany et al., USENIX ATC 2012): an array
 lives from when Python hands its address out (`addresses.address_of`) until it is freed; a table that has
-moved is dead at once, and its memory is not given again (`addresses.retire`). The shadow has a fixed address,
-since machine code is kept: Linux, with addresses of 47 bits.
+moved is dead at once, and its memory is not given again (`addresses.retire_memory`). The shadow has a fixed
+address, since machine code is kept: Linux, with addresses of 47 bits.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def refuse_unless(context: Any, builder: Any, good: Any, place: str, index: Any)
     """Have compiled code raise DeadMemoryError where `good` (a bit) is 0."""
     with builder.if_then(builder.not_(good), likely=False):
         builder.store(index, builder.inttoptr(llvm.Constant(_I64, FAULT), _I64.as_pointer()))
-        said = context.insert_const_string(builder.module, f"{place}, in {builder.function.name}")
+        message = context.insert_const_string(builder.module, f"{place}, in {builder.function.name}")
         place_of_text = builder.inttoptr(llvm.Constant(_I64, FAULT - 8), _I64.as_pointer())
-        builder.store(builder.ptrtoint(said, _I64), place_of_text)
+        builder.store(builder.ptrtoint(message, _I64), place_of_text)
         context.call_conv.return_user_exc(builder, AssertionError, ())
 
 

@@ -35,7 +35,7 @@ from numba.core.typed_passes import IRLegalization
 from numba.core.types.misc import unliteral
 from numba.core.typing.templates import _OverloadFunctionTemplate
 
-from structgen.base.native.block_types import register_pointers, widened
+from structgen.base.native.block_types import register_pointers, widen_argument
 from structgen.base.native.noted_functions import ENTRIES, INNER, INSTRUCTIONS
 from structgen.base.native.wrappers import RUNTIME, wrapper_of
 from structgen.base.system.garbage import uncollected
@@ -92,15 +92,15 @@ class Bitcode(JITCodeLibrary):  # type: ignore[misc]
                 function.linkage = "linkonce_odr"
 
 
-def reachable(libraries: Iterable[Any]) -> list[Any]:
+def reachable_libraries(libraries: Iterable[Any]) -> list[Any]:
     """Return some libraries and those that they call, each once. What numba compiled its own way has all that
     it calls in its module."""
     every = list(dict.fromkeys(libraries))
-    seen = set(every)
+    visited = set(every)
     for library in every:
-        called = library._linking_libraries if isinstance(library, Bitcode) else ()
-        every += [one for one in dict.fromkeys(called) if one not in seen]
-        seen.update(called)
+        called_libraries = library._linking_libraries if isinstance(library, Bitcode) else ()
+        every += [callee for callee in dict.fromkeys(called_libraries) if callee not in visited]
+        visited.update(called_libraries)
     # numba's own last: its runtime is among them, of which LLVM links only what is called already
     return sorted(every, key=lambda library: not isinstance(library, Bitcode))
 
@@ -146,9 +146,11 @@ class BorrowedCompiler(CompilerBase):  # type: ignore[misc]
     def define_pipelines(self) -> list[Any]:
         """Return the one pipeline."""
         manager = DefaultPassBuilder.define_nopython_pipeline(self.state)
-        kept = (step for step in manager.passes if step[0] not in self.left_out)
+        remaining_passes = (step for step in manager.passes if step[0] not in self.left_out)
         plain = typed_passes.NopythonRewrites
-        manager.passes = [(RewriteArrays if kind is plain else kind, said) for kind, said in kept]
+        manager.passes = [
+            (RewriteArrays if kind is plain else kind, description) for kind, description in remaining_passes
+        ]
         manager.add_pass_after(KeepBitcode, IRLegalization)
         manager.finalize()
         return [manager]
@@ -171,18 +173,18 @@ class Borrowed(CPUDispatcher):  # type: ignore[misc]
         self.overloads[tuple(cres.signature.args)] = cres._replace(entry_point=mark)
 
 
-def borrowed() -> Any:
+def borrow_functions() -> Any:
     """Return a context in which numba's own functions are kept as bitcode too, with no machine code and no
     wrappers of their own."""
     decorator = _OverloadFunctionTemplate._get_jit_decorator
 
     def lend(template: Any) -> Callable[..., Any]:
-        def lent(function: Any, options: dict[str, Any]) -> Borrowed:
+        def lend_function(function: Any, options: dict[str, Any]) -> Borrowed:
             usual = decorator(template)(**options)(function)
-            wanted = usual.targetoptions | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-            return Borrowed(function, {}, wanted, BorrowedCompiler)
+            target_options = usual.targetoptions | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+            return Borrowed(function, {}, target_options, BorrowedCompiler)
 
-        return lambda **options: partial(lent, options=options)
+        return lambda **options: partial(lend_function, options=options)
 
     return patch.object(_OverloadFunctionTemplate, "_get_jit_decorator", lend)
 
@@ -202,17 +204,21 @@ class Inner(Borrowed):
             code, hints = self.py_func.__code__, get_type_hints(self.py_func)
             self._hints = {name: hints.get(name) for name in code.co_varnames[: code.co_argcount]}
         plain = tuple(map(unliteral, args))
-        given = tuple(widened(kind, hint) for kind, hint in zip(plain, self._hints.values(), strict=False))
-        named = {name: widened(unliteral(kind), self._hints[name]) for name, kind in kws.items()}
-        return super().get_call_template(given, named)
+        widened_types = tuple(
+            widen_argument(kind, hint) for kind, hint in zip(plain, self._hints.values(), strict=False)
+        )
+        widened_keywords = {
+            name: widen_argument(unliteral(kind), self._hints[name]) for name, kind in kws.items()
+        }
+        return super().get_call_template(widened_types, widened_keywords)
 
     def compile(self, sig: Any) -> Any:
         """Have the function compiled for some types of arguments. Returns the mark. (Numba keeps times of
         its locks besides: each function that is being compiled was told of each call of LLVM.)"""
-        arguments, returned = normalize_signature(sig)
+        arguments, return_type = normalize_signature(sig)
         if arguments not in self.overloads:
             with self._compiling_counter:
-                self.add_overload(self._compiler.compile(arguments, returned))
+                self.add_overload(self._compiler.compile(arguments, return_type))
         return self.overloads[arguments].entry_point
 
     def lower(self, signature: str) -> Any:
@@ -241,28 +247,30 @@ class LinkedCode(JITCodeLibrary):  # type: ignore[misc]
         return whole
 
 
-_registered: set[Any] = set()
+_registered_functions: set[Any] = set()
 """The functions and classes that numba was told of."""
 
 
 def _register_all() -> None:
     """Tell numba of all functions and classes that were imported since the last time."""
-    register_pointers(_registered)
+    register_pointers(_registered_functions)
     meant = {stub: getattr(import_module(place), stub.__name__) for stub, place in INSTRUCTIONS.items()}
     cpu_target.typing_context.refresh()
     cpu_target.target_context.refresh()
     own = {
         function: Inner(function, **options)
         for function, options in INNER.items()
-        if function not in _registered
+        if function not in _registered_functions
     }
-    kinds: dict[Any, Any] = {function: types.Dispatcher(one) for function, one in own.items()}
-    for stub in meant.keys() - _registered:
+    kinds: dict[Any, Any] = {
+        function: types.Dispatcher(function_mark) for function, function_mark in own.items()
+    }
+    for stub in meant.keys() - _registered_functions:
         kinds[stub] = cpu_target.typing_context.resolve_value_type(meant[stub])
     for function, kind in kinds.items():
         # numba holds dispatchers by weak references
         function._numba_type_, function._dispatcher = kind, own.get(function)
-    _registered.update(kinds)
+    _registered_functions.update(kinds)
 
 
 def module_of(unit: str, prefix: str = "") -> Any:
@@ -271,15 +279,17 @@ def module_of(unit: str, prefix: str = "") -> Any:
     entries, context = ENTRIES[unit], cpu_target.target_context
     with global_compiler_lock, uncollected():
         _register_all()
-        with borrowed():
+        with borrow_functions():
             results = {name: Inner(entry.function).lower(entry.signature) for name, entry in entries.items()}
         wrappers = RUNTIME
-        for name, one in results.items():
-            kinds, returned = one.fndesc.argtypes, one.fndesc.restype
-            kind = context.call_conv.get_function_type(returned, kinds)
-            wrappers += wrapper_of(f"{prefix}{name}", kind, kinds, returned)
-            one.library._final_module.get_function(one.fndesc.llvm_func_name).name = f"{prefix}{name}.code"
-        parts = [part_of(library) for library in reachable(one.library for one in results.values())]
+        for name, result in results.items():
+            kinds, return_type = result.fndesc.argtypes, result.fndesc.restype
+            kind = context.call_conv.get_function_type(return_type, kinds)
+            wrappers += wrapper_of(f"{prefix}{name}", kind, kinds, return_type)
+            result.library._final_module.get_function(
+                result.fndesc.llvm_func_name
+            ).name = f"{prefix}{name}.code"
+        parts = [part_of(library) for library in reachable_libraries(one.library for one in results.values())]
         exports = {f"{prefix}{name}{part}" for name in results for part in ("", ".code")}
         return LinkedCode(context.codegen(), unit).link([*parts, llvm.parse_assembly(wrappers)], exports)
 

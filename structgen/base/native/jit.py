@@ -81,21 +81,21 @@ def entry(signature: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
             symbol = unit = f"{symbol}.{next(_numbers)}"
         method = Method(symbol.encode(), None, _FASTCALL, None)
         _methods.append(method)
-        made = Entry(symbol, function, signature, method)
-        ENTRIES[unit][symbol] = made
+        entry_point = Entry(symbol, function, signature, method)
+        ENTRIES[unit][symbol] = entry_point
         method.code = library_address(symbol)
         call = _builtin(ctypes.addressof(method), None, None)
         if not method.code:
-            call = _late(unit, made, call)
-        returned = (
+            call = _load_at_first_call(unit, entry_point, call)
+        return_kind = (
             signature[: signature.index(")(") + 1] if ")(" in signature else signature.partition("(")[0]
         )
-        return cast(Callable[..., R], _with_arrays(call, returned) if "[" in returned else call)
+        return cast(Callable[..., R], _with_arrays(call, return_kind) if "[" in return_kind else call)
 
     return decorate
 
 
-def _late(unit: str, entry: Entry, call: Callable[..., Any]) -> Callable[..., Any]:
+def _load_at_first_call(unit: str, entry: Entry, call: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that has the code of its module made or loaded when it is called first."""
 
     def call_code(*arguments: Any) -> Any:
@@ -137,25 +137,25 @@ def code_of(function: Any) -> int:
 _KIND: Final = re.compile(r"Tuple\(\(|\)\)|\w+(?:\[[^]]*\])?")
 
 
-def _with_arrays(call: Callable[..., Any], returned: str) -> Callable[..., Any]:
+def _with_arrays(call: Callable[..., Any], return_kind: str) -> Callable[..., Any]:
     """Return a function that makes arrays of the bytes that a call answers."""
-    kinds = _KIND.findall(returned)
+    kinds = _KIND.findall(return_kind)
 
     def call_code(*arguments: Any) -> Any:
-        return next(_values(iter(kinds), iter(call(*arguments))))
+        return next(_values_of_tuple(iter(kinds), iter(call(*arguments))))
 
     call_code.__name__ = call.__name__
     return call_code
 
 
-def _values(kinds: Iterator[str], parts: Iterator[Any]) -> Iterator[Any]:
+def _values_of_tuple(kinds: Iterator[str], parts: Iterator[Any]) -> Iterator[Any]:
     """Yield the values of some types, up to the end of their tuple."""
     for kind in kinds:
         name, _, axes = kind.partition("[")
         if kind == "))":
             return
         if kind == "Tuple((":
-            yield tuple(_values(kinds, parts))
+            yield tuple(_values_of_tuple(kinds, parts))
         elif axes:
             items = next(parts)
             yield np.ndarray([next(parts) for _ in axes.split(",")], name, items)

@@ -27,10 +27,10 @@ def room(size: int) -> npt.NDArray[np.uint8]:
     if sys.platform == "win32" or size == 0:
         return np.zeros(size, np.uint8)
     try:
-        held = with_collection(mmap.mmap, -1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        pages = with_collection(mmap.mmap, -1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     except OSError as error:
         raise OutOfMemoryError(f"The system has no {size:,} bytes for a table: {error.strerror}.") from error
-    return np.frombuffer(held, np.uint8)
+    return np.frombuffer(pages, np.uint8)
 
 
 def with_collection(allocate: Callable[..., Any], *options: Any) -> Any:

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from structgen.base.native.addresses import CHECKED
-from structgen.base.native.cache_entries import evict
+from structgen.base.native.cache_entries import evict_files
 from structgen.base.native.noted_functions import ENTRIES, INSTRUCTIONS
 from structgen.base.system.cache import cache_folder, make_folders, open_trusted, warn, write_atomically
 from structgen.base.system.fork_locks import CODE, new_lock
@@ -112,8 +112,8 @@ def processor_features() -> frozenset[str]:
 def has_level(level: str) -> bool:
     """Return whether this processor has the features of a level."""
     names = list(LEVELS)
-    needed = " ".join(LEVELS[name] for name in names[: names.index(level) + 1])
-    return processor_features() >= {*needed.split()}
+    features_needed = " ".join(LEVELS[name] for name in names[: names.index(level) + 1])
+    return processor_features() >= {*features_needed.split()}
 
 
 def has_fused_sums() -> bool:
@@ -156,7 +156,7 @@ def object_addresses(unit: str, symbols: Iterable[str]) -> list[int]:
     missing."""
     with _loading:
         if not _linker().address(next(iter(ENTRIES[unit]))):
-            _linker().add(_object(unit))
+            _linker().add(_object_file(unit))
         return [*map(_linker().address, symbols)]
 
 
@@ -166,22 +166,22 @@ def source_of(unit: str) -> str:
     missing."""
     if all(library_address(symbol) for symbol in ENTRIES[unit]):
         return "library"
-    return "kept" if _path(unit).is_file() else "none"
+    return "kept" if _object_path(unit).is_file() else "none"
 
 
-def _path(unit: str) -> Path:
+def _object_path(unit: str) -> Path:
     """Return the path of the object file of a module."""
-    return objects_folder() / f"{unit}-{_key(unit)}.o"
+    return objects_folder() / f"{unit}-{_digest_key(unit)}.o"
 
 
-def _object(unit: str) -> bytes:
+def _object_file(unit: str) -> bytes:
     """Return the object file of a module."""
-    object_path = None if "<locals>" in unit else _path(unit)
-    code = object_path and _read(object_path)
+    object_path = None if "<locals>" in unit else _object_path(unit)
+    code = object_path and _read_object(object_path)
     if code:
         return code
     with _one_process(object_path) if object_path else nullcontext():
-        code = object_path and _read(object_path)  # another process has made it meanwhile
+        code = object_path and _read_object(object_path)  # another process has made it meanwhile
         if not code:
             tell_compiling()
             with needing("A process without the library of machine code", "compile"):
@@ -189,7 +189,7 @@ def _object(unit: str) -> bytes:
             code = object_of(unit)
             if object_path is not None:
                 write_atomically(object_path, [blake2b(code, digest_size=16).digest(), code])
-                evict(object_path.parent, _LARGEST, [".o"])
+                evict_files(object_path.parent, _LARGEST, [".o"])
     return code
 
 
@@ -207,7 +207,7 @@ def objects_folder() -> Path:
     return BESIDE_THE_PACKAGE if is_checkout else cache_folder() / "machine_code"
 
 
-def _key(unit: str) -> str:
+def _digest_key(unit: str) -> str:
     """Return what stands for all that decides the code of a module."""
     entries = ENTRIES[unit].values()
     files = {*imported(PACKAGE / "base" / "native" / "compiling.py")}
@@ -216,8 +216,8 @@ def _key(unit: str) -> str:
         if Path(stub.__code__.co_filename) in files:
             files.update(imported(PACKAGE.parent.joinpath(*place.split(".")).with_suffix(".py")))
     signatures = [(entry.symbol, entry.signature) for entry in entries]
-    agreed = repr((digest_of(files), signatures, processor(), CHECKED))
-    return blake2b(agreed.encode(), digest_size=8).hexdigest()
+    ingredients = repr((digest_of(files), signatures, processor(), CHECKED))
+    return blake2b(ingredients.encode(), digest_size=8).hexdigest()
 
 
 def processor() -> str:
@@ -228,7 +228,7 @@ def processor() -> str:
     return f"{name or llvm.get_host_cpu_name()} {features or llvm.get_host_cpu_features().flatten()}"
 
 
-def _read(path: Path) -> bytes:
+def _read_object(path: Path) -> bytes:
     """Return the object file that is kept; nothing where there is none, or where it is damaged."""
     file = open_trusted(path, _LOST)
     if file is None:

@@ -183,23 +183,25 @@ def fields_of(kind: type[Pointer]) -> dict[str, BlockField]:
     word = 0
     for name, hint in get_type_hints(kind, include_extras=True).items():
         overlay = name == "numbers" and issubclass(kind, _NumberTable)  # the first word by another type
-        fields[name] = field = _field(0 if overlay else word, hint, f" {kind.__qualname__}.{name}" * CHECKED)
+        fields[name] = field = _make_field(
+            0 if overlay else word, hint, f" {kind.__qualname__}.{name}" * CHECKED
+        )
         word += 0 if overlay else field.words
     return fields
 
 
-def _field(word: int, hint: Any, name: str) -> BlockField:
+def _make_field(word: int, hint: Any, name: str) -> BlockField:
     extra: Any = None
     if get_origin(hint) is Annotated:
         hint, extra = get_args(hint)
     if hint is int:
         return BlockField(word, 1, False, None)
     kind, element = get_origin(hint) or hint, (get_args(hint) or (None,))[0]
-    typed = Pointed(kind, element, name)
+    pointed = Pointed(kind, element, name)
     if isinstance(extra, int):
-        return BlockField(word, extra, True, typed)
+        return BlockField(word, extra, True, pointed)
     inside = issubclass(kind, Block) and extra != ELSEWHERE
-    return BlockField(word, words_of(kind) if inside else 1, inside, typed)
+    return BlockField(word, words_of(kind) if inside else 1, inside, pointed)
 
 
 @cache

@@ -171,15 +171,15 @@ _FAILED: Final = (
 )
 
 
-def wrapper_of(name: str, function: Any, arguments: Sequence[Any], returned: Any) -> str:
+def wrapper_of(name: str, function: Any, arguments: Sequence[Any], return_type: Any) -> str:
     """Return the function by which Python calls an entry point, in LLVM's text.
 
     `name`: of the function; the compiled code is `name.code`, of the type `function` of llvmlite.
-    `arguments`, `returned`: numba's types. An array is answered as a bytearray and the lengths of its axes,
-    all that stands in a tuple as one flat tuple.
+    `arguments`, `return_type`: numba's types. An array is answered as a bytearray and the lengths of its
+    axes, all that stands in a tuple as one flat tuple.
     """
     kinds = ["ptr" if isinstance(kind, ir.PointerType) else str(kind) for kind in function.args]
-    views, read, passed, release = "", "", ["%room", "%error"], ""
+    views, reads, arguments_passed, release = "", "", ["%room", "%error"], ""
     for n, kind in enumerate(arguments):
         value = _FLOAT if isinstance(kind, types.Float) else _INTEGER
         if isinstance(kind, types.Array):
@@ -189,21 +189,21 @@ def wrapper_of(name: str, function: Any, arguments: Sequence[Any], returned: Any
             value = _ARRAY.format(n=n, axes=axes, item=item)
             value += "".join(_AXIS.format(n=n, axis=axis, next=axis + 1) for axis in range(axes))
             value += "".join(_STEP.format(n=n, axis=axis, next=axis + 1) for axis in range(axes - 1, 0, -1))
-            passed += ["null", "null", f"%items{n}.{axes}", f"%item{n}", f"%first{n}"]
-            passed += [f"%length{n}.{axis}" for axis in range(axes)]
-            passed += [f"%step{n}.{axis}" for axis in range(1, axes + 1)]
+            arguments_passed += ["null", "null", f"%items{n}.{axes}", f"%item{n}", f"%first{n}"]
+            arguments_passed += [f"%length{n}.{axis}" for axis in range(axes)]
+            arguments_passed += [f"%step{n}.{axis}" for axis in range(1, axes + 1)]
         else:
             names = {"i64": "whole", "i8": "cut", "float": "float"}
-            passed.append(f"%{names[kinds[len(passed)]]}{n}")
-        read += _READ.format(n=n, next=n + 1, value=value.format(n=n))
-    form, parts, built, room = _answer(returned)
+            arguments_passed.append(f"%{names[kinds[len(arguments_passed)]]}{n}")
+        reads += _READ.format(n=n, next=n + 1, value=value.format(n=n))
+    form, parts, built, room = _answer_code(return_type)
     return _WRAPPER.format(
         name=name,
         room=room,
         views=views,
         count=len(arguments),
-        read=read,
-        passed=", ".join(map(" ".join, zip(kinds, passed, strict=True))),
+        read=reads,
+        passed=", ".join(map(" ".join, zip(kinds, arguments_passed, strict=True))),
         failed=_FAILED,
         parts=parts,
         built=built,
@@ -214,11 +214,11 @@ def wrapper_of(name: str, function: Any, arguments: Sequence[Any], returned: Any
     )
 
 
-def _answer(returned: Any) -> tuple[str, str, str, int]:
+def _answer_code(return_type: Any) -> tuple[str, str, str, int]:
     """Return what makes the answer: the form of `Py_BuildValue`, the code before it, its arguments, and the
     words that the answer takes."""
     form, parts, built, at = "", "", "", 0
-    waiting = [] if returned == types.void else [returned]
+    waiting = [] if return_type == types.void else [return_type]
     while waiting:
         kind = waiting.pop(0)
         if hasattr(kind, "types"):
@@ -235,4 +235,4 @@ def _answer(returned: Any) -> tuple[str, str, str, int]:
         form += "L" * len(lengths)
         built += "".join(f", i64 %word{word}" for word in lengths)
         at += words
-    return form if isinstance(returned, types.Integer) or not form else f"({form})", parts, built, at or 1
+    return form if isinstance(return_type, types.Integer) or not form else f"({form})", parts, built, at or 1

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from structgen.base.errors import LimitError
 from structgen.base.limits import Limits
 from structgen.base.native.addresses import address_of as address_of
-from structgen.base.native.addresses import retire
+from structgen.base.native.addresses import retire_memory
 from structgen.base.native.lazy_memory import GROWTH, with_collection
 from structgen.base.native.lazy_memory import room as lazy_room
 from structgen.base.native.typed_blocks import (
@@ -242,7 +242,7 @@ class GrowingTables:
             known = known | {table: hashes}
         # one statement: an exception must find Python and compiled code at the same rows
         self._views[table], self._hashes, self.context[places] = rows, known, values
-        retire(*left)
+        retire_memory(*left)
 
     def append(self, table: int, row: Any) -> int:
         """Append one row to a table that does not intern; returns its index."""
@@ -294,7 +294,7 @@ class GrowingTables:
                 views[table] = rows
         left = [self.rows(table) for table in views if views[table] is not self._views.get(table)]
         over[...], self._views, self._hashes, self.context[:] = written, views, hashes, ahead
-        retire(*left)
+        retire_memory(*left)
 
     def slots(self, table: int) -> npt.NDArray[np.int32]:
         """Return the slots of an interning table: the numbers of its rows by their hashes, -1 where there is

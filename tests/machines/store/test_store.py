@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import structgen as sg
-from structgen.base.native.cache_entries import evict
+from structgen.base.native.cache_entries import evict_files
 from structgen.base.system.resources import small_tokenizer
 from structgen.errors import OptionError
 from structgen.machines.store.mask_store import LEXER_SUFFIX, VocabularyStore, default_store
@@ -69,7 +69,7 @@ def test_the_oldest_files_go_when_the_folder_is_full(tmp_path: Path) -> None:
         path = tmp_path / f"{number}{LEXER_SUFFIX}"
         path.write_bytes(bytes(100))
         os.utime(path, (number, number))
-    evict(tmp_path, 350, [LEXER_SUFFIX])
+    evict_files(tmp_path, 350, [LEXER_SUFFIX])
     assert sorted(int(path.stem) for path in tmp_path.iterdir()) == [5, 6, 7]
 
 
@@ -89,7 +89,7 @@ def test_what_a_crashed_writer_left_goes_in_time(tmp_path: Path) -> None:
         path = tmp_path / f".x.masks.{name}.tmp"
         path.touch()
         os.utime(path, (time.time() - age,) * 2)
-    evict(tmp_path, 0, [LEXER_SUFFIX])
+    evict_files(tmp_path, 0, [LEXER_SUFFIX])
     assert [path.name for path in tmp_path.iterdir()] == [".x.masks.new.tmp"]
 
 
