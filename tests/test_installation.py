@@ -22,6 +22,7 @@ from nonempty import nonempty
 import structgen as sg
 from structgen.asking.documents.documents import documents_of
 from structgen.asking.grounding.readings import readings_of
+from structgen.base.native import machine_code
 from structgen.base.system import installation
 from structgen.base.system.installation import EXTRAS, install_command, not_installed
 from structgen.base.system.resources import small_tokenizer
@@ -284,6 +285,7 @@ DOORS: dict[str, Door] = {
     "structgen serve": (("serve",), "uvicorn", lambda _: _command("serve", "extract")),
     "structgen serve without torch": (("serve",), "torch", lambda _: _command("serve", "extract")),
     "Ray": (("ray",), "ray", _ray),
+    "machine code without a library": (("compile",), "llvmlite", lambda _: machine_code._Linker()),
     "a tokenizer.json": (("tokenizers",), "tokenizers", lambda _: _encoder(0)),
     "byte-pair ranks": (("tokenizers",), "tiktoken", lambda _: _encoder(1)),
     "what a text states": (("grounded",), "text2num", lambda _: readings_of("ten")),

@@ -50,7 +50,7 @@ def test_typed_functions_take_the_times_that_are_written() -> None:
                 told += 1
                 text = written(example.answer[key])
                 said = re.findall(r"\b(\d+)(?::(\d+))? ?(?:([ap])\.?m\b)?", example.text, re.IGNORECASE)
-                found = reader.read(text)
+                found = reader.read_document(text)
                 clocks = {(int(hour) % 12, int(minute or 0)) for hour, minute, _ in said}
                 in_words = re.search(r"past|to |noon|mid|o'clock", example.text)
                 assert in_words or (found.hour % 12, found.minute) in clocks, (example.text, text)

@@ -134,7 +134,7 @@ class MemberReader:
         offset = yield from source.match_text(offset, close)
         self.stack.pop()
         if self.stack:
-            self.write_text("]" if top.is_array else "}")
+            self.append_text("]" if top.is_array else "}")
             self.end_value()
             offset = yield from self.skip_tail(offset, top.tail)
         return offset
@@ -188,7 +188,7 @@ class MemberReader:
 
     # --- values -------------------------------------------------------------------------------------------
 
-    def write_text(self, text: str) -> None:
+    def append_text(self, text: str) -> None:
         """Write a part of a value, unless it is read in vain."""
         if not self.skip_depth:
             self.draft.write_json(text)
@@ -205,7 +205,7 @@ class MemberReader:
         # the value is still read to its end, but nothing of it is written
         if top.value_counts.get(key) and not self.skip_depth:
             self.skip_depth = len(self.stack)
-        self.write_text(f"{', ' if top.value_counts else ''}{name}{text}")
+        self.append_text(f"{', ' if top.value_counts else ''}{name}{text}")
         top.value_counts[key] = top.value_counts.get(key, False) or text != '""'
 
     def write_value(self, key: str, text: str) -> None:
@@ -222,12 +222,12 @@ class MemberReader:
         """Write more of a string."""
         if text:
             json_text = dumped(text)[1:-1]
-            self.write_text(json_text) if self.in_string else self.begin_value(key, f'"{json_text}')
+            self.append_text(json_text) if self.in_string else self.begin_value(key, f'"{json_text}')
             self.in_string = True
 
     def close_string(self, key: str) -> None:
         """Write the end of a string."""
-        self.write_text('"') if self.in_string else self.begin_value(key, '""')
+        self.append_text('"') if self.in_string else self.begin_value(key, '""')
         self.in_string = False
         self.end_value()
 
@@ -346,7 +346,7 @@ class MemberReader:
         """Read a value that is certainly JSON; return where it ends."""
         self.begin_value(key, "")
         self.is_json = True
-        end, loose = yield from self.source.read_json(offset, self.write_text)
+        end, loose = yield from self.source.read_json(offset, self.append_text)
         if loose.is_respelled:
             self.draft.notes[HABITS] = True
         if loose.error:

@@ -164,8 +164,8 @@ class Extraction(Sequence[FoundItem], Generic[R]):
             ".htm": self.page,
         }
         ending = Path(path).suffix.lower()
-        write_text = writers.get(ending, self.to_jsonl)
-        write_page(Path(path), write_text())
+        text_writer = writers.get(ending, self.to_jsonl)
+        write_page(Path(path), text_writer())
 
     def _repr_html_(self) -> str:
         """Return the page in a frame; where it is too long for a notebook, what it is."""

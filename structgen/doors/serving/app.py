@@ -48,10 +48,10 @@ from structgen.doors.serving.batches import Batches
 from structgen.doors.serving.chat_shape import ChatShape, CompletionShape
 from structgen.doors.serving.error_places import MOST_PLACE, abridge_text
 from structgen.doors.serving.folder_import import open_store
-from structgen.doors.serving.json_reader import check_object, read_object
 from structgen.doors.serving.message_shape import CountShape, MessageShape
 from structgen.doors.serving.record_store import disk_checked, owner_of
 from structgen.doors.serving.reply_parts import ReplyParts
+from structgen.doors.serving.request_fields import check_object, read_object
 from structgen.doors.serving.response_shape import InputTokensShape, ResponseShape
 from structgen.doors.serving.served_model import BodyRequest, ServedModel
 from structgen.doors.serving.server_metrics import ServerMetrics

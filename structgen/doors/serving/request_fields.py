@@ -1,11 +1,18 @@
-"""The members that bodies share: which are offered, how tokens are chosen, how many there may be, and the
-messages of a conversation."""
+"""The JSON of bodies, and the members that they share: which are offered, how tokens are chosen, how many
+there may be, and the messages of a conversation.
+
+Python's `json` reads more than an answer can repeat. So numbers that are not finite are refused here, and
+objects that are nested so deeply that code which recurses over them would fail.
+"""
 
 from __future__ import annotations
 
 import json
+import math
+import re
 import secrets
 from collections.abc import Mapping
+from itertools import accumulate
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -21,6 +28,7 @@ from structgen.asking.tool_calls.custom_tools import INPUT
 from structgen.asking.tool_calls.tool_format import ToolFormat
 from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import within
+from structgen.base.json_text.exact_json import values_in
 from structgen.base.language import checks
 from structgen.base.language.shapes import nearest
 from structgen.decoding.engine.requests import NUMBERS, Request, Sampling
@@ -28,6 +36,12 @@ from structgen.decoding.engine.strategies.repetitions import repetitions_of
 from structgen.doors.serving.api_errors import ApiError, Body, unsupported_member
 from structgen.machines.core.grammar import Grammar
 
+MAX_DEPTH: Final = 500
+"""Open brackets of an object. Records and answers repeat a part of it, and the code that writes them
+recurses."""
+_BETWEEN_BRACKETS: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[^"\[\]{}]++', re.DOTALL)
+"""Strings, and every other run of characters that are no brackets."""
+_DEPTH_STEPS: Final = MappingProxyType({"[": 1, "{": 1, "]": -1, "}": -1})
 MOST_STOPS: Final = 256
 _OFFERED: Final = (Request.__annotations__.keys() | Sampling.__annotations__) - {"continue_final_message"} | {
     *("top_logprobs", "max_completion_tokens", "max_output_tokens", "thinking_token_budget"),
@@ -218,3 +232,67 @@ def _read_call(call: Any, where: str, format: ToolFormat | None) -> JsonObject:
     template_arguments = json.dumps(value, ensure_ascii=False) if as_text else value
     function = {"name": callee["name"], "arguments": template_arguments}
     return {"id": call.get("id") or "", "type": "function", "function": function}
+
+
+# --- JSON of bodies -----------------------------------------------------------------------------------------
+
+
+def read_object(data: bytes | bytearray) -> JsonObject:
+    """Return the JSON object that some bytes spell.
+
+    Raises ApiError for bytes that are no JSON or another value, for an object with over MAX_DEPTH open
+    brackets, and for a number that is not finite, whose place is the error's `param`. Cost: proportional to
+    the bytes.
+    """
+    numbers_refused: list[str] = []
+
+    def read_number(text: str) -> float:
+        value = float(text)
+        if not math.isfinite(value):
+            numbers_refused.append(text)
+        return value
+
+    try:
+        text = data.decode(json.detect_encoding(data), "surrogatepass")
+        if _depth(text) > MAX_DEPTH:
+            raise _depth_error()
+        value = json.loads(text, parse_float=read_number, parse_constant=read_number)
+    except (ValueError, RecursionError) as error:
+        raise ApiError(f"The body is no JSON: {str(error)[:200]}.") from None
+    if numbers_refused:
+        place = _first_place_not_finite(value)
+        message = f"{place}: The body is no JSON: the number {numbers_refused[0][:40]} is not finite."
+        raise ApiError(message, param=place)
+    if not isinstance(value, dict):
+        raise ApiError(f"The body is a {type(value).__name__}, and must be an object.")
+    return value
+
+
+def check_object(value: JsonObject) -> JsonObject:
+    """Return an object that `json` read, as read_object reads it. Raises ApiError as read_object does."""
+    try:
+        data = json.dumps(value).encode()
+    except RecursionError:
+        raise _depth_error() from None
+    return read_object(data)
+
+
+def _depth_error() -> ApiError:
+    return ApiError(f"The body is nested too deeply: at most {MAX_DEPTH} brackets may be open.")
+
+
+def _depth(text: str) -> int:
+    """Return how many brackets are open at once in a JSON text, or an upper bound that is small."""
+    bound = text.count("[") + text.count("{")
+    if bound <= MAX_DEPTH:
+        return bound
+    brackets = _BETWEEN_BRACKETS.sub("", text)
+    return max(accumulate(map(_DEPTH_STEPS.__getitem__, brackets)), default=0)
+
+
+def _first_place_not_finite(value: Any) -> str:
+    """Return where the first number is that is not finite, as a JSON pointer."""
+    places = (
+        place for place, number in values_in(value) if isinstance(number, float) and not math.isfinite(number)
+    )
+    return next(places, "")[1:]

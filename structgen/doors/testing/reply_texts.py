@@ -70,7 +70,7 @@ class ReplyForm(NamedTuple):
         could = f"\nexpected {' or '.join(expected[:6])}" if expected else ""
         return f"{fault} at line {stop.line}, column {stop.column}\n  {line}\n  {caret}{could}\n"
 
-    def write_text(self, reply: Any, where: str) -> str:
+    def spell_reply(self, reply: Any, where: str) -> str:
         """Return the text of a reply: a text as it is; calls as a format writes them; any other object as
         JSON. Of several texts it is the first that the form allows; where it allows none, the one that goes
         the furthest. `where`: the location of the reply, for errors. Errors: OptionError for an object that

@@ -207,7 +207,7 @@ class Scripted(Engine):
 
         `taken_reply`: the reply that a request of HTTP has taken already; None: one is taken here. For
         example, the reply `{"age": 36}` is JSON with the blanks of the form. Errors: ScriptError, the reply
-        where it is an exception, and those of `ReplyForm.write_text`.
+        where it is an exception, and those of `ReplyForm.spell_reply`.
         """
         prompt = self._script.bytes_of(prompt_tokens).decode("utf-8", "replace")
         try:
@@ -232,7 +232,7 @@ class Scripted(Engine):
             if isinstance(reply, Failure):
                 cure = "Give an exception, or serve the replies with sg.testing.server."
                 raise OptionError("A Failure is a server's.", where=where, cure=cure)
-            text = form.write_text(reply, where)
+            text = form.spell_reply(reply, where)
             if not text.startswith(request.begun):
                 text = request.begun + text
             return self._check_text(text, request, form, prompt, where)

@@ -242,7 +242,7 @@ class Remote:
         for text_request in text_requests[1:]:
             self._request_body(*text_request, attempt)  # wrong options raise before anything is sent
 
-        async def write_text(text_request: TextRequest) -> Result:
+        async def answer_request(text_request: TextRequest) -> Result:
             answer = Answer(text_request.task.form, self.name)
             try:
                 response = await self._send_request(*text_request, attempt)
@@ -252,15 +252,15 @@ class Remote:
             return self._finish_result(answer, response)
 
         if text_requests[0].task.is_async:
-            return await asyncio.gather(*map(write_text, text_requests))
+            return await asyncio.gather(*map(answer_request, text_requests))
         if len(text_requests) == 1:
-            return [run_coroutine(write_text(*text_requests))]
+            return [run_coroutine(answer_request(*text_requests))]
         with ThreadPoolExecutor(MOST_AT_ONCE, "structgen-remote") as pool:
             # the requests of the threads belong to the caller's span, which is in its context
             contexts = [copy_context() for _ in text_requests]
 
             def write_in(context: Context, text_request: TextRequest) -> Result:
-                return context.run(run_coroutine, write_text(text_request))
+                return context.run(run_coroutine, answer_request(text_request))
 
             return list(pool.map(write_in, contexts, text_requests))
 

@@ -29,7 +29,7 @@ import structgen as sg
 from structgen.doors.serving.served_model import ServedModel
 engine = sg.Engine(sys.argv[1])
 sg.run(engine, "Hi", sg.choice(["a", "b"]))
-ServedModel(engine).told()
+ServedModel(engine).describe_calls()
 """
 
 

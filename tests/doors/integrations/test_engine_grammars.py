@@ -67,7 +67,7 @@ def test_requests_that_ask_for_the_same_at_once_wait_for_one_compilation(
     pattern: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grammars, asked = EngineGrammars(str(FOLDER), (), 8192), {"structured_outputs": {"regex": pattern}}
-    begun, read = threading.Event(), engine_grammars.requested
+    begun, read = threading.Event(), engine_grammars.requested_grammar
     calls = []
 
     def reading(*given: Any) -> Any:
@@ -75,7 +75,7 @@ def test_requests_that_ask_for_the_same_at_once_wait_for_one_compilation(
         assert begun.wait(600)
         return read(*given)
 
-    monkeypatch.setattr(engine_grammars, "requested", reading)
+    monkeypatch.setattr(engine_grammars, "requested_grammar", reading)
 
     def answer() -> Any:
         try:

@@ -351,9 +351,9 @@ def test_the_engine_alone_compiles_a_constraint(
     vllm: SimpleNamespace, engine: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started, calls = engine(), []
-    read = engine_grammars.requested
+    read = engine_grammars.requested_grammar
     monkeypatch.setattr(
-        engine_grammars, "requested", lambda asked, *rest: calls.append(asked) or read(asked, *rest)
+        engine_grammars, "requested_grammar", lambda asked, *rest: calls.append(asked) or read(asked, *rest)
     )
     asked = params(vllm, json=SCHEMA)
     asked.max_tokens = 60

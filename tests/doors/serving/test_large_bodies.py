@@ -17,7 +17,7 @@ from served_apps import app_of, run
 
 import structgen as sg
 from structgen.base.system import telemetry
-from structgen.doors.serving import answer_shape, api_errors, error_places, json_reader, uploads
+from structgen.doors.serving import answer_shape, api_errors, error_places, request_fields, uploads
 from structgen.doors.serving import app as app_module
 from structgen.doors.serving.server_options import ServerOptions
 
@@ -54,7 +54,7 @@ READERS: list[tuple[Any, str]] = [
     (answer_shape, "place_in"),
     (api_errors, "make_readable"),
     (error_places, "make_readable"),
-    (json_reader, "_first_place_not_finite"),
+    (request_fields, "_first_place_not_finite"),
     (app_module, "answer_to"),
     (telemetry.CallSpan, "asked"),
     (uploads.FormReader, "feed"),
