@@ -47,6 +47,8 @@ _HEADER = """\
 _ROOMS, _NAMES, _WHOLE = "rooms", "names", "all"
 _RATCHET = "tokens of code"
 _LEAST = "docstring lines for 100 lines of code"
+_COMPILED = {"__pycache__", "machine_code"}
+"""Folders of compiled code, which git ignores: they are made in a checkout, and weigh nothing."""
 _LAYOUT = {
     tokenize.COMMENT,
     tokenize.NL,
@@ -84,7 +86,7 @@ def weights(root: Path = ROOT) -> Weights:
             tokens[room_of(place)] += _tokens_of_code(_IN_A_FOLDER.sub("structgen.", text))
             for name, listed in _NUMBERS.items():
                 numbers[name] += len(listed(tree))
-        elif path.is_file() and "__pycache__" not in place.parts:
+        elif path.is_file() and _COMPILED.isdisjoint(place.parts):
             total["bytes of data"] += path.stat().st_size
     total[_RATCHET] = tokens.total()
     total[_LEAST] = 100 * docstring_lines // max(1, lines - docstring_lines)

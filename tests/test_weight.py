@@ -184,6 +184,13 @@ def test_the_ceiling_of_the_whole_package_does_not_give_way_to_numbers_of_rooms(
     assert found.startswith(message)
 
 
+@pytest.mark.parametrize("folder", ["__pycache__", "machine_code"])
+def test_compiled_code_of_a_checkout_weighs_nothing(copy: Path, folder: str) -> None:
+    (copy / "structgen/tokens" / folder).mkdir()
+    (copy / "structgen/tokens" / folder / "one.o").write_bytes(bytes(99))
+    assert said(copy) == []
+
+
 def test_the_folder_of_a_room_weighs_nothing(copy: Path) -> None:
     counts = []
     for path in ("structgen.store.one", "structgen.machines.store.one"):
