@@ -56,3 +56,9 @@ def test_another_kind_is_refused() -> None:
 def test_something_else_than_a_tokenizer_is_refused() -> None:
     with pytest.raises(sg.errors.OptionError, match="from_huggingface"):
         sg.preload("json", tokenizer="gpt2")  # type: ignore[arg-type]
+
+
+def test_the_old_option_of_processes_warns_and_changes_nothing() -> None:
+    with pytest.warns(FutureWarning, match="jobs of sg.preload has no effect") as caught:
+        sg.preload("text", jobs=2)
+    assert caught[0].filename == __file__

@@ -7,12 +7,13 @@ process are there. A server calls it before it forks its workers, which then sha
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Final, Literal, get_args
 
 from lark import Lark
 
-from structgen.base.errors import OptionError, options_named
+from structgen.base.errors import OptionError, options_named, warning_level
 from structgen.base.native.jit import load_all
 from structgen.grammars.compilation.compiler import TOKENIZER, compile
 from structgen.grammars.json_grammars.schema_grammar import json_schema
@@ -57,14 +58,14 @@ _USES: Final[dict[Kind, tuple[Callable[[], Grammar], bytes]]] = {
 
 
 @options_named('sg.preload("json")')
-def preload(*kinds: Kind, tokenizer: Tokenizer | None = None) -> None:
+def preload(*kinds: Kind, tokenizer: Tokenizer | None = None, jobs: int | None = None) -> None:
     """Load ahead what the first grammar of each kind needs: `"json"`, `"lark"`, `"text"` (regexes, EBNF,
     choices, structural tags); without a kind, all three.
 
     Where a wheel has no machine code, it is compiled: once after an installation, 30 s of one processor for
     all kinds. Else the first call costs some 0.3 s, and the next ones some 10 ms.
     With a `tokenizer` its tables are built or read too: the workers that are forked later share them.
-    Raises OptionError for another kind.
+    `jobs` has no effect any longer, and a FutureWarning says so. Raises OptionError for another kind.
 
         sg.preload("json", tokenizer=tokenizer)  # in the parent, before the workers are forked
     """
@@ -75,6 +76,11 @@ def preload(*kinds: Kind, tokenizer: Tokenizer | None = None) -> None:
                 where="kinds",
                 cure=f"Name some of {', '.join(map(repr, KINDS))}, or none for all.",
             )
+    if jobs is not None:
+        message = (
+            "jobs of sg.preload has no effect and goes in the next version. Use structgen warmup --jobs."
+        )
+        warnings.warn(message, FutureWarning, stacklevel=warning_level())
     if tokenizer is not None:
         TOKENIZER("tokenizer", tokenizer)
     wanted = kinds or KINDS
