@@ -200,6 +200,8 @@ def test_a_second_process_waits_for_the_first_and_compiles_nothing(package: Path
         first.stdin.flush()
         assert [one.stdout.read() for one in (first, second)] == ["72 71\n", "72 71\n"]  # type: ignore[union-attr]
     assert len(objects(package)) == 1
+    locks = (package.parent / "cache").rglob("*.lock")
+    assert [path.name for path in locks if "machine" in path.name] == ["structgen.machine.loops.lock"]
 
 
 def test_two_processes_make_the_same_bytes_whatever_they_compiled_before(package: Path) -> None:

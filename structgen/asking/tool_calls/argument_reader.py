@@ -68,7 +68,7 @@ class MemberReader:
     is_json: bool = False
     """Whether JSON is being read."""
     skip_depth: int = 0
-    """The depth of a value that is read and not written, since its key is there already; 0: no such value."""
+    """The depth of a value that the reader skips because its key stood before; 0 where it skips nothing."""
 
     @property
     def string_ends(self) -> Texts:

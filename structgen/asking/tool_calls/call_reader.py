@@ -488,8 +488,8 @@ class CallReader(IncomingText):
         draft: CallDraft,
         end: int,
     ) -> int:
-        """Add a call that was read; return where it ends. Raises `MismatchError` for one in doubt that calls
-        no tool, or that has no arguments."""
+        """Add a call to those that were read, and return the offset behind it. Raises `MismatchError` for a
+        doubtful call that names no tool or has no arguments."""
         is_unknown = self.tools_by_name is not None and draft.name not in self.tools_by_name
         if self.row is not self.format:
             draft.notes[f"It is written as {self.row.name} writes calls"] = False

@@ -20,8 +20,8 @@ CHECKED: Final = os.environ.get("STRUCTGEN_CHECKED", "0") not in ("", "0")
 SHADOW: Final = 1 << 44
 """Where the shadow is, and its size: a byte for eight bytes of memory, which says how many of them live."""
 FAULT: Final = 2 * SHADOW - mmap.PAGESIZE
-"""Where compiled code notes the index of a fault. A word before is its place, a text; two words before, the
-class of the exception."""
+"""The address at which compiled code writes the index of a fault. The word before it is the address of a text
+that names the place; the word before that is the class of the exception."""
 _RESERVED: Final = 0x104000
 """MAP_NORESERVE and MAP_FIXED_NOREPLACE of Linux: at this address or not at all, no memory until it is
 written."""

@@ -1,4 +1,5 @@
-"""What numba is told of typed blocks, loads and calls: read by `compiling` alone."""
+"""Types and instructions that numba needs to compile typed blocks, loads and calls. Only `compiling` imports
+this module."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ class KeepBitcode(LoweringPass):  # type: ignore[misc]
 
 
 class BorrowedCompiler(CompilerBase):  # type: ignore[misc]
-    """Numba's compiler, with the pass above before the lowering."""
+    """Numba's compiler, which keeps a function as bitcode (`KeepBitcode`) where numba makes machine code."""
 
     left_out: tuple[Any, ...] = ()
 
@@ -309,7 +309,7 @@ def _machine(is_for_library: bool) -> Any:
 
 
 def assemble(text: str) -> bytes:
-    """Return the object file of LLVM's text."""
+    """Return the object file that LLVM makes of a module in its text form, for a library."""
     llvm.initialize_native_asmparser()
     return bytes(_machine(is_for_library=True).emit_object(llvm.parse_assembly(text)))
 

@@ -58,12 +58,12 @@ def sources_digest() -> str:
     """Return what stands for all sources that may decide the code of a library: 16 hexadecimal digits.
     Cost: 2 ms beside `package_digest`, which a process needs anyway."""
     both = package_digest() + digest_below(PACKAGE / "decoding" / "engine")
-    return blake2b(both.encode(), digest_size=8).hexdigest()
+    return _content_digest(both.encode())
 
 
 def library_name(library: bytes) -> str:
     """Return the name of the file of a library: `loops-SOURCES-BYTES.so`, with two digests."""
-    return f"loops-{sources_digest()}-{blake2b(library, digest_size=8).hexdigest()}.so"
+    return f"loops-{sources_digest()}-{_content_digest(library)}.so"
 
 
 def library_path() -> Path | None:
@@ -85,7 +85,7 @@ def library_path() -> Path | None:
         why = "is for a Python with the interpreter lock"
     path = (matching or libraries)[0]
     try:
-        if not why and path.name != f"{path.name.rpartition('-')[0]}-{_content_digest(path)}.so":
+        if not why and path.name != f"{path.name.rpartition('-')[0]}-{_content_digest(path.read_bytes())}.so":
             why = "is damaged: install structgen again"
     except OSError as error:
         why = f"cannot be read ({error.strerror})"
@@ -94,8 +94,8 @@ def library_path() -> Path | None:
     return None if why else path
 
 
-def _content_digest(path: Path) -> str:
-    return blake2b(path.read_bytes(), digest_size=8).hexdigest()
+def _content_digest(content: bytes) -> str:
+    return blake2b(content, digest_size=8).hexdigest()
 
 
 @cache
@@ -180,7 +180,7 @@ def _object_file(unit: str) -> bytes:
     code = object_path and _read_object(object_path)
     if code:
         return code
-    with _one_process(object_path) if object_path else nullcontext():
+    with _one_process(object_path.with_name(unit)) if object_path else nullcontext():
         code = object_path and _read_object(object_path)  # another process has made it meanwhile
         if not code:
             tell_compiling()
@@ -217,7 +217,7 @@ def _digest_key(unit: str) -> str:
             files.update(imported(PACKAGE.parent.joinpath(*place.split(".")).with_suffix(".py")))
     signatures = [(entry.symbol, entry.signature) for entry in entries]
     ingredients = repr((digest_of(files), signatures, processor(), CHECKED))
-    return blake2b(ingredients.encode(), digest_size=8).hexdigest()
+    return _content_digest(ingredients.encode())
 
 
 def processor() -> str:
@@ -243,8 +243,13 @@ def _read_object(path: Path) -> bytes:
 
 @contextmanager
 def _one_process(path: Path) -> Iterator[None]:
-    """Let no other process make the same file inside the block. Where that takes two minutes, or a folder or
-    a platform has no locks, nothing is waited for: compiling twice costs time, never an answer."""
+    """Let no other process compile the same module inside the block.
+
+    Where that takes two minutes, or a folder or a platform has no locks, nothing is waited for: to compile
+    twice costs time, never an answer.
+
+    The lock is the file `PATH.lock`. Its name has no digest, so that edits of the sources leave no more locks
+    than there are modules."""
     with ExitStack() as stack:
         # no `filelock`: its own hooks of forks take locks before ours, and would wait for each other
         with suppress(ImportError, OSError):

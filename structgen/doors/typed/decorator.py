@@ -173,8 +173,10 @@ def generate(
 def _make_spec(
     function: Callable[..., Any], all_options: Mapping[str, Any], names: Mapping[str, Any]
 ) -> CallSpec:
-    """Return the specification of a function. `all_options`: the options of `generate`; `names`: the local
-    names where the function was decorated, in which its annotation may be defined."""
+    """Return the specification of the calls of a decorated function.
+
+    `all_options`: the options of `generate`. `names`: the local names at the decorator, among which the types
+    of the annotation may be."""
     options = dict(all_options)
     model, target, tools = (options.pop(name) for name in ("model", "target", "tools"))
     preparation = Preparation(model, tools, options)
@@ -237,7 +239,7 @@ def _return_annotation(function: Callable[..., Any]) -> Any:
 
 
 def _resolve_annotation(annotation: Any, function: Callable[..., Any], names: Mapping[str, Any]) -> Any:
-    """Return the type of an annotation where its function was decorated, or another target. Errors:
+    """Return the type, or the other target, that an annotation names at the place of the decorator. Errors:
     NameError, UnsupportedError."""
     holder = types.SimpleNamespace(__annotations__={"return": annotation})
     module = getattr(function, "__globals__", {})
